@@ -1,0 +1,359 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Talk to etcd through its JSON gateway and look at a whole cluster from outside.
+
+Solves: membership is read and changed without etcdctl, and a member counts as healthy only after a fresh linearizable
+read through its own URL. Leaves out: every decision (``_quorum``, ``_membership``). 64-bit ids stay strings, as the
+gateway sends them. Answer shapes are those of etcd 3.6.16 and 3.7.3, recorded in the tests.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+import time
+from dataclasses import asdict, dataclass
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import TransportError
+
+# seconds: etcd itself gives up on a linearizable read without quorum after 7 s (5 s + 2 election timeouts); a healthy
+# member answers in milliseconds, so waiting longer than this tells nothing new.
+READ_TIMEOUT = 5.0
+# seconds: a change of membership that meets an election may take this long; afterwards the list is read again anyway.
+CHANGE_TIMEOUT = 10.0
+# seconds: etcd is told to rewrite its whole database.
+DEFRAGMENT_TIMEOUT = 120.0
+# a key that need not exist: reading it proves quorum without touching data.
+PROBE_KEY = "multimaster/health"
+
+# gRPC status codes (https://grpc.io/docs/guides/status-codes/) as the gateway returns them in `code`.
+NOT_FOUND, FAILED_PRECONDITION, UNAVAILABLE = 5, 9, 14
+
+_ALARM = re.compile(r"memberID:(\d+) alarm:(\w+)")
+
+
+class EtcdError(Exception):
+    """What was asked, where, and what came back."""
+
+    def __init__(self, asked, where, came_back):
+        self.asked, self.where, self.came_back = asked, where, came_back
+        super().__init__("etcd at %s, asked for %s: %s" % (where, asked, came_back))
+
+
+class EtcdUnreachable(EtcdError):
+    """No answer. When ``sent`` is true the request may have been carried out: read before asking again."""
+
+    def __init__(self, asked, where, came_back, sent=False):
+        super().__init__(asked, where, came_back)
+        self.sent = sent
+
+
+class EtcdRefused(EtcdError):
+    """etcd answered with an error."""
+
+    def __init__(self, asked, where, status, code, message):
+        super().__init__(asked, where, "HTTP %s, code %s: %s" % (status, code, message))
+        self.status, self.code, self.message = status, code, message
+
+    @property
+    def not_in_sync(self):
+        """True when a learner is asked to become a voter before it caught up (retry)."""
+        return self.code == FAILED_PRECONDITION and "in sync with leader" in self.message
+
+    @property
+    def unhealthy_cluster(self):
+        """True when etcd's strict check wants its voters connected for 5 s first (retry)."""
+        return self.code == UNAVAILABLE and "unhealthy cluster" in self.message
+
+    @property
+    def too_many_learners(self):
+        return "too many learner" in self.message
+
+
+@dataclass(frozen=True)
+class Member:
+    """One line of the member list; a member that was added and never started has no name and no client URL."""
+
+    id: str
+    name: str
+    peer_urls: tuple
+    client_urls: tuple
+    is_learner: bool
+
+    @property
+    def started(self):
+        return bool(self.name)
+
+
+@dataclass(frozen=True)
+class Status:
+    """A member's view of itself; ``leader_id`` is "" without a leader, ``alarms`` are (member id, alarm) pairs."""
+
+    member_id: str
+    cluster_id: str
+    leader_id: str
+    is_learner: bool
+    raft_term: int
+    raft_index: int
+    raft_applied_index: int
+    db_size: int
+    db_size_in_use: int
+    version: str
+    alarms: tuple = ()
+    errors: tuple = ()
+
+
+def _b64(text):
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+def _member(data):
+    return Member(
+        id=data["ID"],
+        name=data.get("name", ""),
+        peer_urls=tuple(data.get("peerURLs", ())),
+        client_urls=tuple(data.get("clientURLs", ())),
+        is_learner=bool(data.get("isLearner", False)),
+    )
+
+
+def _members(answer):
+    return tuple(sorted((_member(one) for one in answer.get("members", ())), key=lambda m: (m.name, m.id)))
+
+
+class Etcd:
+    """One member, asked through its own client URL. ``opener`` is what ``_https.https_opener`` returns."""
+
+    def __init__(self, endpoint, opener, timeout=READ_TIMEOUT):
+        self.endpoint, self._opener, self._timeout = endpoint.rstrip("/"), opener, timeout
+
+    def _call(self, path, body=None, timeout=None):
+        data = json.dumps(body or {}).encode()
+        headers = {"Content-Type": "application/json"}
+        try:
+            answer = self._opener("POST", self.endpoint + path, data, headers, timeout or self._timeout)
+        except TransportError as error:
+            raise EtcdUnreachable(path, self.endpoint, error.cause, error.sent) from error
+        try:
+            parsed = json.loads(answer.body.decode() or "{}")
+        except ValueError as error:
+            start = answer.body[:80].decode("ascii", "replace")
+            raise EtcdError(path, self.endpoint, "HTTP %s, not JSON: %r" % (answer.status, start)) from error
+        if answer.status != 200:
+            raise EtcdRefused(path, self.endpoint, answer.status, parsed.get("code"), parsed.get("message", ""))
+        return parsed
+
+    def status(self):
+        """Return what the member says of itself; needs no quorum."""
+        data = self._call("/v3/maintenance/status")
+        errors = tuple(data.get("errors", ()))
+        leader = data.get("leader", "0")
+        return Status(
+            member_id=data["header"]["member_id"],
+            cluster_id=data["header"]["cluster_id"],
+            leader_id="" if leader == "0" else leader,
+            is_learner=bool(data.get("isLearner", False)),
+            raft_term=int(data.get("raftTerm", 0)),
+            raft_index=int(data.get("raftIndex", 0)),
+            raft_applied_index=int(data.get("raftAppliedIndex", 0)),
+            db_size=int(data.get("dbSize", 0)),
+            db_size_in_use=int(data.get("dbSizeInUse", 0)),
+            version=data.get("version", ""),
+            alarms=tuple(pair for text in errors for pair in _ALARM.findall(text)),
+            errors=errors,
+        )
+
+    def member_list(self, linearizable=True):
+        """Return the members by name; linearizable means confirmed by a quorum just now (learners refuse that)."""
+        return _members(self._call("/v3/cluster/member/list", {"linearizable": linearizable}))
+
+    def member_add(self, peer_urls, learner=True):
+        """Add a member (a learner unless told) and return (the new member, all members)."""
+        body = {"peerURLs": list(peer_urls), "isLearner": learner}
+        data = self._call("/v3/cluster/member/add", body, CHANGE_TIMEOUT)
+        return _member(data["member"]), _members(data)
+
+    def member_promote(self, member_id):
+        """Make a learner a voter and return all members; EtcdRefused.not_in_sync asks for patience."""
+        return _members(self._call("/v3/cluster/member/promote", {"ID": member_id}, CHANGE_TIMEOUT))
+
+    def member_remove(self, member_id):
+        """Remove a member for good and return those left."""
+        return _members(self._call("/v3/cluster/member/remove", {"ID": member_id}, CHANGE_TIMEOUT))
+
+    def member_update(self, member_id, peer_urls):
+        """Change where the others find a member and return all members."""
+        body = {"ID": member_id, "peerURLs": list(peer_urls)}
+        return _members(self._call("/v3/cluster/member/update", body, CHANGE_TIMEOUT))
+
+    def move_leader(self, target_id):
+        """Give the leadership away; only the leader itself carries this out ("not leader" else)."""
+        self._call("/v3/maintenance/transfer-leadership", {"targetID": target_id}, CHANGE_TIMEOUT)
+
+    def alarms(self):
+        """Return the raised alarms as (member id, alarm); needs quorum, unlike ``status().alarms``."""
+        data = self._call("/v3/maintenance/alarm", {"action": "GET"})
+        return tuple((one["memberID"], one["alarm"]) for one in data.get("alarms", ()))
+
+    def disarm(self, member_id, alarm):
+        """Take an alarm back after its cause is gone."""
+        self._call(
+            "/v3/maintenance/alarm", {"action": "DEACTIVATE", "memberID": member_id, "alarm": alarm}, CHANGE_TIMEOUT
+        )
+
+    def get(self, key):
+        """Return a key's value (bytes) by a linearizable read, or None."""
+        found = self._call("/v3/kv/range", {"key": _b64(key)}).get("kvs", ())
+        return base64.b64decode(found[0].get("value", "")) if found else None
+
+    def read(self):
+        """Prove by a linearizable read that this member serves and a quorum stands behind it; raise otherwise."""
+        self.get(PROBE_KEY)
+
+    def put(self, key, value):
+        """Write one key; for probes."""
+        self._call("/v3/kv/put", {"key": _b64(key), "value": _b64(value)})
+
+    def delete(self, key):
+        """Delete one key and return whether it was there."""
+        return self._call("/v3/kv/deleterange", {"key": _b64(key)}).get("deleted", "0") != "0"
+
+    def defragment(self):
+        """Rewrite this member's database; it answers nothing meanwhile, so one member at a time."""
+        self._call("/v3/maintenance/defragment", timeout=DEFRAGMENT_TIMEOUT)
+
+
+@dataclass(frozen=True)
+class View:
+    """What one endpoint said: ``healthy`` = served a linearizable read (a learner: follows a leader)."""
+
+    endpoint: str
+    status: Status | None = None
+    healthy: bool = False
+    members: tuple | None = None
+    members_confirmed: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The cluster as seen just now. ``confirmed``: the member list was read with a quorum behind it."""
+
+    members: tuple
+    views: tuple
+    confirmed: bool
+
+    def view_of(self, member_id):
+        """Return the view of a member's own endpoint, or None when it did not answer."""
+        return next((v for v in self.views if v.status and v.status.member_id == member_id), None)
+
+    def healthy(self, member_id):
+        """True only when the member's own endpoint proved itself just now; unknown is unhealthy."""
+        view = self.view_of(member_id)
+        return bool(view and view.healthy)
+
+    @property
+    def leader_id(self):
+        """The leader by the newest term anybody knows, "" when there is none."""
+        known = [v.status for v in self.views if v.status]
+        newest = max((s.raft_term for s in known), default=0)
+        return next((s.leader_id for s in known if s.raft_term == newest and s.leader_id), "")
+
+    @property
+    def cluster_ids(self):
+        return tuple(sorted({v.status.cluster_id for v in self.views if v.status}))
+
+    @property
+    def alarms(self):
+        return tuple(sorted({pair for v in self.views if v.status for pair in v.status.alarms}))
+
+    @property
+    def errors(self):
+        """One line for each endpoint that did not prove itself."""
+        return tuple("%s: %s" % (v.endpoint, v.error) for v in self.views if v.error)
+
+    def member(self, name="", peer_url=""):
+        """Return the member with this peer URL, else with this name, else None."""
+        by_url = next((m for m in self.members if peer_url and peer_url in m.peer_urls), None)
+        return by_url or next((m for m in self.members if name and m.name == name), None)
+
+
+def look(endpoint, opener, timeout=READ_TIMEOUT):
+    """Ask one endpoint everything an observation needs and return its View; never raises EtcdError."""
+    client = Etcd(endpoint, opener, timeout)
+    status = members = None
+    healthy = confirmed = False
+    try:
+        status = client.status()
+        if status.is_learner:
+            healthy = bool(status.leader_id)
+            return View(endpoint, status, healthy, error="" if healthy else "a learner that follows no leader")
+        members = client.member_list(linearizable=False)
+        client.read()
+        members, confirmed, healthy = client.member_list(), True, True
+        return View(endpoint, status, healthy, members, confirmed)
+    except EtcdError as error:
+        return View(endpoint, status, healthy, members, confirmed, str(error))
+
+
+def _look_at_all(endpoints, opener, timeout, bound):
+    """Look at many endpoints at once; one that is not done within ``bound`` seconds is unknown."""
+    views = {one: View(one, error="no answer within %g s" % bound) for one in endpoints}
+
+    def work(endpoint):
+        views[endpoint] = look(endpoint, opener, timeout)
+
+    threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in endpoints]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + bound
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return tuple(dict(views).values())
+
+
+def observe(endpoints, opener, timeout=READ_TIMEOUT):
+    """Look at a whole cluster: the given endpoints, then the own URLs of members these did not cover.
+
+    Takes at most about ``8 * timeout`` seconds, milliseconds when all is well. Never raises EtcdError: what did not
+    answer is unknown, and unknown is unhealthy.
+    """
+    asked = list(dict.fromkeys(one.rstrip("/") for one in endpoints))
+    views = _look_at_all(asked, opener, timeout, 4 * timeout)
+    listed = [v for v in views if v.members is not None]
+    if not listed:
+        return Observed((), views, False)
+    best = max(listed, key=lambda v: (v.members_confirmed, v.status.raft_term, v.status.raft_applied_index))
+    seen = {v.status.member_id for v in views if v.status}
+    more = [u.rstrip("/") for m in best.members if m.id not in seen for u in m.client_urls if u.rstrip("/") not in asked]
+    views += _look_at_all(list(dict.fromkeys(more)), opener, timeout, 4 * timeout)
+    return Observed(best.members, views, best.members_confirmed)
+
+
+def status_for_host_info(endpoint, opener, timeout=READ_TIMEOUT):
+    """Return the ``etcd.status`` dict of a host's observation; ``healthy`` as in View."""
+    view = look(endpoint, opener, timeout)
+    known = view.status
+    return {
+        "ok": known is not None,
+        "error": view.error,
+        "member_id": known.member_id if known else "",
+        "cluster_id": known.cluster_id if known else "",
+        "leader_id": known.leader_id if known else "",
+        "is_learner": known.is_learner if known else False,
+        "raft_term": known.raft_term if known else 0,
+        "raft_index": known.raft_index if known else 0,
+        "db_size": known.db_size if known else 0,
+        "version": known.version if known else "",
+        "healthy": view.healthy,
+        "alarms": ["%s on %s" % (alarm, member) for member, alarm in known.alarms] if known else [],
+        "members": [member_dict(one) for one in view.members or ()],
+    }
+
+
+def member_dict(member):
+    """Return a member as plain data with lists."""
+    return {**asdict(member), "peer_urls": list(member.peer_urls), "client_urls": list(member.client_urls)}

@@ -1,0 +1,90 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""One HTTPS request at a time with a client certificate, by the standard library.
+
+Solves: etcd's JSON gateway and the Kubernetes API are asked from hosts that have nothing but Python, and every
+failure must say what was asked, where, and what came back. Proxy variables are ignored on purpose: cluster traffic
+never goes through a proxy. Leaves out: kept connections, redirects, streaming of large bodies into memory-safe form.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+class TransportError(Exception):
+    """No HTTP answer came: refused, timed out, TLS failed. ``sent`` tells whether the request may have been received."""
+
+    def __init__(self, where, cause, sent=False):
+        self.where, self.cause, self.sent = where, cause, sent
+        super().__init__("%s: %s" % (where, cause))
+
+
+class CredentialsError(Exception):
+    """A certificate or key file cannot be used."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: HTTP status, body, headers by lower-case name."""
+
+    status: int
+    body: bytes
+    headers: dict = field(default_factory=dict)
+
+
+def _cause(error):
+    """Return the reason of a failed connection in one line."""
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "its certificate was not accepted: %s" % error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed (is our client certificate accepted there?): %s" % (error.reason or error)
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused (nothing listens there)"
+    return "%s: %s" % (type(error).__name__, error)
+
+
+def context(ca, cert=None, key=None):
+    """Return a TLS client context that trusts only ``ca``; raise CredentialsError naming the file at fault."""
+    for path in (ca, cert, key):
+        if path and not os.access(path, os.R_OK):
+            raise CredentialsError("cannot read %s: no such file or no permission" % path)
+    try:
+        result = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)
+        result.minimum_version = ssl.TLSVersion.TLSv1_2
+        if cert:
+            result.load_cert_chain(cert, key)
+    except (ssl.SSLError, OSError) as error:
+        raise CredentialsError("cannot use CA %s with certificate %s and key %s: %s" % (ca, cert, key, error)) from error
+    return result
+
+
+def https_opener(ca, cert=None, key=None):
+    """Return ``opener(method, url, body, headers, timeout) -> Answer``; timeout in seconds, per socket operation."""
+    tls = context(ca, cert, key)
+
+    def opener(method, url, body=None, headers=None, timeout=5.0):
+        parts = urlsplit(url)
+        target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+        where = "%s://%s" % (parts.scheme, parts.netloc)
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=timeout, context=tls)
+        sent = False
+        try:
+            connection.connect()
+            sent = True
+            connection.request(method, target, body=body, headers=headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, response.read(), {k.lower(): v for k, v in response.getheaders()})
+        except (OSError, http.client.HTTPException) as error:
+            raise TransportError(where, _cause(error), sent) from error
+        finally:
+            connection.close()
+
+    return opener

@@ -1,0 +1,174 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real etcd members on loopback with mutual TLS, each with its own folder, for the integration tests.
+
+A member is started the way the collection's unit does it: the ``--initial-cluster*`` settings come from the environment
+(the one-shot drop-in), everything else is a flag, and a member without a WAL refuses to start without that drop-in.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from lab_pki import Authority
+
+CACHE_PATTERNS = ("etcd-3.6.16/server", "etcd-3.6.16/etcd", "etcd/3.6.16/etcd", "etcd-v3.6.16-linux-amd64/etcd")
+
+
+def find_program(variable, names, patterns=()):
+    """Return the path of a real binary from an environment variable, PATH or the artifact cache, or None."""
+    given = os.environ.get(variable)
+    if given:
+        return given if os.access(given, os.X_OK) else None
+    for name in names:
+        found = shutil.which(name)
+        if found:
+            return found
+    cache = Path(os.environ.get("MULTIMASTER_CACHE", Path.home() / ".cache" / "multimaster"))
+    for pattern in patterns:
+        for found in sorted(cache.glob("**/" + pattern)):
+            if os.access(found, os.X_OK):
+                return str(found)
+    return None
+
+
+def free_ports(count):
+    """Return loopback ports nobody listens on now."""
+    sockets = [socket.socket() for _unused in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+class Member:
+    """One etcd process and its folder."""
+
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        client, peer = free_ports(2)
+        self.client_url = "https://127.0.0.1:%d" % client
+        self.peer_url = "https://127.0.0.1:%d" % peer
+        self.data_dir = lab.folder / name
+        self.drop_in = lab.folder / (name + ".service.d") / "10-first-start.conf"
+        self.record = lab.folder / (name + ".bootstrap.json")
+        self.process = None
+
+    def _drop_in_settings(self):
+        settings, asserted = {}, True
+        if self.drop_in.exists():
+            for line in self.drop_in.read_text().splitlines():
+                if line == "AssertPathExists=":
+                    asserted = False
+                if line.startswith("Environment="):
+                    key, value = line[len("Environment="):].strip('"').split("=", 1)
+                    settings[key] = value
+        return settings, asserted
+
+    def start(self):
+        """Start the process as the unit would; return False when the unit's assertion refuses."""
+        if self.running():
+            return True
+        settings, asserted = self._drop_in_settings()
+        if asserted and not (self.data_dir / "member" / "wal").is_dir():
+            return False
+        self.data_dir.mkdir(mode=0o700, exist_ok=True)
+        lab = self.lab
+        argv = [
+            lab.binary, "--name", self.name, "--data-dir", str(self.data_dir),
+            "--listen-client-urls", self.client_url, "--advertise-client-urls", self.client_url,
+            "--listen-peer-urls", self.peer_url, "--initial-advertise-peer-urls", self.peer_url,
+            "--cert-file", lab.server[0], "--key-file", lab.server[1],
+            "--client-cert-auth=true", "--trusted-ca-file", lab.client_ca.cert,
+            "--peer-cert-file", lab.peer[0], "--peer-key-file", lab.peer[1],
+            "--peer-client-cert-auth=true", "--peer-trusted-ca-file", lab.peer_ca.cert,
+            "--max-learners=2", "--strict-reconfig-check=true", "--log-level=warn", *lab.extra,
+        ]  # fmt: skip
+        with open(self.data_dir.parent / (self.name + ".log"), "ab") as log:
+            self.process = subprocess.Popen(
+                argv, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], **settings}
+            )
+        return True
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self, how=signal.SIGTERM):
+        if self.running():
+            self.process.send_signal(how)
+            self.process.wait(20)
+
+    def kill(self):
+        self.stop(signal.SIGKILL)
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+class EtcdLab:
+    """A folder with CAs and members; ``close`` ends every process it started."""
+
+    def __init__(self, binary, folder, extra=()):
+        self.binary, self.folder, self.extra = binary, Path(folder), tuple(extra)
+        self.client_ca = Authority(self.folder / "pki", "client-ca")
+        self.peer_ca = Authority(self.folder / "pki", "peer-ca")
+        self.server = self.client_ca.issue("server", "etcd")
+        self.peer = self.peer_ca.issue("peer", "etcd")
+        self.operator = self.client_ca.issue("operator-client", "operator")
+        self.members = {}
+
+    def member(self, name):
+        if name not in self.members:
+            self.members[name] = Member(self, name)
+        return self.members[name]
+
+    def bootstrap(self, *names, token="lab"):
+        """Start a new cluster of these members and return when each serves a linearizable read."""
+        members = [self.member(name) for name in names]
+        cluster = ",".join("%s=%s" % (one.name, one.peer_url) for one in members)
+        for one in members:
+            one.drop_in.parent.mkdir(exist_ok=True)
+            one.drop_in.write_text(
+                "[Unit]\nAssertPathExists=\n[Service]\n"
+                + "".join(
+                    'Environment="%s=%s"\n' % pair
+                    for pair in (
+                        ("ETCD_INITIAL_CLUSTER", cluster),
+                        ("ETCD_INITIAL_CLUSTER_STATE", "new"),
+                        ("ETCD_INITIAL_CLUSTER_TOKEN", token),
+                    )
+                )
+            )
+            one.start()
+        return members
+
+    def close(self):
+        for one in self.members.values():
+            if one.running():
+                one.resume()
+                one.kill()
+
+
+def wait_for(condition, seconds=20, what="condition"):
+    """Poll until condition() is true; return its value or fail the test."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError("timed out after %s s waiting for %s" % (seconds, what))
+        time.sleep(0.05)
