@@ -98,8 +98,8 @@ def parse_frame(frame):
 def holder_of(frame, address, own):
     """Return the MAC that claims the address in a frame, or None.
 
-    Any packet whose sender address is the probed one is a claim, reply or request (RFC 5227 2.1.1). Another host's probe
-    for the same address has the sender address 0.0.0.0 and is no claim.
+    Any packet whose sender address is the probed one is a claim, reply or request (RFC 5227 2.1.1). Another host's
+    probe for the same address has the sender address 0.0.0.0 and is no claim.
     """
     packet = parse_frame(frame)
     if packet is None or packet.sender_address != str(address) or packet.sender_mac in own:
