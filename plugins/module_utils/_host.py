@@ -1,0 +1,469 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Look at one host once and say everything a run needs to know about it, as plain data.
+
+Reads files, two `ip -j` calls and one `systemctl show`; parsing is apart from reading, and the reading goes through an
+injected `System`, so the tests are data. What cannot be read is null or empty, never an exception: judging is
+preflight's work. Leaves out: etcd's protocol (_etcd) and ARP (_arp), which are imported only when asked for.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import ipaddress
+import json
+import math
+import os
+import platform
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+
+UNITS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "containerd",
+    "flanneld",
+    "csr-approver",
+    "haproxy",
+    "keepalived",
+    "multimaster-endpoint",
+)
+COMMANDS = ("openssl", "ip", "systemctl", "nft", "iptables", "conntrack", "tar", "mount", "haproxy", "keepalived")
+# Ports the components listen on: API server, etcd client and peer, kubelet, controller-manager, scheduler, kube-proxy.
+PORTS = (6443, 2379, 2380, 10250, 10257, 10259, 10249, 10256)
+DISKS = ("/var/lib", "/opt")
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+CAS = {
+    "kubernetes": ("/etc/kubernetes/pki/ca.crt",),
+    "front_proxy": ("/etc/kubernetes/pki/front-proxy-ca.crt",),
+    "etcd_client": ("/etc/kubernetes/pki/etcd-client-ca.crt", "/etc/etcd/pki/client-ca.crt"),
+    "etcd_peer": ("/etc/etcd/pki/peer-ca.crt",),
+}
+CERTIFICATE_FOLDERS = ("/etc/kubernetes/pki", "/etc/etcd/pki")
+ETCD_DATA = "/var/lib/etcd/member"
+ETCD_RECORD = "/etc/etcd/bootstrap.json"
+ETCD_CLIENT = {
+    "ca": "/etc/etcd/pki/client-ca.crt",
+    "cert": "/etc/etcd/pki/operator-client.crt",
+    "key": "/etc/etcd/pki/operator-client.key",
+}
+ETCD_PORT = 2379
+CLUSTER_FILE = "/etc/kubernetes/multimaster.json"
+KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+# State LISTEN in /proc/net/tcp (include/net/tcp_states.h).
+LISTEN = "0A"
+CONNECT_TRIES = 3
+CONNECT_TIMEOUT = 1.0
+COMMAND_TIMEOUT = 10.0
+# etcd's own disk advice: the size of a WAL write, and 99 % of them under 10 ms (etcd.io docs, FAQ "disk latency").
+WAL_WRITE_BYTES = 2300
+WAL_WRITES = 100
+WAL_SECONDS = 2.0
+
+
+class System:
+    """Reach the real host; the tests put a picture of a host in its place."""
+
+    def read(self, path):
+        """Return a file's text, or None when it cannot be read."""
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                return stream.read()
+        except OSError:
+            return None
+
+    def exists(self, path):
+        """Tell whether the path is there."""
+        return os.path.exists(path)
+
+    def names(self, path):
+        """Return the names in a folder, sorted; none when it cannot be read."""
+        try:
+            return sorted(os.listdir(path))
+        except OSError:
+            return []
+
+    def link(self, path):
+        """Return a symbolic link's target, or None."""
+        try:
+            return os.readlink(path)
+        except OSError:
+            return None
+
+    def run(self, argv):
+        """Run a program and return (rc, stdout); rc 127 when it is not there, 124 when it takes too long."""
+        environment = dict(os.environ, LC_ALL="C", PATH=self._path())
+        try:
+            done = subprocess.run(
+                argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, timeout=COMMAND_TIMEOUT, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return 124, ""
+        except OSError:
+            return 127, ""
+        return done.returncode, done.stdout.decode("utf-8", "replace")
+
+    def which(self, name):
+        """Return the path of a program, or None; looks into the sbin folders too."""
+        return shutil.which(name, path=self._path())
+
+    def free_mib(self, path):
+        """Return the MiB free for root under the nearest existing folder of path."""
+        while not os.path.isdir(path):
+            path = os.path.dirname(path)
+        return shutil.disk_usage(path).free // (1024 * 1024)
+
+    def connect_ms(self, address, port):
+        """Return the milliseconds one TCP connect takes, or None when it fails."""
+        begin = time.monotonic()
+        try:
+            socket.create_connection((address, port), timeout=CONNECT_TIMEOUT).close()
+        except OSError:
+            return None
+        return (time.monotonic() - begin) * 1000.0
+
+    def clock(self):
+        """Return seconds since the epoch."""
+        return time.time()
+
+    def facts(self):
+        """Return (hostname, machine type, kernel release, Python version, CPUs)."""
+        name = os.uname()
+        return name.nodename, name.machine, name.release, platform.python_version(), os.cpu_count() or 1
+
+    @staticmethod
+    def _path():
+        return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+
+
+def observe(
+    system,
+    endpoint_address=None,
+    peers=None,
+    peer_port=22,
+    probe_arp=False,
+    disk_latency=False,
+    ports=PORTS,
+    etcd_status=None,
+    arp_probe=None,
+):
+    """Return the observation `multimaster_host` of one host.
+
+    `peers` maps names to addresses for the round-trip times; `etcd_status` (of certificate files and listeners) and
+    `arp_probe` (of interface and address) default to the real ones.
+    """
+    etcd_status = etcd_status or read_etcd_status
+    hostname, machine, kernel, python, cpus = system.facts()
+    addresses = parse_addresses(system.run(["ip", "-j", "addr"])[1])
+    interface, address = default_route(system.run(["ip", "-j", "route", "show", "default"])[1], addresses)
+    units = parse_units(system.run(units_command(UNITS))[1], UNITS)
+    listeners = listening(system, ports)
+    data = system.exists(ETCD_DATA)
+    return {
+        "hostname": hostname,
+        "machine_id": (system.read("/etc/machine-id") or "").strip(),
+        "os": parse_os_release(system.read("/etc/os-release") or ""),
+        "architecture": ARCHITECTURES.get(machine, machine),
+        "kernel": kernel,
+        "python": python,
+        "cpus": cpus,
+        "memory_mib": parse_memory_mib(system.read("/proc/meminfo") or ""),
+        "disk_free_mib": {path: system.free_mib(path) for path in DISKS},
+        "clock": system.clock(),
+        "swap": len((system.read("/proc/swaps") or "").strip().splitlines()) > 1,
+        "cgroup": 2 if system.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
+        "addresses": addresses,
+        "default_interface": interface,
+        "default_address": address,
+        "listening": listeners,
+        "commands": {name: system.which(name) is not None for name in COMMANDS},
+        "etcd": {
+            "data": data,
+            "record": _json(system.read(ETCD_RECORD)),
+            "unit": units["etcd"],
+            "status": etcd_status(ETCD_CLIENT, listeners) if data or units["etcd"] == "active" else None,
+        },
+        "certificates": any(name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path)),
+        "ca_fingerprints": {name: _first_fingerprint(system, paths) for name, paths in CAS.items()},
+        "units": units,
+        "kubelet_credentials": _kubelet_credentials(system),
+        "endpoint_address": {"held_on": holders(addresses, endpoint_address)},
+        "arp": _arp(addresses, endpoint_address, arp_probe) if probe_arp and endpoint_address else None,
+        "rtt_ms": round_trips(system, peers or {}, peer_port),
+        "disk_fdatasync_p99_ms": fdatasync_p99_ms(_existing("/var/lib/etcd", "/var/lib")) if disk_latency else None,
+        "cluster": _json(system.read(CLUSTER_FILE)),
+    }
+
+
+def parse_addresses(text):
+    """Return [{interface, address, prefix}] from `ip -j addr`, without loopback and link-local addresses.
+
+    An address of ours on `lo` (the endpoint on its way from one holder to the next) stays in.
+    """
+    found = []
+    for link in _json(text) or []:
+        for item in link.get("addr_info", ()):
+            address = item.get("local")
+            if not address:
+                continue
+            parsed = ipaddress.ip_address(address)
+            if parsed.is_loopback or parsed.is_link_local:
+                continue
+            found.append({"interface": link.get("ifname", ""), "address": address, "prefix": item.get("prefixlen", 0)})
+    return found
+
+
+def default_route(text, addresses):
+    """Return (interface, address) of the default route with the lowest metric, from `ip -j route show default`."""
+    routes = sorted(_json(text) or [], key=lambda route: route.get("metric", 0))
+    for route in routes:
+        interface = route.get("dev", "")
+        own = [item["address"] for item in addresses if item["interface"] == interface and ":" not in item["address"]]
+        address = route.get("prefsrc") or (own[0] if own else "")
+        if interface and address:
+            return interface, address
+    return "", ""
+
+
+def parse_units(text, names):
+    """Return {unit: active state} from `systemctl show`; `not-found` for a unit without a file."""
+    states = {name: "not-found" for name in names}
+    for block in text.strip().split("\n\n"):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        name = re.sub(r"\.service$", "", values.get("Id", ""))
+        if name in states and values.get("LoadState") != "not-found":
+            states[name] = values.get("ActiveState", "unknown")
+    return states
+
+
+def units_command(names):
+    """Return the one command that tells the state of all units."""
+    return ["systemctl", "show", "--property=Id,LoadState,ActiveState"] + ["{0}.service".format(name) for name in names]
+
+
+def parse_os_release(text):
+    """Return {id, version_id, name} from os-release(5)."""
+    values = {}
+    for line in text.splitlines():
+        key, separator, value = line.partition("=")
+        if separator:
+            values[key.strip()] = value.strip().strip("\"'")
+    return {
+        "id": values.get("ID", ""),
+        "version_id": values.get("VERSION_ID", ""),
+        "name": values.get("PRETTY_NAME", values.get("NAME", "")),
+    }
+
+
+def parse_memory_mib(text):
+    """Return MemTotal of /proc/meminfo in MiB, 0 when it is not there."""
+    match = re.search(r"^MemTotal:\s+([0-9]+) kB", text, re.MULTILINE)
+    return int(match.group(1)) // 1024 if match else 0
+
+
+def parse_listeners(text, ports):
+    """Return [(address, port, inode)] of the listeners on `ports` in the text of /proc/net/tcp or tcp6."""
+    found = []
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 10 or fields[3] != LISTEN:
+            continue
+        raw, _separator, port = fields[1].partition(":")
+        if int(port, 16) in ports:
+            found.append((_hex_address(raw), int(port, 16), fields[9]))
+    return found
+
+
+def _hex_address(raw):
+    """Return the address that the kernel prints as hexadecimal words in host order (little endian on our machines)."""
+    words = [bytes.fromhex(raw[index : index + 8])[::-1] for index in range(0, len(raw), 8)]
+    return str(ipaddress.ip_address(b"".join(words)))
+
+
+def listening(system, ports):
+    """Return [{port, address, process, executable}] for the listeners on `ports`, in order of port and address."""
+    found = set()
+    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
+        found.update(parse_listeners(system.read(path) or "", frozenset(ports)))
+    owners = _socket_owners(system, {inode for _address, _port, inode in found}) if found else {}
+    return [
+        {"port": port, "address": address, "process": owners.get(inode, ("", ""))[0], "executable": owners.get(inode, ("", ""))[1]}
+        for address, port, inode in sorted(found, key=lambda item: (item[1], item[0], item[2]))
+    ]
+
+
+def _socket_owners(system, inodes):
+    """Return {inode: (process name, executable)}; the walk over /proc ends with the last socket found."""
+    wanted = {"socket:[{0}]".format(inode): inode for inode in inodes}
+    owners = {}
+    for pid in system.names("/proc"):
+        if not pid.isdigit():
+            continue
+        folder = "/proc/{0}/fd".format(pid)
+        for descriptor in system.names(folder):
+            inode = wanted.get(system.link("{0}/{1}".format(folder, descriptor)))
+            if inode is None or inode in owners:
+                continue
+            executable = system.link("/proc/{0}/exe".format(pid)) or ""
+            owners[inode] = ((system.read("/proc/{0}/comm".format(pid)) or "").strip(), executable)
+        if len(owners) == len(wanted):
+            break
+    return owners
+
+
+def holders(addresses, address):
+    """Return the interfaces that carry `address`, `lo` included."""
+    return [item["interface"] for item in addresses if address and item["address"] == address]
+
+
+def interface_for(addresses, address):
+    """Return the interface in whose subnet `address` lies, or None; a /32 of its own does not count."""
+    wanted = ipaddress.ip_address(address)
+    for item in addresses:
+        network = ipaddress.ip_interface("{0}/{1}".format(item["address"], item["prefix"])).network
+        if network.num_addresses > 1 and wanted in network:
+            return item["interface"]
+    return None
+
+
+def round_trips(system, peers, port):
+    """Return {name: ms}, each the least of three TCP connects; a peer that does not answer is left out."""
+
+    def least(address):
+        best = None
+        for _try in range(CONNECT_TRIES):
+            taken = system.connect_ms(address, port)
+            if taken is None:
+                return None
+            best = taken if best is None else min(best, taken)
+        return round(best, 3)
+
+    if not peers:
+        return {}
+    with concurrent.futures.ThreadPoolExecutor(max_workers=min(16, len(peers))) as pool:
+        times = dict(zip(peers, pool.map(least, peers.values())))
+    return {name: taken for name, taken in times.items() if taken is not None}
+
+
+def fdatasync_p99_ms(folder):
+    """Return the 99th percentile in ms of writing 2300 bytes and syncing them, as etcd's WAL does; None if it fails."""
+    path = os.path.join(folder, ".multimaster-latency-{0}".format(os.getpid()))
+    times = []
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            begin = time.monotonic()
+            while len(times) < WAL_WRITES and time.monotonic() - begin < WAL_SECONDS:
+                started = time.monotonic()
+                os.write(descriptor, b"\0" * WAL_WRITE_BYTES)
+                os.fdatasync(descriptor)
+                times.append((time.monotonic() - started) * 1000.0)
+        finally:
+            os.close(descriptor)
+            os.unlink(path)
+    except OSError:
+        return None
+    return round(sorted(times)[max(0, math.ceil(len(times) * 0.99) - 1)], 3)
+
+
+def read_etcd_status(files, listeners):
+    """Ask the host's own etcd member who it is; `ok` is false and `error` says why when it cannot be asked."""
+    from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
+
+    url = etcd_url(listeners)
+    if url is None:
+        return no_status("nothing listens on port {0}".format(ETCD_PORT))
+    try:
+        opener = _https.https_opener(files["ca"], files["cert"], files["key"])
+    except _https.CredentialsError as reason:
+        return no_status(str(reason))
+    return _etcd.status_for_host_info(url, opener)
+
+
+def etcd_url(listeners):
+    """Return the client URL of the host's own member, its node address before loopback; None when nobody listens."""
+    found = [item["address"] for item in listeners if item["port"] == ETCD_PORT]
+    if not found:
+        return None
+    own = [address for address in found if not (ipaddress.ip_address(address).is_loopback or address in ("0.0.0.0", "::"))]
+    address = own[0] if own else "127.0.0.1"
+    return "https://{0}:{1}".format("[{0}]".format(address) if ":" in address else address, ETCD_PORT)
+
+
+def no_status(error):
+    """Return the status of a member that could not be asked, in the shape of a real one."""
+    return {
+        "ok": False,
+        "error": error,
+        "member_id": "",
+        "cluster_id": "",
+        "leader_id": "",
+        "is_learner": False,
+        "raft_term": 0,
+        "raft_index": 0,
+        "db_size": 0,
+        "version": "",
+        "healthy": False,
+        "alarms": [],
+        "members": [],
+    }
+
+
+def _arp(addresses, address, probe):
+    interface = interface_for(addresses, address)
+    if interface is None:
+        return None
+    from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp as arp
+
+    try:
+        return list((probe or arp.probe)(interface, address))
+    except arp.ArpError:
+        return None
+
+
+def _kubelet_credentials(system):
+    """Tell whether the kubelet has a client certificate that is still valid (an expired one must be joined anew)."""
+    if not (system.exists(KUBELET_CERTIFICATE) and system.exists(KUBELET_KUBECONFIG)):
+        return False
+    return system.run(["openssl", "x509", "-checkend", "0", "-noout", "-in", KUBELET_CERTIFICATE])[0] in (0, 127)
+
+
+def _first_fingerprint(system, paths):
+    for path in paths:
+        fingerprint = certificate_sha256(system.read(path) or "")
+        if fingerprint:
+            return fingerprint
+    return None
+
+
+def certificate_sha256(pem):
+    """Return the SHA-256 of the first certificate in PEM text as lower-case hexadecimal digits, or None."""
+    match = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", pem, re.DOTALL)
+    if not match:
+        return None
+    try:
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(match.group(0))).hexdigest()
+    except ValueError:
+        return None
+
+
+def _existing(*paths):
+    return next((path for path in paths if os.path.isdir(path)), "/")
+
+
+def _json(text):
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,127 @@
+#!/usr/bin/python
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: Observe everything a run needs to know about a host, in one execution
+version_added: 0.1.0
+description:
+  - Reads the operating system, resources, addresses, listeners, units, certificates and the local etcd member of a host
+    and returns them as the fact C(multimaster_host), from which P(multimaster.kubernetes.topology#module) is made.
+  - It judges nothing and never fails because something is missing; what cannot be read is null or empty.
+author: The multimaster.kubernetes maintainers
+extends_documentation_fragment:
+  - multimaster.kubernetes.attributes
+  - multimaster.kubernetes.attributes.info
+  - multimaster.kubernetes.attributes.host
+options:
+  endpoint_address:
+    description: The cluster's endpoint address, to say whether this host holds it.
+    type: str
+  peers:
+    description: Names and addresses of the hosts whose round-trip time is measured.
+    type: dict
+    default: {}
+  peer_port:
+    description: TCP port the round-trip time is measured against; a connect is enough, nothing is sent.
+    type: int
+    default: 22
+  probe_arp:
+    description: Ask by ARP who else holds O(endpoint_address); takes half a second.
+    type: bool
+    default: false
+  disk_latency:
+    description: Measure the 99th percentile of synced 2300-byte writes where etcd's data lies; takes up to two seconds.
+    type: bool
+    default: false
+  ports:
+    description: TCP ports of which listeners are reported.
+    type: list
+    elements: int
+    default: [6443, 2379, 2380, 10250, 10257, 10259, 10249, 10256]
+"""
+
+EXAMPLES = r"""
+- name: Observe the hosts
+  multimaster.kubernetes.host_info:
+    endpoint_address: 192.0.2.10
+
+- name: Observe a master before its first run, with the neighbours' opinion on the endpoint address
+  multimaster.kubernetes.host_info:
+    endpoint_address: 192.0.2.10
+    probe_arp: true
+    peers:
+      m2: 192.0.2.12
+      m3: 192.0.2.13
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: The observation.
+  returned: always
+  type: dict
+  contains:
+    multimaster_host:
+      description:
+        - One host as seen just now. States of units are systemd's, or C(not-found).
+        - C(clock_window) holds the controller's clock before and after the execution, in seconds since the epoch.
+      type: dict
+      returned: always
+      sample:
+        hostname: m1
+        machine_id: 3f0c2b9f8f0d4f0f9d0f6a2b6d0f1a11
+        os: {id: debian, version_id: "12", name: Debian GNU/Linux 12 (bookworm)}
+        architecture: amd64
+        kernel: 6.1.0-30-amd64
+        python: 3.11.2
+        cpus: 4
+        memory_mib: 7950
+        disk_free_mib: {/var/lib: 41000, /opt: 41000}
+        clock: 1763831820.25
+        clock_window: [1763831819.9, 1763831820.4]
+        swap: false
+        cgroup: 2
+        addresses: [{interface: eth0, address: 192.0.2.11, prefix: 24}]
+        default_interface: eth0
+        default_address: 192.0.2.11
+        listening: [{port: 6443, address: "::", process: kube-apiserver, executable: /opt/multimaster/kubernetes/1.36.3/kube-apiserver}]
+        commands: {openssl: true}
+        etcd: {data: false, record: null, unit: not-found, status: null}
+        certificates: false
+        ca_fingerprints: {kubernetes: null, front_proxy: null, etcd_client: null, etcd_peer: null}
+        units: {etcd: not-found, kubelet: active}
+        kubelet_credentials: false
+        endpoint_address: {held_on: []}
+        arp: []
+        rtt_ms: {m2: 0.412}
+        disk_fdatasync_p99_ms: null
+        cluster: null
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _host
+
+
+def main():
+    """Observe the host and return the fact."""
+    module = AnsibleModule(
+        argument_spec={
+            "endpoint_address": {"type": "str"},
+            "peers": {"type": "dict", "default": {}},
+            "peer_port": {"type": "int", "default": 22},
+            "probe_arp": {"type": "bool", "default": False},
+            "disk_latency": {"type": "bool", "default": False},
+            "ports": {"type": "list", "elements": "int", "default": list(_host.PORTS)},
+        },
+        supports_check_mode=True,
+    )
+    observation = _host.observe(_host.System(), **module.params)
+    module.exit_json(changed=False, ansible_facts={"multimaster_host": observation})
+
+
+if __name__ == "__main__":
+    main()
