@@ -1,0 +1,226 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Talk to the Kubernetes API with a client certificate, by the standard library.
+
+Solves: objects are applied server-side from hosts that have no client library, and errors name the request and the
+server's own reason. Leaves out: watches (``wait_until`` polls), subresources beyond those used, any decision.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from urllib.parse import urlencode
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube_objects as objects
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import TransportError, https_opener
+
+FIELD_MANAGER = "multimaster"
+# seconds: longer than the API server's own work on any request used here, shorter than its 60 s request limit.
+TIMEOUT = 15.0
+# objects per page of a list
+PAGE = 500
+# seconds between two attempts while an API server starts
+PAUSE = 0.5
+# an API server that starts, stops, or is overloaded; anything else is an answer
+TRANSIENT = (429, 500, 502, 503, 504)
+
+# shared by the modules; the file names are those the collection gives a master
+ARGUMENTS = {
+    "server": {"type": "str", "default": "https://127.0.0.1:6443"},
+    "ca": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
+    "client_cert": {"type": "path", "default": "/etc/kubernetes/pki/operator.crt"},
+    "client_key": {"type": "path", "default": "/etc/kubernetes/pki/operator.key", "no_log": False},
+}
+
+
+class KubeError(Exception):
+    """What was asked, where, and what came back."""
+
+    def __init__(self, asked, where, came_back):
+        self.asked, self.where, self.came_back = asked, where, came_back
+        super().__init__("Kubernetes API at %s, asked for %s: %s" % (where, asked, came_back))
+
+
+class KubeUnreachable(KubeError):
+    """No answer: nothing listens, no answer in time, or TLS failed."""
+
+
+class KubeRefused(KubeError):
+    """The server answered with an error; ``reason`` is its machine-readable word, such as Forbidden."""
+
+    def __init__(self, asked, where, status, reason, message):
+        super().__init__(asked, where, "HTTP %s %s: %s" % (status, reason, message))
+        self.status, self.reason, self.message = status, reason, message
+
+
+class KubeNotYet(KubeError):
+    """Something did not come true in time."""
+
+
+def transient(error):
+    """Tell whether the same request may succeed when asked again: the server starts, or its namespace is being made."""
+    if isinstance(error, KubeRefused):
+        missing_namespace = error.status == 404 and error.message.startswith("namespaces ")
+        return error.status in TRANSIENT or error.status == 409 or missing_namespace
+    return isinstance(error, KubeUnreachable)
+
+
+class Kube:
+    """One API server. ``opener`` is what ``_https.https_opener`` returns; ``retry_seconds`` bounds patience per call."""
+
+    def __init__(self, server, opener, retry_seconds=0.0, timeout=TIMEOUT, clock=time.monotonic, sleep=time.sleep):
+        self.server, self._opener, self._timeout = server.rstrip("/"), opener, timeout
+        self._retry_seconds, self._clock, self._sleep = retry_seconds, clock, sleep
+        self._discovered = dict(objects.KINDS)
+
+    @classmethod
+    def from_arguments(cls, params, retry_seconds=0.0):
+        """Build a client from the parameters of ARGUMENTS."""
+        opener = https_opener(params["ca"], params["client_cert"], params["client_key"])
+        return cls(params["server"], opener, retry_seconds)
+
+    def _once(self, method, path, body, content_type):
+        headers = {"Accept": "application/json"}
+        data = None
+        if body is not None:
+            data, headers["Content-Type"] = json.dumps(body).encode(), content_type
+        asked = "%s %s" % (method, path)
+        try:
+            answer = self._opener(method, self.server + path, data, headers, self._timeout)
+        except TransportError as error:
+            raise KubeUnreachable(asked, self.server, error.cause) from error
+        text = answer.body.decode("utf-8", "replace")
+        if answer.status >= 400:
+            raise KubeRefused(asked, self.server, answer.status, *_reason(text))
+        return text
+
+    def request(self, method, path, body=None, content_type="application/json"):
+        """Return the answer's text; asked again for ``retry_seconds`` while the failure is transient."""
+        deadline = self._clock() + self._retry_seconds
+        while True:
+            try:
+                return self._once(method, path, body, content_type)
+            except KubeError as error:
+                if not transient(error) or self._clock() >= deadline:
+                    raise
+            self._sleep(PAUSE)
+
+    def _json(self, *args, **kwargs):
+        text = self.request(*args, **kwargs)
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise KubeError(" ".join(args[:2]), self.server, "not JSON: %r" % text[:80]) from error
+
+    def _kind(self, api_version, kind):
+        """Return (plural, namespaced), asking the server once for a kind that is not in the table."""
+        if (api_version, kind) not in self._discovered:
+            path = objects.group_path(api_version)
+            for one in self._json("GET", path).get("resources", ()):
+                if "/" not in one["name"]:
+                    self._discovered.setdefault((api_version, one["kind"]), (one["name"], one["namespaced"]))
+            if (api_version, kind) not in self._discovered:
+                raise KubeError("kind %s of %s" % (kind, api_version), self.server, "this API server does not know it")
+        return self._discovered[(api_version, kind)]
+
+    def _path(self, api_version, kind, name=None, namespace=None):
+        plural, namespaced = self._kind(api_version, kind)
+        if namespaced and name is not None:
+            namespace = namespace or "default"
+        return objects.resource_path(api_version, plural, namespaced, name, namespace)
+
+    def get(self, api_version, kind, name, namespace=None):
+        """Return one object, or None when there is none."""
+        try:
+            return self._json("GET", self._path(api_version, kind, name, namespace))
+        except KubeRefused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(self, api_version, kind, namespace=None, selector=None):
+        """Return all objects of a kind (of all namespaces when none is given), page by page."""
+        path, found, token = self._path(api_version, kind, None, namespace), [], ""
+        while True:
+            query = {"limit": PAGE, "continue": token, "labelSelector": selector or ""}
+            answer = self._json("GET", path + "?" + urlencode({k: v for k, v in query.items() if v}))
+            found += answer.get("items") or []
+            token = answer.get("metadata", {}).get("continue", "")
+            if not token:
+                return found
+
+    def apply(self, obj, dry_run=False):
+        """Apply one object server-side, taking over fields others own, and return the result."""
+        api_version, kind, namespace, name = objects.identity(obj)
+        query = {"fieldManager": FIELD_MANAGER, "force": "true", **({"dryRun": "All"} if dry_run else {})}
+        path = self._path(api_version, kind, name, namespace) + "?" + urlencode(query)
+        # JSON is YAML: the server wants this content type for server-side apply.
+        return self._json("PATCH", path, obj, "application/apply-patch+yaml")
+
+    def create(self, obj, path=None):
+        """Post one object (or a subresource by its path) and return the answer."""
+        if path is None:
+            plural, namespaced = self._kind(obj["apiVersion"], obj["kind"])
+            namespace = (obj.get("metadata") or {}).get("namespace") or "default"
+            path = objects.resource_path(obj["apiVersion"], plural, namespaced, None, namespace)
+        return self._json("POST", path, obj)
+
+    def merge(self, api_version, kind, name, change, namespace=None):
+        """Change some fields of one object (JSON merge patch) and return it."""
+        path = self._path(api_version, kind, name, namespace) + "?" + urlencode({"fieldManager": FIELD_MANAGER})
+        return self._json("PATCH", path, change, "application/merge-patch+json")
+
+    def delete(self, api_version, kind, name, namespace=None, dry_run=False):
+        """Delete one object and return whether it was there."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if dry_run:
+            options["dryRun"] = ["All"]
+        try:
+            self.request("DELETE", self._path(api_version, kind, name, namespace), options)
+        except KubeRefused as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def readyz(self):
+        """Return (ready, {check: passed}) of this API server's own /readyz."""
+        try:
+            return True, objects.readyz_checks(self._once("GET", "/readyz?verbose", None, None))
+        except KubeRefused as error:
+            if not error.message.startswith("["):
+                raise
+            return False, objects.readyz_checks(error.message)
+
+    def may_do_anything(self):
+        """Tell whether this client may do every verb on every resource (SelfSubjectAccessReview)."""
+        kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+        spec = {"resourceAttributes": {"verb": "*", "group": "*", "resource": "*"}}
+        return bool(self.create({**kind, "spec": spec}).get("status", {}).get("allowed", False))
+
+    def wait_until(self, what, question, seconds):
+        """Poll ``question() -> (true, what is missing)`` for at most ``seconds``; raise KubeNotYet."""
+        deadline = self._clock() + seconds
+        while True:
+            try:
+                come_true, missing = question()
+            except KubeError as error:
+                if not transient(error):
+                    raise
+                come_true, missing = False, str(error)
+            if come_true:
+                return
+            if self._clock() >= deadline:
+                raise KubeNotYet(what, self.server, "not within %g s: %s" % (seconds, missing))
+            self._sleep(PAUSE)
+
+
+def _reason(text):
+    """Return (reason, message) of an error answer, which is a Status object or plain text."""
+    try:
+        status = json.loads(text)
+        return status.get("reason", ""), status.get("message", text)
+    except (ValueError, AttributeError):
+        return "", text.strip()

@@ -1,0 +1,172 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Kubernetes objects as plain data: their paths, whether they are ready, what to show of them.
+
+Pure: no requests, no clock. Leaves out: validation, which is the API server's business.
+"""
+
+from __future__ import annotations
+
+import copy
+from urllib.parse import quote
+
+# (apiVersion, kind) -> (plural in the path, lives in a namespace). The kinds this collection uses; others are discovered.
+KINDS = {
+    ("v1", "ConfigMap"): ("configmaps", True),
+    ("v1", "Namespace"): ("namespaces", False),
+    ("v1", "Node"): ("nodes", False),
+    ("v1", "Pod"): ("pods", True),
+    ("v1", "Secret"): ("secrets", True),
+    ("v1", "Service"): ("services", True),
+    ("v1", "ServiceAccount"): ("serviceaccounts", True),
+    ("apps/v1", "DaemonSet"): ("daemonsets", True),
+    ("apps/v1", "Deployment"): ("deployments", True),
+    ("authorization.k8s.io/v1", "SelfSubjectAccessReview"): ("selfsubjectaccessreviews", False),
+    ("certificates.k8s.io/v1", "CertificateSigningRequest"): ("certificatesigningrequests", False),
+    ("coordination.k8s.io/v1", "Lease"): ("leases", True),
+    ("policy/v1", "PodDisruptionBudget"): ("poddisruptionbudgets", True),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"): ("clusterroles", False),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): ("clusterrolebindings", False),
+    ("rbac.authorization.k8s.io/v1", "Role"): ("roles", True),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"): ("rolebindings", True),
+}
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+HIDDEN = "(hidden)"
+
+
+def group_path(api_version):
+    """Return the path under which an apiVersion's resources live."""
+    return ("/apis/" if "/" in api_version else "/api/") + api_version
+
+
+def resource_path(api_version, plural, namespaced, name=None, namespace=None):
+    """Return the path of one object, or of a collection when ``name`` is None."""
+    parts = [group_path(api_version)]
+    if namespaced and namespace:
+        parts += ["namespaces", quote(namespace, safe="")]
+    parts.append(plural)
+    if name is not None:
+        # RBAC names may hold colons; slashes and percent signs are no path segment (API conventions)
+        parts.append(quote(name, safe=":"))
+    return "/".join(parts)
+
+
+def identity(obj):
+    """Return (apiVersion, kind, namespace or None, name); ValueError tells what is missing."""
+    metadata = obj.get("metadata") or {}
+    for place, value in (
+        ("apiVersion", obj.get("apiVersion")),
+        ("kind", obj.get("kind")),
+        ("metadata.name", metadata.get("name")),
+    ):
+        if not value:
+            raise ValueError("object without %s: %s" % (place, sorted(obj)))
+    return obj["apiVersion"], obj["kind"], metadata.get("namespace"), metadata["name"]
+
+
+def title(obj):
+    """Return an object's name for messages: Kind namespace/name."""
+    _version, kind, namespace, name = identity(obj)
+    return "%s %s" % (kind, "/".join(part for part in (namespace, name) if part))
+
+
+def essence(obj):
+    """Return an object without what the server changes by itself, so that a dry run can be compared with the present.
+
+    A dry run keeps the resourceVersion and renews the time of our entry in managedFields (tried on 1.36.3).
+    """
+    if obj is None:
+        return None
+    result = copy.deepcopy(obj)
+    metadata = result.get("metadata", {})
+    for key in ("resourceVersion", "generation", "uid", "creationTimestamp"):
+        metadata.pop(key, None)
+    for entry in metadata.get("managedFields", ()):
+        entry.pop("time", None)
+    return result
+
+
+def shown(obj):
+    """Return what may stand in a diff: no bookkeeping, no status, no Secret values."""
+    if obj is None:
+        return {}
+    result = essence(obj)
+    result.get("metadata", {}).pop("managedFields", None)
+    result.pop("status", None)
+    if result.get("kind") == "Secret":
+        for part in ("data", "stringData"):
+            if part in result:
+                result[part] = {key: HIDDEN for key in result[part]}
+    return result
+
+
+def readiness(obj):
+    """Return (ready, what is missing) of an object that was applied; kinds without a notion of it are ready."""
+    kind, status = obj.get("kind"), obj.get("status") or {}
+    generation = obj.get("metadata", {}).get("generation", 0)
+    if kind not in ("Deployment", "DaemonSet"):
+        return True, ""
+    if status.get("observedGeneration", 0) < generation:
+        return False, "its controller has not seen it yet"
+    if kind == "Deployment":
+        wanted, fresh, available = (
+            obj.get("spec", {}).get("replicas", 1),
+            status.get("updatedReplicas", 0),
+            status.get("availableReplicas", 0),
+        )
+    else:
+        wanted, fresh, available = (
+            status.get("desiredNumberScheduled", 0),
+            status.get("updatedNumberScheduled", 0),
+            status.get("numberAvailable", 0),
+        )
+    if min(fresh, available) < wanted:
+        return False, "%d of %d pods updated, %d available" % (fresh, wanted, available)
+    return True, ""
+
+
+def _condition(obj, kind):
+    return next((c for c in obj.get("status", {}).get("conditions", ()) if c.get("type") == kind), {})
+
+
+def node_summary(node):
+    """Return what planning needs of a Node."""
+    metadata, spec, status = node["metadata"], node.get("spec", {}), node.get("status", {})
+    labels = metadata.get("labels", {})
+    ready = _condition(node, "Ready")
+    addresses = {a["type"]: a["address"] for a in reversed(status.get("addresses", ()))}
+    return {
+        "name": metadata["name"],
+        "ready": ready.get("status") == "True",
+        "ready_message": ready.get("message", "the kubelet has not reported yet"),
+        "version": status.get("nodeInfo", {}).get("kubeletVersion", ""),
+        "zone": labels.get(ZONE_LABEL, ""),
+        "internal_ip": addresses.get("InternalIP", ""),
+        "taints": [{k: t.get(k, "") for k in ("key", "value", "effect")} for t in spec.get("taints", ())],
+        "unschedulable": bool(spec.get("unschedulable", False)),
+        "pod_cidr": spec.get("podCIDR", ""),
+        "labels": labels,
+        "annotations": {k: v for k, v in metadata.get("annotations", {}).items() if k.startswith("multimaster")},
+    }
+
+
+def lease_summary(lease):
+    """Return who holds a Lease and since when; "" when released."""
+    spec = lease.get("spec", {})
+    return {
+        "holder": spec.get("holderIdentity", ""),
+        "renewed": spec.get("renewTime", ""),
+        "duration_seconds": spec.get("leaseDurationSeconds", 0),
+        "transitions": spec.get("leaseTransitions", 0),
+    }
+
+
+def readyz_checks(text):
+    """Return {check: passed} from the text of ``/readyz?verbose`` (lines ``[+]name ok``, ``[-]name failed: …``)."""
+    return {
+        line[3:].split(" ", 1)[0]: line.startswith("[+]")
+        for line in text.splitlines()
+        if line.startswith(("[+]", "[-]"))
+    }
