@@ -40,7 +40,7 @@ class EtcdError(Exception):
 
     def __init__(self, asked, where, came_back):
         self.asked, self.where, self.came_back = asked, where, came_back
-        super().__init__("etcd at %s, asked for %s: %s" % (where, asked, came_back))
+        super().__init__(f"etcd at {where}, asked for {asked}: {came_back}")
 
 
 class EtcdUnreachable(EtcdError):
@@ -55,7 +55,7 @@ class EtcdRefused(EtcdError):
     """etcd answered with an error."""
 
     def __init__(self, asked, where, status, code, message):
-        super().__init__(asked, where, "HTTP %s, code %s: %s" % (status, code, message))
+        super().__init__(asked, where, f"HTTP {status}, code {code}: {message}")
         self.status, self.code, self.message = status, code, message
 
     @property
@@ -141,7 +141,7 @@ class Etcd:
             parsed = json.loads(answer.body.decode() or "{}")
         except ValueError as error:
             start = answer.body[:80].decode("ascii", "replace")
-            raise EtcdError(path, self.endpoint, "HTTP %s, not JSON: %r" % (answer.status, start)) from error
+            raise EtcdError(path, self.endpoint, f"HTTP {answer.status}, not JSON: {start!r}") from error
         if answer.status != 200:
             raise EtcdRefused(path, self.endpoint, answer.status, parsed.get("code"), parsed.get("message", ""))
         return parsed
@@ -273,7 +273,7 @@ class Observed:
     @property
     def errors(self):
         """One line for each endpoint that did not prove itself."""
-        return tuple("%s: %s" % (v.endpoint, v.error) for v in self.views if v.error)
+        return tuple(f"{v.endpoint}: {v.error}" for v in self.views if v.error)
 
     def member(self, name="", peer_url=""):
         """Return the member with this peer URL, else with this name, else None."""
@@ -301,7 +301,7 @@ def look(endpoint, opener, timeout=READ_TIMEOUT):
 
 def _look_at_all(endpoints, opener, timeout, bound):
     """Look at many endpoints at once; one that is not done within ``bound`` seconds is unknown."""
-    views = {one: View(one, error="no answer within %g s" % bound) for one in endpoints}
+    views = {one: View(one, error=f"no answer within {bound:g} s") for one in endpoints}
 
     def work(endpoint):
         views[endpoint] = look(endpoint, opener, timeout)
@@ -328,7 +328,9 @@ def observe(endpoints, opener, timeout=READ_TIMEOUT):
         return Observed((), views, False)
     best = max(listed, key=lambda v: (v.members_confirmed, v.status.raft_term, v.status.raft_applied_index))
     seen = {v.status.member_id for v in views if v.status}
-    more = [u.rstrip("/") for m in best.members if m.id not in seen for u in m.client_urls if u.rstrip("/") not in asked]
+    more = [
+        u.rstrip("/") for m in best.members if m.id not in seen for u in m.client_urls if u.rstrip("/") not in asked
+    ]
     views += _look_at_all(list(dict.fromkeys(more)), opener, timeout, 4 * timeout)
     return Observed(best.members, views, best.members_confirmed)
 
@@ -349,7 +351,7 @@ def status_for_host_info(endpoint, opener, timeout=READ_TIMEOUT):
         "db_size": known.db_size if known else 0,
         "version": known.version if known else "",
         "healthy": view.healthy,
-        "alarms": ["%s on %s" % (alarm, member) for member, alarm in known.alarms] if known else [],
+        "alarms": [f"{alarm} on {member}" for member, alarm in known.alarms] if known else [],
         "members": [member_dict(one) for one in view.members or ()],
     }
 

@@ -22,7 +22,7 @@ class TransportError(Exception):
 
     def __init__(self, where, cause, sent=False):
         self.where, self.cause, self.sent = where, cause, sent
-        super().__init__("%s: %s" % (where, cause))
+        super().__init__(f"{where}: {cause}")
 
 
 class CredentialsError(Exception):
@@ -43,26 +43,26 @@ def _cause(error):
     if isinstance(error, TimeoutError) or "timed out" in str(error):
         return "no answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return "its certificate was not accepted: %s" % error.verify_message
+        return f"its certificate was not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return "TLS failed (is our client certificate accepted there?): %s" % (error.reason or error)
     if isinstance(error, ConnectionRefusedError):
         return "connection refused (nothing listens there)"
-    return "%s: %s" % (type(error).__name__, error)
+    return f"{type(error).__name__}: {error}"
 
 
 def context(ca, cert=None, key=None):
     """Return a TLS client context that trusts only ``ca``; raise CredentialsError naming the file at fault."""
     for path in (ca, cert, key):
         if path and not os.access(path, os.R_OK):
-            raise CredentialsError("cannot read %s: no such file or no permission" % path)
+            raise CredentialsError(f"cannot read {path}: no such file or no permission")
     try:
         result = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)
         result.minimum_version = ssl.TLSVersion.TLSv1_2
         if cert:
             result.load_cert_chain(cert, key)
     except (ssl.SSLError, OSError) as error:
-        raise CredentialsError("cannot use CA %s with certificate %s and key %s: %s" % (ca, cert, key, error)) from error
+        raise CredentialsError(f"cannot use CA {ca} with certificate {cert} and key {key}: {error}") from error
     return result
 
 
@@ -73,7 +73,7 @@ def https_opener(ca, cert=None, key=None):
     def opener(method, url, body=None, headers=None, timeout=5.0):
         parts = urlsplit(url)
         target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-        where = "%s://%s" % (parts.scheme, parts.netloc)
+        where = f"{parts.scheme}://{parts.netloc}"
         connection = http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=timeout, context=tls)
         sent = False
         try:

@@ -40,7 +40,7 @@ class KubeError(Exception):
 
     def __init__(self, asked, where, came_back):
         self.asked, self.where, self.came_back = asked, where, came_back
-        super().__init__("Kubernetes API at %s, asked for %s: %s" % (where, asked, came_back))
+        super().__init__(f"Kubernetes API at {where}, asked for {asked}: {came_back}")
 
 
 class KubeUnreachable(KubeError):
@@ -51,7 +51,7 @@ class KubeRefused(KubeError):
     """The server answered with an error; ``reason`` is its machine-readable word, such as Forbidden."""
 
     def __init__(self, asked, where, status, reason, message):
-        super().__init__(asked, where, "HTTP %s %s: %s" % (status, reason, message))
+        super().__init__(asked, where, f"HTTP {status} {reason}: {message}")
         self.status, self.reason, self.message = status, reason, message
 
 
@@ -86,7 +86,7 @@ class Kube:
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), content_type
-        asked = "%s %s" % (method, path)
+        asked = f"{method} {path}"
         try:
             answer = self._opener(method, self.server + path, data, headers, self._timeout)
         except TransportError as error:
@@ -112,7 +112,7 @@ class Kube:
         try:
             return json.loads(text)
         except ValueError as error:
-            raise KubeError(" ".join(args[:2]), self.server, "not JSON: %r" % text[:80]) from error
+            raise KubeError(" ".join(args[:2]), self.server, f"not JSON: {text[:80]!r}") from error
 
     def _kind(self, api_version, kind):
         """Return (plural, namespaced), asking the server once for a kind that is not in the table."""
@@ -122,7 +122,7 @@ class Kube:
                 if "/" not in one["name"]:
                     self._discovered.setdefault((api_version, one["kind"]), (one["name"], one["namespaced"]))
             if (api_version, kind) not in self._discovered:
-                raise KubeError("kind %s of %s" % (kind, api_version), self.server, "this API server does not know it")
+                raise KubeError(f"kind {kind} of {api_version}", self.server, "this API server does not know it")
         return self._discovered[(api_version, kind)]
 
     def _path(self, api_version, kind, name=None, namespace=None):
@@ -213,7 +213,7 @@ class Kube:
             if come_true:
                 return
             if self._clock() >= deadline:
-                raise KubeNotYet(what, self.server, "not within %g s: %s" % (seconds, missing))
+                raise KubeNotYet(what, self.server, f"not within {seconds:g} s: {missing}")
             self._sleep(PAUSE)
 
 

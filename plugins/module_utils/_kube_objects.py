@@ -62,14 +62,14 @@ def identity(obj):
         ("metadata.name", metadata.get("name")),
     ):
         if not value:
-            raise ValueError("object without %s: %s" % (place, sorted(obj)))
+            raise ValueError(f"object without {place}: {sorted(obj)}")
     return obj["apiVersion"], obj["kind"], metadata.get("namespace"), metadata["name"]
 
 
 def title(obj):
     """Return an object's name for messages: Kind namespace/name."""
     _version, kind, namespace, name = identity(obj)
-    return "%s %s" % (kind, "/".join(part for part in (namespace, name) if part))
+    return "{} {}".format(kind, "/".join(part for part in (namespace, name) if part))
 
 
 def essence(obj):
@@ -123,7 +123,7 @@ def readiness(obj):
             status.get("numberAvailable", 0),
         )
     if min(fresh, available) < wanted:
-        return False, "%d of %d pods updated, %d available" % (fresh, wanted, available)
+        return False, f"{fresh} of {wanted} pods updated, {available} available"
     return True, ""
 
 

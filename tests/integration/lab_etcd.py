@@ -57,8 +57,8 @@ class Member:
     def __init__(self, lab, name):
         self.lab, self.name = lab, name
         client, peer = free_ports(2)
-        self.client_url = "https://127.0.0.1:%d" % client
-        self.peer_url = "https://127.0.0.1:%d" % peer
+        self.client_url = f"https://127.0.0.1:{client}"
+        self.peer_url = f"https://127.0.0.1:{peer}"
         self.data_dir = lab.folder / name
         self.drop_in = lab.folder / (name + ".service.d") / "10-first-start.conf"
         self.record = lab.folder / (name + ".bootstrap.json")
@@ -71,7 +71,7 @@ class Member:
                 if line == "AssertPathExists=":
                     asserted = False
                 if line.startswith("Environment="):
-                    key, value = line[len("Environment="):].strip('"').split("=", 1)
+                    key, value = line[len("Environment=") :].strip('"').split("=", 1)
                     settings[key] = value
         return settings, asserted
 
@@ -95,9 +95,7 @@ class Member:
             "--max-learners=2", "--strict-reconfig-check=true", "--log-level=warn", *lab.extra,
         ]  # fmt: skip
         with open(self.data_dir.parent / (self.name + ".log"), "ab") as log:
-            self.process = subprocess.Popen(
-                argv, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], **settings}
-            )
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], **settings})
         return True
 
     def running(self):
@@ -138,13 +136,13 @@ class EtcdLab:
     def bootstrap(self, *names, token="lab"):
         """Start a new cluster of these members and return when each serves a linearizable read."""
         members = [self.member(name) for name in names]
-        cluster = ",".join("%s=%s" % (one.name, one.peer_url) for one in members)
+        cluster = ",".join(f"{one.name}={one.peer_url}" for one in members)
         for one in members:
             one.drop_in.parent.mkdir(exist_ok=True)
             one.drop_in.write_text(
                 "[Unit]\nAssertPathExists=\n[Service]\n"
                 + "".join(
-                    'Environment="%s=%s"\n' % pair
+                    'Environment="{}={}"\n'.format(*pair)
                     for pair in (
                         ("ETCD_INITIAL_CLUSTER", cluster),
                         ("ETCD_INITIAL_CLUSTER_STATE", "new"),
@@ -170,5 +168,5 @@ def wait_for(condition, seconds=20, what="condition"):
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError("timed out after %s s waiting for %s" % (seconds, what))
+            raise AssertionError(f"timed out after {seconds} s waiting for {what}")
         time.sleep(0.05)
