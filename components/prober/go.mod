@@ -1,0 +1,3 @@
+module multimaster.test/prober
+
+go 1.26
