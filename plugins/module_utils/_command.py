@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Callable, Sequence
 
 #: Exit codes a shell gives for "not found" and for a program killed by ``timeout``; used where no process has an own code.
 NOT_FOUND, TIMED_OUT = 127, 124
@@ -43,7 +43,7 @@ def run(argv: Sequence[str], timeout: float = 60.0) -> Result:
     """Run ``argv`` without a shell, in the C locale, for at most ``timeout`` seconds; never raise."""
     environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     try:
-        done = subprocess.run(  # noqa: S603 - an argument list, no shell
+        done = subprocess.run(
             list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             timeout=timeout, env=environment, check=False,
         )

@@ -16,7 +16,7 @@ import posixpath
 import pwd
 import shutil
 import stat
-from typing import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import _command
 from ._file_plan import PlanError, Present, Step, Wanted, parents, parse_mode, plan, redact

@@ -1,0 +1,229 @@
+#!/usr/bin/python
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a set of systemd units to run with what is written, and wait until they are ready."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: unit_set
+short_description: Run a set of systemd units with the files that are on disk now
+version_added: 0.1.0
+author: The multimaster.kubernetes maintainers
+description:
+  - Starts a set of units at once and waits for each to be active and ready.
+  - A running unit is restarted when the hash of its unit file, drop-ins, program and inputs is not the one its own process
+    was started with. The hash reaches the process by a drop-in C(50-multimaster.conf), so a run that was cut off between
+    writing a file and restarting its reader loses nothing.
+  - Drop-ins under C(/run) are no part of the hash.
+extends_documentation_fragment:
+  - multimaster.kubernetes.attributes
+  - multimaster.kubernetes.attributes.host
+options:
+  units:
+    description: The units.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the unit; without a suffix it is a service.
+        type: str
+        required: true
+      inputs:
+        description: Files (or directories) the unit reads and that call for a restart when they change. Each must exist.
+        type: list
+        elements: path
+        default: []
+      ready:
+        description: How to see that the unit is ready. Without it, active is enough.
+        type: dict
+        suboptions:
+          url:
+            description: A URL that answers 2xx when the unit is ready; asked every 100 ms.
+            type: str
+          tcp:
+            description: An address C(host:port) that accepts connections when the unit is ready.
+            type: str
+          ca:
+            description: File of the only CA trusted for O(units[].ready.url).
+            type: path
+          cert:
+            description: File of the client certificate.
+            type: path
+          key:
+            description: File of the client certificate's key.
+            type: path
+          insecure:
+            description: Do not verify the server's certificate.
+            type: bool
+            default: false
+          timeout:
+            description: Seconds the unit may take until it is up and ready.
+            type: float
+            default: 60
+      reload:
+        description: Whether the unit can take changed inputs by a reload; a changed unit file still needs a restart.
+        type: bool
+        default: false
+      enabled:
+        description: Whether the unit shall come up at boot. V(false) leaves that as it is.
+        type: bool
+        default: true
+  state:
+    description: V(started), V(stopped), or V(absent), which is stopped and not started at boot; no file is removed.
+    type: str
+    choices: [started, stopped, absent]
+    default: started
+  restart:
+    description: Whether running units may be restarted or reloaded. With V(false) units that are down are started, and what
+      would be restarted is only returned in RV(restart_needed).
+    type: bool
+    default: true
+  manifest:
+    description: Where M(multimaster.kubernetes.release_artifact) writes down what it has installed.
+    type: path
+    default: /opt/multimaster/.artifacts.json
+"""
+
+EXAMPLES = r"""
+- name: Run the control plane
+  multimaster.kubernetes.unit_set:
+    units:
+      - name: kube-apiserver
+        inputs: [/etc/kubernetes/pki/apiserver.crt, /etc/kubernetes/pki/apiserver.key]
+        ready:
+          url: https://127.0.0.1:6443/readyz
+          ca: /etc/kubernetes/pki/ca.crt
+      - name: kube-scheduler
+        inputs: [/etc/kubernetes/scheduler.conf]
+
+- name: See which units run with something else than what is written
+  multimaster.kubernetes.unit_set:
+    units: [{name: etcd, inputs: [/etc/etcd/pki/server.crt]}]
+    restart: false
+"""
+
+RETURN = r"""
+started:
+  description: Units that were down and were, or would be, started.
+  returned: always
+  type: list
+  elements: str
+restarted:
+  description: Units that were, or would be, restarted.
+  returned: always
+  type: list
+  elements: str
+reloaded:
+  description: Units that were, or would be, reloaded.
+  returned: always
+  type: list
+  elements: str
+stopped:
+  description: Units that were, or would be, stopped.
+  returned: always
+  type: list
+  elements: str
+restart_needed:
+  description: Units that O(restart=false) kept from being restarted or reloaded.
+  returned: always
+  type: list
+  elements: str
+reasons:
+  description: Why each unit was touched, or needs to be.
+  returned: always
+  type: dict
+  sample: {kube-apiserver.service: /etc/kubernetes/pki/apiserver.crt changed}
+pids:
+  description: Main process of each unit, 0 where there is none.
+  returned: always
+  type: dict
+  sample: {kube-apiserver.service: 812}
+units:
+  description: Per unit its C(pid), C(active) state and C(since) when it has been active.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _systemd, _unit_plan
+
+READY = {
+    "url": {"type": "str"}, "tcp": {"type": "str"}, "ca": {"type": "path"}, "cert": {"type": "path"},
+    "key": {"type": "path", "no_log": False}, "insecure": {"type": "bool", "default": False},
+    "timeout": {"type": "float", "default": 60},
+}
+UNIT = {
+    "name": {"type": "str", "required": True}, "inputs": {"type": "list", "elements": "path", "default": []},
+    "ready": {"type": "dict", "options": READY, "mutually_exclusive": [("url", "tcp")]},
+    "reload": {"type": "bool", "default": False}, "enabled": {"type": "bool", "default": True},
+}
+ARGUMENTS = {
+    "units": {"type": "list", "elements": "dict", "required": True, "options": UNIT},
+    "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "absent"]},
+    "restart": {"type": "bool", "default": True},
+    "manifest": {"type": "path", "default": "/opt/multimaster/.artifacts.json"},
+}
+
+
+def decide(systemd, units, states, params, check):
+    """Return the verdicts and the wanted identities; raise UnitError with everything that makes it impossible."""
+    if params["state"] != "started":
+        return [_unit_plan.decide_down(states[unit.name], params["state"] == "absent") for unit in units], {}
+    wanted = {unit.name: systemd.identity(unit) for unit in units}
+    findings = [_unit_plan.impossible(states[unit.name], bool(systemd.unit_files(unit.name)), check) for unit in units]
+    if not check:
+        findings += [f"{unit.name} reads {path}, which does not exist; write it first"
+                     for unit in units for path in systemd.missing_inputs(unit)]
+    if any(findings):
+        raise _systemd.UnitError("nothing was changed: " + "; ".join(filter(None, findings)))
+    verdicts = [
+        _unit_plan.decide_started(
+            states[unit.name], wanted[unit.name], systemd.running(states[unit.name]), systemd.drop_in(unit.name),
+            unit.reload, unit.enabled)
+        for unit in units
+    ]
+    return (verdicts if params["restart"] else _unit_plan.hold_restarts(verdicts)), wanted
+
+
+def report(verdicts, states):
+    """Return the module's result from what was decided and the states that are now."""
+    def named(action):
+        return [verdict.name for verdict in verdicts if verdict.action == action]
+
+    return {
+        "changed": any(verdict.changed for verdict in verdicts),
+        "started": named("start"), "restarted": named("restart"), "reloaded": named("reload"), "stopped": named("stop"),
+        "restart_needed": named("hold"),
+        "reasons": {verdict.name: verdict.reason for verdict in verdicts if verdict.action != "none"},
+        "pids": {name: state.pid for name, state in states.items()},
+        "units": {name: {"pid": state.pid, "active": state.active, "since": state.since} for name, state in states.items()},
+    }
+
+
+def main():
+    """Read, decide, act unless in check mode, wait, report."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    systemd = _systemd.Systemd(manifest=module.params["manifest"])
+    units = [
+        _systemd.Unit(_unit_plan.service(item["name"]), tuple(item["inputs"]), item["ready"], item["reload"], item["enabled"])
+        for item in module.params["units"]
+    ]
+    try:
+        before = states = systemd.show([unit.name for unit in units])
+        verdicts, wanted = decide(systemd, units, states, module.params, module.check_mode)
+        if not module.check_mode:
+            systemd.act(units, verdicts, before)
+            states = systemd.settle(units, verdicts, before, wanted)
+    except _systemd.UnitError as error:
+        module.fail_json(msg=str(error))
+    result = report(verdicts, states)
+    if module._diff:
+        result["diff"] = _unit_plan.diff(verdicts, before)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
