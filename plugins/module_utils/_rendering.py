@@ -1,0 +1,67 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Turn plain data into the file formats the services read: unit files, command lines, kubeconfigs.
+
+One renderer for every role keeps templates out of the tree: a role states *what* its unit says as data, and
+the text is made here, where a table test can look at it. Configuration files of Kubernetes are JSON
+(a subset of YAML that every Kubernetes parser reads), so they need no renderer.
+"""
+
+from __future__ import annotations
+
+
+def flag_value(value):
+    """Return one flag's value as the component's parser reads it: booleans lower case, lists joined by commas."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ",".join(flag_value(item) for item in value)
+    if isinstance(value, dict):
+        return ",".join("{0}={1}".format(key, flag_value(value[key])) for key in sorted(value))
+    return str(value)
+
+
+def command_line(program, flags, prefix="--"):
+    """Return an ExecStart value: the program and its flags, sorted by name, one a line.
+
+    A flag whose value is None is left out, so a caller can switch one off. Sorting makes the text, and with it the
+    restart decision that hashes it, independent of the order in which settings were merged.
+    A percent sign is doubled and a value with a blank quoted, as systemd.service(5) asks.
+    """
+    words = [program]
+    for name in sorted(flags):
+        if flags[name] is None:
+            continue
+        value = flag_value(flags[name]).replace("%", "%%")
+        word = "{0}{1}={2}".format(prefix, name, value)
+        words.append('"{0}"'.format(word.replace('"', '\\"')) if " " in word else word)
+    return " \\\n  ".join(words)
+
+
+def unit_file(sections):
+    """Return the text of a systemd unit from {section: {directive: value or list of values}}.
+
+    A list repeats the directive (systemd.syntax(7)); None leaves it out; the order is the caller's.
+    """
+    blocks = []
+    for section, directives in sections.items():
+        lines = ["[{0}]".format(section)]
+        for name, value in directives.items():
+            values = value if isinstance(value, (list, tuple)) else [value]
+            lines.extend("{0}={1}".format(name, flag_value(item)) for item in values if item is not None)
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def kubeconfig(server, user, ca, cert=None, key=None, token=None, cluster="multimaster"):
+    """Return a kubeconfig as a dict whose credentials are *paths* (or a bootstrap token), never embedded keys."""
+    credentials = {"token": token} if token else {"client-certificate": cert, "client-key": key}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": cluster, "cluster": {"server": server, "certificate-authority": ca}}],
+        "users": [{"name": user, "user": credentials}],
+        "contexts": [{"name": "default", "context": {"cluster": cluster, "user": user}}],
+        "current-context": "default",
+    }

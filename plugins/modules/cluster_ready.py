@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wait until nodes and cluster services are there."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_ready
+short_description: Wait until nodes are Ready and Deployments available
+version_added: 0.1.0
+author: The multimaster.kubernetes maintainers
+description:
+  - Waits a bounded time until every named node is Ready and every named Deployment has its pods, and says what is missing
+    when the time is over.
+  - Changes nothing. In check mode it looks once and never fails.
+extends_documentation_fragment:
+  - multimaster.kubernetes.attributes.info
+  - multimaster.kubernetes.attributes.host
+  - multimaster.kubernetes.kube_client
+options:
+  nodes:
+    description: Names of the nodes that must be Ready.
+    type: list
+    elements: str
+    default: []
+  deployments:
+    description: Deployments of C(kube-system) that must be available.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds to wait at most.
+    type: int
+    default: 180
+"""
+
+EXAMPLES = r"""
+- name: The cluster is whole
+  multimaster.kubernetes.cluster_ready:
+    nodes: [m1, m2, m3, w1, w2]
+    deployments: [coredns]
+"""
+
+RETURN = r"""
+missing:
+  description: What is not there; empty on success.
+  returned: always
+  type: list
+  elements: str
+  sample: ["node w2: container runtime network not ready"]
+nodes:
+  description: The nodes by name, as P(multimaster.kubernetes.kube_info#module) shows them.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError, KubeNotYet
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube_objects import missing_from, node_summary
+
+
+def look(kube, wanted_nodes, wanted_deployments):
+    """Return (nodes, what is missing) as of now."""
+    nodes = sorted((node_summary(one) for one in kube.list("v1", "Node")), key=lambda node: node["name"])
+    found = {name: kube.get("apps/v1", "Deployment", name, "kube-system") for name in wanted_deployments}
+    return nodes, missing_from(nodes, wanted_nodes, found)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            **ARGUMENTS,
+            "nodes": {"type": "list", "elements": "str", "default": []},
+            "deployments": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 180},
+        },
+        supports_check_mode=True,
+    )
+    seen = {"nodes": [], "missing": ["nothing could be read"]}
+
+    def question():
+        seen["nodes"], seen["missing"] = look(kube, module.params["nodes"], module.params["deployments"])
+        return not seen["missing"], "; ".join(seen["missing"])
+
+    try:
+        kube = Kube.from_arguments(module.params)
+        kube.wait_until("waiting for the cluster", question, 0 if module.check_mode else module.params["timeout"])
+    except (KubeError, CredentialsError) as error:
+        if not (module.check_mode and isinstance(error, KubeNotYet)):
+            module.fail_json(
+                msg=f"{error}. Next: on a host that is named here, `journalctl -u kubelet -n 50`, then run again", **seen
+            )
+    module.exit_json(changed=False, **seen)
+
+
+if __name__ == "__main__":
+    main()
