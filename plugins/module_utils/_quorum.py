@@ -25,7 +25,8 @@ h counts the voters proven healthy by a fresh linearizable read through each one
 
 The row "add a learner" is ``isConnectedToQuorumAfterAddingNewMemberSince`` of etcd 3.6.16 and 3.7.3 (both in
 ``server/etcdserver``), which counts voters connected for 5 s; here a voter counts when it served a linearizable read,
-and etcd itself, asked, adds the 5 s. The rows for remove and promote are at least as strict as etcd's.
+and etcd itself, asked, adds the 5 s. The rows for remove and promote are at least as strict as etcd's. (The second
+half of promote follows from the first; it is kept, as etcd keeps it, because it says what the step is for.)
 
 Refused besides, whatever the step: see ``_SENTENCES``, which holds what is said for each refusal and what to do then.
 The tests prove the table by enumerating every cluster of up to seven voters against the definition of a majority.
@@ -33,8 +34,7 @@ The tests prove the table by enumerating every cluster of up to seven voters aga
 
 from __future__ import annotations
 
-import dataclasses
-import typing
+from dataclasses import asdict, dataclass
 
 RESTART = "restart"
 REMOVE = "remove"
@@ -47,7 +47,7 @@ MAX_LEARNERS = 2
 
 LOST_QUORUM_RUNBOOK = "docs/runbooks/etcd-lost-quorum.md"
 
-# For each refusal: what is wrong, and the next step. Filled in by _Refusals.add.
+# For each refusal: what is wrong, and the next step.
 _SENTENCES = {
     "nobody": (
         "no voter was seen, so there is no cluster to judge",
@@ -122,7 +122,7 @@ _SENTENCES = {
         "bring back {missing} first, or remove the dead member before this one",
     ),
     "add_learner": (
-        "{healthy} of {voters} voters are healthy; before another joins, {quorum} must be, so that it may fail as a voter",
+        "{healthy} of {voters} voters are healthy; {quorum} must be before another joins, so that it may fail as a voter",
         "bring back {missing}, or remove the dead member first: replacing is remove, wipe, add",
     ),
     "promote": (
@@ -137,7 +137,7 @@ def quorum(voters: int) -> int:
     return voters // 2 + 1
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Member:
     """One member of the list, with what was proven of it.
 
@@ -148,7 +148,7 @@ class Member:
     id: str
     name: str = ""
     is_learner: bool = False
-    healthy: typing.Optional[bool] = None
+    healthy: bool | None = None
     raft_index: int = 0
     peer_urls: tuple = ()
     client_urls: tuple = ()
@@ -166,14 +166,14 @@ class Member:
     @property
     def label(self):
         """Return how to call it in a sentence."""
-        return self.name or "the unnamed member {0} ({1})".format(self.id, ", ".join(self.peer_urls) or "no URL")
+        return self.name or f"the unnamed member {self.id} ({', '.join(self.peer_urls) or 'no URL'})"
 
     def called(self, target):
         """Return whether `target` is its id, its name or one of its peer URLs."""
         return bool(target) and (target in (self.id, self.name) or target in self.peer_urls)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Cluster:
     """What is known of the cluster at this moment.
 
@@ -220,7 +220,7 @@ class Cluster:
         return tuple(member for member in self.members if member.called(target))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Step:
     """One step: its kind, the member (id, name or peer URL; for add_learner the newcomer's name), and why.
 
@@ -233,7 +233,7 @@ class Step:
     repairs: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Survival:
     """How many voters there are, how many are healthy, and what follows."""
 
@@ -251,15 +251,15 @@ class Survival:
         return self.healthy - self.quorum
 
     def __str__(self):
-        state = "survives {0} more".format(self.failures) if self.failures >= 0 else "has no quorum"
-        return "{0}/{1} healthy, quorum {2}, {3}".format(self.healthy, self.voters, self.quorum, state)
+        state = f"survives {self.failures} more" if self.failures >= 0 else "has no quorum"
+        return f"{self.healthy} of {self.voters} voters healthy, quorum {self.quorum}, {state}"
 
     def as_dict(self):
         """Return plain data."""
         return {"voters": self.voters, "healthy": self.healthy, "quorum": self.quorum, "survives": self.failures}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Refusal:
     """One thing that forbids the step: its code, the sentence, and what to do."""
 
@@ -268,7 +268,7 @@ class Refusal:
     next_step: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Verdict:
     """Whether the step is safe, every reason why not, and the cluster before, during and after it.
 
@@ -282,7 +282,7 @@ class Verdict:
     before: Survival
     during: Survival
     after: Survival
-    move_leader_to: typing.Optional[Member] = None
+    move_leader_to: Member | None = None
     outage: bool = False
 
     @property
@@ -292,23 +292,23 @@ class Verdict:
             return "; ".join(one.reason for one in self.refusals)
         if self.outage:
             return "the only voter restarts: an outage of the API, which was allowed"
-        return "during the step {0}".format(self.during)
+        return f"during the step {self.during}"
 
     @property
     def next_step(self):
         """Return what to do: the remedies of a refusal, or the leadership to move first."""
         if not self.safe:
             return "; ".join(dict.fromkeys(one.next_step for one in self.refusals))
-        return "move the leadership to {0} first".format(self.move_leader_to.label) if self.move_leader_to else ""
+        return f"move the leadership to {self.move_leader_to.label} first" if self.move_leader_to else ""
 
     def as_dict(self):
         """Return plain data for a module's result."""
         return {
-            "step": dataclasses.asdict(self.step),
+            "step": asdict(self.step),
             "safe": self.safe,
             "reason": self.reason,
             "next_step": self.next_step,
-            "refusals": [dataclasses.asdict(one) for one in self.refusals],
+            "refusals": [asdict(one) for one in self.refusals],
             "before": self.before.as_dict(),
             "during": self.during.as_dict(),
             "after": self.after.as_dict(),
@@ -331,7 +331,7 @@ def judge(cluster: Cluster, step: Step, allow_outage: bool = False) -> Verdict:
     ``allow_outage`` allows one thing only: restarting the only voter. Raises ValueError on an unknown kind of step.
     """
     if step.kind not in KINDS:
-        raise ValueError("unknown kind of step {0!r}, known are {1}".format(step.kind, ", ".join(KINDS)))
+        raise ValueError(f"unknown kind of step {step.kind!r}, known are {', '.join(KINDS)}")
     refusals = _Refusals()
     _refuse_state(cluster, step, refusals)
     target = _refuse_target(cluster, step, refusals)
@@ -443,7 +443,7 @@ def _heir(cluster, leader):
     return min(others, key=lambda member: (-member.raft_index, member.name, member.id), default=None)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class ZoneLoss:
     """What the loss of one zone does: ``left`` healthy voters outside it, of ``voters`` in all.
 
@@ -459,17 +459,14 @@ class ZoneLoss:
     @property
     def reason(self):
         """Return the finding as a sentence."""
-        text = "without zone {0} {1} of {2} voters are left and {3} are needed: ".format(
-            self.zone or "(none)", self.left, self.voters, quorum(self.voters)
-        )
+        left = f"without zone {self.zone or '(none)'} {self.left} of {self.voters} voters are left"
         if self.survives:
-            return text + "quorum is kept"
-        if self.avoidable:
-            return text + "quorum is lost, and another placement would keep it"
-        return text + "quorum is lost, and no placement over these zones would keep it"
+            return f"{left} and {quorum(self.voters)} are needed: quorum is kept"
+        other = "another placement would keep it" if self.avoidable else "no placement over these zones would keep it"
+        return f"{left} and {quorum(self.voters)} are needed: quorum is lost, and {other}"
 
 
-def zone_losses(members_by_zone: typing.Mapping) -> tuple:
+def zone_losses(members_by_zone) -> tuple:
     """Return a ZoneLoss for each zone with voters, by name; zones known but empty count as places to spread to.
 
     The arithmetic: n voters in z zones survive the loss of any zone iff the fullest holds at most n - q(n), and the
