@@ -32,6 +32,14 @@ PROBE_KEY = "multimaster/health"
 # gRPC status codes (https://grpc.io/docs/guides/status-codes/) as the gateway returns them in `code`.
 NOT_FOUND, FAILED_PRECONDITION, UNAVAILABLE = 5, 9, 14
 
+# shared by the modules; the file names are those the collection gives a host with the operator's credentials
+ARGUMENTS = {
+    "endpoints": {"type": "list", "elements": "str", "required": True},
+    "ca": {"type": "path", "default": "/etc/etcd/pki/client-ca.crt"},
+    "client_cert": {"type": "path", "default": "/etc/etcd/pki/operator-client.crt"},
+    "client_key": {"type": "path", "default": "/etc/etcd/pki/operator-client.key", "no_log": False},
+}
+
 _ALARM = re.compile(r"memberID:(\d+) alarm:(\w+)")
 
 
@@ -69,8 +77,9 @@ class EtcdRefused(EtcdError):
         return self.code == UNAVAILABLE and "unhealthy cluster" in self.message
 
     @property
-    def too_many_learners(self):
-        return "too many learner" in self.message
+    def busy(self):
+        """True when an election or a change under way makes etcd say: later (retry)."""
+        return self.code == UNAVAILABLE or "not leader" in self.message or "too many learner" in self.message
 
 
 @dataclass(frozen=True)
@@ -200,9 +209,7 @@ class Etcd:
 
     def disarm(self, member_id, alarm):
         """Take an alarm back after its cause is gone."""
-        self._call(
-            "/v3/maintenance/alarm", {"action": "DEACTIVATE", "memberID": member_id, "alarm": alarm}, CHANGE_TIMEOUT
-        )
+        self._call("/v3/maintenance/alarm", {"action": "DEACTIVATE", "memberID": member_id, "alarm": alarm}, CHANGE_TIMEOUT)
 
     def get(self, key):
         """Return a key's value (bytes) by a linearizable read, or None."""
@@ -251,7 +258,7 @@ class Observed:
         return next((v for v in self.views if v.status and v.status.member_id == member_id), None)
 
     def healthy(self, member_id):
-        """True only when the member's own endpoint proved itself just now; unknown is unhealthy."""
+        """Tell whether the member's own endpoint proved itself just now; unknown is unhealthy."""
         view = self.view_of(member_id)
         return bool(view and view.healthy)
 
@@ -328,9 +335,7 @@ def observe(endpoints, opener, timeout=READ_TIMEOUT):
         return Observed((), views, False)
     best = max(listed, key=lambda v: (v.members_confirmed, v.status.raft_term, v.status.raft_applied_index))
     seen = {v.status.member_id for v in views if v.status}
-    more = [
-        u.rstrip("/") for m in best.members if m.id not in seen for u in m.client_urls if u.rstrip("/") not in asked
-    ]
+    more = [u.rstrip("/") for m in best.members if m.id not in seen for u in m.client_urls if u.rstrip("/") not in asked]
     views += _look_at_all(list(dict.fromkeys(more)), opener, timeout, 4 * timeout)
     return Observed(best.members, views, best.members_confirmed)
 

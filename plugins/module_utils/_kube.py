@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube_objects as objects
@@ -24,6 +25,7 @@ PAGE = 500
 # seconds between two attempts while an API server starts
 PAUSE = 0.5
 # an API server that starts, stops, or is overloaded; anything else is an answer
+SYSTEM_NAMESPACES = ('namespaces "kube-', 'namespaces "default"')
 TRANSIENT = (429, 500, 502, 503, 504)
 
 # shared by the modules; the file names are those the collection gives a master
@@ -62,13 +64,14 @@ class KubeNotYet(KubeError):
 def transient(error):
     """Tell whether the same request may succeed when asked again: the server starts, or its namespace is being made."""
     if isinstance(error, KubeRefused):
-        missing_namespace = error.status == 404 and error.message.startswith("namespaces ")
-        return error.status in TRANSIENT or error.status == 409 or missing_namespace
+        # the API server makes these namespaces itself, a moment after it becomes ready
+        being_made = error.status == 404 and error.message.startswith(SYSTEM_NAMESPACES)
+        return error.status in TRANSIENT or error.status == 409 or being_made
     return isinstance(error, KubeUnreachable)
 
 
 class Kube:
-    """One API server. ``opener`` is what ``_https.https_opener`` returns; ``retry_seconds`` bounds patience per call."""
+    """One API server; ``opener`` comes from ``_https.https_opener``, ``retry_seconds`` bounds the patience per call."""
 
     def __init__(self, server, opener, retry_seconds=0.0, timeout=TIMEOUT, clock=time.monotonic, sleep=time.sleep):
         self.server, self._opener, self._timeout = server.rstrip("/"), opener, timeout
@@ -224,3 +227,83 @@ def _reason(text):
         return status.get("reason", ""), status.get("message", text)
     except (ValueError, AttributeError):
         return "", text.strip()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one object: ``result`` is created, changed, deleted, unchanged or absent."""
+
+    title: str
+    result: str
+    before: dict | None = None
+    after: dict | None = None
+
+    @property
+    def changed(self):
+        return self.result in ("created", "changed", "deleted")
+
+    def diff(self):
+        """Return Ansible's diff of it, without Secret values."""
+        return {
+            "before_header": self.title,
+            "after_header": self.title,
+            "before": objects.shown(self.before),
+            "after": objects.shown(self.after),
+        }
+
+
+def ensure_present(kube, obj, check=False):
+    """Apply one object, or ask for a dry run of it in check mode.
+
+    A dry run needs a namespace that is only going to be made: without it the object counts as created.
+    """
+    api_version, kind, namespace, name = objects.identity(obj)
+    before = kube.get(api_version, kind, name, namespace)
+    try:
+        after = kube.apply(obj, dry_run=check)
+    except KubeRefused as error:
+        if not (check and error.status == 404):
+            raise
+        after = obj
+    if before is None:
+        result = "created"
+    elif check:
+        result = "unchanged" if objects.essence(before) == objects.essence(after) else "changed"
+    else:
+        same = before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
+        result = "unchanged" if same else "changed"
+    return Done(objects.title(obj), result, before, after)
+
+
+def ensure_absent(kube, obj, check=False):
+    """Delete one object, or only look whether it is there in check mode."""
+    api_version, kind, namespace, name = objects.identity(obj)
+    before = kube.get(api_version, kind, name, namespace)
+    if before is None:
+        return Done(objects.title(obj), "absent")
+    kube.delete(api_version, kind, name, namespace, dry_run=check)
+    return Done(objects.title(obj), "deleted", before)
+
+
+def wait_ready(kube, obj, seconds):
+    """Wait until an applied object is ready; raise KubeNotYet."""
+
+    def question():
+        api_version, kind, namespace, name = objects.identity(obj)
+        found = kube.get(api_version, kind, name, namespace)
+        return objects.readiness(found) if found else (False, "it is gone")
+
+    kube.wait_until(f"{objects.title(obj)} to be ready", question, seconds)
+
+
+def wait_absent(kube, obj, seconds):
+    """Wait until a deleted object is gone; raise KubeNotYet."""
+
+    def question():
+        api_version, kind, namespace, name = objects.identity(obj)
+        found = kube.get(api_version, kind, name, namespace)
+        return found is None, "it is still there, finalizers {}".format(
+            (found or {}).get("metadata", {}).get("finalizers", [])
+        )
+
+    kube.wait_until(f"{objects.title(obj)} to be gone", question, seconds)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from urllib.parse import quote
 
-# (apiVersion, kind) -> (plural in the path, lives in a namespace). The kinds this collection uses; others are discovered.
+# (apiVersion, kind) -> (plural in the path, lives in a namespace): the kinds used here; others are discovered.
 KINDS = {
     ("v1", "ConfigMap"): ("configmaps", True),
     ("v1", "Namespace"): ("namespaces", False),
@@ -98,7 +98,7 @@ def shown(obj):
     if result.get("kind") == "Secret":
         for part in ("data", "stringData"):
             if part in result:
-                result[part] = {key: HIDDEN for key in result[part]}
+                result[part] = dict.fromkeys(result[part], HIDDEN)
     return result
 
 
@@ -166,7 +166,24 @@ def lease_summary(lease):
 def readyz_checks(text):
     """Return {check: passed} from the text of ``/readyz?verbose`` (lines ``[+]name ok``, ``[-]name failed: …``)."""
     return {
-        line[3:].split(" ", 1)[0]: line.startswith("[+]")
-        for line in text.splitlines()
-        if line.startswith(("[+]", "[-]"))
+        line[3:].split(" ", 1)[0]: line.startswith("[+]") for line in text.splitlines() if line.startswith(("[+]", "[-]"))
     }
+
+
+def missing_from(nodes, wanted_nodes, deployments):
+    """Return what keeps a cluster from being whole, one sentence each.
+
+    ``nodes``: summaries of node_summary; ``wanted_nodes``: names; ``deployments``: {name: object or None}.
+    """
+    by_name = {node["name"]: node for node in nodes}
+    missing = []
+    for name in wanted_nodes:
+        if name not in by_name:
+            missing.append(f"node {name} has not registered")
+        elif not by_name[name]["ready"]:
+            missing.append(f"node {name} is not Ready: {by_name[name]['ready_message']}")
+    for name, found in deployments.items():
+        ready, reason = readiness(found) if found else (False, "it does not exist")
+        if not ready:
+            missing.append(f"Deployment {name}: {reason}")
+    return missing

@@ -1,0 +1,185 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Decide the next single move that makes this host's etcd member what it shall be.
+
+Solves: a join can be cut off between any two of its steps, so each move is decided anew from what is seen, never from
+what was done before. Leaves out: whether a move is safe for the cluster (``_quorum``), and doing it (``_etcd_host``).
+
+The rule everything follows from: a voter that acknowledged entries and lost them must never run again under the same
+member id (Raft keeps its promises on disk). So a member without its write-ahead log is removed and added anew; it is
+only ever started without one right after being added by this very run, or by the bootstrap record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Log entries a learner may lag behind the leader to count as in sync: about what a busy cluster writes in a second.
+# etcd's own bound (90 % of the leader's index, readyPercentThreshold in server/etcdserver/server.go) is asked again by
+# `member promote`.
+LAG = 500
+
+DONE, WAIT, REFUSE = "done", "wait", "refuse"
+START, ADD, REMOVE, WIPE, PROMOTE, MOVE_LEADER = "start", "add", "remove", "wipe", "promote", "move_leader"
+
+JOURNAL = "journalctl -u etcd -n 50 on this host says why"
+
+
+@dataclass(frozen=True)
+class Own:
+    """Hold this host's side: ``data`` = a write-ahead log exists, ``status`` = what its member answers (None = silent).
+
+    ``unit`` is the unit's state (``running`` also while it comes up, ``down`` when it is stopped or fails).
+    ``added`` is the id under which this run added it, "" when this run did not.
+    """
+
+    name: str
+    peer_url: str
+    data: bool = False
+    unit: str = "down"
+    status: object = None
+    added: str = ""
+
+
+@dataclass(frozen=True)
+class Move:
+    """What to do next and why; ``target`` is a member id."""
+
+    kind: str
+    reason: str
+    target: str = ""
+    next_step: str = ""
+
+
+def in_sync(learner_index, leader_index, lag=LAG):
+    """Tell whether a learner's applied index is close enough to the leader's log for a promotion."""
+    return learner_index > 0 and leader_index > 0 and leader_index - learner_index <= lag
+
+
+def _mine(members, own):
+    return next((member for member in members if own.peer_url in member.peer_urls), None)
+
+
+def toward_learner(members, own, leader_index, wipe=False):
+    """Return the next move on the way to a started member in sync; a voter is more than that and stays.
+
+    ``members`` must be confirmed by a quorum; ``leader_index`` is 0 when nobody leads.
+    """
+    mine = _mine(members, own)
+    namesake = next((m for m in members if m.name == own.name and m is not mine), None)
+    if namesake:
+        return Move(
+            REFUSE,
+            f"the cluster has a member {own.name} with another peer URL: {', '.join(namesake.peer_urls)}",
+            namesake.id,
+            f"remove that member (id {namesake.id}) if it is this host's former self, then run again",
+        )
+    answers = own.status is not None
+    belongs = answers and mine is not None and own.status.member_id == mine.id
+    if (answers and not belongs) or (own.data and mine is None):
+        if wipe and (mine is None or mine.is_learner or not mine.started):
+            return Move(WIPE, "the data on this host do not belong to a member of this cluster, and wiping was asked for")
+        return Move(
+            REFUSE,
+            "this host holds etcd data that do not belong to a member of this cluster",
+            next_step="if nobody needs them, let them be wiped (`wipe: true`); else take this host out of the inventory",
+        )
+    if mine is None:
+        return Move(ADD, "it is not a member yet")
+    if belongs:
+        if not mine.is_learner:
+            return Move(DONE, "it is a voter", mine.id)
+        if in_sync(own.status.raft_applied_index, leader_index):
+            return Move(DONE, "it is a learner in sync", mine.id)
+        return Move(WAIT, f"it has applied entry {own.status.raft_applied_index} of the leader's {leader_index}", mine.id)
+    if own.data or mine.id == own.added:
+        if own.unit == "running":
+            return Move(WAIT, "etcd runs here and does not answer yet", mine.id, JOURNAL)
+        return Move(START, "it is a member and etcd is not running here", mine.id, JOURNAL)
+    if not mine.is_learner and mine.client_urls:
+        return Move(
+            REFUSE,
+            f"the voter {mine.name or mine.id} lost its data: started empty it could vote against what it acknowledged",
+            mine.id,
+            "replace it: remove the member, then let the host join as a new one",
+        )
+    return Move(
+        REMOVE, "it was added once and has no data here: a join was cut off, or the learner's disk was lost", mine.id
+    )
+
+
+def toward_voter(members, own, leader_index):
+    """Return the next move on the way to a voter that serves."""
+    mine = _mine(members, own)
+    if mine is None:
+        return Move(REFUSE, "it is not a member", next_step="let it join as a learner first")
+    if not mine.is_learner:
+        return Move(DONE, "it is a voter", mine.id)
+    if own.status is None or own.status.member_id != mine.id:
+        return Move(WAIT, "the learner on this host does not answer", mine.id, JOURNAL)
+    if not in_sync(own.status.raft_applied_index, leader_index):
+        return Move(WAIT, f"it has applied entry {own.status.raft_applied_index} of the leader's {leader_index}", mine.id)
+    return Move(PROMOTE, "it is a learner in sync", mine.id)
+
+
+def toward_absent(members, own):
+    """Return the next move on the way to a cluster without this member."""
+    mine = _mine(members, own) or next((m for m in members if own.name and m.name == own.name), None)
+    if mine is None:
+        return Move(DONE, "it is not a member")
+    return Move(REMOVE, f"it is a {'learner' if mine.is_learner else 'voter'}", mine.id)
+
+
+def toward_follower(members, own, leader_id):
+    """Return the next move on the way to a cluster that somebody else leads."""
+    mine = _mine(members, own)
+    if mine is None or mine.id != leader_id:
+        return Move(DONE, "it does not lead", mine.id if mine else "")
+    return Move(MOVE_LEADER, "it leads", mine.id)
+
+
+def first_start(record, wanted, own):
+    """Return the next move of a bootstrap: start from the record, or refuse to found a second cluster.
+
+    ``record`` is what this host carries (None = none), ``wanted`` what this run would write.
+    """
+    if own.data and record is None:
+        if own.unit == "running":
+            return Move(DONE, "it carries data and runs already")
+        return Move(
+            REFUSE,
+            "this host holds etcd data without a bootstrap record, so it is no part of a cluster that is being founded",
+            next_step="if its cluster lost quorum, follow docs/runbooks/etcd-lost-quorum.md; found no second cluster",
+        )
+    if own.data and record != wanted:
+        return Move(
+            REFUSE,
+            f"this host began a bootstrap with token {record.get('token')}, which is not this one",
+            next_step="let all hosts of that bootstrap finish with the record they carry",
+        )
+    if own.unit == "running" and record == wanted:
+        return Move(DONE, "it was started from this record")
+    return Move(START, "it has no data yet" if not own.data else "its bootstrap was cut off")
+
+
+def initial_cluster(members, own):
+    """Return ETCD_INITIAL_CLUSTER for a member that joins: all members, compared by etcd by their peer URLs.
+
+    Members that never started have no name; etcd matches by URL (ValidateClusterAndAssignIDs), so any name does.
+    """
+    entries = []
+    for member in members:
+        name = own.name if own.peer_url in member.peer_urls else member.name or f"unnamed-{member.id}"
+        entries += [f"{name}={url}" for url in member.peer_urls]
+    return ",".join(sorted(entries))
+
+
+def first_start_drop_in(cluster, state, token=""):
+    """Return the one-shot drop-in that lets etcd start without a write-ahead log."""
+    settings = {"ETCD_INITIAL_CLUSTER": cluster, "ETCD_INITIAL_CLUSTER_STATE": state}
+    if token:
+        settings["ETCD_INITIAL_CLUSTER_TOKEN"] = token
+    lines = ["# Written for the first start of this member and removed after it.", "[Unit]", "AssertPathExists="]
+    lines += ["[Service]"] + [f'Environment="{key}={value}"' for key, value in settings.items()]
+    return "\n".join(lines) + "\n"
