@@ -1,0 +1,110 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Derive from the topology which certificates, authorities and shared keys a host holds, and where.
+
+The identities are the contract between the certificates and the RBAC bindings, so they stand here and nowhere else.
+Workers get the kubernetes authority only: their kubelets obtain certificates by TLS bootstrap.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
+
+KUBERNETES = "/etc/kubernetes/pki/"
+ETCD = "/etc/etcd/pki/"
+ENCRYPTION_CONFIG = "/etc/kubernetes/encryption-config.yaml"
+BOOTSTRAP_ADMIN = "/run/multimaster/bootstrap-admin"
+
+# RBAC subjects. None of them is system:masters: each is bound by an object that can be read and removed.
+ADMIN_GROUP = "kubeadm:cluster-admins"
+OPERATOR_GROUP = "multimaster:operators"
+KUBELET_CLIENT_GROUP = "multimaster:kubelet-clients"
+CSR_APPROVER_USER = "multimaster:csr-approver"
+
+BOTH = ["client", "server"]
+
+
+def for_host(host, cluster, extra_names=()):
+    """Return {certificates, authorities, shared} for one entry of the `multimaster` fact's hosts.
+
+    `extra_names`: further DNS names or addresses of the API server (a cloud balancer's, for instance).
+    """
+    master, member = bool(host.get("master")), bool(host.get("member"))
+    certificates, authorities, shared = [], [], []
+    if master or host.get("worker"):
+        authorities.append(dict({"ca": "kubernetes", "path": KUBERNETES + "ca.crt"},
+                                **({"key_path": KUBERNETES + "ca.key"} if master else {})))
+    if master:
+        certificates.extend(_control_plane(host, cluster, extra_names))
+        authorities.append({"ca": "front-proxy", "path": KUBERNETES + "front-proxy-ca.crt"})
+        authorities.append({"ca": "etcd-client", "path": KUBERNETES + "etcd-client-ca.crt"})
+        shared.extend([
+            {"item": "sa.key", "path": KUBERNETES + "sa.key"},
+            {"item": "sa.pub", "path": KUBERNETES + "sa.pub"},
+            {"item": "encryption-config", "path": ENCRYPTION_CONFIG},
+        ])
+    if master or member:
+        certificates.append(_client(ETCD + "operator-client", "multimaster-operator", ca="etcd-client"))
+        authorities.append({"ca": "etcd-client", "path": ETCD + "client-ca.crt"})
+    if member:
+        certificates.extend(_member(host))
+        authorities.append({"ca": "etcd-peer", "path": ETCD + "peer-ca.crt"})
+    return {"certificates": certificates, "authorities": authorities, "shared": shared}
+
+
+def bootstrap_admin(minutes=10):
+    """Return the short-lived all-powerful certificate with which the first RBAC bindings are made."""
+    return dict(_client(BOOTSTRAP_ADMIN, "multimaster-bootstrap", _pki.ALMIGHTY), minutes=minutes)
+
+
+def administrator(path, days=_pki.DEFAULT_DAYS):
+    """Return the operator's client certificate; it has no rights until its group is bound to cluster-admin."""
+    return dict(_client(path, "kubernetes-admin", ADMIN_GROUP), days=days)
+
+
+def _control_plane(host, cluster, extra_names):
+    network = cluster["network"]
+    service = "kubernetes.default.svc"
+    names = [
+        host["node_name"], "kubernetes", "kubernetes.default", service, service + "." + network["cluster_domain"],
+        "localhost", "127.0.0.1", host["address"], cluster["endpoint"]["address"], network["api_service_address"],
+    ]
+    return [
+        _server(KUBERNETES + "apiserver", "kube-apiserver", names + list(extra_names), ca="kubernetes",
+                usages=["server"]),
+        _client(KUBERNETES + "apiserver-kubelet-client", "kube-apiserver-kubelet-client", KUBELET_CLIENT_GROUP),
+        _client(KUBERNETES + "controller-manager", "system:kube-controller-manager"),
+        _client(KUBERNETES + "scheduler", "system:kube-scheduler"),
+        _client(KUBERNETES + "csr-approver", CSR_APPROVER_USER),
+        _client(KUBERNETES + "operator", "multimaster-operator", OPERATOR_GROUP),
+        _client(KUBERNETES + "front-proxy-client", "front-proxy-client", ca="front-proxy"),
+        _client(KUBERNETES + "apiserver-etcd-client", "kube-apiserver", ca="etcd-client"),
+    ]
+
+
+def _member(host):
+    """Return etcd's own certificates; the server's is a client certificate too, its JSON gateway dials itself."""
+    owner = {"owner": "etcd", "group": "etcd"}
+    local = [host["node_name"], "localhost", "127.0.0.1", host["address"]]
+    return [
+        dict(_server(ETCD + "server", "etcd-server", local, ca="etcd-client", usages=BOTH), **owner),
+        dict(_server(ETCD + "peer", "etcd-peer", [host["node_name"], host["address"]], ca="etcd-peer", usages=BOTH),
+             **owner),
+    ]
+
+
+def _client(path, common_name, organization=None, ca="kubernetes"):
+    return {
+        "path": path, "ca": ca, "common_name": common_name, "usages": ["client"],
+        "organizations": [organization] if organization else [],
+    }
+
+
+def _server(path, common_name, names, ca, usages):
+    names = [str(name) for name in names if name]
+    return {
+        "path": path, "ca": ca, "common_name": common_name, "usages": list(usages), "organizations": [],
+        "dns": sorted({name.lower() for name in names if not _pki.is_address(name)}),
+        "ip": sorted({name for name in names if _pki.is_address(name)}),
+    }

@@ -1,0 +1,187 @@
+#!/usr/bin/python
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read, request and install all certificates of a host, one execution a phase."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: certificate_set
+short_description: Read, request and install the certificates of a host
+version_added: 0.1.0
+author: The multimaster.kubernetes maintainers
+description:
+  - The host's part of M(multimaster.kubernetes.certificates), which judges, signs and calls this; by itself it is good for
+    reading certificates.
+  - Private keys are made on the host (ECDSA P-256, with the program C(openssl)) and never leave it. A new key waits beside
+    the old one until its certificate is installed.
+extends_documentation_fragment:
+  - multimaster.kubernetes.attributes
+  - multimaster.kubernetes.attributes.host
+options:
+  phase:
+    description:
+      - V(read) returns what is present and, unless in check mode, a signing request for every certificate that is missing.
+      - V(request) returns a signing request for every certificate listed.
+      - V(install) writes certificates and files, and puts owners and modes right.
+    type: str
+    choices: [read, request, install]
+    default: read
+  certificates:
+    description: Certificates, by the path without C(.crt) and C(.key).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path without suffix.
+        type: path
+        required: true
+      owner:
+        description: Owner of certificate and key.
+        type: str
+        default: root
+      group:
+        description: Group of certificate and key.
+        type: str
+        default: root
+      new_key:
+        description: In phase V(request), whether to make a new key although there is one.
+        type: bool
+        default: false
+      certificate:
+        description: In phase V(install), the signed certificate as PEM.
+        type: str
+  files:
+    description: Authorities and shared keys.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: path
+        required: true
+      mode:
+        description: Mode as a quoted octal string of four digits.
+        type: str
+        default: "0600"
+      owner:
+        description: Owner's name.
+        type: str
+        default: root
+      group:
+        description: Group's name.
+        type: str
+        default: root
+      public:
+        description: In phase V(read), whether the content is returned; without it only its SHA-256 is.
+        type: bool
+        default: false
+      content:
+        description: In phase V(install), the content; without it owner and mode are put right.
+        type: str
+"""
+
+EXAMPLES = r"""
+- name: Read a certificate and whether its key belongs to it
+  multimaster.kubernetes.certificate_set:
+    certificates:
+      - path: /etc/kubernetes/pki/apiserver
+  check_mode: true
+"""
+
+RETURN = r"""
+certificates:
+  description: By path, what is present (phase V(read)) and the signing request, if one was made.
+  returned: phase is read or request
+  type: dict
+  sample:
+    /etc/kubernetes/pki/apiserver:
+      certificate: "-----BEGIN CERTIFICATE-----…"
+      key: matches
+      adjust: []
+      request: null
+files:
+  description: By path, what is present.
+  returned: phase is read
+  type: dict
+  sample: {/etc/kubernetes/pki/sa.key: {exists: true, sha256: 9f86d0…, content: null, adjust: false}}
+changed_paths:
+  description: Paths that were, or in check mode would be, written or adjusted.
+  returned: phase is install
+  type: list
+  elements: str
+  sample: [/etc/kubernetes/pki/apiserver.crt]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _certificate_files, _file_plan, _files
+
+ACCOUNT = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
+ARGUMENTS = {
+    "phase": {"type": "str", "choices": ["read", "request", "install"], "default": "read"},
+    "certificates": {"type": "list", "elements": "dict", "default": [], "options": {
+        "path": {"type": "path", "required": True}, **ACCOUNT,
+        "new_key": {"type": "bool", "default": False, "no_log": False}, "certificate": {"type": "str"},
+    }},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": {
+        "path": {"type": "path", "required": True}, "mode": {"type": "str", "default": "0600"}, **ACCOUNT,
+        "public": {"type": "bool", "default": False}, "content": {"type": "str", "no_log": True},
+    }},
+}
+
+
+def read(params: dict, folder: str, check: bool) -> dict:
+    """Return what is present; a certificate that is missing gets its signing request in the same execution."""
+    certificates = {}
+    for item in params["certificates"]:
+        found = _certificate_files.read(item["path"], item["owner"], item["group"])
+        missing = found["certificate"] is None and not check
+        found["request"] = _certificate_files.request(item["path"], False, folder) if missing else None
+        certificates[item["path"]] = found
+    files = {
+        item["path"]: _certificate_files.read_file(item["path"], item["mode"], item["owner"], item["group"], item["public"])
+        for item in params["files"]
+    }
+    return {"changed": False, "certificates": certificates, "files": files}
+
+
+def request(params: dict, folder: str, check: bool) -> dict:
+    """Return a signing request for every certificate."""
+    return {"changed": False, "certificates": {
+        item["path"]: {"request": None if check else _certificate_files.request(item["path"], item["new_key"], folder)}
+        for item in params["certificates"]
+    }}
+
+
+def install(params: dict, folder: str, check: bool) -> dict:
+    """Write what was signed and what is shared; stage everything first, see _files.apply."""
+    wanted = []
+    for item in params["files"]:
+        wanted.append(
+            _certificate_files.attributes(item["path"], item["mode"], item["owner"], item["group"])
+            if item["content"] is None else _files.wanted(item, "file", secret=True)
+        )
+    for item in params["certificates"]:
+        wanted += _certificate_files.installation(item["path"], item["certificate"], item["owner"], item["group"])
+    steps = _files.survey(wanted, check=check)
+    if not check:
+        _files.apply(steps)
+    changed = [step.wanted.path for step in steps if step.changed and not step.wanted.path.endswith(".new")]
+    return {"changed": bool(changed), "changed_paths": changed}
+
+
+def main() -> None:
+    """Run the phase asked for."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    try:
+        phase = {"read": read, "request": request, "install": install}[module.params["phase"]]
+        module.exit_json(**phase(module.params, module.tmpdir, module.check_mode))
+    except (_certificate_files.RequestError, _file_plan.PlanError, _files.FileError) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
