@@ -36,8 +36,8 @@ class Finding:
 
     def line(self):
         """Return the finding as one line of text, for a warning."""
-        place = "{0}: ".format(self.host) if self.host else ""
-        return "{0}{1} (wanted: {2}). {3} [{4}]".format(place, self.found, self.wanted, self.fix, self.check)
+        place = f"{self.host}: " if self.host else ""
+        return f"{place}{self.found} (wanted: {self.wanted}). {self.fix} [{self.check}]"
 
 
 def errors(findings):

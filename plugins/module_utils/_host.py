@@ -61,6 +61,9 @@ ETCD_PORT = 2379
 CLUSTER_FILE = "/etc/kubernetes/multimaster.json"
 KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+# Binaries lie in /opt/multimaster/<component>/<version>/, so a process's executable tells its version.
+VERSIONED = re.compile(r"^/opt/multimaster/[^/]+/v?([0-9][^/]*)/")
 # State LISTEN in /proc/net/tcp (include/net/tcp_states.h).
 LISTEN = "0A"
 CONNECT_TRIES = 3
@@ -106,7 +109,12 @@ class System:
         environment = dict(os.environ, LC_ALL="C", PATH=self._path())
         try:
             done = subprocess.run(
-                argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, timeout=COMMAND_TIMEOUT, check=False
+                argv,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                timeout=COMMAND_TIMEOUT,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return 124, ""
@@ -144,7 +152,9 @@ class System:
 
     @staticmethod
     def _path():
-        return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+        return os.pathsep.join(
+            [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+        )
 
 
 def observe(
@@ -165,8 +175,10 @@ def observe(
     """
     etcd_status = etcd_status or read_etcd_status
     hostname, machine, kernel, python, cpus = system.facts()
-    addresses = parse_addresses(system.run(["ip", "-j", "addr"])[1])
-    interface, address = default_route(system.run(["ip", "-j", "route", "show", "default"])[1], addresses)
+    links = _json(system.run(["ip", "-j", "addr"])[1]) or []
+    addresses = parse_addresses(links)
+    own = [item for item in addresses if item["address"] != endpoint_address]
+    interface, address = default_route(system.run(["ip", "-j", "route", "show", "default"])[1], own)
     units = parse_units(system.run(units_command(UNITS))[1], UNITS)
     listeners = listening(system, ports)
     data = system.exists(ETCD_DATA)
@@ -184,6 +196,7 @@ def observe(
         "swap": len((system.read("/proc/swaps") or "").strip().splitlines()) > 1,
         "cgroup": 2 if system.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
         "addresses": addresses,
+        "macs": parse_macs(links),
         "default_interface": interface,
         "default_address": address,
         "listening": listeners,
@@ -191,12 +204,15 @@ def observe(
         "etcd": {
             "data": data,
             "record": _json(system.read(ETCD_RECORD)),
-            "unit": units["etcd"],
-            "status": etcd_status(ETCD_CLIENT, listeners) if data or units["etcd"] == "active" else None,
+            "unit": units["etcd"][0],
+            "status": etcd_status(ETCD_CLIENT, listeners) if data or units["etcd"][0] == "active" else None,
         },
-        "certificates": any(name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path)),
-        "ca_fingerprints": {name: _first_fingerprint(system, paths) for name, paths in CAS.items()},
-        "units": units,
+        "certificates": any(
+            name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path)
+        ),
+        "ca_fingerprints": {name: _fingerprints(system, paths) for name, paths in CAS.items()},
+        "units": {name: state for name, (state, _pid) in units.items()},
+        "versions": running_versions(system, units),
         "kubelet_credentials": _kubelet_credentials(system),
         "endpoint_address": {"held_on": holders(addresses, endpoint_address)},
         "arp": _arp(addresses, endpoint_address, arp_probe) if probe_arp and endpoint_address else None,
@@ -206,13 +222,13 @@ def observe(
     }
 
 
-def parse_addresses(text):
+def parse_addresses(links):
     """Return [{interface, address, prefix}] from `ip -j addr`, without loopback and link-local addresses.
 
     An address of ours on `lo` (the endpoint on its way from one holder to the next) stays in.
     """
     found = []
-    for link in _json(text) or []:
+    for link in links:
         for item in link.get("addr_info", ()):
             address = item.get("local")
             if not address:
@@ -222,6 +238,11 @@ def parse_addresses(text):
                 continue
             found.append({"interface": link.get("ifname", ""), "address": address, "prefix": item.get("prefixlen", 0)})
     return found
+
+
+def parse_macs(links):
+    """Return the MAC addresses of the Ethernet interfaces, sorted, from `ip -j addr`."""
+    return sorted({link.get("address", "") for link in links if link.get("link_type") == "ether"} - {""})
 
 
 def default_route(text, addresses):
@@ -237,19 +258,29 @@ def default_route(text, addresses):
 
 
 def parse_units(text, names):
-    """Return {unit: active state} from `systemctl show`; `not-found` for a unit without a file."""
-    states = {name: "not-found" for name in names}
+    """Return {unit: (active state, main process id)} from `systemctl show`; `not-found` for a unit without a file."""
+    states = {name: ("not-found", 0) for name in names}
     for block in text.strip().split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         name = re.sub(r"\.service$", "", values.get("Id", ""))
         if name in states and values.get("LoadState") != "not-found":
-            states[name] = values.get("ActiveState", "unknown")
+            states[name] = (values.get("ActiveState", "unknown"), int(values.get("MainPID") or 0))
     return states
 
 
 def units_command(names):
     """Return the one command that tells the state of all units."""
-    return ["systemctl", "show", "--property=Id,LoadState,ActiveState"] + ["{0}.service".format(name) for name in names]
+    return ["systemctl", "show", "--property=Id,LoadState,ActiveState,MainPID", *(f"{name}.service" for name in names)]
+
+
+def running_versions(system, units):
+    """Return {unit: version} of the running processes, from the versioned folder each was started from."""
+    found = {}
+    for name, (_state, pid) in units.items():
+        match = VERSIONED.match(system.link(f"/proc/{pid}/exe") or "") if pid else None
+        if match:
+            found[name] = match.group(1)
+    return found
 
 
 def parse_os_release(text):
@@ -298,25 +329,30 @@ def listening(system, ports):
         found.update(parse_listeners(system.read(path) or "", frozenset(ports)))
     owners = _socket_owners(system, {inode for _address, _port, inode in found}) if found else {}
     return [
-        {"port": port, "address": address, "process": owners.get(inode, ("", ""))[0], "executable": owners.get(inode, ("", ""))[1]}
+        {
+            "port": port,
+            "address": address,
+            "process": owners.get(inode, ("", ""))[0],
+            "executable": owners.get(inode, ("", ""))[1],
+        }
         for address, port, inode in sorted(found, key=lambda item: (item[1], item[0], item[2]))
     ]
 
 
 def _socket_owners(system, inodes):
     """Return {inode: (process name, executable)}; the walk over /proc ends with the last socket found."""
-    wanted = {"socket:[{0}]".format(inode): inode for inode in inodes}
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
     owners = {}
     for pid in system.names("/proc"):
         if not pid.isdigit():
             continue
-        folder = "/proc/{0}/fd".format(pid)
+        folder = f"/proc/{pid}/fd"
         for descriptor in system.names(folder):
-            inode = wanted.get(system.link("{0}/{1}".format(folder, descriptor)))
+            inode = wanted.get(system.link(f"{folder}/{descriptor}"))
             if inode is None or inode in owners:
                 continue
-            executable = system.link("/proc/{0}/exe".format(pid)) or ""
-            owners[inode] = ((system.read("/proc/{0}/comm".format(pid)) or "").strip(), executable)
+            executable = system.link(f"/proc/{pid}/exe") or ""
+            owners[inode] = ((system.read(f"/proc/{pid}/comm") or "").strip(), executable)
         if len(owners) == len(wanted):
             break
     return owners
@@ -331,7 +367,7 @@ def interface_for(addresses, address):
     """Return the interface in whose subnet `address` lies, or None; a /32 of its own does not count."""
     wanted = ipaddress.ip_address(address)
     for item in addresses:
-        network = ipaddress.ip_interface("{0}/{1}".format(item["address"], item["prefix"])).network
+        network = ipaddress.ip_interface("{}/{}".format(item["address"], item["prefix"])).network
         if network.num_addresses > 1 and wanted in network:
             return item["interface"]
     return None
@@ -358,7 +394,7 @@ def round_trips(system, peers, port):
 
 def fdatasync_p99_ms(folder):
     """Return the 99th percentile in ms of writing 2300 bytes and syncing them, as etcd's WAL does; None if it fails."""
-    path = os.path.join(folder, ".multimaster-latency-{0}".format(os.getpid()))
+    path = os.path.join(folder, f".multimaster-latency-{os.getpid()}")
     times = []
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -383,7 +419,7 @@ def read_etcd_status(files, listeners):
 
     url = etcd_url(listeners)
     if url is None:
-        return no_status("nothing listens on port {0}".format(ETCD_PORT))
+        return no_status(f"nothing listens on port {ETCD_PORT}")
     try:
         opener = _https.https_opener(files["ca"], files["cert"], files["key"])
     except _https.CredentialsError as reason:
@@ -396,9 +432,11 @@ def etcd_url(listeners):
     found = [item["address"] for item in listeners if item["port"] == ETCD_PORT]
     if not found:
         return None
-    own = [address for address in found if not (ipaddress.ip_address(address).is_loopback or address in ("0.0.0.0", "::"))]
+    own = [
+        address for address in found if not (ipaddress.ip_address(address).is_loopback or address in ("0.0.0.0", "::"))
+    ]
     address = own[0] if own else "127.0.0.1"
-    return "https://{0}:{1}".format("[{0}]".format(address) if ":" in address else address, ETCD_PORT)
+    return "https://{}:{}".format(f"[{address}]" if ":" in address else address, ETCD_PORT)
 
 
 def no_status(error):
@@ -439,23 +477,19 @@ def _kubelet_credentials(system):
     return system.run(["openssl", "x509", "-checkend", "0", "-noout", "-in", KUBELET_CERTIFICATE])[0] in (0, 127)
 
 
-def _first_fingerprint(system, paths):
-    for path in paths:
-        fingerprint = certificate_sha256(system.read(path) or "")
-        if fingerprint:
-            return fingerprint
-    return None
+def _fingerprints(system, paths):
+    return next((found for found in (certificates_sha256(system.read(path) or "") for path in paths) if found), [])
 
 
-def certificate_sha256(pem):
-    """Return the SHA-256 of the first certificate in PEM text as lower-case hexadecimal digits, or None."""
-    match = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", pem, re.DOTALL)
-    if not match:
-        return None
+def certificates_sha256(pem):
+    """Return the SHA-256 of each certificate in PEM text as lower-case hexadecimal digits.
+
+    A CA file holds two certificates while the CA is being rotated.
+    """
     try:
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(match.group(0))).hexdigest()
+        return [hashlib.sha256(ssl.PEM_cert_to_DER_cert(block)).hexdigest() for block in PEM.findall(pem)]
     except ValueError:
-        return None
+        return []
 
 
 def _existing(*paths):

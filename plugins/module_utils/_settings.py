@@ -21,6 +21,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding im
 PREFIX = "multimaster_"
 # Facts of ours that carry the prefix without being settings.
 FACTS = frozenset({"multimaster_host"})
+# Ids of the findings this file makes.
+CHECKS = ("setting-missing", "setting-invalid", "setting-unknown", "setting-differs")
 CLUSTER = "cluster"
 HOST = "host"
 
@@ -54,7 +56,9 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("cluster_name", "label", None, "Name of the cluster; part of etcd's token and of the kubeconfig.", required=True),
+    Setting(
+        "cluster_name", "label", None, "Name of the cluster; part of etcd's token and of the kubeconfig.", required=True
+    ),
     Setting(
         "endpoint_address",
         "address",
@@ -72,7 +76,9 @@ SETTINGS = (
         choices=("managed", "external"),
     ),
     Setting("pod_cidr", "network", "10.244.0.0/16", "Network of the pods; each node gets a /24 of it."),
-    Setting("service_cidr", "network", "10.96.0.0/16", "Network of the services; the tenth address is the cluster's DNS."),
+    Setting(
+        "service_cidr", "network", "10.96.0.0/16", "Network of the services; the tenth address is the cluster's DNS."
+    ),
     Setting("cluster_domain", "domain", "cluster.local", "DNS domain of the services."),
     Setting(
         "network",
@@ -90,9 +96,21 @@ SETTINGS = (
         "Where binaries come from: release (the projects' own download hosts), the base URL of a mirror with the same "
         "layout, or an absolute folder on the controller.",
     ),
-    Setting("even_voters", "boolean", False, "Let an even number of etcd members vote (they survive no more failures)."),
-    Setting("ca_store", "path", "{inventory_dir}/pki", "Folder on the controller that keeps the cluster's CAs and shared keys."),
-    Setting("kubeconfig", "path", "{inventory_dir}/admin.conf", "Where the operator's kubeconfig is written on the controller."),
+    Setting(
+        "even_voters", "boolean", False, "Let an even number of etcd members vote (they survive no more failures)."
+    ),
+    Setting(
+        "ca_store",
+        "path",
+        "{inventory_dir}/pki",
+        "Folder on the controller that keeps the cluster's CAs and shared keys.",
+    ),
+    Setting(
+        "kubeconfig",
+        "path",
+        "{inventory_dir}/admin.conf",
+        "Where the operator's kubeconfig is written on the controller.",
+    ),
     Setting("preflight_ignore", "list", (), "Ids of preflight checks to leave out."),
     Setting("zones", "list", (), "The zones there are; when given, a host's zone must be one of them."),
     Setting("allow_lost_zone", "boolean", False, "Go on although the loss of one zone would lose etcd's quorum."),
@@ -142,8 +160,10 @@ def unknown(variables, host=""):
         if not name.startswith(PREFIX) or name in FACTS or name in known:
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        fix = "Did you mean {0}?".format(near[0]) if near else "Remove it; the settings are listed in docs/reference/settings.md."
-        found.append(Finding(host, "setting-unknown", "{0} is no setting".format(name), "a known setting", fix))
+        fix = (
+            f"Did you mean {near[0]}?" if near else "Remove it; the settings are listed in docs/reference/settings.md."
+        )
+        found.append(Finding(host, "setting-unknown", f"{name} is no setting", "a known setting", fix))
     return tuple(found)
 
 
@@ -164,8 +184,8 @@ def differing(variables_by_host):
                 Finding(
                     hosts[0],
                     "setting-differs",
-                    "{0} is {1} on {2}".format(setting.variable, value or "not set", ", ".join(hosts)),
-                    "{0}, as on {1}".format(ranked[0][0] or "not set", ", ".join(ranked[0][1])),
+                    "{} is {} on {}".format(setting.variable, value or "not set", ", ".join(hosts)),
+                    "{}, as on {}".format(ranked[0][0] or "not set", ", ".join(ranked[0][1])),
                     "Set it once for all hosts, in group_vars/all.yml.",
                 )
             )
@@ -176,7 +196,7 @@ def _comparable(value):
     if value is None:
         return ""
     if isinstance(value, (list, tuple)):
-        return "[{0}]".format(", ".join(str(item) for item in value))
+        return "[{}]".format(", ".join(str(item) for item in value))
     return str(value)
 
 
@@ -190,7 +210,7 @@ def _read(result, scope, variables, inventory_dir, host):
         if raw is None or (isinstance(raw, str) and not raw.strip()):
             if setting.required:
                 findings.append(
-                    Finding(host, "setting-missing", "{0} is not set".format(setting.variable), "a value", setting.description)
+                    Finding(host, "setting-missing", f"{setting.variable} is not set", "a value", setting.description)
                 )
             continue
         try:
@@ -200,9 +220,9 @@ def _read(result, scope, variables, inventory_dir, host):
                 Finding(
                     host,
                     "setting-invalid",
-                    "{0}: {1!s}".format(setting.variable, raw),
+                    f"{setting.variable}: {raw!s}",
                     str(reason),
-                    "Correct {0} in the inventory.".format(setting.variable),
+                    f"Correct {setting.variable} in the inventory.",
                 )
             )
     return result(**values), tuple(findings)
@@ -221,8 +241,8 @@ def convert(setting, raw):
     value = _CONVERT[setting.type](raw)
     if setting.choices and value not in setting.choices:
         near = difflib.get_close_matches(str(value), setting.choices, n=1)
-        hint = " (did you mean {0}?)".format(near[0]) if near else ""
-        raise ValueError("one of {0}{1}".format(", ".join(setting.choices), hint))
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(f"one of {', '.join(setting.choices)}{hint}")
     return value
 
 
@@ -270,7 +290,7 @@ def _network(raw):
     try:
         return ipaddress.IPv4Network(_string(raw))
     except ValueError as reason:
-        raise ValueError("an IPv4 network with no host bits, such as 10.244.0.0/16 ({0})".format(reason)) from None
+        raise ValueError(f"an IPv4 network with no host bits, such as 10.244.0.0/16 ({reason})") from None
 
 
 def _list(raw):

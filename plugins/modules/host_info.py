@@ -68,6 +68,8 @@ ansible_facts:
     multimaster_host:
       description:
         - One host as seen just now. States of units are systemd's, or C(not-found).
+        - C(versions) are those of the running processes.
+        - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(clock_window) holds the controller's clock before and after the execution, in seconds since the epoch.
       type: dict
       returned: always
@@ -86,14 +88,17 @@ ansible_facts:
         swap: false
         cgroup: 2
         addresses: [{interface: eth0, address: 192.0.2.11, prefix: 24}]
+        macs: ["02:00:c0:00:02:0b"]
         default_interface: eth0
         default_address: 192.0.2.11
-        listening: [{port: 6443, address: "::", process: kube-apiserver, executable: /opt/multimaster/kubernetes/1.36.3/kube-apiserver}]
+        listening:
+          - {port: 2379, address: 192.0.2.11, process: etcd, executable: /opt/multimaster/etcd/3.6.16/etcd}
         commands: {openssl: true}
         etcd: {data: false, record: null, unit: not-found, status: null}
         certificates: false
-        ca_fingerprints: {kubernetes: null, front_proxy: null, etcd_client: null, etcd_peer: null}
+        ca_fingerprints: {kubernetes: [], front_proxy: [], etcd_client: [], etcd_peer: []}
         units: {etcd: not-found, kubelet: active}
+        versions: {kubelet: 1.36.3}
         kubelet_credentials: false
         endpoint_address: {held_on: []}
         arp: []

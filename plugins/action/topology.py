@@ -1,0 +1,145 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the inventory and what was observed, judge it, and work out the fact `multimaster`.
+
+Everything here is reading: the decisions are _settings, _topology and _preflight. It touches no managed host.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _finding,
+    _preflight,
+    _settings,
+    _topology,
+)
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store
+
+ARGUMENTS = {
+    "only": {"type": "str", "choices": ["preflight", "topology"]},
+    "max_age": {"type": "int", "default": 900},
+}
+FACT = "multimaster_host"
+
+
+class ActionModule(ActionBase):
+    """Return the fact `multimaster`, or fail with all findings in one table."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp=None, task_vars=None):
+        """Judge first, unless told not to, and return the topology of what passed."""
+        result = super().run(tmp, task_vars)
+        _unused, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        settings, inventory, findings, folder = read(task_vars["groups"], task_vars["hostvars"])
+        store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
+        exists = _ca_store.exists(store)
+        observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
+        topology = _topology.build(settings, inventory, observed, exists, nonce=secrets.token_hex(4))
+        if args["only"] != "topology":
+            view = _preflight.View(settings, inventory, observed, topology, exists)
+            findings += _preflight.judge(view, settings.preflight_ignore)
+        findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore))
+        stop_on(_finding.errors(findings), findings)
+        for finding in findings:
+            Display().warning(finding.line())
+        result.update(changed=False, findings=[finding.as_dict() for finding in findings])
+        if args["only"] != "preflight":
+            fact = _topology.as_fact(topology, findings, run=secrets.token_hex(8))
+            fact["ca_store"] = store
+            fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
+            result["ansible_facts"] = {"multimaster": fact}
+        return result
+
+
+def read(groups, hostvars):
+    """Return (settings, inventory, findings, inventory folder) from the inventory as Ansible holds it.
+
+    Settings are those of the first host by name; that the others have the same is checked.
+    """
+    listed = {name: tuple(groups.get(name, ())) for name in _preflight.GROUPS}
+    names = sorted({host for hosts in listed.values() for host in hosts})
+    variables, findings, hosts = {}, (), []
+    for name in names:
+        variables[name], problems = ours(hostvars[name], name)
+        own, more = _settings.parse_host(variables[name], name)
+        findings += problems + more
+        reached = variable(hostvars[name], "ansible_host", name)
+        hosts.append(_topology.InventoryHost(name, own.zone, own.node_address or "", str(reached or name)))
+    first = variables[names[0]] if names else {}
+    folder = str(variable(hostvars[names[0]], "inventory_dir", ".") or ".") if names else "."
+    settings, problems = _settings.parse(first, folder)
+    findings += (
+        problems
+        + _settings.differing(variables)
+        + _settings.unknown({variable for own in variables.values() for variable in own})
+    )
+    inventory = _topology.Inventory(
+        masters=listed[_topology.MASTER_GROUP],
+        workers=listed[_topology.WORKER_GROUP],
+        etcd=listed[_topology.ETCD_GROUP],
+        hosts=tuple(hosts),
+        groups=tuple(name for name, members in groups.items() if members and name not in ("all", "ungrouped")),
+    )
+    return settings, inventory, findings, folder
+
+
+def ours(host, name):
+    """Return ({variable: value} of our prefix, findings for those that cannot be worked out)."""
+    values, findings = {}, []
+    for key in sorted(key for key in host if str(key).startswith(_settings.PREFIX)):
+        if key in _settings.FACTS:
+            continue
+        try:
+            values[str(key)] = host[key]
+        except AnsibleError as error:
+            findings.append(
+                _finding.Finding(
+                    name,
+                    "setting-invalid",
+                    f"{key}: {error}",
+                    "a value that can be worked out",
+                    "Correct its template.",
+                )
+            )
+    return values, tuple(findings)
+
+
+def variable(host, name, default):
+    """Return a host's variable, or the default when it is missing or cannot be worked out."""
+    try:
+        return host[name] if name in host else default
+    except AnsibleError:
+        return default
+
+
+def observations(names, hostvars, oldest):
+    """Return {host: observation}; one from before `oldest` (seconds since the epoch) counts as none.
+
+    A fact cache would else show what a dead host was like last week.
+    """
+    found = {}
+    for name in names:
+        observation = variable(hostvars[name], "ansible_facts", {}).get(FACT)
+        if observation and observation.get("clock_window", (0, 0))[1] >= oldest:
+            found[name] = observation
+    return found
+
+
+def stop_on(errors, findings):
+    """Raise with the table of all findings when there are errors."""
+    if errors:
+        raise AnsibleActionFail(
+            f"Nothing was touched: {len(errors)} problem(s) to solve first.\n\n{_finding.table(findings)}\n\n"
+            "A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
+        )

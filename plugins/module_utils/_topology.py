@@ -1,0 +1,558 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Work out the whole cluster once, from settings, inventory and what was observed on the hosts.
+
+The result is the fact `multimaster`, the only place roles learn about other hosts from. Inventory order means nothing:
+every list is sorted or in an order that a rule gives. Leaves out: judging (_preflight) and doing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _bootstrap,
+    _endpoint,
+    _join_order,
+    _quorum,
+    _timing,
+)
+
+NOBODY = "all:!all"
+API_PORT = 6443
+ETCD_CLIENT_PORT = 2379
+ETCD_PEER_PORT = 2380
+ZONE_LABEL = "topology.kubernetes.io/zone"
+CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+DNS_OFFSET = 10
+API_SERVICE_OFFSET = 1
+
+MASTER_GROUP = "kube_control_plane"
+WORKER_GROUP = "kube_node"
+ETCD_GROUP = "etcd"
+
+
+@dataclasses.dataclass(frozen=True)
+class InventoryHost:
+    """Hold what the inventory says of one host."""
+
+    name: str
+    zone: str = ""
+    node_address: str = ""
+    ansible_host: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inventory:
+    """Hold the three groups, what is said of their hosts, and all group names; no etcd group means stacked."""
+
+    masters: tuple = ()
+    workers: tuple = ()
+    etcd: tuple = ()
+    hosts: tuple = ()
+    groups: tuple = ()
+
+    @property
+    def names(self):
+        """Return every host of the cluster, sorted."""
+        return tuple(sorted(set(self.masters) | set(self.workers) | set(self.etcd)))
+
+    @property
+    def members(self):
+        """Return the hosts that carry an etcd member, sorted."""
+        return tuple(sorted(set(self.etcd or self.masters)))
+
+    def host(self, name):
+        """Return the host of that name, a bare one when the inventory says nothing more of it."""
+        return next((host for host in self.hosts if host.name == name), InventoryHost(name))
+
+
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """Hold one host's place in the cluster; `voter` is its wanted role in etcd."""
+
+    name: str
+    node_name: str
+    address: str
+    interface: str
+    prefix: int
+    zone: str
+    master: bool
+    worker: bool
+    member: bool
+    voter: bool = False
+    vrrp_priority: int = 0
+    vrrp_peers: tuple = ()
+    etcd_endpoints: tuple = ()
+
+    @property
+    def client_url(self):
+        """Return where the host's etcd member serves clients."""
+        return f"https://{self.address}:{ETCD_CLIENT_PORT}"
+
+    @property
+    def peer_url(self):
+        """Return where the other members reach the host's etcd member."""
+        return f"https://{self.address}:{ETCD_PEER_PORT}"
+
+    @property
+    def labels(self):
+        """Return the node's labels; an etcd-only host is no node and has none."""
+        if not (self.master or self.worker):
+            return {}
+        zone = {ZONE_LABEL: self.zone} if self.zone else {}
+        return dict(zone, **({CONTROL_PLANE_LABEL: ""} if self.master else {}))
+
+    @property
+    def taints(self):
+        """Return the node's taints: a master that is no worker too takes no pods of others."""
+        return [{"key": CONTROL_PLANE_LABEL, "effect": "NoSchedule"}] if self.master and not self.worker else []
+
+
+@dataclasses.dataclass(frozen=True)
+class Etcd:
+    """Hold what is to be done about etcd, in inventory names; `initial_cluster` is ((node name, peer URL), ...)."""
+
+    action: str
+    reason: str
+    next_step: str
+    token: str
+    initial_cluster: tuple
+    voters: tuple
+    start: tuple
+    join: tuple
+    promote: tuple
+    remove: tuple
+    repoint: tuple
+    strays: tuple
+    obstacles: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Topology:
+    """Hold the whole wanted cluster and the orders in which to reach it."""
+
+    settings: object
+    hosts: tuple
+    masters: tuple
+    workers: tuple
+    members: tuple
+    stacked: bool
+    endpoint_mode: str
+    endpoint_prefix: int
+    vrid: int
+    etcd: Etcd
+    timing: _timing.Timing
+    order: tuple
+    joining: tuple
+    ca_may_be_created: bool
+
+    def host(self, name):
+        """Return the host of that inventory name."""
+        return next(host for host in self.hosts if host.name == name)
+
+
+def build(settings, inventory, observed, ca_store_exists=False, nonce=""):
+    """Return the Topology of the wanted cluster.
+
+    `observed` maps inventory names to observations (`multimaster_host`); a missing one is an unreachable host, and
+    unknown counts as bad. `nonce` goes into the token of a new etcd cluster, so that no two clusters share one.
+    """
+    bare = tuple(_place(inventory, name, observed.get(name), settings.endpoint_address) for name in inventory.names)
+    etcd = _etcd(settings, bare, observed, nonce)
+    masters = tuple(sorted(set(inventory.masters)))
+    hosts = _complete(bare, masters, etcd)
+    mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
+    return Topology(
+        settings=settings,
+        hosts=hosts,
+        masters=masters,
+        workers=tuple(sorted(set(inventory.workers))),
+        members=inventory.members,
+        stacked=set(inventory.members) == set(masters),
+        endpoint_mode=mode,
+        endpoint_prefix=_endpoint_prefix(settings.endpoint_address, hosts),
+        vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
+        etcd=etcd,
+        timing=_measured_timing(inventory.members, observed),
+        order=tuple(sorted(_orders(inventory, hosts, observed, etcd).items())),
+        joining=tuple(
+            host.name
+            for host in hosts
+            if (host.master or host.worker) and not (observed.get(host.name) or {}).get("kubelet_credentials")
+        ),
+        ca_may_be_created=not ca_store_exists
+        and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
+    )
+
+
+def node_address(host, observation, endpoint_address=None):
+    """Return the host's node address.
+
+    As set; else ansible_host when that is an address of the host (behind address translation it is not); else the
+    address of the default route.
+    """
+    if host.node_address:
+        return host.node_address
+    own = [item["address"] for item in (observation or {}).get("addresses", ()) if item["address"] != endpoint_address]
+    try:
+        reached = str(ipaddress.IPv4Address(host.ansible_host))
+    except ValueError:
+        reached = ""
+    if reached and (observation is None or reached in own):
+        return reached
+    return (observation or {}).get("default_address", "")
+
+
+def placement(address, observation):
+    """Return (interface, prefix) that carry `address` on the observed host, ("", 0) when none does."""
+    for item in (observation or {}).get("addresses", ()):
+        if address and item["address"] == address:
+            return item["interface"], int(item["prefix"])
+    return "", 0
+
+
+def pattern(names):
+    """Return the Ansible host pattern for exactly these hosts in this order."""
+    return ",".join(names) if names else NOBODY
+
+
+def subnet(host):
+    """Return the network the host's node address lies in, or None when it is not known."""
+    if not host.address or not host.prefix:
+        return None
+    return ipaddress.ip_interface(f"{host.address}/{host.prefix}").network
+
+
+def etcd_cluster(hosts, observed):
+    """Return what the observations prove of the etcd cluster, as _quorum.Cluster (empty when no member answered)."""
+    answers = [
+        status
+        for status in ((observed.get(host.name) or {}).get("etcd", {}).get("status") for host in hosts if host.member)
+        if status and status.get("ok")
+    ]
+    if not answers:
+        return _quorum.Cluster(ours=frozenset(host.peer_url for host in hosts if host.member))
+    newest = max(answers, key=lambda status: (bool(status["members"]), status["healthy"], status["raft_index"]))
+    by_id = {status["member_id"]: status for status in answers}
+    return _quorum.Cluster(
+        members=tuple(_member(item, by_id.get(item["id"])) for item in newest["members"]),
+        leader_id=newest["leader_id"],
+        cluster_ids=tuple(sorted({status["cluster_id"] for status in answers})),
+        ours=frozenset(host.peer_url for host in hosts if host.member),
+    )
+
+
+def _member(item, status):
+    return _quorum.Member(
+        id=item["id"],
+        name=item["name"],
+        is_learner=item["is_learner"],
+        healthy=bool(status["healthy"]) if status else None,
+        raft_index=status["raft_index"] if status else 0,
+        peer_urls=tuple(item["peer_urls"]),
+        client_urls=tuple(item["client_urls"]),
+    )
+
+
+def _place(inventory, name, observation, endpoint_address):
+    host = inventory.host(name)
+    address = node_address(host, observation, endpoint_address)
+    interface, prefix = placement(address, observation)
+    return Host(
+        name=name,
+        # kubelet registers the node in lower case (nodeutil.GetHostname).
+        node_name=((observation or {}).get("hostname") or name).lower(),
+        address=address,
+        interface=interface,
+        prefix=prefix,
+        zone=host.zone,
+        master=name in inventory.masters,
+        worker=name in inventory.workers,
+        member=name in inventory.members,
+    )
+
+
+def _complete(hosts, masters, etcd):
+    """Return the hosts with what depends on the others: role in etcd, VRRP, the etcd members their API server uses."""
+    priorities = _endpoint.priorities(masters) if masters else {}
+    hosts = tuple(dataclasses.replace(host, voter=host.name in etcd.voters) for host in hosts)
+    members = tuple(
+        _quorum.Member(host.node_name, host.node_name, not host.voter, True, 0, (host.peer_url,), (host.client_url,))
+        for host in hosts
+        if host.member
+    )
+    return tuple(
+        dataclasses.replace(
+            host,
+            vrrp_priority=priorities.get(host.name, 0),
+            vrrp_peers=tuple(other.address for other in hosts if other.master and other.name != host.name),
+            etcd_endpoints=tuple(_join_order.etcd_endpoints(host.node_name, members)),
+        )
+        if host.master
+        else host
+        for host in hosts
+    )
+
+
+def _endpoint_prefix(address, hosts):
+    """Return the prefix length of the masters' subnet the endpoint address lies in; 32 when it lies in none."""
+    for host in hosts:
+        network = subnet(host) if host.master and address else None
+        if network is not None and ipaddress.ip_address(address) in network:
+            return host.prefix
+    return 32
+
+
+def _etcd(settings, hosts, observed, nonce):
+    """Decide between founding, finishing and joining, and put the hosts in order."""
+    members = tuple(host for host in hosts if host.member)
+    by_node = {host.node_name: host.name for host in members}
+    by_node.update({host.peer_url: host.name for host in members})
+    cluster = etcd_cluster(hosts, observed)
+    wanted = _wanted(settings, members, observed)
+    first = _join_order.wanted_roles(_quorum.Cluster(), wanted).voters
+    decision = _bootstrap.decide(
+        tuple(_state(host, observed.get(host.name)) for host in members), first, settings.cluster_name or "", nonce
+    )
+    if decision.action in (_bootstrap.BOOTSTRAP, _bootstrap.RESUME):
+        # Project: the cluster as it is once the first voters serve; the others join that.
+        cluster = _quorum.Cluster(
+            members=tuple(
+                _quorum.Member(name, name, False, True, 0, (url,), (url.replace(":2380", ":2379"),))
+                for name, url in decision.initial_cluster
+            ),
+            leader_id=decision.initial_cluster[0][0] if decision.initial_cluster else "",
+            ours=cluster.ours,
+        )
+    steps = () if decision.action == _bootstrap.REFUSE else _join_order.plan_joins(cluster, wanted)
+    names = {member.id: by_node.get(member.name) or _by_url(member, by_node) for member in cluster.members}
+
+    def targets(*kinds):
+        found = (by_node.get(step.target) or names.get(step.target) for step in steps if step.kind in kinds)
+        return tuple(dict.fromkeys(name for name in found if name))
+
+    return Etcd(
+        action=decision.action,
+        reason=decision.reason,
+        next_step=decision.next_step,
+        token=decision.token,
+        initial_cluster=tuple(decision.initial_cluster),
+        voters=tuple(
+            sorted(by_node[name] for name in _join_order.wanted_roles(cluster, wanted).voters if name in by_node)
+        ),
+        start=tuple(by_node.get(name, name) for name in decision.start),
+        join=targets(_quorum.ADD_LEARNER, _join_order.START),
+        promote=targets(_quorum.PROMOTE),
+        remove=tuple(step.target for step in steps if step.kind == _quorum.REMOVE),
+        repoint=targets(_join_order.REPOINT),
+        strays=tuple(sorted(member.label for member in cluster.strays)),
+        obstacles=tuple(
+            (by_node.get(name, name), reason, next_step)
+            for name, reason, next_step in _join_order.obstacles(cluster, wanted)
+        ),
+    )
+
+
+def _by_url(member, by_node):
+    return next((by_node[url] for url in member.peer_urls if url in by_node), None)
+
+
+def _wanted(settings, members, observed):
+    return _join_order.Wanted(
+        hosts=tuple(
+            _join_order.Host(
+                name=host.node_name,
+                zone=host.zone,
+                peer_url=host.peer_url,
+                data=observed[host.name]["etcd"]["data"] if observed.get(host.name) else None,
+            )
+            for host in members
+        ),
+        even_voters=settings.even_voters,
+    )
+
+
+def _state(host, observation):
+    if not observation:
+        return _bootstrap.HostState(host.node_name, host.peer_url, reachable=False)
+    etcd = observation["etcd"]
+    status = etcd.get("status") or {}
+    answer = None
+    if status.get("ok"):
+        own = {status["member_id"]: status}
+        answer = _bootstrap.Answer(
+            cluster_id=status["cluster_id"],
+            leader_id=status["leader_id"],
+            healthy=status["healthy"],
+            members=tuple(_member(item, own.get(item["id"])) for item in status["members"]),
+        )
+    return _bootstrap.HostState(
+        host.node_name,
+        host.peer_url,
+        reachable=True,
+        data=etcd["data"],
+        record=_record(etcd.get("record")),
+        answer=answer,
+    )
+
+
+def _record(data):
+    """Return the bootstrap record read from a host, or None when it is not one."""
+    try:
+        return _bootstrap.Record(
+            str(data["token"]), tuple(sorted((str(k), str(v)) for k, v in data["initial_cluster"].items()))
+        )
+    except (TypeError, KeyError, AttributeError):
+        return None
+
+
+def _measured_timing(members, observed):
+    rtt = {
+        name: {peer: (observed.get(name) or {}).get("rtt_ms", {}).get(peer) for peer in members if peer != name}
+        for name in members
+    }
+    present = None
+    for name in members:
+        cluster = (observed.get(name) or {}).get("cluster") or {}
+        if cluster.get("heartbeat_ms") and cluster.get("election_ms"):
+            present = (int(cluster["heartbeat_ms"]), int(cluster["election_ms"]))
+            break
+    return _timing.timing(rtt, present=present)
+
+
+def _orders(inventory, hosts, observed, etcd):
+    """Return every named order, as inventory names.
+
+    bootstrap: first voters to start from one record; join: members to add as learners, in order; promote: learners to
+    make voters, in order; repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd
+    runs; holder, not_holder, holder_first, holder_last: masters by who has the endpoint address; api_running, api_new:
+    masters by whether their API server runs; any_master: one master, with a running API server if there is one;
+    joining: nodes without kubelet credentials; token_issuer: the master to make their token, nobody when none joins;
+    workers_by_zone: workers one zone after the other; all, masters, workers, nodes, members: these hosts by name.
+    """
+
+    def state(name, unit):
+        return (observed.get(name) or {}).get("units", {}).get(unit, "unknown")
+
+    def holds(name):
+        return bool((observed.get(name) or {}).get("endpoint_address", {}).get("held_on"))
+
+    masters = sorted(set(inventory.masters))
+    nodes = sorted(set(inventory.masters) | set(inventory.workers))
+    holders = [name for name in masters if holds(name)]
+    others = [name for name in masters if name not in holders]
+    running = [name for name in masters if state(name, "kube-apiserver") == "active"]
+    joining = [name for name in nodes if not (observed.get(name) or {}).get("kubelet_credentials")]
+    zones = {host.name: host.zone for host in hosts}
+    return {
+        "bootstrap": etcd.start,
+        "join": etcd.join,
+        "promote": etcd.promote,
+        "repoint": etcd.repoint,
+        "all": inventory.names,
+        "masters": masters,
+        "workers": sorted(set(inventory.workers)),
+        "nodes": nodes,
+        "members": inventory.members,
+        "any_master": running[:1] or masters[:1],
+        "token_issuer": (running[:1] or masters[:1]) if joining else (),
+        "etcd_running": [name for name in inventory.members if state(name, "etcd") == "active"],
+        "holder": holders,
+        "not_holder": others,
+        "holder_first": holders + others,
+        "holder_last": others + holders,
+        "api_running": running,
+        "api_new": [name for name in masters if name not in running],
+        "joining": joining,
+        "workers_by_zone": sorted(set(inventory.workers), key=lambda name: (zones.get(name, ""), name)),
+    }
+
+
+def as_fact(topology, findings=(), run=""):
+    """Return the fact `multimaster`: plain data, exactly what wiring.yml reads; `run` names this run."""
+    settings = topology.settings
+    service = settings.service_cidr
+    mode = topology.endpoint_mode
+    api_port = API_PORT if mode == _endpoint.EXTERNAL else settings.endpoint_port
+    return {
+        "cluster": {"name": settings.cluster_name},
+        "endpoint": {
+            "address": settings.endpoint_address,
+            "port": settings.endpoint_port,
+            "api_port": api_port,
+            "prefix": topology.endpoint_prefix,
+            "mode": mode,
+            "vrid": topology.vrid,
+        },
+        "versions": {"kubernetes": settings.kubernetes_version, "etcd": settings.etcd_version},
+        "artifact_source": settings.artifact_source,
+        "kubeconfig": settings.kubeconfig,
+        "network": {
+            "pod_cidr": str(settings.pod_cidr),
+            "service_cidr": str(service),
+            "cluster_domain": settings.cluster_domain,
+            "dns_address": str(service.network_address + DNS_OFFSET),
+            "api_service_address": str(service.network_address + API_SERVICE_OFFSET),
+            "plugin": settings.network,
+        },
+        "masters": list(topology.masters),
+        "workers": list(topology.workers),
+        "members": list(topology.members),
+        "etcd": {
+            "stacked": topology.stacked,
+            "action": topology.etcd.action,
+            "reason": topology.etcd.reason,
+            "token": topology.etcd.token,
+            "initial_cluster": dict(topology.etcd.initial_cluster),
+            "endpoints": [host.client_url for host in topology.hosts if host.member],
+            "heartbeat_ms": topology.timing.heartbeat_ms,
+            "election_ms": topology.timing.election_ms,
+            "timing_reason": topology.timing.reason,
+        },
+        "hosts": {host.name: _host_fact(host, settings, api_port) for host in topology.hosts},
+        "order": {name: pattern(names) for name, names in topology.order},
+        "ca_store": settings.ca_store,
+        "ca_may_be_created": topology.ca_may_be_created,
+        "joining": list(topology.joining),
+        "strays": list(topology.etcd.strays),
+        "findings": [finding.as_dict() for finding in findings],
+        "run": run,
+    }
+
+
+def _host_fact(host, settings, api_port):
+    local = f"https://{host.address}:{api_port}"
+    return {
+        "node_name": host.node_name,
+        "address": host.address,
+        "interface": host.interface,
+        "prefix": host.prefix,
+        "zone": host.zone,
+        "master": host.master,
+        "worker": host.worker,
+        "member": host.member,
+        "voter": host.voter,
+        "labels": host.labels,
+        "taints": host.taints,
+        "sets": _sets(host, settings.network),
+        "vrrp": {"priority": host.vrrp_priority, "peers": list(host.vrrp_peers)},
+        "etcd_endpoints": list(host.etcd_endpoints),
+        "client_url": host.client_url if host.member else "",
+        "peer_url": host.peer_url if host.member else "",
+        "api_server": local if host.master else f"https://{settings.endpoint_address}:{settings.endpoint_port}",
+    }
+
+
+def _sets(host, network):
+    """Return the names of the release sets (_releases.SETS) whose files make this host."""
+    node = host.master or host.worker
+    wanted = (
+        ("master", host.master),
+        ("member", host.member),
+        ("node", node),
+        ("flannel", node and network == "flannel"),
+    )
+    return [name for name, needed in wanted if needed]

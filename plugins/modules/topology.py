@@ -1,0 +1,77 @@
+#!/usr/bin/python
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: topology
+short_description: Judge the inventory and the observed hosts, and work out the whole cluster as one fact
+version_added: 0.1.0
+description:
+  - Reads the groups C(kube_control_plane), C(kube_node) and C(etcd), the settings (variables C(multimaster_*)) and what
+    M(multimaster.kubernetes.host_info) observed on each host.
+  - Reports everything that is wrong at once, before anything is touched; errors stop the run, warnings are shown.
+  - Returns the fact C(multimaster), from which all roles get what they need to know of other hosts.
+author: The multimaster.kubernetes maintainers
+extends_documentation_fragment:
+  - multimaster.kubernetes.attributes
+  - multimaster.kubernetes.attributes.info
+  - multimaster.kubernetes.attributes.controller
+options:
+  only:
+    description: Only judge (V(preflight)), or only work out the fact without judging the hosts (V(topology)).
+    type: str
+    choices: [preflight, topology]
+  max_age:
+    description:
+      - Seconds after which an observation counts as none, so that a fact cache does not pass for a living host.
+    type: int
+    default: 900
+seealso:
+  - module: multimaster.kubernetes.host_info
+"""
+
+EXAMPLES = r"""
+- name: Decide what is to be done
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Judge the inventory and the hosts, work out the topology
+      multimaster.kubernetes.topology:
+"""
+
+RETURN = r"""
+findings:
+  description: The warnings; errors make the task fail and stand in its message.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - host: ""
+      check: members-even
+      found: "2 etcd members: 1 vote, 1 stands by as a learner"
+      wanted: an odd number of members
+      fix: With two masters the loss of the voter stops the API; a third one makes the cluster survive any one loss.
+      level: warning
+ansible_facts:
+  description: The fact, on the host the task ran for.
+  returned: when O(only) is not V(preflight)
+  type: dict
+  contains:
+    multimaster:
+      description:
+        - The wanted cluster. The values of C(order) are Ansible host patterns, C(all:!all) for nobody.
+      returned: success
+      type: dict
+      sample:
+        cluster: {name: prod}
+        endpoint: {address: 192.0.2.10, port: 6443, api_port: 6443, prefix: 24, mode: direct, vrid: 51}
+        versions: {kubernetes: 1.36.3, etcd: 3.6.16}
+        masters: [m1]
+        workers: [w1]
+        members: [m1]
+        joining: [m1, w1]
+        order: {bootstrap: m1, join: "all:!all", promote: "all:!all", holder_first: m1}
+"""
