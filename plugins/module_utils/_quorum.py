@@ -224,13 +224,15 @@ class Cluster:
 class Step:
     """One step: its kind, the member (id, name or peer URL; for add_learner the newcomer's name), and why.
 
-    ``repairs`` names the alarm this step is the repair of; that alarm does not forbid it.
+    ``repairs`` names the alarm this step is the repair of; that alarm does not forbid it. ``urls`` are the etcd URLs
+    to use from now on, in a plan's step that points an API server elsewhere (``_join_order.REPOINT``).
     """
 
     kind: str
     target: str
     why: str = ""
     repairs: str = ""
+    urls: tuple = ()
 
 
 @dataclass(frozen=True)
