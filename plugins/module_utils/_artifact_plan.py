@@ -111,8 +111,8 @@ def judge(artifact: Artifact, manifest: Mapping, stats: Mapping[str, Stat | None
         elif stat.mode != artifact.mode:
             wrong_mode.append(path)
     if unknown:
-        action = "fetch" if artifact.archive and not all(_provable(artifact, manifest.get(path)) for path in unknown) else "verify"
-        return Judgement(artifact, action, "not what was installed", tuple(unknown))
+        provable = not artifact.archive or all(_provable(artifact, manifest.get(path)) for path in unknown)
+        return Judgement(artifact, "verify" if provable else "fetch", "not what was installed", tuple(unknown))
     if unproven:
         return Judgement(artifact, "verify", "first look after a reboot", tuple(unproven))
     if wrong_mode:

@@ -44,8 +44,7 @@ def run(argv: Sequence[str], timeout: float = 60.0) -> Result:
     environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     try:
         done = subprocess.run(
-            list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            timeout=timeout, env=environment, check=False,
+            list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, env=environment, check=False,
         )
     except subprocess.TimeoutExpired as error:
         out = (error.stdout or b"").decode("utf-8", "replace")

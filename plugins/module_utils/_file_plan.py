@@ -15,9 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: Directories of the Filesystem Hierarchy Standard 3.0 (and of systemd) that no cluster owns: never removed as a whole.
-PROTECTED = frozenset(
-    ["/boot/efi", "/dev/shm", "/etc/apt", "/etc/default", "/etc/network", "/etc/ssh", "/etc/ssl", "/etc/sysctl.d", "/etc/modules-load.d", "/etc/systemd", "/etc/systemd/system", "/etc/pki", "/opt/bin", "/run/systemd", "/run/systemd/system", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin", "/usr/sbin", "/usr/share", "/var/cache", "/var/lib", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd", "/var/local", "/var/log", "/var/mail", "/var/opt", "/var/run", "/var/spool", "/var/tmp"]
-)
+PROTECTED = frozenset((
+    "/boot/efi", "/dev/shm", "/etc/apt", "/etc/default", "/etc/network", "/etc/ssh", "/etc/ssl", "/etc/sysctl.d",
+    "/etc/modules-load.d", "/etc/systemd", "/etc/systemd/system", "/etc/pki", "/opt/bin", "/run/systemd",
+    "/run/systemd/system", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin",
+    "/usr/sbin", "/usr/share", "/var/cache", "/var/lib", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd",
+    "/var/local", "/var/log", "/var/mail", "/var/opt", "/var/run", "/var/spool", "/var/tmp",
+))
 #: A diff of more bytes than this is noise (and memory) on the controller.
 DIFF_LIMIT = 128 * 1024
 MODE = re.compile(r"0[0-7]{3}|0?[0-7]{4}")

@@ -116,6 +116,19 @@ def findings(modules: Sequence[str], sysctls: Mapping[str, object]) -> list[str]
     return said + [f"{key}: a value has one line" for key, value in sysctls.items() if "\n" in str(value)]
 
 
+def diff(verdict: Verdict) -> list[dict[str, str]]:
+    """Return Ansible's diff of the running kernel."""
+    before = [f"{key} = {old or 'absent'}" for key, (old, _new) in verdict.set.items()]
+    before += [f"swap on {name}" for name in verdict.swaps]
+    after = [f"{key} = {new}" for key, (_old, new) in verdict.set.items()] + [f"module {name}" for name in verdict.load]
+    if not verdict.changed:
+        return []
+    return [{
+        "before_header": "running kernel", "after_header": "running kernel",
+        "before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after),
+    }]
+
+
 def render_modules(modules: Sequence[str], kernel: Kernel) -> str:
     """Return a modules-load.d file; what is built in is only mentioned, because loading it at boot may fail."""
     lines = [

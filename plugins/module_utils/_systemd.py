@@ -133,7 +133,7 @@ class Systemd:
             if verdict.drop_in is not None:
                 _files.write(self._drop_in(verdict.name), verdict.drop_in, 0o600)
         touched = {verdict.name for verdict in verdicts if verdict.drop_in is not None or (
-            verdict.action in ("start", "restart", "reload") and (
+            verdict.action in ("configure", "start", "restart", "reload") and (
                 states[verdict.name].stale or states[verdict.name].load == "not-found"))}
         if touched:
             self._call("daemon-reload", timeout=BLOCKING)
@@ -173,7 +173,8 @@ class Systemd:
             late = self._monotonic() - started
             lost += [unit for unit in pending.values() if late >= unit.timeout and unit not in lost]
             if lost:
-                raise UnitError("\n\n".join(self._blame(unit, states[unit.name], words.get(unit.name, ""), late) for unit in lost))
+                raise UnitError("\n\n".join(
+                    self._blame(unit, states[unit.name], words.get(unit.name, ""), late) for unit in lost))
             if not pending:
                 return arrived
             self._sleep(POLL)

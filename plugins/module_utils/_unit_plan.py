@@ -63,7 +63,9 @@ class Identity:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Say what to do with one unit: none, start, wait, restart, reload or stop, and why."""
+    """Say what to do with one unit, and why: none, start, restart, reload or stop; wait for one that is coming up; hold one
+    that would be restarted; configure one that somebody else starts.
+    """
 
     name: str
     action: str
@@ -76,7 +78,7 @@ class Verdict:
     @property
     def changed(self) -> bool:
         """Return whether anything on the host is touched."""
-        return self.action not in ("none", "hold", "wait") or self.enable or self.disable or self.drop_in is not None
+        return self.action not in ("none", "hold", "wait", "configure") or self.enable or self.disable or self.drop_in is not None
 
 
 def service(name: str) -> str:
@@ -150,6 +152,15 @@ def decide_started(
     if can_reload and running.fixed == wanted.fixed and state.up:
         return Verdict(state.name, "reload", reason, **common)
     return Verdict(state.name, "restart", reason, **common)
+
+
+def only_configure(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts for units that another step starts: prepared when they are down, held when they run."""
+    return [
+        Verdict(item.name, "configure", "started by another step", item.enable, drop_in=item.drop_in)
+        if item.action in ("start", "wait") or item.reset else item
+        for item in hold_restarts(verdicts)
+    ]
 
 
 def impossible(state: State, has_file: bool, check: bool) -> str:

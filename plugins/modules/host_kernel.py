@@ -116,13 +116,10 @@ def main():
     except (_kernel.KernelError, _file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=str(error))
     changed = [step for step in steps if step.changed]
-    before = "".join(f"{key} = {old}\n" for key, (old, _new) in verdict.set.items()) + "".join(f"swap {x}\n" for x in verdict.swaps)
-    after = "".join(f"{key} = {new}\n" for key, (_old, new) in verdict.set.items()) + "".join(f"module {x}\n" for x in verdict.load)
-    live = [{"before_header": "kernel", "after_header": "kernel", "before": before, "after": after}] if verdict.changed else []
     module.exit_json(
         changed=verdict.changed or bool(changed), loaded=list(verdict.load), set=dict(verdict.set), swaps=list(verdict.swaps),
         changed_paths=[step.wanted.path for step in changed],
-        diff=[*live, *_file_plan.diffs(changed, _files.names(changed))] if module._diff else [],
+        diff=[*_kernel_plan.diff(verdict), *_file_plan.diffs(changed, _files.names(changed))] if module._diff else [],
     )
 
 

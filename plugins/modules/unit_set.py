@@ -72,9 +72,11 @@ options:
         type: bool
         default: true
   state:
-    description: V(started), V(stopped), or V(absent), which is stopped and not started at boot; no file is removed.
+    description:
+      - V(started), V(stopped), or V(absent), which is stopped and not started at boot; no file is removed.
+      - V(configured) does everything but start, for a unit that another step starts; what runs goes on running.
     type: str
-    choices: [started, stopped, absent]
+    choices: [started, configured, stopped, absent]
     default: started
   restart:
     description: Whether running units may be restarted or reloaded. With V(false) units that are down are started, and what
@@ -162,7 +164,7 @@ UNIT = {
 }
 ARGUMENTS = {
     "units": {"type": "list", "elements": "dict", "required": True, "options": UNIT},
-    "state": {"type": "str", "default": "started", "choices": ["started", "stopped", "absent"]},
+    "state": {"type": "str", "default": "started", "choices": ["started", "configured", "stopped", "absent"]},
     "restart": {"type": "bool", "default": True},
     "manifest": {"type": "path", "default": "/opt/multimaster/.artifacts.json"},
 }
@@ -170,7 +172,7 @@ ARGUMENTS = {
 
 def decide(systemd, units, states, params, check):
     """Return the verdicts and the wanted identities; raise UnitError with everything that makes it impossible."""
-    if params["state"] != "started":
+    if params["state"] in ("stopped", "absent"):
         return [_unit_plan.decide_down(states[unit.name], params["state"] == "absent") for unit in units], {}
     wanted = {unit.name: systemd.identity(unit) for unit in units}
     findings = [_unit_plan.impossible(states[unit.name], bool(systemd.unit_files(unit.name)), check) for unit in units]
@@ -185,6 +187,8 @@ def decide(systemd, units, states, params, check):
             unit.reload, unit.enabled)
         for unit in units
     ]
+    if params["state"] == "configured":
+        return _unit_plan.only_configure(verdicts), wanted
     return (verdicts if params["restart"] else _unit_plan.hold_restarts(verdicts)), wanted
 
 
@@ -216,7 +220,8 @@ def main():
         verdicts, wanted = decide(systemd, units, states, module.params, module.check_mode)
         if not module.check_mode:
             systemd.act(units, verdicts, before)
-            states = systemd.settle(units, verdicts, before, wanted)
+            if module.params["state"] != "configured":
+                states = systemd.settle(units, verdicts, before, wanted)
     except _systemd.UnitError as error:
         module.fail_json(msg=str(error))
     result = report(verdicts, states)
