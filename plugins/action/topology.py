@@ -118,7 +118,7 @@ def ours(host, name):
 def variable(host, name, default):
     """Return a host's variable, or the default when it is missing or cannot be worked out."""
     try:
-        return host[name] if name in host else default
+        return host.get(name, default)
     except AnsibleError:
         return default
 

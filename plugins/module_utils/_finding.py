@@ -63,16 +63,10 @@ def in_order(findings):
 
 def table(findings, columns=COLUMNS):
     """Render findings as an aligned text table; long cells wrap inside their column (widths are characters)."""
-    rows = [
-        (item.level, item.host or "(cluster)", item.check, item.found, item.wanted, item.fix)
-        for item in in_order(findings)
-    ]
+    rows = [(item.level, item.host or "(cluster)", item.check, item.found, item.wanted, item.fix) for item in in_order(findings)]
     if not rows:
         return ""
-    widths = [
-        min(limit, max([len(title)] + [len(row[index]) for row in rows]))
-        for index, (title, limit) in enumerate(columns)
-    ]
+    widths = [min(limit, max([len(title)] + [len(row[index]) for row in rows])) for index, (title, limit) in enumerate(columns)]
     lines = [_line([title for title, _limit in columns], widths), _line(["-" * width for width in widths], widths)]
     for row in rows:
         cells = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths)]

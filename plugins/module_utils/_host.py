@@ -152,9 +152,7 @@ class System:
 
     @staticmethod
     def _path():
-        return os.pathsep.join(
-            [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"]
-        )
+        return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
 
 
 def observe(
@@ -207,9 +205,7 @@ def observe(
             "unit": units["etcd"][0],
             "status": etcd_status(ETCD_CLIENT, listeners) if data or units["etcd"][0] == "active" else None,
         },
-        "certificates": any(
-            name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path)
-        ),
+        "certificates": any(name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path)),
         "ca_fingerprints": {name: _fingerprints(system, paths) for name, paths in CAS.items()},
         "units": {name: state for name, (state, _pid) in units.items()},
         "versions": running_versions(system, units),
@@ -259,7 +255,7 @@ def default_route(text, addresses):
 
 def parse_units(text, names):
     """Return {unit: (active state, main process id)} from `systemctl show`; `not-found` for a unit without a file."""
-    states = {name: ("not-found", 0) for name in names}
+    states = dict.fromkeys(names, ("not-found", 0))
     for block in text.strip().split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         name = re.sub(r"\.service$", "", values.get("Id", ""))
@@ -319,7 +315,8 @@ def parse_listeners(text, ports):
 def _hex_address(raw):
     """Return the address that the kernel prints as hexadecimal words in host order (little endian on our machines)."""
     words = [bytes.fromhex(raw[index : index + 8])[::-1] for index in range(0, len(raw), 8)]
-    return str(ipaddress.ip_address(b"".join(words)))
+    address = ipaddress.ip_address(b"".join(words))
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def listening(system, ports):
@@ -432,9 +429,7 @@ def etcd_url(listeners):
     found = [item["address"] for item in listeners if item["port"] == ETCD_PORT]
     if not found:
         return None
-    own = [
-        address for address in found if not (ipaddress.ip_address(address).is_loopback or address in ("0.0.0.0", "::"))
-    ]
+    own = [address for address in found if not (ipaddress.ip_address(address).is_loopback or address in ("0.0.0.0", "::"))]
     address = own[0] if own else "127.0.0.1"
     return "https://{}:{}".format(f"[{address}]" if ":" in address else address, ETCD_PORT)
 

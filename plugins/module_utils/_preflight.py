@@ -357,9 +357,7 @@ def zones_known(view):
                 "zone-unknown",
                 f"zone {host.zone!r}" if host.zone else "no zone",
                 f"one of {', '.join(zones)}",
-                f"Did you mean {near[0]}?"
-                if near
-                else "Set multimaster_zone of the host, or add the zone to multimaster_zones.",
+                f"Did you mean {near[0]}?" if near else "Set multimaster_zone of the host, or add the zone to multimaster_zones.",
             )
 
 
@@ -440,9 +438,7 @@ def ca_store_there(view):
 def ca_same(view):
     """Want all hosts to trust the same authorities; hosts in the middle of a CA rotation still share one."""
     for name in AUTHORITIES:
-        trusted = {
-            host.name: frozenset(observation["ca_fingerprints"].get(name) or ()) for host, observation in view.seen()
-        }
+        trusted = {host.name: frozenset(observation["ca_fingerprints"].get(name) or ()) for host, observation in view.seen()}
         camps = []
         for host, prints in sorted(trusted.items()):
             camp = next((camp for camp in camps if prints & camp[0]), None)
@@ -659,9 +655,7 @@ def etcd_known(view):
 def timings_good(view):
     """Tell what the measured round-trip times mean for etcd."""
     for sentence in view.topology.timing.warnings:
-        yield Finding(
-            "", "etcd-latency", sentence, "members near each other", "Place the etcd members closer together.", WARNING
-        )
+        yield Finding("", "etcd-latency", sentence, "members near each other", "Place the etcd members closer together.", WARNING)
 
 
 def versions_fit(view):

@@ -56,9 +56,7 @@ class Setting:
 
 
 SETTINGS = (
-    Setting(
-        "cluster_name", "label", None, "Name of the cluster; part of etcd's token and of the kubeconfig.", required=True
-    ),
+    Setting("cluster_name", "label", None, "Name of the cluster; part of etcd's token and of the kubeconfig.", required=True),
     Setting(
         "endpoint_address",
         "address",
@@ -76,9 +74,7 @@ SETTINGS = (
         choices=("managed", "external"),
     ),
     Setting("pod_cidr", "network", "10.244.0.0/16", "Network of the pods; each node gets a /24 of it."),
-    Setting(
-        "service_cidr", "network", "10.96.0.0/16", "Network of the services; the tenth address is the cluster's DNS."
-    ),
+    Setting("service_cidr", "network", "10.96.0.0/16", "Network of the services; the tenth address is the cluster's DNS."),
     Setting("cluster_domain", "domain", "cluster.local", "DNS domain of the services."),
     Setting(
         "network",
@@ -96,9 +92,7 @@ SETTINGS = (
         "Where binaries come from: release (the projects' own download hosts), the base URL of a mirror with the same "
         "layout, or an absolute folder on the controller.",
     ),
-    Setting(
-        "even_voters", "boolean", False, "Let an even number of etcd members vote (they survive no more failures)."
-    ),
+    Setting("even_voters", "boolean", False, "Let an even number of etcd members vote (they survive no more failures)."),
     Setting(
         "ca_store",
         "path",
@@ -154,15 +148,13 @@ def parse_host(variables, host):
 
 def unknown(variables, host=""):
     """Return a finding for each `multimaster_*` variable that is no setting, with the nearest name there is."""
-    known = sorted(setting.variable for setting in SETTINGS)
+    known = {setting.name: setting.variable for setting in SETTINGS}
     found = []
     for name in sorted(str(name) for name in variables):
-        if not name.startswith(PREFIX) or name in FACTS or name in known:
+        if not name.startswith(PREFIX) or name in FACTS or name in known.values():
             continue
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        fix = (
-            f"Did you mean {near[0]}?" if near else "Remove it; the settings are listed in docs/reference/settings.md."
-        )
+        near = difflib.get_close_matches(name[len(PREFIX) :], known, n=1, cutoff=0.6)
+        fix = f"Did you mean {known[near[0]]}?" if near else "Remove it; see the list of settings in the docs."
         found.append(Finding(host, "setting-unknown", f"{name} is no setting", "a known setting", fix))
     return tuple(found)
 

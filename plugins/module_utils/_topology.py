@@ -340,9 +340,7 @@ def _etcd(settings, hosts, observed, nonce):
         next_step=decision.next_step,
         token=decision.token,
         initial_cluster=tuple(decision.initial_cluster),
-        voters=tuple(
-            sorted(by_node[name] for name in _join_order.wanted_roles(cluster, wanted).voters if name in by_node)
-        ),
+        voters=tuple(sorted(by_node[name] for name in _join_order.wanted_roles(cluster, wanted).voters if name in by_node)),
         start=tuple(by_node.get(name, name) for name in decision.start),
         join=targets(_quorum.ADD_LEARNER, _join_order.START),
         promote=targets(_quorum.PROMOTE),
@@ -350,8 +348,7 @@ def _etcd(settings, hosts, observed, nonce):
         repoint=targets(_join_order.REPOINT),
         strays=tuple(sorted(member.label for member in cluster.strays)),
         obstacles=tuple(
-            (by_node.get(name, name), reason, next_step)
-            for name, reason, next_step in _join_order.obstacles(cluster, wanted)
+            (by_node.get(name, name), reason, next_step) for name, reason, next_step in _join_order.obstacles(cluster, wanted)
         ),
     )
 
@@ -402,9 +399,7 @@ def _state(host, observation):
 def _record(data):
     """Return the bootstrap record read from a host, or None when it is not one."""
     try:
-        return _bootstrap.Record(
-            str(data["token"]), tuple(sorted((str(k), str(v)) for k, v in data["initial_cluster"].items()))
-        )
+        return _bootstrap.Record(str(data["token"]), tuple(sorted((str(k), str(v)) for k, v in data["initial_cluster"].items())))
     except (TypeError, KeyError, AttributeError):
         return None
 

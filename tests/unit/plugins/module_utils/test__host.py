@@ -1,0 +1,347 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp, _host, _https
+
+LINKS = [
+    {
+        "ifname": "lo",
+        "link_type": "loopback",
+        "address": "00:00:00:00:00:00",
+        "addr_info": [
+            {"family": "inet", "local": "127.0.0.1", "prefixlen": 8, "scope": "host"},
+            {"family": "inet", "local": "192.0.2.10", "prefixlen": 32, "scope": "global"},
+            {"family": "inet6", "local": "::1", "prefixlen": 128, "scope": "host"},
+        ],
+    },
+    {
+        "ifname": "eth0",
+        "link_type": "ether",
+        "address": "02:00:c0:00:02:0b",
+        "addr_info": [
+            {"family": "inet", "local": "192.0.2.10", "prefixlen": 24, "scope": "global"},
+            {"family": "inet", "local": "192.0.2.11", "prefixlen": 24, "scope": "global"},
+            {"family": "inet6", "local": "fe80::1", "prefixlen": 64, "scope": "link"},
+            {"family": "inet6", "local": "2001:db8::b", "prefixlen": 64, "scope": "global"},
+        ],
+    },
+    {"ifname": "flannel.1", "link_type": "ether", "address": "02:00:00:00:00:01", "addr_info": []},
+]
+ROUTES = [
+    {"dst": "default", "gateway": "198.51.100.1", "dev": "eth1", "metric": 200},
+    {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "metric": 100, "flags": []},
+]
+UNITS = """Id=etcd.service
+LoadState=loaded
+ActiveState=active
+MainPID=411
+
+Id=kubelet.service
+LoadState=loaded
+ActiveState=failed
+MainPID=0
+
+Id=keepalived.service
+LoadState=not-found
+ActiveState=inactive
+MainPID=0
+"""
+# The header and three sockets: 192.0.2.11:2379 and 0.0.0.0:22 listening, a connection from port 2379 that does not.
+TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0B0200C0:094B 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106        0 5551 1 0000000000000000 100 0 0 10 0
+   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5552 1 0000000000000000 100 0 0 10 0
+   2: 0B0200C0:094B 0C0200C0:A3F2 01 00000000:00000000 00:00000000 00000000   106        0 5553 1 0000000000000000 100 0 0 10 0
+"""
+TCP6 = """  sl  local_address                         remote_address                        st tx_queue rx_queue tr
+   0: 00000000000000000000000000000000:192B 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 6661 1
+   1: 0000000000000000FFFF00000100007F:2812 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 6662 1
+"""
+PEM = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n"
+FILES = {
+    "/etc/machine-id": "3f0c2b9f8f0d4f0f9d0f6a2b6d0f1a11\n",
+    "/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n',
+    "/proc/meminfo": "MemTotal:        8141544 kB\nMemFree: 1 kB\n",
+    "/proc/swaps": "Filename Type Size Used Priority\n",
+    "/proc/net/tcp": TCP,
+    "/proc/net/tcp6": TCP6,
+    "/proc/411/comm": "etcd\n",
+    "/etc/kubernetes/multimaster.json": '{"name": "prod"}',
+}
+LINKED = {
+    "/proc/411/fd/3": "socket:[5551]",
+    "/proc/411/exe": "/opt/multimaster/etcd/3.6.16/etcd",
+}
+
+
+class Picture:
+    """A host made of dictionaries, in the place of _host.System."""
+
+    def __init__(self, files=None, commands=None, paths=(), connects=None):
+        self.files = dict(FILES, **(files or {}))
+        self.commands = {"ip": json.dumps(LINKS), "route": json.dumps(ROUTES), "systemctl": UNITS}
+        self.commands.update(commands or {})
+        self.paths = set(paths) | set(self.files)
+        self.connects = connects or {}
+        self.ran = []
+
+    def read(self, path):
+        return self.files.get(path)
+
+    def exists(self, path):
+        return path in self.paths
+
+    def names(self, path):
+        if path == "/proc":
+            return ["1", "411", "self"]
+        if path == "/proc/411/fd":
+            return ["0", "3"]
+        return sorted(name[len(path) + 1 :] for name in self.paths if name.startswith(path + "/"))
+
+    def link(self, path):
+        return LINKED.get(path)
+
+    def run(self, argv):
+        self.ran.append(argv)
+        key = "route" if "route" in argv else argv[0]
+        answer = self.commands.get(key)
+        return answer if isinstance(answer, tuple) else (0, answer) if answer is not None else (127, "")
+
+    def which(self, name):
+        return "/usr/bin/" + name if name != "nft" else None
+
+    def free_mib(self, path):
+        return 41000
+
+    def connect_ms(self, address, port):
+        times = self.connects.get((address, port))
+        return times.pop(0) if times else None
+
+    def clock(self):
+        return 1763831820.25
+
+    def facts(self):
+        return "m1", "x86_64", "6.1.0-30-amd64", "3.11.2", 4
+
+
+def observe(picture=None, **arguments):
+    arguments.setdefault("etcd_status", lambda files, listeners: {"ok": True})
+    return _host.observe(picture or Picture(), **arguments)
+
+
+def test_a_fresh_look_has_everything_the_contract_names():
+    seen = observe(endpoint_address="192.0.2.10")
+    assert seen["hostname"] == "m1"
+    assert seen["os"] == {"id": "debian", "version_id": "12", "name": "Debian GNU/Linux 12 (bookworm)"}
+    assert (seen["architecture"], seen["cpus"], seen["memory_mib"], seen["swap"], seen["cgroup"]) == ("amd64", 4, 7950, False, 1)
+    assert seen["machine_id"] == "3f0c2b9f8f0d4f0f9d0f6a2b6d0f1a11"
+    assert seen["clock"] == 1763831820.25
+    assert (seen["commands"]["openssl"], seen["commands"]["nft"]) == (True, False)
+    assert seen["cluster"] == {"name": "prod"}
+    assert seen["kubelet_credentials"] is False
+    assert seen["arp"] is None
+    assert json.loads(json.dumps(seen)) == seen
+
+
+def test_three_programs_are_run_at_most_for_a_fresh_host():
+    picture = Picture()
+    observe(picture)
+    assert [argv[0] for argv in picture.ran] == ["ip", "ip", "systemctl"]
+
+
+def test_loopback_and_link_local_addresses_are_left_out_but_not_ours_on_lo():
+    seen = observe(endpoint_address="192.0.2.10")
+    assert [(item["interface"], item["address"], item["prefix"]) for item in seen["addresses"]] == [
+        ("lo", "192.0.2.10", 32),
+        ("eth0", "192.0.2.10", 24),
+        ("eth0", "192.0.2.11", 24),
+        ("eth0", "2001:db8::b", 64),
+    ]
+    assert seen["endpoint_address"] == {"held_on": ["lo", "eth0"]}
+
+
+def test_the_default_address_is_the_nearest_routes_and_never_the_endpoint():
+    seen = observe(endpoint_address="192.0.2.10")
+    assert (seen["default_interface"], seen["default_address"]) == ("eth0", "192.0.2.11")
+
+
+def test_macs_are_those_of_ethernet_interfaces():
+    assert observe()["macs"] == ["02:00:00:00:00:01", "02:00:c0:00:02:0b"]
+
+
+def test_a_host_where_nothing_can_be_read_is_observed_all_the_same():
+    class Bare(Picture):
+        def read(self, path):
+            return None
+
+        def run(self, argv):
+            return 127, ""
+
+        def names(self, path):
+            return []
+
+    seen = observe(Bare(), endpoint_address="192.0.2.10", probe_arp=True, peers={"m2": "192.0.2.12"})
+    assert (seen["addresses"], seen["default_address"], seen["machine_id"], seen["memory_mib"]) == ([], "", "", 0)
+    assert set(seen["units"].values()) == {"not-found"}
+    assert seen["arp"] is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "state"), [("etcd", "active"), ("kubelet", "failed"), ("keepalived", "not-found"), ("haproxy", "not-found")]
+)
+def test_units_have_systemds_state_or_not_found(unit, state):
+    assert observe()["units"][unit] == state
+
+
+def test_the_version_is_that_of_the_running_process():
+    assert observe()["versions"] == {"etcd": "3.6.16"}
+
+
+def test_listeners_have_their_process_and_connections_are_none():
+    assert observe()["listening"] == [
+        {
+            "port": 2379,
+            "address": "192.0.2.11",
+            "process": "etcd",
+            "executable": "/opt/multimaster/etcd/3.6.16/etcd",
+        },
+        {"port": 6443, "address": "::", "process": "", "executable": ""},
+    ]
+
+
+def test_a_mapped_listener_shows_its_address():
+    assert _host.parse_listeners(TCP6, {10258}) == [("127.0.0.1", 10258, "6662")]
+
+
+def test_etcd_is_not_asked_on_a_host_without_it():
+    seen = observe(Picture(commands={"systemctl": ""}), etcd_status=lambda files, listeners: pytest.fail("asked"))
+    assert seen["etcd"] == {"data": False, "record": None, "unit": "not-found", "status": None}
+
+
+def test_etcd_data_and_record_are_seen_while_it_is_down():
+    record = {"token": "prod-1", "initial_cluster": {"m1": "https://192.0.2.11:2380"}}
+    picture = Picture({"/etc/etcd/bootstrap.json": json.dumps(record)}, {"systemctl": ""}, paths=["/var/lib/etcd/member"])
+    seen = observe(picture)["etcd"]
+    assert (seen["data"], seen["record"], seen["status"]) == (True, record, {"ok": True})
+
+
+def test_a_broken_record_reads_as_none():
+    assert observe(Picture({"/etc/etcd/bootstrap.json": "{"}))["etcd"]["record"] is None
+
+
+def test_a_member_without_certificates_says_so():
+    status = _host.read_etcd_status(
+        {"ca": "/none/ca.crt", "cert": "/none/c", "key": "/none/k"}, [{"port": 2379, "address": "::"}]
+    )
+    assert (status["ok"], status["healthy"]) == (False, False)
+    assert "/none/ca.crt" in status["error"]
+
+
+def test_a_member_that_does_not_listen_says_so():
+    assert "nothing listens on port 2379" in _host.read_etcd_status({}, [])["error"]
+
+
+def test_the_status_of_an_unasked_member_has_the_shape_of_a_real_one():
+    from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd
+
+    def refuse(*_arguments):
+        raise _https.TransportError("https://192.0.2.11:2379", "connection refused")
+
+    assert sorted(_etcd.status_for_host_info("https://192.0.2.11:2379", refuse)) == sorted(_host.no_status("x"))
+
+
+@pytest.mark.parametrize(
+    ("addresses", "url"),
+    [
+        (["127.0.0.1", "192.0.2.11"], "https://192.0.2.11:2379"),
+        (["::"], "https://127.0.0.1:2379"),
+        (["2001:db8::b"], "https://[2001:db8::b]:2379"),
+        ([], None),
+    ],
+)
+def test_the_member_is_asked_at_its_node_address_first(addresses, url):
+    assert _host.etcd_url([{"port": 2379, "address": address} for address in addresses]) == url
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        ([], False),
+        (["/etc/kubernetes/pki/README"], False),
+        (["/etc/kubernetes/pki/ca.crt"], True),
+        (["/etc/etcd/pki/server.key"], True),
+    ],
+)
+def test_any_certificate_or_key_counts(paths, expected):
+    assert observe(Picture(paths=paths))["certificates"] is expected
+
+
+def test_the_etcd_client_ca_is_found_on_masters_and_on_members():
+    one = observe(Picture({"/etc/etcd/pki/client-ca.crt": PEM}))["ca_fingerprints"]
+    other = observe(Picture({"/etc/kubernetes/pki/etcd-client-ca.crt": PEM + PEM}))["ca_fingerprints"]
+    assert one["etcd_client"] == ["039058c6f2c0cb492c533b0a4d14ef77cc0f78abccced5287d84a1a2011cfb81"]
+    assert other["etcd_client"] == one["etcd_client"] * 2
+    assert one["kubernetes"] == []
+
+
+@pytest.mark.parametrize(("rc", "expected"), [(0, True), (1, False), (127, True)])
+def test_an_expired_kubelet_certificate_is_no_credential(rc, expected):
+    picture = Picture(commands={"openssl": (rc, "")}, paths=[_host.KUBELET_CERTIFICATE, _host.KUBELET_KUBECONFIG])
+    assert observe(picture)["kubelet_credentials"] is expected
+
+
+def test_the_round_trip_is_the_least_of_three_and_silent_peers_are_left_out():
+    picture = Picture(connects={("192.0.2.12", 22): [1.5, 0.4, 0.9], ("192.0.2.13", 22): [0.5, 0.2]})
+    seen = observe(picture, peers={"m2": "192.0.2.12", "m3": "192.0.2.13", "m4": "192.0.2.14"})
+    assert seen["rtt_ms"] == {"m2": 0.4}
+
+
+def test_arp_is_asked_on_the_interface_of_the_endpoints_subnet():
+    asked = []
+
+    def probe(interface, address):
+        asked.append((interface, address))
+        return ["02:00:00:00:00:99"]
+
+    seen = observe(endpoint_address="192.0.2.200", probe_arp=True, arp_probe=probe)
+    assert (asked, seen["arp"]) == ([("eth0", "192.0.2.200")], ["02:00:00:00:00:99"])
+
+
+def test_an_interface_that_cannot_be_asked_gives_no_arp_answer():
+    def probe(interface, address):
+        raise _arp.ArpError("no")
+
+    assert observe(endpoint_address="192.0.2.200", probe_arp=True, arp_probe=probe)["arp"] is None
+    assert observe(endpoint_address="203.0.113.9", probe_arp=True, arp_probe=probe)["arp"] is None
+
+
+def test_swap_and_the_unified_hierarchy_are_seen():
+    swaps = "Filename Type Size Used Priority\n/dev/vda2 partition 1 0 -2\n"
+    seen = observe(Picture({"/proc/swaps": swaps}, paths=["/sys/fs/cgroup/cgroup.controllers"]))
+    assert (seen["swap"], seen["cgroup"]) == (True, 2)
+
+
+def test_the_disk_is_measured_with_etcds_write_size_and_nothing_is_left_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(_host, "WAL_WRITES", 3)
+    assert _host.fdatasync_p99_ms(str(tmp_path)) >= 0
+    assert list(tmp_path.iterdir()) == []
+    assert _host.fdatasync_p99_ms(str(tmp_path / "none")) is None
+
+
+def test_the_real_system_answers(tmp_path):
+    system = _host.System()
+    (tmp_path / "a").write_text("x")
+    assert system.read(str(tmp_path / "a")) == "x"
+    assert system.read(str(tmp_path / "b")) is None
+    assert system.names(str(tmp_path)) == ["a"]
+    assert system.names(str(tmp_path / "b")) == []
+    assert system.link(str(tmp_path / "a")) is None
+    assert system.run(["true"]) == (0, "")
+    assert system.run(["no-such-program-here"]) == (127, "")
+    assert system.free_mib(str(tmp_path / "not" / "there")) > 0
+    assert system.connect_ms("127.0.0.1", 1) is None
+    assert len(system.facts()) == 5

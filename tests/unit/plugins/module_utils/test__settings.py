@@ -1,0 +1,133 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _settings
+
+NEEDED = {"multimaster_cluster_name": "prod", "multimaster_endpoint_address": "192.0.2.10"}
+
+
+def parse(**more):
+    return _settings.parse(dict(NEEDED, **{f"multimaster_{name}": value for name, value in more.items()}), "/inv")
+
+
+def checks(findings):
+    return [finding.check for finding in findings]
+
+
+def test_the_two_required_settings_are_enough():
+    settings, findings = parse()
+    assert findings == ()
+    assert (settings.endpoint_port, settings.network, settings.even_voters) == (6443, "flannel", False)
+    assert settings.service_cidr == ipaddress.ip_network("10.96.0.0/16")
+
+
+def test_the_ca_store_lies_beside_the_inventory_unless_said_otherwise():
+    assert parse()[0].ca_store == "/inv/pki"
+    assert parse(ca_store="/keys")[0].ca_store == "/keys"
+
+
+def test_all_problems_are_reported_at_once():
+    settings, findings = _settings.parse({"multimaster_pod_cidr": "10.244.0.1/16", "multimaster_endpoint_port": "https"})
+    assert checks(findings) == ["setting-missing", "setting-missing", "setting-invalid", "setting-invalid"]
+    assert settings.endpoint_port == 6443
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("endpoint_port", "8443", 8443),
+        ("endpoint_port", 8443, 8443),
+        ("even_voters", "yes", True),
+        ("even_voters", True, True),
+        ("allow_lost_zone", "False", False),
+        ("zones", "a, b,c", ("a", "b", "c")),
+        ("zones", ["a", "b"], ("a", "b")),
+        ("preflight_ignore", [], ()),
+        ("artifact_source", "http://192.0.2.1/mirror/", "http://192.0.2.1/mirror"),
+        ("artifact_source", "/srv/artifacts", "/srv/artifacts"),
+        ("endpoint_address", " 192.0.2.11 ", "192.0.2.11"),
+    ],
+)
+def test_values_arrive_in_their_type_whatever_the_inventory_format(name, value, expected):
+    settings, findings = parse(**{name: value})
+    assert findings == ()
+    assert getattr(settings, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("cluster_name", "Prod_1", "DNS label"),
+        ("cluster_name", "a" * 64, "DNS label"),
+        ("endpoint_address", "192.0.2.300", "IPv4"),
+        ("endpoint_address", "2001:db8::1", "IPv4"),
+        ("endpoint_port", 0, "port number"),
+        ("endpoint_port", 65536, "port number"),
+        ("endpoint_port", True, "port number"),
+        ("endpoint_mode", "manged", "did you mean managed?"),
+        ("pod_cidr", "10.244.0.1/16", "host bits"),
+        ("service_cidr", "fd00::/108", "IPv4 network"),
+        ("cluster_domain", "Cluster.Local", "DNS domain"),
+        ("network", "calico", "one of flannel, none"),
+        ("kubernetes_version", "v1.36.3", "without v"),
+        ("kubernetes_version", "1.36", "version"),
+        ("artifact_source", "mirror", "base URL"),
+        ("even_voters", "perhaps", "true or false"),
+        ("zones", {"a": 1}, "a list"),
+        ("cluster_name", ["a"], "a text"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_wanted(name, value, wanted):
+    _unused, findings = parse(**{name: value})
+    assert checks(findings) == ["setting-invalid"]
+    assert f"multimaster_{name}" in findings[0].found
+    assert wanted in findings[0].wanted
+
+
+def test_host_settings_are_read_per_host():
+    host, findings = _settings.parse_host({"multimaster_zone": "a", "multimaster_node_address": "192.0.2.11"}, "m1")
+    assert (host.zone, host.node_address, findings) == ("a", "192.0.2.11", ())
+    _unused, findings = _settings.parse_host({"multimaster_zone": "a b"}, "m1")
+    assert (findings[0].host, findings[0].check) == ("m1", "setting-invalid")
+
+
+def test_a_misspelt_variable_is_found_with_the_nearest_name():
+    found = _settings.unknown(["multimaster_endpoint_adress", "ansible_host", "multimaster_host", "multimaster_xyzzy"])
+    assert [(finding.found.split()[0], finding.fix[:12]) for finding in found] == [
+        ("multimaster_endpoint_adress", "Did you mean"),
+        ("multimaster_xyzzy", "Remove it; t"),
+    ]
+    assert "multimaster_endpoint_address?" in found[0].fix
+
+
+def test_known_variables_are_not_called_unknown():
+    assert _settings.unknown([setting.variable for setting in _settings.SETTINGS]) == ()
+
+
+def test_hosts_that_disagree_on_a_cluster_setting_are_named():
+    same = dict(NEEDED, multimaster_endpoint_port=6443)
+    findings = _settings.differing({"m1": same, "m2": same, "w1": dict(same, multimaster_endpoint_port=7443)})
+    assert [(finding.host, finding.check) for finding in findings] == [("w1", "setting-differs")]
+    assert "6443, as on m1, m2" in findings[0].wanted
+
+
+def test_a_setting_that_only_one_host_has_is_a_disagreement():
+    findings = _settings.differing({"m1": NEEDED, "w1": {}})
+    assert checks(findings) == ["setting-differs", "setting-differs"]
+
+
+def test_hosts_may_differ_in_zone_and_node_address():
+    assert _settings.differing({"m1": {"multimaster_zone": "a"}, "m2": {"multimaster_zone": "b"}}) == ()
+
+
+def test_every_row_is_documented_and_its_default_is_of_its_own_type():
+    for setting in _settings.SETTINGS:
+        assert setting.description.endswith(".")
+        if setting.default not in (None, "", ()) and setting.type != "path":
+            assert _settings.convert(setting, setting.default) is not None
+    assert len({setting.name for setting in _settings.SETTINGS}) == len(_settings.SETTINGS)
