@@ -28,6 +28,7 @@ is demoted. Only what ``Wanted.leaving`` names exactly is removed.
 from __future__ import annotations
 
 import itertools
+import typing
 from dataclasses import dataclass, replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import (
@@ -97,8 +98,7 @@ class Roles:
     learners: tuple = ()
 
 
-@dataclass(frozen=True)
-class Obstacle:
+class Obstacle(typing.NamedTuple):
     """A host that the plan leaves alone, why, and what to do."""
 
     host: str
