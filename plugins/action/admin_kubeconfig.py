@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
         try:
             return self._converge(args, path, wanted[0], time.time())
         except (_ca_store.StoreError, _x509.CertificateError, _kubeconfig.KubeconfigError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
         except OSError as error:
             raise AnsibleActionFail(f"cannot write the kubeconfig {path}: {error.strerror}") from error
 
@@ -83,7 +83,7 @@ class ActionModule(ActionBase):
 
     def _result(self, args, path, reasons, present, wanted):
         server = _kubeconfig.server_url(args["endpoint_address"], args["endpoint_port"])
-        before = present.lines() if present else []
+        before = present.lines(wanted.ca) if present else []
         after = [*wanted.lines(), f"server: {server}", *(f"reason: {reason}" for reason in reasons)]
         entry = {"before_header": path, "after_header": path,
                  "before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after)}

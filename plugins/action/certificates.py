@@ -73,20 +73,19 @@ class ActionModule(ActionBase):
         try:
             return self._converge(args, wanted, now)
         except (_ca_store.StoreError, _x509.CertificateError) as error:
-            raise AnsibleActionFail(str(error)) from error
+            raise AnsibleActionFail(str(error)) from None
 
     def _converge(self, args, wanted, now):
         host = self._task_vars.get("inventory_hostname", "")
         accounts = [{"path": item.path, "owner": item.owner, "group": item.group} for item in wanted]
-        layout = _issuing.files(args["authorities"], args["shared"], None)
         store = self._existing(args, now)
-        places = [{**item.spec(), "public": item.public} for item in layout]
-        present = self._host("read", certificates=accounts, files=places)
+        files = _issuing.files(args["authorities"], args["shared"], store)
+        present = self._host("read", certificates=accounts, files=[item.question() for item in files])
         if store is None:
             self._stop_on(_pki.guard_new_store(host, _issuing.held(present)))
             if not self._task.check_mode:
                 store = self._open(args, now, may_create=True)
-        files = _issuing.files(args["authorities"], args["shared"], store)
+                files = _issuing.files(args["authorities"], args["shared"], store)
         plan = _issuing.plan(host, wanted, files, present, store, now, args["new_keys"])
         self._stop_on(plan.findings)
         signed, changed_paths = {}, []

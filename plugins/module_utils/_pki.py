@@ -53,10 +53,7 @@ class Certificate:
 
     def lines(self):
         """Return what a person compares in a diff; never anything about the key."""
-        return describe(self.common_name, self.organizations, self.dns, self.ip, self.usages) + [
-            f"authority: {self.ca}",
-            f"lifetime: {_duration(self.lifetime)}",
-        ]
+        return describe(self, self.ca, self.lifetime)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,9 +75,11 @@ class Present:
     key: str = "matches"
     problem: str = ""
 
-    def lines(self):
-        """Return what a person compares in a diff."""
-        return describe(self.common_name, self.organizations, self.dns, self.ip, self.usages)
+    def lines(self, ca):
+        """Return what a person compares in a diff; `ca` is the authority that should have issued it."""
+        if self.problem:
+            return [self.problem]
+        return describe(self, ca if self.issued_by_store else "another", self.not_after - self.not_before - BACKDATE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,14 +91,16 @@ class Verdict:
     new_key: bool = False
 
 
-def describe(common_name, organizations, dns, ip, usages):
-    """Return the identity of a certificate as comparable lines."""
+def describe(certificate, ca, lifetime):
+    """Return a certificate, wanted or present, as comparable lines; `lifetime` in seconds."""
     return [
-        f"common name: {common_name}",
-        "organizations: {}".format(", ".join(sorted(organizations))),
-        "DNS names: {}".format(", ".join(sorted(dns))),
-        "IP addresses: {}".format(", ".join(sorted(ip))),
-        "usages: {}".format(", ".join(sorted(usages))),
+        f"common name: {certificate.common_name}",
+        "organizations: {}".format(", ".join(sorted(certificate.organizations))),
+        "DNS names: {}".format(", ".join(sorted(certificate.dns))),
+        "IP addresses: {}".format(", ".join(sorted(certificate.ip))),
+        "usages: {}".format(", ".join(sorted(certificate.usages))),
+        f"authority: {ca}",
+        f"lifetime: {_duration(lifetime)}",
     ]
 
 
@@ -175,7 +176,8 @@ def guard(host, foreign_authorities, foreign_certificates, trusted):
     certificates another authority issued; `trusted`: authorities of the store that this host already trusts, where
     a foreign certificate is a mistake to mend instead of a sign of another cluster.
     """
-    foreign = list(foreign_authorities) + [item for item in foreign_certificates if item[1] not in trusted]
+    explained = set(trusted) | {ca for _path, ca in foreign_authorities}
+    foreign = list(foreign_authorities) + [item for item in foreign_certificates if item[1] not in explained]
     return tuple(
         _finding.Finding(
             host=host,

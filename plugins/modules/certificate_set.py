@@ -22,7 +22,8 @@ extends_documentation_fragment:
 options:
   phase:
     description:
-      - V(read) returns what is present and, unless in check mode, a signing request for every certificate that is missing.
+      - V(read) returns what is present and, unless in check mode, a signing request for every certificate that is missing,
+        provided that the host is fresh or holds the authorities named in O(files).
       - V(request) returns a signing request for every certificate listed.
       - V(install) writes certificates and files, and puts owners and modes right.
     type: str
@@ -79,6 +80,13 @@ options:
         description: In phase V(read), whether the content is returned; without it only its SHA-256 is.
         type: bool
         default: false
+      authority:
+        description: In phase V(read), whether this is an authority, by which a host shows which CA store it belongs to.
+        type: bool
+        default: false
+      sha256:
+        description: In phase V(read), the SHA-256 an authority's file has when it is the CA store's.
+        type: str
       content:
         description: In phase V(install), the content; without it owner and mode are put right.
         type: str
@@ -128,23 +136,29 @@ ARGUMENTS = {
     }},
     "files": {"type": "list", "elements": "dict", "default": [], "options": {
         "path": {"type": "path", "required": True}, "mode": {"type": "str", "default": "0600"}, **ACCOUNT,
-        "public": {"type": "bool", "default": False}, "content": {"type": "str", "no_log": True},
+        "public": {"type": "bool", "default": False}, "authority": {"type": "bool", "default": False},
+        "sha256": {"type": "str"}, "content": {"type": "str", "no_log": True},
     }},
 }
 
 
 def read(params: dict, folder: str, check: bool) -> dict:
-    """Return what is present; a certificate that is missing gets its signing request in the same execution."""
-    certificates = {}
-    for item in params["certificates"]:
-        found = _certificate_files.read(item["path"], item["owner"], item["group"])
-        missing = found["certificate"] is None and not check
-        found["request"] = _certificate_files.request(item["path"], False, folder) if missing else None
-        certificates[item["path"]] = found
+    """Return what is present; a missing certificate gets its signing request in the same execution when that is safe."""
     files = {
         item["path"]: _certificate_files.read_file(item["path"], item["mode"], item["owner"], item["group"], item["public"])
         for item in params["files"]
     }
+    certificates = {
+        item["path"]: {**_certificate_files.read(item["path"], item["owner"], item["group"]), "request": None}
+        for item in params["certificates"]
+    }
+    ours = [files[item["path"]]["sha256"] == item["sha256"]
+            for item in params["files"] if item["authority"] and files[item["path"]]["exists"]]
+    fresh = not any(found["certificate"] for found in certificates.values()) and not any(f["exists"] for f in files.values())
+    if not check and (fresh or (ours and all(ours))):
+        for path, found in certificates.items():
+            if found["certificate"] is None:
+                found["request"] = _certificate_files.request(path, False, folder)
     return {"changed": False, "certificates": certificates, "files": files}
 
 

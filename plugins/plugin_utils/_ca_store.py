@@ -52,7 +52,7 @@ def vault_reader(loader):
         try:
             return str(loader.get_text_file_contents(path))
         except AnsibleError as error:
-            raise StoreError(f"cannot read {path}: {error}; if it is vaulted, give its password (--vault-id)") from error
+            raise StoreError(f"cannot read {path}: {error}; if it is vaulted, give its password (--vault-id)") from None
 
     return read
 
@@ -87,10 +87,14 @@ def _found(path, cluster_name, now):
     parent = os.path.dirname(os.path.abspath(path))
     try:
         os.makedirs(parent, exist_ok=True)
-        with _lock(parent):
+        with _lock(parent) as alone:
             if exists(path):
                 return
-            folder = tempfile.mkdtemp(prefix=f".{os.path.basename(path)}.new-", dir=parent)
+            prefix = f".{os.path.basename(path)}.new-"
+            for name in os.listdir(parent) if alone else ():
+                if name.startswith(prefix):  # keys nobody used, of a run that was killed
+                    shutil.rmtree(os.path.join(parent, name))
+            folder = tempfile.mkdtemp(prefix=prefix, dir=parent)
             try:
                 for name, content in _contents(cluster_name, now).items():
                     _write(os.path.join(folder, name), content)
@@ -111,12 +115,18 @@ def _found(path, cluster_name, now):
 
 @contextlib.contextmanager
 def _lock(folder):
-    """Hold the folder so that parallel workers wait instead of making keys in vain; the rename is what decides."""
+    """Hold the folder so that parallel workers wait instead of making keys in vain; yield whether that worked.
+
+    A network file system may not lock folders; the rename is what decides.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with contextlib.suppress(OSError):  # a network file system may not lock folders
+        alone = True
+        try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        except OSError:
+            alone = False
+        yield alone
     finally:
         os.close(handle)
 

@@ -34,8 +34,13 @@ class File:
     content: str | None = dataclasses.field(default=None, repr=False)
 
     def spec(self):
-        """Return what the host module needs to know."""
+        """Return what the host module needs to know to write it."""
         return {"path": self.path, "mode": self.mode, "owner": self.owner, "group": self.group}
+
+    def question(self):
+        """Return what the host module needs to know to read it; the SHA-256 tells it which authority is ours."""
+        ours = _sha256(self.content) if self.ca and self.content is not None else None
+        return {**self.spec(), "public": self.public, "authority": bool(self.ca), "sha256": ours}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +126,7 @@ def plan(host, wanted, wanted_files, present, store, now, new_keys=False):
 def _file_verdict(item, found):
     if item.content is None:
         return _pki.ISSUE
-    if found["sha256"] == hashlib.sha256(item.content.encode()).hexdigest():
+    if found["sha256"] == _sha256(item.content):
         return _pki.KEEP
     if not item.ca:
         return _pki.ISSUE
@@ -147,7 +152,7 @@ def diffs(plan_, present):
     """Return Ansible's diff entries; of a secret only that it differs."""
     entries = []
     for item in plan_.issue:
-        before = item.present.lines() if item.present and not item.present.problem else []
+        before = item.present.lines(item.wanted.ca) if item.present else []
         after = item.wanted.lines() + [f"reason: {reason}" for reason in item.verdict.reasons]
         entries.append(_entry(item.wanted.path + ".crt", _text(before), _text(after)))
     for item in plan_.write:
@@ -186,6 +191,10 @@ def report(plan_, signed, now):
             "reasons": list(item.verdict.reasons),
         }
     return rows
+
+
+def _sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _date(seconds):
