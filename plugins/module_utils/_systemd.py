@@ -31,6 +31,8 @@ PROPERTIES = ("Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,UnitFi
               "ActiveEnterTimestamp,Job")
 #: Seconds between two looks; a start takes 0.2-3 s, so the first looks are close together.
 POLL, SLOW_POLL, SLOW_AFTER = 0.1, 0.5, 3.0
+#: Seconds a newly started unit that cannot be asked has to stay up: Type=simple is "active" before its program has run.
+STAY = 0.3
 #: Seconds a blocking systemctl call may take: TimeoutStopSec is 90 s by default.
 BLOCKING = 100.0
 JOURNAL_LINES = 15
@@ -138,7 +140,7 @@ class Systemd:
         if touched:
             self._call("daemon-reload", timeout=BLOCKING)
         for command, chosen in (
-            (["reset-failed"], named(lambda verdict: verdict.reset and states[verdict.name].active == "failed")),
+            (["reset-failed"], named(lambda verdict: verdict.reset)),
             (["enable", "--quiet"], named(lambda verdict: verdict.enable)),
             (["stop"], named(lambda verdict: verdict.action == "stop")),
             (["disable", "--quiet"], named(lambda verdict: verdict.disable)),
@@ -158,14 +160,18 @@ class Systemd:
         """
         started = looked = self._monotonic()
         pending, arrived, words = {unit.name: unit for unit in units}, {}, {}
+        seen: dict[str, tuple[str, float]] = {}  # unit: (invocation, since when it is known to be up)
         quiet = all(verdicts[unit.name].action in ("none", "hold") for unit in units)
         states = dict(before) if quiet else self.show(list(pending))
         while True:
             lost = []
             for name, unit in list(pending.items()):
                 if plan.arrived(states[name], before[name], verdicts[name]):
+                    if seen.get(name, ("",))[0] != states[name].invocation:
+                        seen[name] = (states[name].invocation, looked)
+                    stayed = looked - seen[name][1] >= STAY or _ready.target(unit.ready or {}) or quiet
                     ready, words[name] = self._probe(unit)
-                    if ready:
+                    if ready and (stayed or verdicts[name].action not in ("start", "restart", "wait")):
                         arrived[name] = states[name]
                         del pending[name]
                 elif plan.lost(states[name]):

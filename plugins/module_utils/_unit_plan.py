@@ -143,9 +143,9 @@ def decide_started(
     }
     if state.active == "failed" or state.sub == "auto-restart":
         return Verdict(state.name, "start" if state.active == "failed" else "restart",
-                       f"it is {state.words}", reset=True, **common)
+                       f"it was {state.words}", reset=True, **common)
     if not state.up and state.active != "activating":
-        return Verdict(state.name, "start", f"it is {state.words}", **common)
+        return Verdict(state.name, "start", f"it was {state.words}", **common)
     if running.all == wanted.all:
         return Verdict(state.name, "none" if state.up else "wait", "it runs with what is written", **common)
     reason = difference(wanted, running, parse_drop_in(drop_in))
@@ -176,7 +176,7 @@ def decide_down(state: State, disable: bool) -> Verdict:
     """Return what stops a unit, and disables it when it shall not come back at boot."""
     down = state.active in ("inactive", "failed") or state.load == "not-found"
     return Verdict(
-        state.name, "none" if down else "stop", "it is down" if down else f"it is {state.words}",
+        state.name, "none" if down else "stop", "it was down" if down else f"it was {state.words}",
         disable=disable and state.file_state in ("enabled", "enabled-runtime"),
     )
 
