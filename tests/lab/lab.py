@@ -152,7 +152,7 @@ def choose_subnet(wanted: str, taken: list[str]) -> str:
     )
 
 
-def inventory(lab: Lab, state: Path) -> dict:
+def inventory(lab: Lab, state: Path, artifact_source: str) -> dict:
     """Return the lab's Ansible inventory: how to reach the hosts, their groups and zones; no setting of the cluster."""
     ssh = f"-o UserKnownHostsFile={state}/known_hosts -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes"
     variables = {
@@ -162,10 +162,12 @@ def inventory(lab: Lab, state: Path) -> dict:
         "ansible_ssh_common_args": ssh,
         "ansible_control_path_dir": f"{state}/cp",
         "lab_name": lab.name,
+        "lab_state": str(state),
         "lab_subnet": lab.subnet,
         "lab_network": lab.subnet.rsplit(".", 1)[0],
         "lab_gateway": lab.ip(1),
         "lab_artifact_url": lab.artifact_url,
+        "lab_artifact_source": artifact_source,
     }
     hosts = {h.name: {"ansible_host": lab.ip(h.address), "multimaster_zone": h.zone} for h in lab.hosts}
     children: dict = {}
@@ -423,8 +425,8 @@ def up(lab: Lab) -> Lab:
     old = known.read_text().splitlines(keepends=True) if known.exists() else []
     new = {line.split()[0] for line in lines}
     known.write_text("".join([line for line in old if line.split()[0] not in new] + lines))
-    (state / "inventory.json").write_text(json.dumps(inventory(lab, state), indent=1) + "\n")
     start_server(lab, state)
+    (state / "inventory.json").write_text(json.dumps(inventory(lab, state, source(lab)), indent=1) + "\n")
     return lab
 
 
@@ -559,6 +561,8 @@ def load(word: str, arguments: argparse.Namespace) -> Lab:
     beside = HERE / f"{word}.json"
     if beside.exists():
         return parse_lab(json.loads(beside.read_text()))
+    if arguments.verb == "down":
+        return Lab(word, ())  # so that removing twice is no failure
     raise LabError(f"There is no lab {word!r}: neither {state_folder(word)} nor {beside} exists.")
 
 
@@ -570,6 +574,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--masters", type=int, help="make the data: this many masters (m1…)")
     parser.add_argument("--workers", type=int, default=0, help="with --masters: this many workers (w1…)")
     parser.add_argument("--release", default="bookworm", choices=["bookworm", "trixie"])
+    parser.add_argument("--inventory", type=Path, help="with up: write the inventory there too")
     arguments = parser.parse_args(argv)
     try:
         if arguments.verb == "image":
@@ -582,6 +587,8 @@ def main(argv: list[str]) -> int:
         if arguments.verb == "up":
             start = time.monotonic()
             lab = up(lab)
+            if arguments.inventory:
+                shutil.copyfile(state_folder(lab.name) / "inventory.json", arguments.inventory)
             log(f"{lab.name} is up ({len(lab.hosts)} hosts, {time.monotonic() - start:.1f} s)")
             print(state_folder(lab.name) / "inventory.json")
             return 0
@@ -595,7 +602,7 @@ def main(argv: list[str]) -> int:
         if arguments.verb == "serve":
             serve(lab)
         elif arguments.verb == "inventory":
-            print(json.dumps(inventory(lab, state_folder(lab.name)), indent=1))
+            print((state_folder(lab.name) / "inventory.json").read_text(), end="")
         else:
             return 0 if status(lab) else 1
     except LabError as error:

@@ -1,0 +1,118 @@
+# One door: `make` lists everything.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+export PATH := $(BIN):$(PATH)
+
+LAB ?= demo
+LAB_TOOL := $(PYTHON) tests/lab/lab.py
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/multimaster-kubernetes
+LAB_INVENTORY := $(CACHE)/labs/$(LAB)/inventory.json
+LAB_SETTINGS := tests/lab/settings.yml
+NAMESPACE := collections/ansible_collections/multimaster/kubernetes
+# What the default versions need; the second release of Kubernetes and etcd is built by test-long only.
+COMPONENTS := kubernetes-1.36.3 etcd-3.6.16 containerd-2.3.7 runc-1.5.2 cni-plugins-1.9.1 coredns-1.14.7 \
+  flannel-0.26.7 pause-3.10.2
+NEXT_COMPONENTS := kubernetes-1.37.2 etcd-3.7.3
+APT_PACKAGES := podman runc conmon netavark aardvark-dns iptables debootstrap debian-archive-keyring openssh-client \
+  iproute2 make git gcc libc6-dev libseccomp-dev pkg-config python3-venv
+# The scenarios of `make test`; molecule/ holds more, run by test-long.
+SCENARIOS ?= $(sort $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	echo "  variables: LAB=demo (a lab's name), S=name (a scenario), PYTHON=python3, LAB_SUBNET=10.89.67.0/24"
+
+.PHONY: setup
+setup: $(VENV)/.complete ## Make the Python environment; as root on Debian also install the lab's programs
+	@need=""
+	for program in podman runc debootstrap iptables ssh-keygen ip gcc; do
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v $$program >/dev/null || need="$$need $$program"
+	done
+	[ -e /usr/include/seccomp.h ] || need="$$need libseccomp-dev"
+	if [ -n "$$need" ] && [ "$$(id -u)" = 0 ] && [ -e /etc/debian_version ]; then
+	  apt-get -q update
+	  DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $(APT_PACKAGES)
+	elif [ -n "$$need" ]; then
+	  echo "A lab needs root and these programs, missing here:$$need" >&2
+	  echo "On Debian 12 or 13: sudo apt-get install $(APT_PACKAGES)" >&2
+	fi
+	command -v go >/dev/null || echo "Without internet the components are built: install Go 1.26 (https://go.dev/dl)." >&2
+
+$(VENV)/.complete: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V). Give another one: make PYTHON=…" >&2; exit 1; }
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+.PHONY: components
+components: ## Build the upstream components of the default versions into the cache
+	@$(PYTHON) components/build.py $(COMPONENTS)
+
+.PHONY: components-next
+components-next: components ## Build the versions an upgrade goes to as well
+	@$(PYTHON) components/build.py $(NEXT_COMPONENTS)
+
+# With internet the hosts fetch the official releases, and nothing is built.
+.PHONY: artifacts
+artifacts:
+	@[ "$$($(LAB_TOOL) source $(LAB))" = release ] || $(MAKE) --no-print-directory components
+
+.PHONY: lab-up
+lab-up: ## Bring up the hosts of LAB
+	@$(LAB_TOOL) up $(LAB)
+
+.PHONY: lab-down
+lab-down: ## Remove the hosts of LAB and all that belongs to them
+	@$(LAB_TOOL) down $(LAB)
+
+.PHONY: lab-status
+lab-status: ## Show the hosts of LAB
+	@$(LAB_TOOL) status $(LAB)
+
+.PHONY: demo
+demo: setup artifacts lab-up ## Build a cluster of five hosts from nothing
+	@time $(BIN)/ansible-playbook -i $(LAB_INVENTORY) -i $(LAB_SETTINGS) site.yml
+	$(LAB_TOOL) status $(LAB)
+	echo "Reach it: KUBECONFIG=$(CACHE)/labs/$(LAB)/admin.conf kubectl get nodes    Remove it: make lab-down LAB=$(LAB)"
+
+.PHONY: unit
+unit: $(VENV)/.complete ## Run the unit tests
+	@cd $(NAMESPACE) && PYTHONPATH=$(CURDIR)/collections $(BIN)/python -m pytest -q tests/unit
+
+.PHONY: lint
+lint: $(VENV)/.complete ## Check style, YAML, roles and playbooks
+	@$(BIN)/ruff check .
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint
+	$(BIN)/antsibull-changelog lint
+
+.PHONY: scenario
+scenario: setup artifacts ## Run one Molecule scenario: make scenario S=name
+	@[ -n "$(S)" ] || { echo "Name one: make scenario S=name, of: $(SCENARIOS)" >&2; exit 2; }
+	$(BIN)/molecule destroy -s $(S)
+	$(BIN)/molecule test -s $(S)
+
+.PHONY: test
+test: ## Run what CI runs: lint, unit tests, the scenarios
+	@.ci/run
+
+.PHONY: test-long
+test-long: setup components-next ## Run every scenario, also the long ones
+	@for scenario in $(SCENARIOS); do $(MAKE) --no-print-directory scenario S=$$scenario; done
+
+.PHONY: bench
+bench: setup artifacts ## Measure the times that docs/performance.md promises
+	@$(BIN)/python tests/bench/bench.py
+
+.PHONY: clean
+clean: lab-down ## Remove the hosts of LAB and the caches of this checkout; other labs, built components and images stay
+	@rm -rf .pytest_cache .ruff_cache .hypothesis .ansible
+	echo "Left: $(CACHE) (components, other labs) and the node images (podman images localhost/multimaster-node)."
