@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _rendering
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _rendering, _summary
 
 
 class FilterModule:
@@ -17,8 +17,11 @@ class FilterModule:
             "command_line": _rendering.command_line,
             "image_archives": _releases.image_archives,
             "kubeconfig": _rendering.kubeconfig,
+            "node_objects": _rendering.node_objects,
             "release_artifacts": _releases.artifacts,
             "release_links": _releases.links,
+            "release_sets": _releases.sets_for,
             "release_versions": _releases.versions,
+            "certificate_reports": _summary.certificate_reports,
             "unit_file": _rendering.unit_file,
         }

@@ -107,6 +107,14 @@ LINKS = {
 }
 
 
+def sets_for(host, network_plugin):
+    """Return the names out of SETS a host needs; `host`: an entry of the `multimaster` fact's hosts."""
+    node = host["master"] or host["worker"]
+    chosen = {"master": host["master"], "member": host["member"], "node": node}
+    chosen["flannel"] = node and network_plugin == "flannel"
+    return sorted(name for name, needed in chosen.items() if needed)
+
+
 def folder(component, version):
     """Return the folder a component's version is installed in."""
     return "{0}/{1}/{2}".format(ROOT, component, version)

@@ -65,3 +65,8 @@ def kubeconfig(server, user, ca, cert=None, key=None, token=None, cluster="multi
         "contexts": [{"name": "default", "context": {"cluster": cluster, "user": user}}],
         "current-context": "default",
     }
+
+
+def node_objects(names, labels):
+    """Return one Node object a name that says nothing but these labels, for server-side apply."""
+    return [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}} for name in names]

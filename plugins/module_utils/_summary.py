@@ -1,0 +1,106 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Say at the end of a run what there is, in the few lines a person reads.
+
+Pure: everything observed comes in as plain data. Leaves out: judging, which is health's business.
+"""
+
+from __future__ import annotations
+
+GAP = "  "
+
+
+def table(titles, rows):
+    """Return an aligned text table as a list of lines."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[index]) for row in [list(titles), *rows]) for index in range(len(titles))]
+    return [GAP.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [list(titles), *rows]]
+
+
+def endpoint_line(cluster, holders):
+    """Return where the API is and who holds that address; `holders` are the names of hosts that have it."""
+    endpoint = cluster["endpoint"]
+    where = "https://{0}:{1}".format(endpoint["address"], endpoint["port"])
+    if endpoint["mode"] == "external":
+        return "Endpoint   {0} (a balancer of yours; point it at port {1} of: {2})".format(
+            where, endpoint["port"], ", ".join(cluster["masters"])
+        )
+    held = ", ".join(holders) if holders else "NOBODY"
+    return "Endpoint   {0} ({1}), held by {2}".format(where, endpoint["mode"], held)
+
+
+def node_rows(nodes):
+    """Return one row a node: name, role, zone, version, address, state."""
+    rows = []
+    for node in nodes:
+        role = "master" if "node-role.kubernetes.io/control-plane" in node["labels"] else "worker"
+        state = "Ready" if node["ready"] else "NotReady"
+        if node["unschedulable"]:
+            state += ", cordoned"
+        rows.append((node["name"], role, node["zone"] or "-", node["version"], node["internal_ip"], state))
+    return rows
+
+
+def member_rows(members):
+    """Return one row an etcd member: name, role, state."""
+    rows = []
+    for member in sorted(members, key=lambda item: item["name"]):
+        role = "learner" if member["is_learner"] else "leader" if member["leader"] else "voter"
+        rows.append((member["name"] or "(never started)", role, "healthy" if member["healthy"] else "NOT HEALTHY"))
+    return rows
+
+
+def certificate_reports(hostvars, names):
+    """Return [{host, path, days_left}] from what the certificates role registered on each named host."""
+    found = []
+    for name in names:
+        registered = hostvars[name].get("certificates_result") or {}
+        for path, row in (registered.get("certificates") or {}).items():
+            found.append({"host": name, "path": path, "days_left": row.get("days_left")})
+    return found
+
+
+def certificate_line(certificates):
+    """Return which certificate ends first; `certificates`: [{host, path, days_left (None: not issued)}]."""
+    dated = [item for item in certificates if item.get("days_left") is not None]
+    if not dated:
+        return "Certificates: none read"
+    first = min(dated, key=lambda item: (item["days_left"], item["host"], item["path"]))
+    return "Certificates: {0} read, the first to end in {1} days ({2}:{3})".format(
+        len(dated), first["days_left"], first["host"], first["path"]
+    )
+
+
+def lines(cluster, nodes, members, holders, certificates, kubeconfig):
+    """Return the whole summary as lines of text.
+
+    `cluster`: the fact `multimaster`; `nodes`: summaries as kube_info returns them; `members`: [{name, is_learner, leader,
+    healthy}]; `holders`: hosts with the endpoint address; `certificates`: see certificate_line; `kubeconfig`: path on the
+    controller or "".
+    """
+    voters = [member for member in members if not member["is_learner"]]
+    text = [
+        "Cluster    {0}: {1} masters, {2} workers".format(
+            cluster["cluster"]["name"], len(cluster["masters"]), len(cluster["workers"])
+        ),
+        endpoint_line(cluster, holders),
+        "etcd       {0}, {1} voters (quorum {2}), survives the loss of {3}".format(
+            "stacked" if cluster["etcd"]["stacked"] else "external",
+            len(voters),
+            len(voters) // 2 + 1,
+            len([member for member in voters if member["healthy"]]) - (len(voters) // 2 + 1),
+        ),
+        "           heartbeat {0} ms, election timeout {1} ms".format(
+            cluster["etcd"]["heartbeat_ms"], cluster["etcd"]["election_ms"]
+        ),
+        "",
+        *table(("NODE", "ROLE", "ZONE", "VERSION", "ADDRESS", "STATE"), node_rows(nodes)),
+        "",
+        *table(("ETCD MEMBER", "ROLE", "STATE"), member_rows(members)),
+        "",
+        certificate_line(certificates),
+    ]
+    if kubeconfig:
+        text += ["", "export KUBECONFIG={0}".format(kubeconfig)]
+    return text
