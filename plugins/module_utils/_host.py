@@ -209,6 +209,7 @@ def observe(
         "ca_fingerprints": {name: _fingerprints(system, paths) for name, paths in CAS.items()},
         "units": {name: state for name, (state, _pid) in units.items()},
         "versions": running_versions(system, units),
+        "api_server": api_server(system, units["kube-apiserver"][1]),
         "kubelet_credentials": _kubelet_credentials(system),
         "endpoint_address": {"held_on": holders(addresses, endpoint_address)},
         "arp": _arp(addresses, endpoint_address, arp_probe) if probe_arp and endpoint_address else None,
@@ -277,6 +278,13 @@ def running_versions(system, units):
         if match:
             found[name] = match.group(1)
     return found
+
+
+def api_server(system, pid):
+    """Return {etcd_servers: [URLs]} as the running API server has them on its command line, None when it does not run."""
+    arguments = (system.read(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
+    urls = [argument.split("=", 1)[1] for argument in arguments if argument.startswith("--etcd-servers=")]
+    return {"etcd_servers": urls[-1].split(",") if urls else []} if any(arguments) else None
 
 
 def parse_os_release(text):

@@ -113,7 +113,11 @@ class Host:
 
 @dataclasses.dataclass(frozen=True)
 class Etcd:
-    """Hold what is to be done about etcd, in inventory names; `initial_cluster` is ((node name, peer URL), ...)."""
+    """Hold what is to be done about etcd, in inventory names.
+
+    `initial_cluster` is ((node name, peer URL), ...); `plan` is ((kind, host, why), ...), every step in order; `remove`
+    names members as etcd knows them, since their host may be gone.
+    """
 
     action: str
     reason: str
@@ -126,6 +130,7 @@ class Etcd:
     promote: tuple
     remove: tuple
     repoint: tuple
+    plan: tuple
     strays: tuple
     obstacles: tuple
 
@@ -309,30 +314,19 @@ def _endpoint_prefix(address, hosts):
 def _etcd(settings, hosts, observed, nonce):
     """Decide between founding, finishing and joining, and put the hosts in order."""
     members = tuple(host for host in hosts if host.member)
-    by_node = {host.node_name: host.name for host in members}
-    by_node.update({host.peer_url: host.name for host in members})
-    cluster = etcd_cluster(hosts, observed)
-    wanted = _wanted(settings, members, observed)
+    wanted = _wanted(settings, hosts, observed)
     first = _join_order.wanted_roles(_quorum.Cluster(), wanted).voters
-    decision = _bootstrap.decide(
-        tuple(_state(host, observed.get(host.name)) for host in members), first, settings.cluster_name or "", nonce
-    )
+    states = tuple(_state(host, observed.get(host.name)) for host in members)
+    decision = _bootstrap.decide(states, first, settings.cluster_name or "", nonce)
+    cluster = etcd_cluster(hosts, observed)
     if decision.action in (_bootstrap.BOOTSTRAP, _bootstrap.RESUME):
-        # Project: the cluster as it is once the first voters serve; the others join that.
-        cluster = _quorum.Cluster(
-            members=tuple(
-                _quorum.Member(name, name, False, True, 0, (url,), (url.replace(":2380", ":2379"),))
-                for name, url in decision.initial_cluster
-            ),
-            leader_id=decision.initial_cluster[0][0] if decision.initial_cluster else "",
-            ours=cluster.ours,
-        )
-    steps = () if decision.action == _bootstrap.REFUSE else _join_order.plan_joins(cluster, wanted)
-    names = {member.id: by_node.get(member.name) or _by_url(member, by_node) for member in cluster.members}
+        cluster = _founded(decision.initial_cluster, members, cluster.ours)
+    plan = () if decision.action == _bootstrap.REFUSE else _join_order.plan_joins(cluster, wanted)
+    roles = _join_order.wanted_roles(cluster, wanted)
+    named = _names(hosts, cluster)
 
     def targets(*kinds):
-        found = (by_node.get(step.target) or names.get(step.target) for step in steps if step.kind in kinds)
-        return tuple(dict.fromkeys(name for name in found if name))
+        return tuple(dict.fromkeys(named.get(step.target, step.target) for step in plan if step.kind in kinds))
 
     return Etcd(
         action=decision.action,
@@ -340,35 +334,62 @@ def _etcd(settings, hosts, observed, nonce):
         next_step=decision.next_step,
         token=decision.token,
         initial_cluster=tuple(decision.initial_cluster),
-        voters=tuple(sorted(by_node[name] for name in _join_order.wanted_roles(cluster, wanted).voters if name in by_node)),
-        start=tuple(by_node.get(name, name) for name in decision.start),
+        voters=tuple(sorted(named[name] for name in roles.voters)),
+        start=tuple(sorted(named.get(name, name) for name in decision.start)),
         join=targets(_quorum.ADD_LEARNER, _join_order.START),
         promote=targets(_quorum.PROMOTE),
-        remove=tuple(step.target for step in steps if step.kind == _quorum.REMOVE),
+        remove=tuple(step.target for step in plan if step.kind == _quorum.REMOVE),
         repoint=targets(_join_order.REPOINT),
+        plan=tuple((step.kind, named.get(step.target, step.target), step.why) for step in plan),
         strays=tuple(sorted(member.label for member in cluster.strays)),
         obstacles=tuple(
-            (by_node.get(name, name), reason, next_step) for name, reason, next_step in _join_order.obstacles(cluster, wanted)
+            (named[obstacle.host], obstacle.reason, obstacle.next_step)
+            for obstacle in _join_order.obstacles(cluster, wanted)
+            if obstacle.host in named and observed.get(named[obstacle.host])
         ),
     )
 
 
-def _by_url(member, by_node):
-    return next((by_node[url] for url in member.peer_urls if url in by_node), None)
+def _founded(initial_cluster, members, ours):
+    """Return the cluster as it will be once the first voters serve; the others join that."""
+    client_urls = {host.peer_url: (host.client_url,) for host in members}
+    founders = tuple(
+        _quorum.Member(name, name, False, True, 0, (url,), client_urls.get(url, ())) for name, url in initial_cluster
+    )
+    return _quorum.Cluster(founders, founders[0].id if founders else "", ours=ours)
 
 
-def _wanted(settings, members, observed):
+def _names(hosts, cluster):
+    """Return {node name, peer URL or member id: inventory name}."""
+    named = {host.node_name: host.name for host in hosts}
+    named.update({host.peer_url: host.name for host in hosts if host.member})
+    for member in cluster.members:
+        known = [named[url] for url in (*member.peer_urls, member.name) if url in named]
+        if known:
+            named[member.id] = known[0]
+    return named
+
+
+def _wanted(settings, hosts, observed):
     return _join_order.Wanted(
-        hosts=tuple(
-            _join_order.Host(
-                name=host.node_name,
-                zone=host.zone,
-                peer_url=host.peer_url,
-                data=observed[host.name]["etcd"]["data"] if observed.get(host.name) else None,
-            )
-            for host in members
-        ),
+        hosts=tuple(_wanted_host(host, observed.get(host.name)) for host in hosts if host.member),
         even_voters=settings.even_voters,
+        api_servers=tuple(
+            (host.node_name, tuple(observed[host.name]["api_server"]["etcd_servers"]))
+            for host in hosts
+            if host.master and (observed.get(host.name) or {}).get("api_server")
+        ),
+    )
+
+
+def _wanted_host(host, observation):
+    return _join_order.Host(
+        name=host.node_name,
+        zone=host.zone,
+        peer_url=host.peer_url,
+        client_url=host.client_url,
+        data=observation["etcd"]["data"] if observation else None,
+        leftover=bool(((observation or {}).get("cluster") or {}).get("etcd_leftover")),
     )
 
 
@@ -386,14 +407,7 @@ def _state(host, observation):
             healthy=status["healthy"],
             members=tuple(_member(item, own.get(item["id"])) for item in status["members"]),
         )
-    return _bootstrap.HostState(
-        host.node_name,
-        host.peer_url,
-        reachable=True,
-        data=etcd["data"],
-        record=_record(etcd.get("record")),
-        answer=answer,
-    )
+    return _bootstrap.HostState(host.node_name, host.peer_url, True, etcd["data"], _record(etcd.get("record")), answer)
 
 
 def _record(data):
@@ -506,6 +520,8 @@ def as_fact(topology, findings=(), run=""):
             "heartbeat_ms": topology.timing.heartbeat_ms,
             "election_ms": topology.timing.election_ms,
             "timing_reason": topology.timing.reason,
+            "remove": list(topology.etcd.remove),
+            "plan": [{"kind": kind, "host": host, "why": why} for kind, host, why in topology.etcd.plan],
         },
         "hosts": {host.name: _host_fact(host, settings, api_port) for host in topology.hosts},
         "order": {name: pattern(names) for name, names in topology.order},

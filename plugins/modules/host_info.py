@@ -99,6 +99,7 @@ ansible_facts:
         ca_fingerprints: {kubernetes: [], front_proxy: [], etcd_client: [], etcd_peer: []}
         units: {etcd: not-found, kubelet: active}
         versions: {kubelet: 1.36.3}
+        api_server: {etcd_servers: ["https://192.0.2.11:2379"]}
         kubelet_credentials: false
         endpoint_address: {held_on: []}
         arp: []

@@ -57,9 +57,9 @@ TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retr
    1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 5552 1 0000000000000000 100 0 0 10 0
    2: 0B0200C0:094B 0C0200C0:A3F2 01 00000000:00000000 00:00000000 00000000   106        0 5553 1 0000000000000000 100 0 0 10 0
 """
-TCP6 = """  sl  local_address                         remote_address                        st tx_queue rx_queue tr
-   0: 00000000000000000000000000000000:192B 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 6661 1
-   1: 0000000000000000FFFF00000100007F:2812 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 6662 1
+TCP6 = """  sl  local_address remote_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
+   0: 00000000000000000000000000000000:192B 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 6661 1
+   1: 0000000000000000FFFF00000100007F:2812 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 6662 1
 """
 PEM = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n"
 FILES = {
@@ -199,6 +199,14 @@ def test_units_have_systemds_state_or_not_found(unit, state):
 
 def test_the_version_is_that_of_the_running_process():
     assert observe()["versions"] == {"etcd": "3.6.16"}
+
+
+def test_the_etcd_members_of_a_running_api_server_are_read_from_its_command_line():
+    units = "Id=kube-apiserver.service\nLoadState=loaded\nActiveState=active\nMainPID=500\n"
+    line = "/opt/kube-apiserver\0--etcd-servers=https://192.0.2.11:2379,https://192.0.2.12:2379\0--v=2\0"
+    seen = observe(Picture({"/proc/500/cmdline": line}, {"systemctl": units}))
+    assert seen["api_server"] == {"etcd_servers": ["https://192.0.2.11:2379", "https://192.0.2.12:2379"]}
+    assert observe()["api_server"] is None
 
 
 def test_listeners_have_their_process_and_connections_are_none():

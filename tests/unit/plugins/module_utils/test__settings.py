@@ -100,7 +100,7 @@ def test_a_misspelt_variable_is_found_with_the_nearest_name():
     found = _settings.unknown(["multimaster_endpoint_adress", "ansible_host", "multimaster_host", "multimaster_xyzzy"])
     assert [(finding.found.split()[0], finding.fix[:12]) for finding in found] == [
         ("multimaster_endpoint_adress", "Did you mean"),
-        ("multimaster_xyzzy", "Remove it; t"),
+        ("multimaster_xyzzy", "Remove it; s"),
     ]
     assert "multimaster_endpoint_address?" in found[0].fix
 
