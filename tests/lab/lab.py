@@ -40,6 +40,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 SUBNETS = [f"10.89.{third}.0/24" for third in range(67, 99)]
 SERVER_PORT = 8067
+LAB_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 BOOT_TIMEOUT = 60  # seconds; a host needs about five
 RELEASE_PROBE = "https://dl.k8s.io/release/stable.txt"
 DEBIAN_MIRROR = "http://deb.debian.org/debian"
@@ -109,7 +110,7 @@ def parse_lab(data: dict) -> Lab:
     """Return the lab a data file describes, or raise LabError with everything that is wrong with it."""
     wrong = []
     name = data.get("name", "")
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+    if not LAB_NAME.fullmatch(name):
         wrong.append(f"name {name!r} is not made of up to 31 lower-case letters, digits and dashes")
     hosts = []
     for position, item in enumerate(data.get("hosts", [])):
@@ -555,13 +556,13 @@ def load(word: str, arguments: argparse.Namespace) -> Lab:
         return parse_lab(json.load(sys.stdin))
     if word.endswith(".json"):
         return parse_lab(json.loads(Path(word).read_text()))
-    running = read_state(word)
+    running = read_state(word) if LAB_NAME.fullmatch(word) else None
     if running:
         return running
     beside = HERE / f"{word}.json"
     if beside.exists():
         return parse_lab(json.loads(beside.read_text()))
-    if arguments.verb == "down":
+    if arguments.verb == "down" and LAB_NAME.fullmatch(word):
         return Lab(word, ())  # so that removing twice is no failure
     raise LabError(f"There is no lab {word!r}: neither {state_folder(word)} nor {beside} exists.")
 
@@ -581,7 +582,7 @@ def main(argv: list[str]) -> int:
             print(node_image(arguments.release))
             return 0
         if arguments.verb == "source":
-            print(source(read_state(arguments.lab)))
+            print(source(read_state(arguments.lab) if LAB_NAME.fullmatch(arguments.lab) else None))
             return 0
         lab = load(arguments.lab, arguments)
         if arguments.verb == "up":
