@@ -1,0 +1,298 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
+from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
+
+NOBODY = "all:!all"
+
+
+def fact(listed, observed, store=False, **more):
+    return _topology.as_fact(_topology.build(settings(**more), listed, observed, store, nonce="5eed"))
+
+
+def bare(*names):
+    return {name: fresh(name) for name in names}
+
+
+def one_and_one():
+    return fact(inventory(["m1"], ["w1"]), bare("m1", "w1"))
+
+
+def test_one_master_and_one_worker_are_founded():
+    made = one_and_one()
+    assert made["masters"] == made["members"] == ["m1"]
+    assert made["workers"] == ["w1"]
+    assert made["endpoint"]["mode"] == "direct"
+    assert (made["endpoint"]["address"], made["endpoint"]["port"], made["endpoint"]["prefix"]) == (ENDPOINT, 6443, 24)
+    assert made["etcd"]["action"] == "bootstrap"
+    assert made["etcd"]["initial_cluster"] == {"m1": "https://192.0.2.11:2380"}
+    assert made["order"]["bootstrap"] == made["order"]["token_issuer"] == "m1"
+    assert made["order"]["join"] == made["order"]["promote"] == made["order"]["holder"] == NOBODY
+    assert made["joining"] == ["m1", "w1"]
+    assert (made["ca_store"], made["ca_may_be_created"]) == ("/inv/pki", True)
+
+
+def test_the_fact_is_plain_data_with_the_contracts_keys():
+    made = one_and_one()
+    assert json.loads(json.dumps(made)) == made
+    assert {
+        "cluster", "endpoint", "versions", "network", "masters", "workers", "members", "etcd", "hosts", "order",
+        "ca_store", "ca_may_be_created", "joining", "strays", "findings", "run",
+    } <= set(made)  # fmt: skip
+    assert set(made["hosts"]["m1"]) >= {
+        "node_name", "address", "interface", "prefix", "zone", "master", "worker", "member", "voter", "labels", "taints",
+        "vrrp", "etcd_endpoints", "api_server",
+    }  # fmt: skip
+
+
+def test_the_services_first_addresses_are_the_apis_and_the_dns():
+    network = fact(inventory(["m1"]), bare("m1"), service_cidr="10.32.0.0/24")["network"]
+    assert (network["api_service_address"], network["dns_address"]) == ("10.32.0.1", "10.32.0.10")
+
+
+def test_a_master_that_is_no_worker_is_tainted_and_a_worker_is_not():
+    hosts = one_and_one()["hosts"]
+    assert hosts["m1"]["taints"] == [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]
+    assert hosts["m1"]["labels"] == {"node-role.kubernetes.io/control-plane": ""}
+    assert (hosts["w1"]["taints"], hosts["w1"]["labels"]) == ([], {})
+
+
+def test_a_master_that_is_a_worker_too_has_no_taint():
+    made = fact(inventory(["m1"], ["m1"]), bare("m1"))
+    assert made["hosts"]["m1"]["taints"] == []
+    assert made["order"]["nodes"] == "m1"
+
+
+def test_a_zone_becomes_the_well_known_label():
+    made = fact(inventory(["m1"], ["w1"], zones={"m1": "a", "w1": "b"}), bare("m1", "w1"))
+    assert made["hosts"]["m1"]["labels"]["topology.kubernetes.io/zone"] == "a"
+    assert made["hosts"]["w1"]["labels"] == {"topology.kubernetes.io/zone": "b"}
+
+
+def test_masters_use_their_own_api_server_and_workers_the_endpoint():
+    hosts = one_and_one()["hosts"]
+    assert hosts["m1"]["api_server"] == "https://192.0.2.11:6443"
+    assert hosts["w1"]["api_server"] == "https://192.0.2.10:6443"
+
+
+def test_the_files_a_host_needs_follow_its_roles():
+    made = fact(inventory(["m1"], ["w1"], ["e1"]), bare("m1", "w1", "e1"))
+    assert made["hosts"]["m1"]["sets"] == ["master", "node", "flannel"]
+    assert made["hosts"]["w1"]["sets"] == ["node", "flannel"]
+    assert made["hosts"]["e1"]["sets"] == ["member"]
+    assert fact(inventory(["m1"]), bare("m1"), network="none")["hosts"]["m1"]["sets"] == ["master", "member", "node"]
+
+
+def test_three_masters_found_together_and_are_balanced():
+    names = ["m3", "m1", "m2"]
+    made = fact(inventory(names, ["w1"]), bare(*names, "w1"))
+    assert made["endpoint"]["mode"] == "balanced"
+    assert made["order"]["bootstrap"] == "m1,m2,m3"
+    assert sorted(made["etcd"]["initial_cluster"]) == ["m1", "m2", "m3"]
+    assert made["hosts"]["m2"]["vrrp"]["peers"] == [address("m1"), address("m3")]
+    assert len({made["hosts"][name]["vrrp"]["priority"] for name in names}) == 3
+    assert made["hosts"]["m2"]["etcd_endpoints"] == ["https://192.0.2.12:2379"]
+
+
+@pytest.mark.parametrize("names", list(itertools.permutations(["m1", "m2", "m3"])))
+def test_inventory_order_means_nothing(names):
+    assert fact(inventory(names), bare(*names)) == fact(inventory(sorted(names)), bare(*sorted(names)))
+
+
+def test_of_two_masters_one_votes_and_one_joins_as_learner():
+    made = fact(inventory(["m1", "m2"]), bare("m1", "m2"))
+    voters = [name for name, host in made["hosts"].items() if host["voter"]]
+    assert len(voters) == 1
+    (learner,) = {"m1", "m2"} - set(voters)
+    assert (made["order"]["bootstrap"], made["order"]["join"], made["order"]["promote"]) == (voters[0], learner, NOBODY)
+    assert made["hosts"][learner]["etcd_endpoints"] == [f"https://{address(voters[0])}:2379"]
+
+
+def test_even_voters_when_asked_for():
+    made = fact(inventory(["m1", "m2"]), bare("m1", "m2"), even_voters=True)
+    assert [host["voter"] for host in made["hosts"].values()] == [True, True]
+
+
+def test_an_etcd_cluster_of_its_own_is_used_by_every_api_server():
+    names = ["e1", "e2", "e3"]
+    made = fact(inventory(["m1", "m2"], [], names), bare("m1", "m2", *names))
+    assert made["etcd"]["stacked"] is False
+    assert made["members"] == names
+    assert made["hosts"]["m1"]["etcd_endpoints"] == [f"https://{address(name)}:2379" for name in names]
+    assert (made["hosts"]["m1"]["voter"], made["hosts"]["e1"]["voter"]) == (False, True)
+    assert (made["hosts"]["e1"]["labels"], made["hosts"]["e1"]["taints"]) == ({}, [])
+    assert "e1" not in made["joining"]
+
+
+def test_an_etcd_group_that_is_the_masters_is_stacked():
+    assert fact(inventory(["m1"], [], ["m1"]), bare("m1"))["etcd"]["stacked"] is True
+
+
+def test_etcd_on_some_masters_serves_the_others_too():
+    made = fact(inventory(["m1", "m2"], [], ["m1"]), bare("m1", "m2"))
+    assert made["hosts"]["m2"]["etcd_endpoints"] == ["https://192.0.2.11:2379"]
+
+
+def test_a_finished_cluster_has_nothing_to_do():
+    members = [member(name) for name in ("m1", "m2", "m3")]
+    made = fact(inventory(["m1", "m2", "m3"]), {name: living(name, members) for name in ("m1", "m2", "m3")}, True)
+    assert made["etcd"]["action"] == "none"
+    assert made["etcd"]["plan"] == []
+    for name in ("bootstrap", "join", "promote", "repoint", "joining", "token_issuer", "api_new"):
+        assert made["order"][name] == NOBODY
+    assert made["order"]["api_running"] == made["order"]["etcd_running"] == "m1,m2,m3"
+    assert made["ca_may_be_created"] is False
+
+
+def test_a_second_master_joins_as_learner_and_the_first_keeps_voting():
+    made = fact(inventory(["m1", "m2"]), {"m1": living("m1", [member("m1")]), "m2": fresh("m2")}, True)
+    assert made["etcd"]["action"] == "join"
+    assert (made["order"]["join"], made["order"]["promote"]) == ("m2", NOBODY)
+    assert made["hosts"]["m1"]["voter"] is True
+    assert made["order"]["token_issuer"] == made["order"]["any_master"] == "m1"
+
+
+def test_a_third_master_makes_the_standby_and_itself_voters():
+    members = [member("m1"), member("m2", learner=True)]
+    observed = {"m1": living("m1", members), "m2": living("m2", members), "m3": fresh("m3")}
+    made = fact(inventory(["m1", "m2", "m3"]), observed, True)
+    assert made["order"]["join"] == "m3"
+    assert sorted(made["order"]["promote"].split(",")) == ["m2", "m3"]
+    assert made["order"]["repoint"] == "m2"
+
+
+def test_two_new_masters_become_voters_in_a_pair():
+    observed = {"m1": living("m1", [member("m1")]), "m2": fresh("m2"), "m3": fresh("m3")}
+    made = fact(inventory(["m1", "m2", "m3"]), observed, True)
+    assert (made["order"]["join"], made["order"]["promote"]) == ("m2,m3", "m2,m3")
+
+
+def test_a_founding_that_was_cut_off_goes_on_from_its_record():
+    record = {"token": "prod-old", "initial_cluster": {name: f"https://{address(name)}:2380" for name in ("m1", "m2", "m3")}}
+    etcd = {"data": True, "record": record, "unit": "active", "status": None}
+    observed = {"m1": fresh("m1", etcd=etcd, certificates=True), "m2": fresh("m2"), "m3": fresh("m3")}
+    made = fact(inventory(["m1", "m2", "m3"]), observed, True)
+    assert (made["etcd"]["action"], made["etcd"]["token"]) == ("resume", "prod-old")
+    assert made["etcd"]["initial_cluster"] == record["initial_cluster"]
+
+
+def test_data_without_a_record_and_without_quorum_is_refused():
+    etcd = {"data": True, "record": None, "unit": "active", "status": None}
+    topology = _topology.build(settings(), inventory(["m1"]), {"m1": fresh("m1", etcd=etcd)}, True)
+    assert topology.etcd.action == "refuse"
+    assert topology.etcd.reason
+    assert topology.etcd.next_step
+
+
+def test_members_without_a_host_are_strays_and_are_never_planned_for():
+    members = [member(name) for name in ("m1", "m2", "m3")]
+    made = fact(inventory(["m1", "m2"]), {name: living(name, members) for name in ("m1", "m2")}, True)
+    assert made["strays"] == ["m3"]
+    assert made["etcd"]["plan"] == []
+
+
+def test_a_half_done_join_is_finished():
+    members = [member("m1"), member("m2", learner=True, started=False)]
+    made = fact(inventory(["m1", "m2"]), {"m1": living("m1", members), "m2": fresh("m2")}, True)
+    assert made["order"]["join"] == "m2"
+
+
+def test_the_holder_of_the_endpoint_comes_first_or_last():
+    members = [member(name) for name in ("m1", "m2", "m3")]
+    observed = {name: living(name, members) for name in ("m1", "m2", "m3")}
+    observed["m2"]["endpoint_address"] = {"held_on": ["eth0"]}
+    order = fact(inventory(["m1", "m2", "m3"]), observed, True)["order"]
+    assert (order["holder"], order["not_holder"]) == ("m2", "m1,m3")
+    assert (order["holder_first"], order["holder_last"]) == ("m2,m1,m3", "m1,m3,m2")
+
+
+def test_workers_come_one_zone_after_the_other():
+    listed = inventory(["m1"], ["w1", "w2", "m2"], zones={"w1": "b", "w2": "a", "m2": "b"})
+    assert fact(listed, bare("m1", "m2", "w1", "w2"))["order"]["workers_by_zone"] == "w2,m2,w1"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ({"node_address": "198.51.100.7"}, "198.51.100.7"),
+        ({"ansible_host": "192.0.2.11"}, "192.0.2.11"),
+        ({"ansible_host": "m1.example.org"}, "192.0.2.11"),
+        ({"ansible_host": "203.0.113.5"}, "192.0.2.11"),
+    ],
+)
+def test_the_node_address_is_set_or_reached_or_of_the_default_route(host, expected):
+    one = _topology.InventoryHost("m1", **host)
+    assert _topology.node_address(one, fresh("m1"), ENDPOINT) == expected
+
+
+def test_an_unseen_host_keeps_the_address_it_is_reached_by():
+    assert _topology.node_address(_topology.InventoryHost("m1", ansible_host="192.0.2.11"), None) == "192.0.2.11"
+    assert _topology.node_address(_topology.InventoryHost("m1", ansible_host="m1.example.org"), None) == ""
+
+
+def test_the_endpoint_address_is_never_taken_for_the_node_address():
+    observation = fresh("m1", addresses=[*fresh("m1")["addresses"], {"interface": "eth0", "address": ENDPOINT, "prefix": 24}])
+    assert _topology.node_address(_topology.InventoryHost("m1", ansible_host=ENDPOINT), observation, ENDPOINT) == "192.0.2.11"
+
+
+def test_the_node_name_is_the_hostname_in_lower_case():
+    assert fact(inventory(["m1"]), {"m1": fresh("m1", hostname="Master-1")})["hosts"]["m1"]["node_name"] == "master-1"
+
+
+def test_a_new_ca_is_never_made_when_a_host_has_certificates_or_was_not_seen():
+    listed = inventory(["m1"], ["w1"])
+    assert fact(listed, bare("m1", "w1"), store=True)["ca_may_be_created"] is False
+    assert fact(listed, {"m1": fresh("m1", certificates=True), "w1": fresh("w1")})["ca_may_be_created"] is False
+    assert fact(listed, {"m1": fresh("m1")})["ca_may_be_created"] is False
+
+
+def test_an_external_balancer_leaves_the_api_server_on_its_own_port():
+    made = fact(inventory(["m1", "m2", "m3"], ["w1"]), bare("m1", "m2", "m3", "w1"), endpoint_mode="external", endpoint_port=443)
+    assert made["endpoint"]["mode"] == "external"
+    assert (made["endpoint"]["api_port"], made["hosts"]["m1"]["api_server"]) == (6443, "https://192.0.2.11:6443")
+    assert made["hosts"]["w1"]["api_server"] == "https://192.0.2.10:443"
+
+
+def test_another_port_of_a_managed_endpoint_is_the_api_servers_too():
+    made = fact(inventory(["m1"]), bare("m1"), endpoint_port=8443)
+    assert made["hosts"]["m1"]["api_server"] == "https://192.0.2.11:8443"
+
+
+def test_measured_round_trips_set_etcds_timing():
+    observed = bare("m1", "m2", "m3")
+    for one, other in itertools.permutations(observed, 2):
+        observed[one]["rtt_ms"][other] = 180.0
+    etcd = fact(inventory(["m1", "m2", "m3"]), observed)["etcd"]
+    assert etcd["heartbeat_ms"] >= 180
+    assert etcd["election_ms"] >= 10 * etcd["heartbeat_ms"]
+
+
+def test_the_timing_in_use_stays_while_it_fits():
+    members = [member("m1")]
+    cluster = {"name": "prod", "heartbeat_ms": 100, "election_ms": 1000}
+    etcd = fact(inventory(["m1"]), {"m1": living("m1", members, cluster=cluster)}, True)["etcd"]
+    assert (etcd["heartbeat_ms"], etcd["election_ms"]) == (100, 1000)
+
+
+def test_an_empty_inventory_and_missing_settings_still_make_a_topology():
+    from ansible_collections.multimaster.kubernetes.plugins.module_utils import _settings
+
+    parsed, _findings = _settings.parse({})
+    made = _topology.as_fact(_topology.build(parsed, _topology.Inventory(), {}))
+    assert made["masters"] == []
+    assert set(made["order"].values()) == {NOBODY}
+
+
+def test_a_thousand_workers_are_placed_in_no_time():
+    names = [f"n{number}" for number in range(1000)]
+    hosts = tuple(_topology.InventoryHost(name, "a", f"198.18.{n // 250}.{n % 250 + 1}") for n, name in enumerate(names))
+    listed = _topology.Inventory(("m1",), tuple(names), (), (*hosts, _topology.InventoryHost("m1", "a", "192.0.2.11")))
+    topology = _topology.build(settings(), listed, {"m1": fresh("m1")})
+    assert len(_topology.as_fact(topology)["hosts"]) == 1001
