@@ -306,7 +306,7 @@ class Verdict:
     def as_dict(self):
         """Return plain data for a module's result."""
         return {
-            "step": asdict(self.step),
+            "step": {"kind": self.step.kind, "target": self.step.target, "why": self.step.why},
             "safe": self.safe,
             "reason": self.reason,
             "next_step": self.next_step,

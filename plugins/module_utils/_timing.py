@@ -1,16 +1,39 @@
 # Copyright: the multimaster.kubernetes maintainers
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Derive etcd's heartbeat interval and election timeout from measured round-trip times (interface; being filled)."""
+"""Derive etcd's heartbeat interval and election timeout from measured round-trip times.
+
+Solves: defaults made for one rack make a cluster over three sites elect leaders without end, and values that follow
+each measurement would restart every member on every run. Leaves out: measuring.
+
+Rules (etcd docs, "Tuning"): the heartbeat interval is about the largest mean round-trip time between two members, the
+election timeout at least ten times that; both are the same on all members. Changing them takes a rolling restart, so
+values in use stay as long as they are within the bounds the same page gives (0.5 to 1.5 times).
+"""
 
 from __future__ import annotations
 
-import dataclasses
+import math
+from dataclasses import dataclass
+
+# ms; etcd's own defaults (--heartbeat-interval, --election-timeout).
+HEARTBEAT_MIN = 100
+ELECTION_MIN = 1000
+# ms; embed/config.go: maxElectionMs. It refuses more, and an election below 5 heartbeats.
+ELECTION_MAX = 50000
+ELECTION_PER_HEARTBEAT = 10
+HEARTBEAT_MAX = ELECTION_MAX // ELECTION_PER_HEARTBEAT
+# ms; measured values are rounded up to this.
+HEARTBEAT_STEP = 10
+# The heartbeat in use stays while the round-trip time is within these multiples ("Tuning": 0.5-1.5x).
+KEEP_FROM, KEEP_TO = 0.5, 1.5
+# ms; beyond this members are on other continents, and every write waits for it.
+FAR = 150
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Timing:
-    """heartbeat_ms, election_ms, why (one sentence), warnings (sentences)."""
+    """What to run etcd with (ms), why, and what to be warned of."""
 
     heartbeat_ms: int
     election_ms: int
@@ -18,6 +41,60 @@ class Timing:
     warnings: tuple = ()
 
 
-def timing(rtt_ms, present=None):
-    """Return Timing; rtt_ms = {member: {peer: mean ms or None}}, present = (heartbeat_ms, election_ms) now in use."""
-    raise NotImplementedError
+def timing(rtt_ms, present=None) -> Timing:
+    """Return the Timing for {member: {peer: mean round-trip time in ms, or None}}.
+
+    ``present``: (heartbeat, election) in use. What was measured in either direction counts, the larger of both.
+    """
+    pairs = _pairs(rtt_ms)
+    measured = {pair: value for pair, value in pairs.items() if value is not None}
+    warnings = []
+    if len(measured) < len(pairs):
+        unknown = ", ".join("-".join(pair) for pair in sorted(set(pairs) - set(measured)))
+        warnings.append(f"no round-trip time was measured between {unknown}")
+    if not measured:
+        return _unmeasured(pairs, present, warnings)
+    (one, other), largest = max(measured.items(), key=lambda item: (item[1], item[0]))
+    said = f"the largest mean round-trip time is {largest:g} ms ({one}-{other})"
+    if largest > FAR:
+        warnings.append(f"{said}: every write waits for a majority, and elections take longer than ten times that")
+    if largest > HEARTBEAT_MAX:
+        warnings.append(f"{said}: etcd takes no election timeout over {ELECTION_MAX} ms, so elections may never end")
+    heartbeat = max(HEARTBEAT_MIN, min(HEARTBEAT_MAX, math.ceil(largest / HEARTBEAT_STEP) * HEARTBEAT_STEP))
+    if present and tuple(present) != _both(heartbeat) and _fits(present, largest):
+        return Timing(*present, f"{said}; the values in use still fit", tuple(warnings))
+    least = ", the least used" if heartbeat == HEARTBEAT_MIN else ""
+    reason = f"{said}; heartbeat {heartbeat} ms{least}, election {ELECTION_PER_HEARTBEAT} times that"
+    return Timing(*_both(heartbeat), reason, tuple(warnings))
+
+
+def _both(heartbeat):
+    return heartbeat, max(ELECTION_MIN, ELECTION_PER_HEARTBEAT * heartbeat)
+
+
+def _pairs(rtt_ms):
+    """Return {(member, peer): larger of both directions, or None}, each pair once."""
+    pairs = {tuple(sorted((one, other))): None for one in rtt_ms for other in rtt_ms if one != other}
+    for one, peers in rtt_ms.items():
+        for other, value in (peers or {}).items():
+            pair = tuple(sorted((one, other)))
+            if one != other and value is not None and math.isfinite(value) and value >= 0:
+                pairs[pair] = max(value, pairs.get(pair) or 0)
+            else:
+                pairs.setdefault(pair, None)
+    return {pair: value for pair, value in pairs.items() if pair[0] != pair[1]}
+
+
+def _unmeasured(pairs, present, warnings):
+    if present:
+        return Timing(*present, "nothing was measured; the values in use stay", tuple(warnings))
+    why = "nothing was measured" if pairs else "one member has nobody to wait for"
+    return Timing(*_both(HEARTBEAT_MIN), f"{why}; etcd's defaults", tuple(warnings))
+
+
+def _fits(present, largest):
+    """Return whether (heartbeat, election) in use are within the bounds for this round-trip time."""
+    heartbeat, election = present
+    near = KEEP_FROM * largest <= heartbeat <= max(HEARTBEAT_MIN, KEEP_TO * largest)
+    patient = election >= ELECTION_PER_HEARTBEAT * max(heartbeat, largest)
+    return heartbeat >= HEARTBEAT_MIN and near and patient and election <= ELECTION_MAX
