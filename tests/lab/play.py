@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a playbook on a lab as a user does, keep what it did as JSON, and hold it to an expectation.
+
+    play.py life site.yml --inventory molecule/life/inventory/full.yml --expect unchanged
+
+Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change and no unit of any host has another
+process than before), `untouched` (it ends well and no host's files of ours or units changed: for --check on bare hosts),
+`cut` (it was cut off, see --cut). The run gets nothing of this program's environment that Ansible or Molecule would
+read, so it is the run a person would start in the checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import access
+import cutoff
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPECTATIONS = ("done", "unchanged", "untouched", "cut")
+LISTED = 12  # slowest and changed tasks that a result names
+
+
+@dataclass
+class Outcome:
+    """What a run did; seconds from the first event to the last."""
+
+    name: str
+    command: list[str]
+    code: int = 0
+    seconds: float = 0.0
+    cut: str = ""
+    hosts: dict = field(default_factory=dict)
+    executions: dict = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
+    failures: list[dict] = field(default_factory=list)
+    slowest: list[dict] = field(default_factory=list)
+    restarted: list[str] = field(default_factory=list)
+
+
+def summarize(outcome: Outcome, events: list[dict]) -> Outcome:
+    """Fill an outcome from a run's events: executions count what ran on a host, skipped tasks do not."""
+    began: dict[str, float] = {}
+    spent: dict[str, float] = {}
+    task, since = "", 0.0
+    for event in events:
+        if event["event"] == "task":
+            if task:
+                spent[task] = spent.get(task, 0.0) + event["at"] - since
+            task, since = event["task"], event["at"]
+        elif event["event"] == "result":
+            if event["status"] != "skipped":
+                outcome.executions[event["host"]] = outcome.executions.get(event["host"], 0) + 1
+            if event["status"] == "changed":
+                outcome.changed.append(f"{event['host']}: {event['task']}")
+            elif event["status"] in ("failed", "unreachable"):
+                outcome.failures.append({key: event.get(key, "") for key in ("host", "task", "status", "message")})
+        elif event["event"] == "stats":
+            outcome.hosts = event["hosts"]
+            if task:
+                spent[task] = spent.get(task, 0.0) + event["at"] - since
+        began.setdefault("first", event["at"])
+        began["last"] = event["at"]
+    outcome.seconds = round(began.get("last", 0.0) - began.get("first", 0.0), 2)
+    order = sorted(spent.items(), key=lambda item: -item[1])[:LISTED]
+    outcome.slowest = [{"task": name, "seconds": round(seconds, 2)} for name, seconds in order]
+    return outcome
+
+
+def findings(outcome: Outcome, expect: str) -> list[str]:
+    """Return in which way an outcome is not what was expected; empty = it is."""
+    if expect == "cut":
+        if not outcome.cut:
+            return ["the run was to be cut off, but it ended by itself: the event of --cut never came"]
+        return []
+    found = [f"it ended with code {outcome.code}"] if outcome.code else []
+    found += [f"{f['host']}: {f['task']}: {f['message']}" for f in outcome.failures if outcome.code]
+    if outcome.code == 0 and not outcome.hosts:
+        found.append("no host took part: wrong inventory or pattern")
+    if expect == "unchanged" and outcome.changed:
+        found.append(f"a run with nothing to do reports {len(outcome.changed)} changes: " + "; ".join(outcome.changed[:LISTED]))
+    if expect in ("unchanged", "untouched") and outcome.restarted:
+        found.append("something happened on the hosts: " + "; ".join(outcome.restarted))
+    return found
+
+
+def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Return what differs between two observations of the hosts, a line each."""
+    keys = [key for key in sorted(set(before) | set(after)) if before.get(key) != after.get(key)]
+    return [f"{key} was {before.get(key, 'absent')}, is {after.get(key, 'absent')}" for key in keys]
+
+
+def clean_environment(marker: str, events: Path) -> dict[str, str]:
+    """Return the environment of a person's shell with the lab's callback added."""
+    kept = {k: v for k, v in os.environ.items() if not re.match(r"(ANSIBLE|MOLECULE|PYTEST|TESTINFRA)_", k)}
+    key, value = marker.split("=", 1)
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}",
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "lab_events",
+        "ANSIBLE_FORCE_COLOR": "false",
+        "LAB_EVENTS": str(events),
+        key: value,
+    }
+
+
+def read_events(text: str) -> list[dict]:
+    """Return the complete lines of an events file."""
+    return [json.loads(line) for line in text.split("\n")[:-1] if line]
+
+
+def execute(command: list[str], log: Path, events: Path, cut: cutoff.Cut | None, sockets: str) -> tuple[int, str]:
+    """Run a command, cut it off where asked, and return its code and where it was cut ("" = it was not)."""
+    marker = f"LAB_RUN={uuid.uuid4().hex}"
+    events.write_text("")
+    with log.open("w") as output, events.open() as follow:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=clean_environment(marker, events), stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        waiting = ""
+        while cut and process.poll() is None:
+            waiting += follow.read()
+            lines, _, waiting = waiting.rpartition("\n")
+            hit = next((e for e in read_events(lines + "\n") if cut.matches(e)), None)
+            if hit:
+                time.sleep(cut.delay)
+                ended = process.poll() is not None
+                cutoff.kill(marker, sockets)
+                process.wait()
+                place = f"{hit['event']} {hit.get('number', '')} {hit.get('task', hit.get('play', ''))}".strip()
+                return process.returncode, "" if ended else f"{place} +{cut.delay:.2f} s"
+            time.sleep(0.01)
+        return process.wait(), ""
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Read the command line; what it does not know goes to ansible-playbook."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("lab")
+    parser.add_argument("playbook")
+    parser.add_argument("--inventory", action="append", default=[], metavar="FILE", help="beside the lab's own")
+    parser.add_argument("--name", default="", help="name of the result (default: playbook and expectation)")
+    parser.add_argument("--expect", choices=EXPECTATIONS, default="done")
+    parser.add_argument("--cut", type=cutoff.parse_cut, metavar="WHERE", help="cut the run off (see cutoff.py)")
+    options, options.extra = parser.parse_known_args(argv)
+    if options.cut and options.expect == "done":
+        options.expect = "cut"
+    options.name = options.name or f"{Path(options.playbook).stem}-{options.expect}"
+    return options
+
+
+def main(argv: list[str]) -> int:
+    """Run, observe, judge, tell."""
+    options = parse(argv)
+    cluster = access.Cluster(options.lab, inventories=[str(Path(p).resolve()) for p in options.inventory] or None)
+    folder = cluster.results
+    log, events = folder / f"{options.name}.log", folder / f"{options.name}.events"
+    sources = [part for path in cluster.inventories for part in ("-i", path)]
+    command = ["ansible-playbook", *sources, *options.extra, options.playbook]
+    before = cluster.observe() if options.expect in ("unchanged", "untouched") else {}
+    outcome = Outcome(options.name, command)
+    began = time.monotonic()
+    outcome.code, outcome.cut = execute(command, log, events, options.cut, cluster.control_path)
+    summarize(outcome, read_events(events.read_text()))
+    outcome.seconds = round(time.monotonic() - began, 2)
+    if before:
+        outcome.restarted = differences(before, cluster.observe())
+    cluster.remember()
+    (folder / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    wrong = findings(outcome, options.expect)
+    executed = max(outcome.executions.values(), default=0)
+    print(
+        f"{options.name}: {options.playbook} {' '.join(options.extra)} {outcome.seconds} s, {len(outcome.changed)} changed, "
+        f"{executed} executions on the busiest host{', cut off at: ' + outcome.cut if outcome.cut else ''}"
+    )
+    for line in wrong:
+        print(f"NOT AS EXPECTED ({options.expect}): {line}", file=sys.stderr)
+    if wrong:
+        print(f"The whole output is in {log}; its end:\n{log.read_text()[-3000:]}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run did, from its events, and whether that is what was expected."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
+
+import cutoff  # noqa: E402
+import play  # noqa: E402
+
+
+def event(kind, at, **fields):
+    return {"event": kind, "at": at, **fields}
+
+
+EVENTS = [
+    event("play", 10.0, play="p"),
+    event("task", 10.0, task="look", number=1),
+    event("result", 11.0, task="look", host="m1", status="ok"),
+    event("result", 11.0, task="look", host="m2", status="skipped"),
+    event("task", 11.0, task="write", number=2),
+    event("result", 14.0, task="write", host="m1", status="changed"),
+    event("result", 15.0, task="write", host="m2", status="failed", message="disk full"),
+    event("stats", 15.0, hosts={"m1": {"ok": 2}, "m2": {"failures": 1}}),
+]
+
+
+def outcome(**fields):
+    return play.Outcome("n", ["c"], **fields)
+
+
+def test_events_become_executions_changes_failures_and_the_slowest_tasks():
+    made = play.summarize(outcome(), EVENTS)
+    assert made.executions == {"m1": 2, "m2": 1}
+    assert made.changed == ["m1: write"]
+    assert made.failures == [{"host": "m2", "task": "write", "status": "failed", "message": "disk full"}]
+    assert made.slowest[0] == {"task": "write", "seconds": 4.0}
+    assert made.seconds == 5.0
+
+
+def test_a_line_that_is_still_being_written_is_not_read():
+    assert play.read_events('{"event": "task", "at": 1}\n{"event": "sta') == [{"event": "task", "at": 1}]
+
+
+HOSTS = {"m1": {"ok": 1}}
+
+
+@pytest.mark.parametrize(
+    "expect,made,good",
+    [
+        ("done", outcome(hosts=HOSTS), True),
+        ("done", outcome(hosts=HOSTS, changed=["m1: x"]), True),
+        ("done", outcome(hosts=HOSTS, code=2), False),
+        ("done", outcome(), False),
+        ("unchanged", outcome(hosts=HOSTS), True),
+        ("unchanged", outcome(hosts=HOSTS, changed=["m1: x"]), False),
+        ("unchanged", outcome(hosts=HOSTS, restarted=["m1 etcd.service was 1, is 2"]), False),
+        ("untouched", outcome(hosts=HOSTS, changed=["m1: x"]), True),
+        ("untouched", outcome(hosts=HOSTS, restarted=["m1 /etc/etcd was absent, is present"]), False),
+        ("cut", outcome(code=-9, cut="start 7 x"), True),
+        ("cut", outcome(hosts=HOSTS), False),
+    ],
+)
+def test_an_outcome_is_held_to_its_expectation(expect, made, good):
+    assert (play.findings(made, expect) == []) is good
+
+
+def test_a_failed_run_tells_host_task_and_message():
+    made = play.summarize(outcome(code=2), EVENTS)
+    assert "m2: write: disk full" in play.findings(made, "done")
+
+
+def test_units_that_appear_vanish_or_restart_are_differences():
+    before, after = {"m1 a": "1", "m1 b": "1", "m1 c": "1"}, {"m1 a": "1", "m1 b": "2", "m1 d": "1"}
+    assert play.differences(before, after) == ["m1 b was 1, is 2", "m1 c was 1, is absent", "m1 d was absent, is 1"]
+
+
+def test_ansible_runs_without_what_molecule_or_a_test_runner_set(monkeypatch, tmp_path):
+    monkeypatch.setenv("ANSIBLE_CONFIG", "/somewhere")
+    monkeypatch.setenv("MOLECULE_FILE", "x")
+    environment = play.clean_environment("LAB_RUN=1", tmp_path / "e")
+    assert "ANSIBLE_CONFIG" not in environment
+    assert "MOLECULE_FILE" not in environment
+    assert environment["LAB_RUN"] == "1"
+
+
+PLAYBOOK = """
+- name: A run to cut
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: First
+      ansible.builtin.command: "true"
+      changed_when: true
+    - name: Sleeps
+      ansible.builtin.command: sleep 30
+      changed_when: false
+    - name: Never reached
+      ansible.builtin.command: touch {{ playbook_dir }}/reached
+"""
+
+
+@pytest.mark.skipif(
+    not shutil.which("ansible-playbook", path=str(pathlib.Path(sys.executable).parent)), reason="no ansible-playbook"
+)
+def test_a_real_run_is_cut_inside_its_step_and_leaves_no_process(tmp_path):
+    playbook = tmp_path / "p.yml"
+    playbook.write_text(PLAYBOOK)
+    events = tmp_path / "events"
+    command = [str(pathlib.Path(sys.executable).parent / "ansible-playbook"), str(playbook)]
+    code, place = play.execute(command, tmp_path / "log", events, cutoff.parse_cut("inside Sleeps +200"), "")
+    made = play.summarize(outcome(code=code, cut=place), play.read_events(events.read_text()))
+    assert code == -9
+    assert "Sleeps" in place
+    assert made.changed == ["localhost: First"]
+    assert not (tmp_path / "reached").exists()
+
+
+def test_an_event_that_never_comes_is_not_a_cut(tmp_path):
+    code, place = play.execute(["true"], tmp_path / "log", tmp_path / "events", cutoff.parse_cut("inside Nothing"), "")
+    assert (code, place) == (0, "")
+    assert play.findings(outcome(cut=place, hosts=HOSTS), "cut")
