@@ -13,7 +13,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 #: Room an unpacked archive takes, as a multiple of its packed size: Go binaries pack to 0.25-0.4 of theirs.
@@ -59,7 +59,8 @@ class Judgement:
     artifact: Artifact
     action: str
     reason: str
-    paths: tuple[str, ...] = field(default=())  # what is wrong
+    paths: tuple[str, ...] = ()  # what is wrong
+    known: bool = False  # verify: the manifest is right, only what reached the disk is to be proven
 
 
 def bare(url: str) -> str:
@@ -114,7 +115,7 @@ def judge(artifact: Artifact, manifest: Mapping, stats: Mapping[str, Stat | None
         provable = not artifact.archive or all(_provable(artifact, manifest.get(path)) for path in unknown)
         return Judgement(artifact, "verify" if provable else "fetch", "not what was installed", tuple(unknown))
     if unproven:
-        return Judgement(artifact, "verify", "first look after a reboot", tuple(unproven))
+        return Judgement(artifact, "verify", "first look after a reboot", tuple(unproven), known=True)
     if wrong_mode:
         return Judgement(artifact, "chmod", "mode", tuple(wrong_mode))
     return Judgement(artifact, "none", "right")

@@ -14,8 +14,11 @@ import contextlib
 import hashlib
 import http.client
 import json
+import lzma
 import os
 import shutil
+import socket
+import ssl
 import stat
 import tarfile
 import threading
@@ -114,6 +117,7 @@ class Fetcher:
                 except ArtifactError as error:
                     failures.append(str(error))
         if json.dumps(self.manifest, sort_keys=True) != before:
+            self.manifest = {path: entry for path, entry in self.manifest.items() if look(path)}
             _files.write(self._path, json.dumps(self.manifest, indent=1, sort_keys=True) + "\n")
         if failures:
             raise ArtifactError("; ".join(failures))
@@ -150,9 +154,7 @@ class Fetcher:
     def _adopt(self, judgement: plan.Judgement) -> bool:
         """Return whether the files that stand there prove right by their hashes; then they are in the manifest again."""
         artifact = judgement.artifact
-        known = {self.manifest.get(path, {}).get("source") for path in judgement.paths}
-        again = judgement.reason.startswith("first look")
-        source = known.pop() if again and len(known) == 1 else self._source(artifact)
+        source = self.manifest[judgement.paths[0]]["source"] if judgement.known else self._source(artifact)
         for path in judgement.paths:
             right = plan.proof(artifact, path, self.manifest, source)
             if not right or hash_file(path) != right:
@@ -168,10 +170,8 @@ class Fetcher:
         """Return the hash a download must have, fetching its checksum file when no hash was given."""
         if artifact.sha256:
             return artifact.sha256.lower()
-        with self._lock:
-            if artifact.checksum_url not in self._checksums:
-                text = self._retry(lambda: self._text(artifact.checksum_url))
-                self._checksums[artifact.checksum_url] = text
+        if artifact.checksum_url not in self._checksums:  # no lock: at worst a few lines are fetched twice
+            self._checksums[artifact.checksum_url] = self._retry(lambda: self._text(artifact.checksum_url))
         return plan.parse_checksum(
             self._checksums[artifact.checksum_url], plan.file_name(artifact.url), bare(artifact.checksum_url))
 
@@ -203,7 +203,8 @@ class Fetcher:
                 f"GET {bare(url)} answered HTTP {error.code} {error.reason}; check the artifact source, the version and "
                 "whether this host may reach it"
             ) from error
-        except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, socket.timeout, TimeoutError, ConnectionError,
+                ssl.SSLError) as error:  # Python 3.9: socket.timeout is no TimeoutError
             reason = getattr(error, "reason", None) or error
             raise Passing(f"GET {bare(url)} failed: {reason}; is the artifact source reachable from this host?") from error
         except ValueError as error:
@@ -220,7 +221,7 @@ class Fetcher:
                 length = response.headers.get("Content-Length")
                 with self._room(artifact, next(iter(staged.values())), int(length or 0)):
                     reader = Hashing(response)
-                    hashes = _unpack(reader, artifact, staged) if artifact.archive else {"": _copy(reader, staged[""])}
+                    hashes, problem = _unpack(reader, staged) if artifact.archive else ({"": _copy(reader, staged[""])}, "")
                     digest = reader.finish()
             if length and reader.size != int(length):
                 raise Passing(f"GET {bare(artifact.url)} broke off after {reader.size} of {length} bytes; run again")
@@ -231,7 +232,9 @@ class Fetcher:
                 )
             missing = sorted(set(artifact.files) - set(hashes))
             if missing:
-                raise ArtifactError(f"{bare(artifact.url)} does not hold {', '.join(missing)}; check the version's layout")
+                raise ArtifactError(
+                    f"{bare(artifact.url)} does not hold {', '.join(missing)}{problem and f' ({problem})'}; "
+                    "check the version's layout")
             return staged, hashes
         except BaseException:
             _discard(staged.values())
@@ -265,27 +268,26 @@ def _copy(reader: Hashing, path: str) -> str:
     return reader.finish()
 
 
-def _unpack(reader: Hashing, artifact: Artifact, staged: Mapping[str, str]) -> dict[str, str]:
-    """Write the wanted members of a tar archive to their temporary files while it streams by; return their hashes."""
-    hashes = {}
+def _unpack(reader: Hashing, staged: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Write the wanted members of a tar archive to their temporary files while it streams by.
+
+    Returns their hashes and what made it stop early; whether the archive is the right one is judged by its own hash.
+    """
+    hashes: dict[str, str] = {}
     try:
         with tarfile.open(fileobj=reader, mode="r|*") as archive:
             for member in archive:
                 name = member.name[2:] if member.name.startswith("./") else member.name
-                if name not in staged:
+                if name in hashes or name not in staged:
                     continue
                 if not member.isreg():
-                    raise ArtifactError(f"{name} in {bare(artifact.url)} is no regular file; check the version's layout")
+                    return hashes, f"{name} is no regular file"
                 hashes[name] = _copy(Hashing(archive.extractfile(member)), staged[name])
                 if len(hashes) == len(staged):
                     break
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        if isinstance(error, (ConnectionError, TimeoutError)) or getattr(error, "errno", None):
-            raise
-        reader.finish()
-        if not hashes.keys() >= staged.keys():
-            raise Passing(f"{bare(artifact.url)} cannot be unpacked: {error}; it is no tar archive or broke off") from error
-    return hashes
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        return {}, f"it cannot be unpacked: {error}"
+    return hashes, ""
 
 
 def look(path: str) -> plan.Stat | None:

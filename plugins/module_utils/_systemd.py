@@ -127,7 +127,7 @@ class Systemd:
     # Changing
 
     def act(self, units: Sequence[Unit], verdicts: Sequence[plan.Verdict], states: Mapping[str, plan.State]) -> None:
-        """Do what was decided: drop-ins, one daemon-reload, enable, stop, reload, then start all at once."""
+        """Do what was decided: drop-ins, enable, one daemon-reload, stop, reload, then start all at once."""
         def named(choice: Callable[[plan.Verdict], bool]) -> list[str]:
             return [verdict.name for verdict in verdicts if choice(verdict)]
 
@@ -137,11 +137,13 @@ class Systemd:
         touched = {verdict.name for verdict in verdicts if verdict.drop_in is not None or (
             verdict.action in ("configure", "start", "restart", "reload") and (
                 states[verdict.name].stale or states[verdict.name].load == "not-found"))}
-        if touched:
+        enable = named(lambda verdict: verdict.enable)
+        if enable:  # it would reload systemd a second time
+            self._call("enable", "--quiet", "--no-reload", *enable, blame=enable)
+        if touched or enable:
             self._call("daemon-reload", timeout=BLOCKING)
         for command, chosen in (
             (["reset-failed"], named(lambda verdict: verdict.reset)),
-            (["enable", "--quiet"], named(lambda verdict: verdict.enable)),
             (["stop"], named(lambda verdict: verdict.action == "stop")),
             (["disable", "--quiet"], named(lambda verdict: verdict.disable)),
             (["reload"], named(lambda verdict: verdict.action == "reload")),

@@ -128,15 +128,9 @@ def artifact(item):
 
 def predicted(judgements):
     """Return what would be done, as far as can be told without the network."""
-    def named(*actions):
-        return [path for item in judgements if item.action in actions for path in item.paths]
-
-    first_look = "first look after a reboot"
-    return {
-        "fetched": [path for item in judgements if item.action in ("fetch", "verify") and item.reason != first_look
-                    for path in (item.artifact.files.values() if item.action == "fetch" else item.paths)],
-        "adjusted": named("chmod"),
-    }
+    fetched = [path for item in judgements if item.action == "fetch" for path in item.artifact.files.values()]
+    fetched += [path for item in judgements if item.action == "verify" and not item.known for path in item.paths]
+    return {"fetched": fetched, "adjusted": [path for item in judgements if item.action == "chmod" for path in item.paths]}
 
 
 def main():
