@@ -78,8 +78,13 @@ class EtcdRefused(EtcdError):
 
     @property
     def busy(self):
-        """True when an election or a change under way makes etcd say: later (retry)."""
-        return self.code == UNAVAILABLE or "not leader" in self.message or "too many learner" in self.message
+        """True when looking again and asking again is right: an election, or a change that is under way.
+
+        "Member not found" belongs here: etcd makes a member's id from its peer URLs, the cluster's token and the
+        second, so one that is added within the second of its removal gets the id that was just buried.
+        """
+        said_later = any(part in self.message for part in ("not leader", "too many learner"))
+        return self.code in (UNAVAILABLE, NOT_FOUND) or said_later
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class Flow:
         return Outcome(bool(removed), reason, ("remove_one_shots",) if removed else (), tuple(there), ())
 
     def _act(self, observed, move):
-        """Carry out one move behind the gate; return the verdict when the gate refuses, else None."""
+        """Carry out one move behind the gate; return (what was done, None) or (None, the verdict that refused)."""
         kind, target = move.kind, move.target
         step = {
             _membership.ADD: (_quorum.ADD_LEARNER, self.wanted.name),
@@ -151,12 +151,12 @@ class Flow:
         }.get(kind)
         verdict = self.stepper.judge(observed, *step) if step else None
         if verdict and not verdict.safe:
-            return verdict
+            return None, verdict
         heir = verdict.move_leader_to if verdict else None
         if heir:
             self.stepper.serving(observed, leader_only=True).move_leader(heir.id)
             # removal follows from a fresh look, when the new leader is known
-            return None
+            return _membership.MOVE_LEADER, None
         if kind == _membership.MOVE_LEADER:
             raise StepFailed("no other healthy voter can lead", "bring back another voter first")
         if kind == _membership.ADD:
@@ -173,7 +173,7 @@ class Flow:
             own = self.own(observed)
             cluster = _membership.initial_cluster(observed.members, own)
             self.host.start(_membership.first_start_drop_in(cluster, "existing"))
-        return None
+        return kind, None
 
     def _decide(self, state, observed):
         own = self.own(observed)

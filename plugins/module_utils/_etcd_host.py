@@ -73,9 +73,7 @@ class Host:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise StepFailed(
-                f"{self.paths.record} is no JSON: {error}", "look at it; a host without data may lose it"
-            ) from error
+            raise StepFailed(f"{self.paths.record} is no JSON: {error}", "look at it; a host without data may lose it") from error
 
     def write_record(self, record):
         """Write the bootstrap record, safe against a power cut, before anything starts from it."""
@@ -189,6 +187,8 @@ class Stepper:
     def run(self, decide, act):
         """Repeat look, decide, act until ``decide(observed)`` says done; return the last observation and move.
 
+        ``act(observed, move)`` returns (what it did, None), or (None, the verdict that refused).
+
         A refusal of the gate, of etcd ("unhealthy cluster", "not in sync") or silence is waited out while there is
         patience; every other refusal fails at once.
         """
@@ -203,9 +203,9 @@ class Stepper:
             waiting, hint = move.reason, move.next_step
             if move.kind != _membership.WAIT:
                 try:
-                    verdict = act(observed, move)
-                    if verdict is None:
-                        self.actions.append(move.kind)
+                    done, verdict = act(observed, move)
+                    if done:
+                        self.actions.append(done)
                         continue
                     waiting, hint = verdict.reason, verdict.next_step
                 except _etcd.EtcdRefused as error:

@@ -267,11 +267,8 @@ def ensure_present(kube, obj, check=False):
         after = obj
     if before is None:
         result = "created"
-    elif check:
-        result = "unchanged" if objects.essence(before) == objects.essence(after) else "changed"
     else:
-        same = before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
-        result = "unchanged" if same else "changed"
+        result = "unchanged" if objects.essence(before) == objects.essence(after) else "changed"
     return Done(objects.title(obj), result, before, after)
 
 
@@ -302,8 +299,6 @@ def wait_absent(kube, obj, seconds):
     def question():
         api_version, kind, namespace, name = objects.identity(obj)
         found = kube.get(api_version, kind, name, namespace)
-        return found is None, "it is still there, finalizers {}".format(
-            (found or {}).get("metadata", {}).get("finalizers", [])
-        )
+        return found is None, "it is still there, finalizers {}".format((found or {}).get("metadata", {}).get("finalizers", []))
 
     kube.wait_until(f"{objects.title(obj)} to be gone", question, seconds)

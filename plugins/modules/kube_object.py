@@ -14,8 +14,8 @@ author: The multimaster.kubernetes maintainers
 description:
   - Applies objects in the order given, server-side, as field manager C(multimaster); fields that other managers own are
     taken over. With O(state=absent) they are deleted in the opposite order.
-  - An object counts as changed when the API server made it or gave it a new resourceVersion. Check mode asks the server
-    for a dry run, so that its defaults and admission are part of the answer.
+  - An object counts as changed when what the API server holds afterwards differs from before, its status and bookkeeping
+    apart. Check mode asks the server for a dry run, so that its defaults and admission are part of the answer.
   - Waits a bounded time for an API server that is starting.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes

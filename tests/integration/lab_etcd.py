@@ -9,7 +9,9 @@ A member is started the way the collection's unit does it: the ``--initial-clust
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,6 +19,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command
 from lab_pki import Authority
 
 CACHE_PATTERNS = ("etcd-3.6.16/server", "etcd-3.6.16/etcd", "etcd/3.6.16/etcd", "etcd-v3.6.16-linux-amd64/etcd")
@@ -39,16 +42,19 @@ def find_program(variable, names, patterns=()):
     return None
 
 
+# below Linux's range for outgoing connections (32768 and up), which would take a port between our look and our use
+_PORTS = iter(random.sample(range(20000, 30000), 5000))
+
+
 def free_ports(count):
-    """Return loopback ports nobody listens on now."""
-    sockets = [socket.socket() for _unused in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Return loopback ports nobody listens on now; none is given twice."""
+    found = []
+    while len(found) < count:
+        port = next(_PORTS)
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+    return found
 
 
 class Member:
@@ -170,3 +176,27 @@ def wait_for(condition, seconds=20, what="condition"):
         if time.monotonic() > deadline:
             raise AssertionError(f"timed out after {seconds} s waiting for {what}")
         time.sleep(0.05)
+
+
+class Systemctl:
+    """Answer as systemctl would for one member's unit; give it to the code under test as its runner."""
+
+    def __init__(self, member):
+        self.member, self.asked = member, []
+
+    def __call__(self, argv, timeout):
+        self.asked.append(argv[1])
+        if argv[1] == "show":
+            return _command.Result(argv, 0, self._state())
+        if argv[1] == "start" and not self.member.start():
+            return _command.Result(argv, 0, err="Assertion failed on job for etcd.service.")
+        if argv[1] == "stop":
+            self.member.stop()
+        return _command.Result(argv, 0)
+
+    def _state(self):
+        if self.member.running():
+            return "ActiveState=active\nSubState=running\n"
+        if self.member.process is not None:
+            return "ActiveState=activating\nSubState=auto-restart\n"
+        return "ActiveState=inactive\nSubState=dead\n"

@@ -1,0 +1,276 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Membership on a real etcd: each operation checked, run, run again, and cut off in the middle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import StepFailed
+from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_member
+from lab_etcd import Systemctl, wait_for
+
+# etcd wants its voters connected for 5 s before a learner is added
+SETTLED = 6
+
+
+class World:
+    """A lab and the module, called as a playbook would call it on each host."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.runners = {}
+
+    def opener(self):
+        return _https.https_opener(self.lab.client_ca.cert, *self.lab.operator)
+
+    def client(self, name):
+        return _etcd.Etcd(self.lab.member(name).client_url, self.opener())
+
+    def members(self, name):
+        return {m.name: "learner" if m.is_learner else "voter" for m in self.client(name).member_list()}
+
+    def module(self, name, state, ask=(), check=False, timeout=30, **more):
+        member = self.lab.member(name)
+        runner = self.runners.setdefault(name, Systemctl(member))
+        params = {
+            "state": state, "name": name, "peer_url": member.peer_url, "client_url": member.client_url,
+            "endpoints": [self.lab.member(one).client_url for one in ask],
+            "ca": self.lab.client_ca.cert, "client_cert": self.lab.operator[0], "client_key": self.lab.operator[1],
+            "initial_cluster": {}, "token": "", "cluster": "lab", "ours": None, "wipe": False, "timeout": timeout,
+            "data_dir": str(member.data_dir), "record": str(member.record), "drop_in": str(member.drop_in),
+            "unit": "etcd.service", **more,
+        }  # fmt: skip
+        return etcd_member.run(params, check, runner)
+
+    def three_times(self, *args, **kwargs):
+        """Check, run, run again: the check foretells the change and does nothing, the second run changes nothing."""
+        self.lab.member(args[0])
+        forming = args[1] == "started_first"
+        before = self.snapshot(forming)
+        check = self.module(*args, check=True, **kwargs)
+        assert self.snapshot(forming) == before
+        first = self.module(*args, **kwargs)
+        again = self.module(*args, **kwargs)
+        assert (check.changed, first.changed, again.changed) == (True, True, False)
+        return first
+
+    def snapshot(self, forming=False):
+        """Return processes, one-shot files and members; not the members of a cluster that is forming by itself."""
+        processes = {name: m.process and m.process.pid for name, m in self.lab.members.items()}
+        files = sorted(str(p) for m in self.lab.members.values() for p in (m.record, m.drop_in) if p.exists())
+        members = None
+        for name in () if forming else self.lab.members:
+            try:
+                members = self.client(name).member_list()
+                break
+            except _etcd.EtcdError:
+                continue
+        return processes, files, members
+
+    def bootstrap(self, *names):
+        self.lab.bootstrap(*names)
+        for name in names:
+            self.module(name, "bootstrapped")
+
+
+@pytest.fixture
+def world(lab):
+    return World(lab)
+
+
+def test_three_hosts_found_a_cluster_from_one_record(world):
+    names = ("a", "b", "c")
+    peers = {name: world.lab.member(name).peer_url for name in names}
+    for name in names:
+        assert world.three_times(name, "started_first", initial_cluster=peers, token="t1").actions == ("start",)
+        record = json.loads(world.lab.member(name).record.read_text())
+        assert record == {"cluster": "lab", "token": "t1", "initial_cluster": peers}
+    for name in names:
+        world.three_times(name, "bootstrapped")
+        assert not world.lab.member(name).record.exists()
+        assert not world.lab.member(name).drop_in.exists()
+    assert world.members("a") == {"a": "voter", "b": "voter", "c": "voter"}
+    with pytest.raises(StepFailed, match="holds etcd data without a bootstrap record"):
+        world.lab.member("a").stop()
+        world.module("a", "started_first", initial_cluster=peers, token="t2")
+
+
+def test_a_bootstrap_cut_off_goes_on_from_its_record(world):
+    peers = {name: world.lab.member(name).peer_url for name in ("a", "b", "c")}
+    world.module("a", "started_first", initial_cluster=peers, token="t1")
+    wait_for(lambda: etcd_member.Host(None, etcd_member.Paths(str(world.lab.member("a").data_dir))).has_data())
+    world.lab.member("a").kill()
+    with pytest.raises(StepFailed, match="began a bootstrap with token t1"):
+        world.module("a", "started_first", initial_cluster=peers, token="other")
+    for name in peers:
+        assert world.module(name, "started_first", initial_cluster=peers, token="t1").changed
+    for name in peers:
+        world.module(name, "bootstrapped")
+    assert set(world.members("c").values()) == {"voter"}
+
+
+def test_a_cluster_grows_from_one_to_three_through_learners(world):
+    world.bootstrap("a")
+    first = world.three_times("b", "learner", ask=["a"])
+    assert first.actions == ("add", "start", "remove_one_shots")
+    assert world.members("a") == {"a": "voter", "b": "learner"}
+    world.three_times("c", "learner", ask=["a"])
+    assert not world.lab.member("b").drop_in.exists()
+    # two learners become voters one right after the other, with no wait for "connected for 5 s" between
+    started = time.monotonic()
+    for name in ("b", "c"):
+        assert world.module(name, "voter", ask=["a"]).actions == ("promote",)
+    assert time.monotonic() - started < 4
+    for name in ("b", "c"):
+        assert not world.module(name, "voter", ask=["a"]).changed
+    assert world.members("c") == {"a": "voter", "b": "voter", "c": "voter"}
+
+
+def test_a_third_learner_waits_and_says_why(world):
+    world.bootstrap("a")
+    for name in ("b", "c"):
+        world.module(name, "learner", ask=["a"])
+    with pytest.raises(StepFailed, match="2 learners already"):
+        world.module("d", "learner", ask=["a"], timeout=1)
+
+
+def test_etcds_wish_for_five_quiet_seconds_is_waited_out(world):
+    world.bootstrap("a", "b", "c")
+    with pytest.raises(_etcd.EtcdRefused) as refused:
+        world.client("a").member_add(["https://127.0.0.1:1"])
+    assert refused.value.unhealthy_cluster
+    assert world.module("d", "learner", ask=["a"], timeout=20).actions == ("add", "start", "remove_one_shots")
+
+
+def test_a_join_cut_off_after_the_add_is_replaced(world):
+    world.bootstrap("a")
+    orphan, _all = world.client("a").member_add([world.lab.member("b").peer_url])
+    first = world.three_times("b", "learner", ask=["a"])
+    assert first.actions == ("remove", "add", "start", "remove_one_shots")
+    assert orphan.id not in [m.id for m in world.client("a").member_list()]
+
+
+def test_a_join_cut_off_after_the_start_is_finished(world):
+    world.bootstrap("a")
+    world.module("b", "learner", ask=["a"])
+    world.lab.member("b").kill()
+    member = world.client("a").member_list()[1].id
+    first = world.three_times("b", "learner", ask=["a"])
+    assert first.actions == ("start", "remove_one_shots")
+    assert world.client("b").status().member_id == member
+
+
+def test_a_learner_that_lost_its_disk_comes_back_as_a_new_member(world):
+    world.bootstrap("a")
+    world.module("b", "learner", ask=["a"])
+    member = world.client("b").status().member_id
+    world.lab.member("b").kill()
+    shutil.rmtree(world.lab.member("b").data_dir)
+    assert world.module("b", "learner", ask=["a"]).actions == ("remove", "add", "start", "remove_one_shots")
+    assert world.client("b").status().member_id != member
+
+
+def test_a_voter_that_lost_its_disk_is_never_started(world):
+    world.bootstrap("a", "b", "c")
+    world.lab.member("c").kill()
+    shutil.rmtree(world.lab.member("c").data_dir)
+    with pytest.raises(StepFailed, match="the voter c lost its data.*remove the member"):
+        world.module("c", "learner", ask=["a", "b"])
+    with pytest.raises(StepFailed, match="lost its data"):
+        world.module("c", "learner", ask=["a", "b"], check=True)
+    assert not world.lab.member("c").running()
+
+
+def test_a_dead_voter_is_replaced_remove_then_add(world):
+    world.bootstrap("a", "b", "c")
+    world.lab.member("c").kill()
+    time.sleep(SETTLED)
+    with pytest.raises(StepFailed, match="bring back c"):
+        world.module("d", "learner", ask=["a", "b"], timeout=1)
+    assert world.three_times("c", "absent", ask=["a", "b"]).actions == ("remove",)
+    shutil.rmtree(world.lab.member("c").data_dir)
+    assert world.module("c", "learner", ask=["a", "b"]).actions == ("add", "start", "remove_one_shots")
+    assert world.module("c", "voter", ask=["a", "b"]).changed
+    assert world.members("c") == {"a": "voter", "b": "voter", "c": "voter"}
+
+
+def test_the_gate_refuses_to_remove_a_healthy_voter_while_another_is_dead(world):
+    world.bootstrap("a", "b", "c")
+    world.lab.member("c").kill()
+    with pytest.raises(StepFailed, match="after removing b 1 of 2 voters would be healthy") as refused:
+        world.module("b", "absent", ask=["a", "b", "c"], timeout=1)
+    assert refused.value.verdict.as_dict()["after"] == {"voters": 2, "healthy": 1, "quorum": 2, "survives": -1}
+    assert set(world.members("a")) == {"a", "b", "c"}
+
+
+def test_a_leader_is_removed_after_giving_its_leadership_away(world):
+    world.bootstrap("a", "b", "c")
+    leader = world.client("a").status().leader_id
+    name = next(m.name for m in world.client("a").member_list() if m.id == leader)
+    others = [one for one in ("a", "b", "c") if one != name]
+    assert world.module(name, "absent", ask=others).actions == ("move_leader", "remove")
+    assert set(world.members(others[0])) == set(others)
+
+
+def test_a_leader_becomes_a_follower(world):
+    world.bootstrap("a", "b", "c")
+    leader = world.client("a").status().leader_id
+    name = next(m.name for m in world.client("a").member_list() if m.id == leader)
+    assert world.three_times(name, "follower", ask=["a", "b", "c"]).actions == ("move_leader",)
+    assert world.client("a").status().leader_id != leader
+
+
+def test_a_voter_stands_back_as_a_learner_by_leaving_wiping_and_joining(world):
+    world.bootstrap("a", "b")
+    world.module("b", "absent", ask=["a"])
+    with pytest.raises(StepFailed, match="do not belong to a member"):
+        world.module("b", "learner", ask=["a"], timeout=3)
+    first = world.module("b", "learner", ask=["a"], wipe=True)
+    assert first.actions == ("wipe", "add", "start", "remove_one_shots")
+    assert world.members("a") == {"a": "voter", "b": "learner"}
+
+
+def test_data_of_another_cluster_are_kept_unless_wiping_was_asked_for(world):
+    world.bootstrap("a")
+    world.bootstrap("b")
+    kept = sorted(p.name for p in (world.lab.member("b").data_dir / "member").rglob("*"))
+    with pytest.raises(StepFailed, match="wipe: true"):
+        world.module("b", "learner", ask=["a"])
+    assert sorted(p.name for p in (world.lab.member("b").data_dir / "member").rglob("*")) == kept
+    assert "wipe" in world.module("b", "learner", ask=["a"], wipe=True).actions
+    assert world.members("a") == {"a": "voter", "b": "learner"}
+
+
+def test_an_alarm_forbids_changes_until_it_is_repaired(world):
+    world.bootstrap("a")
+    client = world.client("a")
+    me = client.status().member_id
+    client._call("/v3/maintenance/alarm", {"action": "ACTIVATE", "memberID": me, "alarm": "NOSPACE"})
+    assert client.alarms() == client.status().alarms == ((me, "NOSPACE"),)
+    with pytest.raises(StepFailed, match="NOSPACE is raised on a"):
+        world.module("b", "learner", ask=["a"], timeout=1)
+    client.disarm(me, "NOSPACE")
+    assert world.module("b", "learner", ask=["a"]).changed
+
+
+def test_nothing_is_done_without_a_quorum(world):
+    world.bootstrap("a", "b", "c")
+    for name in ("b", "c"):
+        world.lab.member(name).kill()
+    with pytest.raises(StepFailed, match="no member served a linearizable read"):
+        world.module("c", "absent", ask=["a", "b"], timeout=1)
+
+
+def test_a_check_of_an_empty_cluster_foretells_the_join(world):
+    assert world.module("b", "learner", ask=["a"], check=True).changed
+    assert world.module("b", "voter", ask=["a"], check=True).changed
+    world.bootstrap("a")
+    foretold = world.module("b", "voter", ask=["a"], check=True)
+    assert foretold.changed
+    assert "once it has joined" in foretold.reason
