@@ -1,0 +1,243 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""See and do one master's part in the endpoint: its address, its HAProxy, its keepalived.
+
+Solves: every step of `_endpoint_plan` is one method here that returns only when its effect is seen, or raises with what
+was seen instead. Programs, sockets, clock and systemd are injected. Leaves out deciding, and writing configuration.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from . import _addresses, _arp, _command, _haproxy, _keepalived, _systemd
+from . import _endpoint_plan as plan
+from . import _unit_plan as units
+
+BALANCER = _systemd.Unit(
+    "haproxy.service", inputs=("/etc/haproxy/haproxy.cfg", "/etc/kubernetes/pki/ca.crt"), reload=True
+)
+VRRP = _systemd.Unit(
+    "keepalived.service",
+    inputs=("/etc/keepalived/keepalived.conf", "/usr/local/lib/multimaster/check_haproxy"),
+    reload=True,
+)
+DIRECT = _systemd.Unit("multimaster-endpoint.service", ready={"timeout": 20})
+ALL = (BALANCER, VRRP, DIRECT)
+#: Seconds between two looks while something settles.
+PAUSE = 0.05
+#: Seconds a master that stops VRRP gives the others: three adverts of one second, the slowest advert there is, and skew.
+TAKE_OVER = 4.0
+#: Seconds until exactly one holder is seen from outside: neighbours answer within milliseconds, a cover may still lie.
+PROOF = 5.0
+COMMAND_SECONDS = 30.0
+
+
+class EndpointError(Exception):
+    """Tell which step did not have its effect, what was seen instead, and what to do."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Hold what an observation found, with what acting needs beside it."""
+
+    seen: plan.Seen
+    states: dict
+    verdicts: dict
+    wanted: dict
+
+
+class Master:
+    """Observe one master and take single steps on it."""
+
+    def __init__(
+        self, address, interface, systemd=None, addresses=None, haproxy=None, keepalived=None, probe=_arp.probe,
+        runner=_command.run, sleep=time.sleep, clock=time.monotonic, backend_timeout=30.0, settle_timeout=15.0,
+    ):  # fmt: skip
+        self.address, self.interface = address, interface
+        self.systemd = systemd or _systemd.Systemd()
+        self.addresses = addresses or _addresses.Addresses()
+        self.haproxy = haproxy or _haproxy.Haproxy()
+        self.keepalived = keepalived or _keepalived.Keepalived()
+        self._probe, self._run, self._sleep, self._clock = probe, runner, sleep, clock
+        self._backend_timeout, self._settle_timeout = backend_timeout, settle_timeout
+        self._facts = None
+        self._loss = False
+
+    # Seeing
+
+    def others(self):
+        """Return the MACs of other hosts that answer for the address."""
+        return tuple(self._probe(self.interface, self.address))
+
+    def observe(self, ask_neighbours=True):
+        """Look at addresses, units and VRRP; neighbours are asked by ARP, which takes half a second."""
+        states = self.systemd.show([unit.name for unit in ALL])
+        verdicts, wanted = {}, {}
+        for unit in ALL:
+            wanted[unit.name] = self.systemd.identity(unit)
+            verdicts[unit.name] = units.decide_started(
+                states[unit.name], wanted[unit.name], self.systemd.running(states[unit.name]),
+                self.systemd.drop_in(unit.name), unit.reload,
+            )  # fmt: skip
+        balancer, vrrp, direct = (states[unit.name] for unit in ALL)
+        seen = plan.Seen(
+            held_on=self.addresses.holders(self.address),
+            others=self.others() if ask_neighbours else (),
+            direct_up=direct.up, direct_enabled=_enabled(direct), direct_action=_action(verdicts[DIRECT.name]),
+            balancer_up=balancer.up, balancer_enabled=_enabled(balancer),
+            balancer_action=_action(verdicts[BALANCER.name]),
+            vrrp_up=vrrp.up, vrrp_enabled=_enabled(vrrp), vrrp_action=_action(verdicts[VRRP.name]),
+            vrrp_state=self.keepalived.state().state if vrrp.up else "down",
+        )  # fmt: skip
+        self._facts = Facts(seen, states, verdicts, wanted)
+        return seen
+
+    # Acting
+
+    def take(self, step, allow_loss=False):
+        """Take one step of a plan; raise EndpointError (or the error of the tool at fault) when it has no effect."""
+        self._loss = allow_loss
+        getattr(self, "_" + step.kind)(step)
+
+    def prove(self, state):
+        """Wait until the address has exactly one holder, seen from here; return (held here, MACs of others)."""
+        end = self._clock() + PROOF
+        while True:
+            held = any(interface != _addresses.LOOPBACK for interface in self.addresses.holders(self.address))
+            others = self.others()
+            if len(others) + held == 1 and (held or state != plan.DIRECT):
+                return held, others
+            if self._loss and not held and not others:
+                return held, others
+            if self._clock() >= end:
+                names = " and ".join([*(["this host"] if held else []), *others]) or "nobody"
+                raise EndpointError(
+                    f"{self.address} on {self.interface} should have one holder and is held by {names}; see "
+                    "`ip address` and `journalctl -u keepalived -u multimaster-endpoint` on every master"
+                )
+            self._sleep(PAUSE)
+
+    def _run_balancer(self, step):
+        if step.detail == "restart":
+            # A stop lets connections finish first, which takes longer than keepalived looks on; the restart must be short.
+            self._run(["systemctl", "kill", "--signal=SIGTERM", BALANCER.name], COMMAND_SECONDS)
+        self._act([self._verdict(BALANCER, step.detail)])
+
+    def _wait_backend(self, _step):
+        end, said = self._clock() + self._backend_timeout, "nothing yet"
+        while True:
+            try:
+                servers = self.haproxy.servers()
+                if any(server.up for server in servers.values()):
+                    return
+                said = ", ".join(f"{name} {server.stands} ({server.check})" for name, server in servers.items())
+                said = said or "no server is configured"
+            except _haproxy.HaproxyError as error:
+                said = str(error)
+            if self._clock() >= end:
+                raise EndpointError(
+                    f"HAProxy sees no API server pass its check within {self._backend_timeout:g} s: {said}; "
+                    "see `journalctl -u haproxy` and whether the API servers answer /readyz"
+                )
+            self._sleep(PAUSE)
+
+    def _cover(self, _step):
+        self.addresses.cover(self.address)
+
+    def _uncover(self, _step):
+        self.addresses.uncover(self.address)
+
+    def _hand_to_vrrp(self, step):
+        before = self._facts.states[DIRECT.name]
+        disable = units.Verdict(DIRECT.name, "none", step.why, disable=True)
+        try:
+            self._act([disable, self._verdict(VRRP, step.detail)])
+            self._settle(step)
+        except Exception:
+            if before.up:
+                failed = units.Verdict(VRRP.name, "none", "it did not settle", disable=True)
+                self._act([failed, self._verdict(DIRECT, "start", enable=True)])
+            raise
+
+    def _run_vrrp(self, step):
+        self._act([self._verdict(VRRP, step.detail)])
+
+    def _settle(self, _step):
+        end = self._clock() + self._settle_timeout
+        while True:
+            state = self.keepalived.state()
+            held = any(interface != _addresses.LOOPBACK for interface in self.addresses.holders(self.address))
+            if state.settled and held == (state.state == "holder"):
+                return
+            if self._clock() >= end:
+                raise EndpointError(
+                    f"keepalived did not become holder or backup within {self._settle_timeout:g} s: it is {state.state}, "
+                    f"the address is {'' if held else 'not '}on this host; see `journalctl -u keepalived`"
+                )
+            self._sleep(PAUSE)
+
+    def _hand_to_host(self, step):
+        disable = units.Verdict(VRRP.name, "none", step.why, disable=True)
+        self._act([disable, self._verdict(DIRECT, step.detail)])
+
+    def _run_direct(self, step):
+        self._act([self._verdict(DIRECT, step.detail)])
+
+    def _yield(self, step):
+        self._act([units.Verdict(VRRP.name, "stop", step.why)])
+        end = self._clock() + TAKE_OVER
+        while not self.others():
+            if self._clock() < end:
+                continue
+            if self._loss:
+                return
+            self._act([self._verdict(VRRP, "start")])
+            raise EndpointError(
+                f"no other master took {self.address} within {TAKE_OVER:g} s, so keepalived was started again here; see "
+                "`journalctl -u keepalived` on the other masters"
+            )
+
+    def _stop_vrrp(self, step):
+        keep = step.detail == "keep"
+        up = self.systemd.show([VRRP.name])[VRRP.name].up
+        self._act([units.Verdict(VRRP.name, "stop" if up else "none", step.why, disable=not keep)])
+
+    def _stop_direct(self, step):
+        self._act([units.Verdict(DIRECT.name, "stop", step.why, disable=True)])
+
+    def _drop(self, _step):
+        for interface in self.addresses.holders(self.address):
+            self.addresses.drop(self.address, interface)
+
+    def _stop_balancer(self, step):
+        up = self._facts.states[BALANCER.name].up
+        self._act([units.Verdict(BALANCER.name, "stop" if up else "none", step.why, disable=True)])
+
+    def _verdict(self, unit, action, enable=False):
+        """Return the observed verdict on a unit with another action; it also enables and writes the drop-in."""
+        known = self._facts.verdicts[unit.name]
+        return units.Verdict(
+            unit.name, action, known.reason, enable or known.enable, reset=known.reset, drop_in=known.drop_in
+        )
+
+    def _act(self, verdicts):
+        """Let systemd do what was decided on some units, and wait until it is done."""
+        chosen = [unit for unit in ALL if any(verdict.name == unit.name for verdict in verdicts)]
+        before = self.systemd.show([unit.name for unit in chosen])
+        self.systemd.act(chosen, verdicts, before)
+        running = [verdict for verdict in verdicts if verdict.action in ("start", "restart", "reload")]
+        up = [unit for unit in chosen if any(verdict.name == unit.name for verdict in running)]
+        if up:
+            self.systemd.settle(up, running, before, self._facts.wanted)
+
+
+def _action(verdict):
+    """Return what brings a service to run as written; waiting for one that starts is a start already made."""
+    return "none" if verdict.action in ("none", "wait") else verdict.action
+
+
+def _enabled(state):
+    return state.file_state in ("enabled", "enabled-runtime")

@@ -1,0 +1,169 @@
+#!/usr/bin/python
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring one master into its wanted part in the endpoint."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: api_endpoint
+short_description: Bring one master step by step into its part in the endpoint
+version_added: 0.1.0
+author: The multimaster.kubernetes maintainers
+description:
+  - Starts, hands over and stops what makes the endpoint address answer on this master, in an order in which it answers at
+    every moment and a run cut off anywhere leaves at most one holder.
+  - Role P(multimaster.kubernetes.api_endpoint#role) writes the configuration before this module runs.
+  - Nothing is done when another host holds the address against the plan; the message says which, by MAC.
+extends_documentation_fragment:
+  - multimaster.kubernetes.attributes
+  - multimaster.kubernetes.attributes.host
+options:
+  state:
+    description:
+      - V(direct) - this only master holds the address by a unit of its own, which comes back at boot.
+      - V(prepared) - HAProxy runs and sees an API server that passes its check; whoever holds the address keeps it.
+      - V(balanced) - HAProxy and keepalived run and keepalived is holder or backup.
+      - V(yielded) - another master has taken the address, keepalived is stopped until the next boot or V(balanced).
+      - V(absent) - another master has the address, keepalived and HAProxy are stopped and do not come back.
+    type: str
+    required: true
+    choices: [direct, prepared, balanced, yielded, absent]
+  address:
+    description: The endpoint address.
+    type: str
+    required: true
+  interface:
+    description: The interface that carries it.
+    type: str
+    required: true
+  allow_loss:
+    description: Let this host give the address up although nobody takes it over, when a whole cluster is taken down.
+    type: bool
+    default: false
+  backend_timeout:
+    description: Seconds HAProxy may take to see an API server pass its check.
+    type: float
+    default: 30
+  settle_timeout:
+    description: Seconds keepalived may take to become holder or backup.
+    type: float
+    default: 15
+"""
+
+EXAMPLES = r"""
+- name: Let the first master hold the address
+  multimaster.kubernetes.api_endpoint:
+    state: direct
+    address: 192.0.2.10
+    interface: eth0
+
+- name: Take part in the balanced endpoint
+  multimaster.kubernetes.api_endpoint:
+    state: balanced
+    address: 192.0.2.10
+    interface: eth0
+"""
+
+RETURN = r"""
+before:
+  description: What was seen - the interfaces with the address, the MACs of others that answer for it, the services.
+  returned: always
+  type: dict
+after:
+  description: The same after the last step; in check mode equal to RV(before).
+  returned: always
+  type: dict
+  sample: {held_on: [eth0], others: [], direct_up: false, balancer_up: true, vrrp_up: true, vrrp_state: holder}
+plan:
+  description: The steps that were, or in check mode would be, taken, each with the reason.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{step: run_balancer, why: HAProxy needs a start}]
+reason:
+  description: The plan in one sentence.
+  returned: always
+  type: str
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _addresses,
+    _arp,
+    _endpoint_host,
+    _endpoint_plan,
+    _files,
+    _haproxy,
+    _keepalived,
+    _systemd,
+)
+
+ERRORS = (
+    _addresses.AddressError, _arp.ArpError, _endpoint_host.EndpointError, _files.FileError, _haproxy.HaproxyError,
+    _keepalived.KeepalivedError, _systemd.UnitError,
+)  # fmt: skip
+ARGUMENTS = {
+    "state": {"type": "str", "required": True, "choices": list(_endpoint_plan.STATES)},
+    "address": {"type": "str", "required": True},
+    "interface": {"type": "str", "required": True},
+    "allow_loss": {"type": "bool", "default": False},
+    "backend_timeout": {"type": "float", "default": 30},
+    "settle_timeout": {"type": "float", "default": 15},
+}
+
+
+def look(master, state, allow_loss):
+    """Return what is seen and the plan; neighbours are asked only when something has to be done."""
+    seen = master.observe(ask_neighbours=False)
+    plan = _endpoint_plan.plan(seen, state, allow_loss)
+    if plan.changed and state != _endpoint_plan.PREPARED:
+        seen = master.observe()
+        plan = _endpoint_plan.plan(seen, state, allow_loss)
+    return seen, plan
+
+
+def work(master, plan, state, allow_loss):
+    """Take the steps, prove the outcome, return what is seen then."""
+    for step in plan.steps:
+        try:
+            master.take(step, allow_loss)
+        except ERRORS as error:
+            raise _endpoint_host.EndpointError(f"step {step.kind} ({step.why}): {error}") from error
+    if plan.changed and state != _endpoint_plan.PREPARED:
+        master.prove(state)
+    return master.observe(ask_neighbours=False) if plan.changed else None
+
+
+def main():
+    """Read, decide, act unless in check mode, report."""
+    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
+    wanted = module.params
+    master = _endpoint_host.Master(
+        wanted["address"], wanted["interface"],
+        backend_timeout=wanted["backend_timeout"], settle_timeout=wanted["settle_timeout"],
+    )  # fmt: skip
+    try:
+        before, plan = look(master, wanted["state"], wanted["allow_loss"])
+        if plan.refusals:
+            module.fail_json(
+                msg=f"{wanted['address']} is not brought to {wanted['state']}, nothing was changed: {plan.reason}",
+                before=asdict(before),
+            )
+        done = None if module.check_mode else work(master, plan, wanted["state"], wanted["allow_loss"])
+    except ERRORS as error:
+        module.fail_json(msg=f"{wanted['address']} is not brought to {wanted['state']}: {error}")
+    result = {
+        "changed": plan.changed, "before": asdict(before), "after": asdict(done or before), "reason": plan.reason,
+        "plan": [{"step": step.kind, "why": step.why} for step in plan.steps],
+    }  # fmt: skip
+    if module._diff:
+        result["diff"] = {"before": "", "after": "".join(f"{s.kind}: {s.why}\n" for s in plan.steps if s.changes)}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+#!/usr/bin/python
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""See what one master does for the endpoint, and how its HAProxy sees the API servers."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: endpoint_info
+short_description: See who holds the endpoint address and how a balancer sees the API servers
+version_added: 0.1.0
+author: The multimaster.kubernetes maintainers
+description:
+  - Returns the interfaces that carry the address on this host (C(lo) included), the MACs of other hosts that answer for
+    it, the state of the three services, keepalived's VRRP state and every API server as this host's HAProxy sees it.
+  - It judges nothing; what cannot be read is null, with the reason in RV(errors).
+extends_documentation_fragment:
+  - multimaster.kubernetes.attributes.info
+  - multimaster.kubernetes.attributes.host
+options:
+  address:
+    description: The endpoint address.
+    type: str
+    required: true
+  interface:
+    description: The interface of this host's node address.
+    type: str
+    required: true
+  ask_neighbours:
+    description: Ask by ARP who else holds the address; takes half a second.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: See the endpoint from this master
+  multimaster.kubernetes.endpoint_info:
+    address: 192.0.2.10
+    interface: eth0
+  register: endpoint
+"""
+
+RETURN = r"""
+held_on:
+  description: Interfaces of this host that carry the address.
+  returned: always
+  type: list
+  elements: str
+  sample: [eth0]
+others:
+  description: MACs of other hosts that answer for it; null when they were not asked.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+units:
+  description: Per service whether it is up and comes back at boot.
+  returned: always
+  type: dict
+  sample: {haproxy: {up: true, enabled: true}}
+vrrp:
+  description: keepalived's view - state (holder, backup, fault, init, down), vrid, effective priority, last change.
+  returned: always
+  type: dict
+  sample: {state: holder, vrid: 51, priority: 200, since: 1767225600.0}
+servers:
+  description: The API servers by name, as this host's HAProxy sees them; null when it does not run.
+  returned: always
+  type: dict
+  sample:
+    m1: {name: m1, address: "192.0.2.11:6443", status: up, proven: true, up: true, checked: true, sessions: 3,
+         check: L7OK HTTP status check returned code <200>, seconds: 17}
+haproxy:
+  description: Version, process, uptime in seconds, connections and their limit; null when it does not run.
+  returned: always
+  type: dict
+errors:
+  description: What could not be read, and why.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _addresses,
+    _arp,
+    _endpoint_host,
+    _haproxy,
+    _keepalived,
+    _systemd,
+)
+
+ERRORS = (
+    _addresses.AddressError, _arp.ArpError, _haproxy.HaproxyError, _keepalived.KeepalivedError, _systemd.UnitError,
+)  # fmt: skip
+
+
+def gather(readers):
+    """Return {name: value or None} and {name: error} of readers, each called once."""
+    values, errors = {}, {}
+    for name, reader in readers.items():
+        try:
+            values[name] = reader()
+        except ERRORS as error:
+            values[name], errors[name] = None, str(error)
+    return values, errors
+
+
+def units(systemd):
+    """Return whether each of the endpoint's services is up and comes back at boot."""
+    states = systemd.show([unit.name for unit in _endpoint_host.ALL])
+    return {
+        name.rsplit(".", 1)[0]: {"up": state.up, "enabled": state.file_state in ("enabled", "enabled-runtime")}
+        for name, state in states.items()
+    }
+
+
+def main():
+    """Read and report."""
+    module = AnsibleModule(
+        {
+            "address": {"type": "str", "required": True},
+            "interface": {"type": "str", "required": True},
+            "ask_neighbours": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    address, interface = module.params["address"], module.params["interface"]
+    services, errors = gather({"units": lambda: units(_systemd.Systemd())})
+    running = services["units"] is not None and services["units"]["haproxy"]["up"]
+    balancer = _haproxy.Haproxy()
+    values, more = gather({
+        "held_on": lambda: list(_addresses.Addresses().holders(address)),
+        "others": lambda: _arp.probe(interface, address) if module.params["ask_neighbours"] else None,
+        "vrrp": lambda: _keepalived.Keepalived().state().as_dict(),
+        "servers": lambda: {k: v.as_dict() for k, v in balancer.servers().items()} if running else None,
+        "haproxy": lambda: balancer.info() if running else None,
+    })
+    module.exit_json(changed=False, errors={**errors, **more}, **services, **values)
+
+
+if __name__ == "__main__":
+    main()
