@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
@@ -50,10 +50,13 @@ class ActionModule(ActionBase):
             view = _preflight.View(settings, inventory, observed, topology, exists)
             findings += _preflight.judge(view, settings.preflight_ignore)
         findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore))
-        stop_on(_finding.errors(findings), findings)
+        errors = _finding.errors(findings)
+        if errors:
+            result.update(failed=True, msg=message(len(errors), findings), findings=[one.as_dict() for one in findings])
+            return result
         for finding in findings:
             Display().warning(finding.line())
-        result.update(changed=False, findings=[finding.as_dict() for finding in findings])
+        result.update(changed=False, findings=[one.as_dict() for one in findings])
         if args["only"] != "preflight":
             fact = _topology.as_fact(topology, findings, run=secrets.token_hex(8))
             fact["ca_store"] = store
@@ -136,10 +139,9 @@ def observations(names, hostvars, oldest):
     return found
 
 
-def stop_on(errors, findings):
-    """Raise with the table of all findings when there are errors."""
-    if errors:
-        raise AnsibleActionFail(
-            f"Nothing was touched: {len(errors)} problem(s) to solve first.\n\n{_finding.table(findings)}\n\n"
-            "A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
-        )
+def message(count, findings):
+    """Return what the run stops with: everything there is to mend, in one table."""
+    return (
+        f"Nothing was touched: {count} problem(s) to solve first.\n\n{_finding.table(findings)}\n\n"
+        "A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
+    )

@@ -61,6 +61,8 @@ MEMBER_PORTS = (2379, 2380)
 OUR_PROCESSES = ("haproxy",)
 AUTHORITIES = ("kubernetes", "front_proxy", "etcd_client", "etcd_peer")
 GROUPS = (_topology.MASTER_GROUP, _topology.WORKER_GROUP, _topology.ETCD_GROUP)
+# Ids of the findings of _skew begin so.
+SKEW_IDS = ("skew-", "version-")
 # Characters that mean something in an Ansible host pattern; our orders are such patterns.
 PATTERN_CHARACTERS = re.compile(r"[,:;&!*?\[\]~\s]")
 
@@ -395,7 +397,7 @@ def zones_survivable(view):
             "",
             "zone-quorum",
             f"zone {zone} holds {len(lost)} of {total} voters ({', '.join(lost)}); its loss stops the API",
-            f"at most {total - needed} voters in a zone",
+            f"at most {total - needed} voters in a zone" if total > needed else "voters in three zones",
             f"Spread them over {', '.join(sorted(zones))}, or set multimaster_allow_lost_zone: true."
             if possible
             else "It takes three voters in three zones to survive the loss of any one.",
@@ -629,7 +631,7 @@ def disks_fast_enough(view):
 def etcd_startable(view):
     """Want a way to an etcd cluster that loses nothing."""
     etcd = view.topology.etcd
-    if etcd.action == _bootstrap.REFUSE:
+    if etcd.action == _bootstrap.REFUSE and view.topology.members:
         yield Finding("", "etcd-refused", etcd.reason, "a new cluster, or one with quorum", etcd.next_step)
 
 
@@ -654,8 +656,9 @@ def etcd_known(view):
 
 def timings_good(view):
     """Tell what the measured round-trip times mean for etcd."""
+    fix = "Members must reach each other (measured on the SSH port); far ones belong closer together."
     for sentence in view.topology.timing.warnings:
-        yield Finding("", "etcd-latency", sentence, "members near each other", "Place the etcd members closer together.", WARNING)
+        yield Finding("", "etcd-latency", sentence, "members near each other", fix, WARNING)
 
 
 def versions_fit(view):
@@ -668,8 +671,9 @@ def versions_fit(view):
 def ignored_known(view):
     """Want every id in multimaster_preflight_ignore to be a check."""
     for check in view.settings.preflight_ignore:
-        if check not in CHECKS and check not in _settings.CHECKS:
-            near = difflib.get_close_matches(check, [*CHECKS, *_settings.CHECKS], n=1)
+        known = [*CHECKS, *_settings.CHECKS, "etcd-security"]
+        if check not in known and not check.startswith(SKEW_IDS):
+            near = difflib.get_close_matches(check, known, n=1)
             yield Finding(
                 "",
                 "ignore-unknown",

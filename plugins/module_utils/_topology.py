@@ -29,6 +29,9 @@ CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 DNS_OFFSET = 10
 API_SERVICE_OFFSET = 1
 
+# Units whose version is a setting.
+VERSIONED_UNITS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+
 MASTER_GROUP = "kube_control_plane"
 WORKER_GROUP = "kube_node"
 ETCD_GROUP = "etcd"
@@ -152,6 +155,7 @@ class Topology:
     timing: _timing.Timing
     order: tuple
     joining: tuple
+    outdated: tuple
     ca_may_be_created: bool
 
     def host(self, name):
@@ -188,6 +192,7 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce=""):
             for host in hosts
             if (host.master or host.worker) and not (observed.get(host.name) or {}).get("kubelet_credentials")
         ),
+        outdated=tuple(host.name for host in hosts if _outdated(settings, observed.get(host.name) or {})),
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
     )
@@ -432,6 +437,15 @@ def _measured_timing(members, observed):
     return _timing.timing(rtt, present=present)
 
 
+def _outdated(settings, observation):
+    """Tell whether a component of the host runs in another version than the wanted one."""
+    return any(
+        version != (settings.etcd_version if unit == "etcd" else settings.kubernetes_version)
+        for unit, version in observation.get("versions", {}).items()
+        if unit in VERSIONED_UNITS
+    )
+
+
 def _orders(inventory, hosts, observed, etcd):
     """Return every named order, as inventory names.
 
@@ -529,6 +543,7 @@ def as_fact(topology, findings=(), run=""):
         "ca_may_be_created": topology.ca_may_be_created,
         "joining": list(topology.joining),
         "strays": list(topology.etcd.strays),
+        "outdated": list(topology.outdated),
         "findings": [finding.as_dict() for finding in findings],
         "run": run,
     }

@@ -20,14 +20,19 @@ extends_documentation_fragment:
   - multimaster.kubernetes.attributes.host
 options:
   endpoint_address:
-    description: The cluster's endpoint address, to say whether this host holds it.
+    description:
+      - The cluster's endpoint address, to say whether this host holds it.
+      - By default the host's C(multimaster_endpoint_address).
     type: str
   peers:
-    description: Names and addresses of the hosts whose round-trip time is measured.
+    description:
+      - Names and addresses of the hosts whose round-trip time is measured.
+      - By default, on an etcd member, the other members of the inventory.
     type: dict
-    default: {}
   peer_port:
-    description: TCP port the round-trip time is measured against; a connect is enough, nothing is sent.
+    description:
+      - TCP port the round-trip time is measured against; a connect is enough, nothing is sent.
+      - By default the peers' C(ansible_port).
     type: int
     default: 22
   probe_arp:
@@ -117,7 +122,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "endpoint_address": {"type": "str"},
-            "peers": {"type": "dict", "default": {}},
+            "peers": {"type": "dict"},
             "peer_port": {"type": "int", "default": 22},
             "probe_arp": {"type": "bool", "default": False},
             "disk_latency": {"type": "bool", "default": False},

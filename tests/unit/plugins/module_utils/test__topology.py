@@ -151,6 +151,13 @@ def test_a_finished_cluster_has_nothing_to_do():
     assert made["ca_may_be_created"] is False
 
 
+def test_hosts_that_run_another_version_are_named():
+    observed = {"m1": living("m1", [member("m1")]), "w1": living("w1", [], master=False, versions={"flanneld": "0.26.7"})}
+    assert fact(inventory(["m1"], ["w1"]), observed, True)["outdated"] == []
+    assert fact(inventory(["m1"], ["w1"]), observed, True, etcd_version="3.7.3")["outdated"] == ["m1"]
+    assert fact(inventory(["m1"], ["w1"]), observed, True, kubernetes_version="1.37.2")["outdated"] == ["m1"]
+
+
 def test_a_second_master_joins_as_learner_and_the_first_keeps_voting():
     made = fact(inventory(["m1", "m2"]), {"m1": living("m1", [member("m1")]), "m2": fresh("m2")}, True)
     assert made["etcd"]["action"] == "join"

@@ -1,0 +1,463 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _topology
+from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
+
+NAMES = ("m1", "m2", "m3")
+
+
+def judge(listed, observed, store=False, ignore=(), **more):
+    made = settings(**more)
+    topology = _topology.build(made, listed, observed, store, nonce="5eed")
+    return _preflight.judge(_preflight.View(made, listed, observed, topology, store), ignore)
+
+
+def bare(*names):
+    return {name: fresh(name) for name in names}
+
+
+def three(**changes):
+    """Judge three bare masters and a worker, with changes to m1's observation."""
+    observed = bare(*NAMES, "w1")
+    observed["m1"].update(changes)
+    return judge(inventory(NAMES, ["w1"]), observed)
+
+
+def found(findings, level=None):
+    return [(finding.host, finding.check) for finding in findings if level in (None, finding.level)]
+
+
+def test_a_good_inventory_of_bare_hosts_has_no_finding():
+    assert three() == ()
+
+
+def test_a_finished_cluster_has_no_finding():
+    members = [member(name) for name in NAMES]
+    observed = {name: living(name, members) for name in NAMES}
+    observed["m1"]["endpoint_address"] = {"held_on": ["eth0"]}
+    observed["w1"] = living("w1", [], master=False)
+    for name in ("m2", "m3", "w1"):
+        observed[name]["arp"] = observed["m1"]["macs"]
+    assert judge(inventory(NAMES, ["w1"]), observed, store=True) == ()
+
+
+def test_every_finding_says_its_place_wish_and_remedy_and_is_known_by_its_id():
+    observed = {"m1": fresh("m1", memory_mib=1, hostname="_", addresses=[], kernel="4.19", python="3.6.8", commands={})}
+    findings = judge(inventory(["m1"], ["w1"]), observed, pod_cidr="192.0.2.0/24", zones=["a"])
+    assert len(findings) > 7
+    for finding in findings:
+        assert finding.check in _preflight.CHECKS
+        assert finding.found
+        assert finding.wanted
+        assert finding.fix
+
+
+def test_all_findings_come_at_once_errors_first():
+    observed = bare("m1", "m2")
+    observed["m1"].update(memory_mib=512, machine_id=observed["m2"]["machine_id"])
+    findings = judge(inventory(["m1", "m2"]), observed)
+    assert found(findings) == [("m1", "duplicate-machine-id"), ("m1", "memory"), ("", "members-even")]
+
+
+def test_checks_are_left_out_by_id():
+    observed = {"m1": fresh("m1", memory_mib=512)}
+    assert judge(inventory(["m1"]), observed, ignore=["memory"]) == ()
+
+
+def test_every_check_says_what_it_wants():
+    assert all(check.__doc__.startswith(("Want ", "Tell ")) for check in _preflight.CHECKS.values())
+
+
+# Endpoint
+
+
+def test_the_endpoint_address_may_not_be_a_node_address():
+    findings = judge(inventory(["m1"]), bare("m1"), endpoint_address="192.0.2.11")
+    assert ("m1", "endpoint-is-host") in found(findings, "error")
+
+
+@pytest.mark.parametrize("endpoint", ["198.51.100.1", "192.0.2.0", "192.0.2.255"])
+def test_the_endpoint_address_lies_in_every_masters_subnet(endpoint):
+    findings = judge(inventory(["m1"], ["w1"]), bare("m1", "w1"), endpoint_address=endpoint)
+    assert found(findings, "error") == [("m1", "endpoint-subnet")]
+
+
+def test_an_external_balancer_may_be_anywhere():
+    assert judge(inventory(["m1"]), bare("m1"), endpoint_address="198.51.100.1", endpoint_mode="external") == ()
+
+
+def test_a_foreign_machine_that_answers_for_the_endpoint_is_found_by_its_mac():
+    findings = three(arp=["02:00:00:00:00:99"])
+    assert found(findings, "error") == [("m1", "endpoint-taken")]
+    assert "02:00:00:00:00:99" in findings[0].found
+
+
+def test_a_master_of_ours_may_answer_for_the_endpoint():
+    assert three(arp=[fresh("m2")["macs"][0].upper()]) == ()
+
+
+def test_a_worker_may_not_hold_the_endpoint():
+    observed = bare("m1", "w1")
+    observed["w1"]["endpoint_address"] = {"held_on": ["eth0"]}
+    assert ("w1", "endpoint-taken") in found(judge(inventory(["m1"], ["w1"]), observed), "error")
+
+
+@pytest.mark.parametrize(("interfaces", "expected"), [(["eth0"], [("m1", "endpoint-twice")]), (["lo"], [])])
+def test_two_holders_are_a_warning_and_the_address_on_lo_is_no_holder(interfaces, expected):
+    observed = bare(*NAMES)
+    observed["m1"]["endpoint_address"] = {"held_on": ["eth0"]}
+    observed["m2"]["endpoint_address"] = {"held_on": interfaces}
+    findings = judge(inventory(NAMES), observed)
+    assert (found(findings), found(findings, "error")) == (expected, [])
+
+
+# Networks
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"pod_cidr": "10.96.0.0/12"},
+        {"pod_cidr": "192.0.0.0/16"},
+        {"service_cidr": "192.0.2.0/26"},
+        {"service_cidr": "10.244.128.0/20"},
+    ],
+)
+def test_overlapping_networks_are_found(more):
+    findings = judge(inventory(["m1"]), bare("m1"), **more)
+    assert ("", "network-overlap") in found(findings, "error")
+
+
+def test_an_endpoint_address_inside_the_service_network_is_found():
+    findings = judge(inventory(["m1"]), bare("m1"), endpoint_address="10.96.0.10", endpoint_mode="external")
+    assert found(findings, "error") == [("", "network-overlap")]
+
+
+def test_a_host_without_a_subnet_is_compared_by_its_address():
+    listed = inventory(["m1"], m1={"node_address": "10.244.3.4"})
+    assert ("", "network-overlap") in found(judge(listed, {}), "error")
+
+
+@pytest.mark.parametrize(("prefix", "expected"), [(22, []), (23, [("", "network-size")]), (26, [("", "network-size")])])
+def test_the_pod_network_has_room_for_every_node(prefix, expected):
+    assert found(judge(inventory(NAMES), bare(*NAMES), pod_cidr=f"10.200.0.0/{prefix}")) == expected
+
+
+@pytest.mark.parametrize(("prefix", "good"), [(11, False), (12, True), (28, True), (29, False)])
+def test_the_service_network_is_of_a_size_the_api_server_takes(prefix, good):
+    findings = judge(inventory(["m1"]), bare("m1"), service_cidr=f"10.96.0.0/{prefix}", pod_cidr="172.16.0.0/16")
+    assert (found(findings) == []) is good
+
+
+# Hosts
+
+
+def test_an_unreachable_host_is_found_once():
+    findings = judge(inventory(["m1"], ["w1"]), bare("m1"))
+    assert found(findings) == [("w1", "host-unreachable")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"hostname": "m2"}, ("m1", "duplicate-hostname")),
+        ({"hostname": "M2"}, ("m1", "duplicate-hostname")),
+        ({"machine_id": fresh("w1")["machine_id"]}, ("m1", "duplicate-machine-id")),
+        ({"hostname": "m_1"}, ("m1", "hostname-invalid")),
+        ({"hostname": "localhost"}, ("m1", "hostname-invalid")),
+        ({"hostname": "localhost.localdomain"}, ("m1", "hostname-invalid")),
+        ({"hostname": "-m1"}, ("m1", "hostname-invalid")),
+        ({"hostname": "m" * 64}, ("m1", "hostname-invalid")),
+        ({"architecture": "riscv64"}, ("m1", "architecture")),
+        ({"kernel": "5.12.19"}, ("m1", "kernel")),
+        ({"python": "3.8.10"}, ("m1", "python")),
+        ({"commands": {"ip": True}}, ("m1", "command-missing")),
+        ({"memory_mib": 1843}, ("m1", "memory")),
+        ({"disk_free_mib": {"/var/lib": 4095, "/opt": 41000}}, ("m1", "disk-space")),
+        ({"disk_free_mib": {"/var/lib": 41000, "/opt": 1023}}, ("m1", "disk-space")),
+        ({"cluster": {"name": "other"}}, ("m1", "cluster-other")),
+        ({"clock": 1003.5}, ("m1", "clock-skew")),
+        ({"clock": 997.5}, ("m1", "clock-skew")),
+    ],
+)
+def test_an_unfit_host_is_an_error(changes, expected):
+    findings = three(**changes)
+    assert found(findings) == [expected]
+    assert findings[0].level == "error"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hostname": "M1"},
+        {"hostname": "m1.example.org"},
+        {"machine_id": ""},
+        {"architecture": "arm64"},
+        {"kernel": "5.13.0"},
+        {"kernel": "6.18.44-fc-v657"},
+        {"python": "3.9.2"},
+        {"memory_mib": 1844},
+        {"disk_free_mib": {"/var/lib": 4096, "/opt": 1024}},
+        {"swap": True},
+        {"clock": 1002.9},
+        {"clock": 998.1},
+        {"clock": 0, "clock_window": None},
+        {"os": {"id": "ubuntu", "version_id": "24.04", "name": "Ubuntu 24.04"}},
+    ],
+)
+def test_a_fit_host_is_none(changes):
+    assert three(**changes) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "check"),
+    [
+        ({"os": {"id": "fedora", "version_id": "42", "name": "Fedora Linux 42"}}, "os-unsupported"),
+        ({"os": {"id": "debian", "version_id": "11", "name": "Debian 11"}}, "os-unsupported"),
+        ({"disk_fdatasync_p99_ms": 10.1}, "disk-slow"),
+    ],
+)
+def test_a_doubtful_host_is_a_warning(changes, check):
+    findings = three(**changes)
+    assert [(finding.check, finding.level) for finding in findings] == [(check, "warning")]
+
+
+def test_a_worker_needs_less_than_a_master():
+    observed = bare("m1", "w1")
+    observed["w1"].update(memory_mib=922, disk_free_mib={"/var/lib": 2048, "/opt": 1024})
+    assert judge(inventory(["m1"], ["w1"]), observed) == ()
+    observed["w1"]["memory_mib"] = 921
+    assert found(judge(inventory(["m1"], ["w1"]), observed)) == [("w1", "memory")]
+
+
+def test_a_disk_that_filled_up_in_use_does_not_stop_the_run():
+    members = [member("m1")]
+    observed = {"m1": living("m1", members, disk_free_mib={"/var/lib": 1, "/opt": 41000})}
+    findings = judge(inventory(["m1"]), observed, store=True)
+    assert [(finding.check, finding.level) for finding in findings] == [("disk-space", "warning")]
+
+
+def test_a_node_address_that_is_not_the_hosts_is_found():
+    listed = inventory(["m1"], m1={"node_address": "192.0.2.99"})
+    assert ("m1", "node-address") in found(judge(listed, bare("m1")), "error")
+
+
+def test_a_host_without_any_address_is_found():
+    listed = inventory(["m1"], m1={"ansible_host": "m1.example.org"})
+    findings = judge(listed, {"m1": fresh("m1", addresses=[], default_address="")})
+    assert found(findings, "error") == [("m1", "node-address")]
+
+
+def test_two_inventory_names_for_one_host_are_found():
+    listed = inventory(["m1", "m2"], m2={"ansible_host": "192.0.2.11"})
+    observed = {"m1": fresh("m1"), "m2": fresh("m1")}
+    checks = {check for _host, check in found(judge(listed, observed), "error")}
+    assert {"duplicate-address", "duplicate-hostname", "duplicate-machine-id"} <= checks
+
+
+@pytest.mark.parametrize(
+    ("port", "process", "executable", "taken"),
+    [
+        (6443, "k3s-server", "/usr/local/bin/k3s", True),
+        (2379, "etcd", "/usr/bin/etcd", True),
+        (10250, "", "", True),
+        (2379, "etcd", "/opt/multimaster/etcd/3.6.16/etcd", False),
+        (6443, "haproxy", "/usr/sbin/haproxy", True),
+        (9100, "node_exporter", "/usr/bin/node_exporter", False),
+    ],
+)
+def test_a_port_taken_by_a_foreign_process_is_found(port, process, executable, taken):
+    listener = {"port": port, "address": "::", "process": process, "executable": executable}
+    assert found(three(listening=[listener])) == ([("m1", "port-taken")] if taken else [])
+
+
+def test_our_own_balancer_is_no_foreign_process():
+    listener = {"port": 6443, "address": ENDPOINT, "process": "haproxy", "executable": "/usr/sbin/haproxy"}
+    assert three(listening=[listener], cluster={"name": "prod"}) == ()
+
+
+def test_a_worker_may_use_a_masters_port():
+    observed = bare("m1", "w1")
+    observed["w1"]["listening"] = [{"port": 2379, "address": "::", "process": "x", "executable": "/x"}]
+    assert judge(inventory(["m1"], ["w1"]), observed) == ()
+
+
+# Certificates
+
+
+def test_a_living_cluster_without_its_ca_store_stops_the_run():
+    observed = {"m1": living("m1", [member("m1")]), "w1": fresh("w1")}
+    findings = judge(inventory(["m1"], ["w1"]), observed, store=False)
+    assert found(findings) == [("", "ca-store")]
+    assert "/inv/pki" in findings[0].found
+    assert judge(inventory(["m1"], ["w1"]), observed, store=True) == ()
+
+
+def test_a_host_of_another_ca_is_found():
+    findings = three(ca_fingerprints={"kubernetes": ["aa"]})
+    assert findings == ()
+    observed = {name: fresh(name, ca_fingerprints={"kubernetes": ["aa"]}) for name in NAMES}
+    observed["m2"]["ca_fingerprints"] = {"kubernetes": ["ff"]}
+    assert found(judge(inventory(NAMES), observed)) == [("m2", "ca-differs")]
+
+
+def test_hosts_in_the_middle_of_a_ca_rotation_agree():
+    observed = bare(*NAMES)
+    for name, prints in (("m1", ["old"]), ("m2", ["new", "old"]), ("m3", ["new"])):
+        observed[name]["ca_fingerprints"] = {"kubernetes": prints}
+    assert judge(inventory(NAMES), observed) == ()
+
+
+# Inventory
+
+
+def test_no_master_is_an_error_and_the_misspelt_group_is_named():
+    listed = _topology.Inventory((), ("w1",), (), (), ("kube_controlplane", "kube_node"))
+    findings = judge(listed, bare("w1"))
+    assert found(findings, "error") == [("", "inventory-group"), ("", "inventory-no-master")]
+    assert "kube_control_plane" in findings[0].fix
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [
+        ("kube-node", True),
+        ("kube_nodes", True),
+        ("etcd_hosts", True),
+        ("etcds", True),
+        ("k8s_cluster", False),
+        ("loadbalancers", False),
+        ("kube_control_planes", False),
+    ],
+)
+def test_a_group_like_one_that_is_missing_is_found(group, expected):
+    listed = _topology.Inventory(("m1",), (), (), inventory(["m1"]).hosts, ("kube_control_plane", group))
+    assert (found(judge(listed, bare("m1"))) == [("", "inventory-group")]) is expected
+
+
+def test_an_inventory_name_that_is_a_pattern_is_found():
+    listed = _topology.Inventory(("m1", "m2,x"), (), (), inventory(["m1"]).hosts)
+    assert ("m2,x", "inventory-name") in found(judge(listed, bare("m1")), "error")
+
+
+def test_an_unknown_id_to_ignore_is_a_warning_with_the_nearest():
+    findings = judge(inventory(["m1"]), bare("m1"), preflight_ignore=["memroy", "setting-unknown"])
+    assert found(findings, "warning") == [("", "ignore-unknown")]
+    assert "memory" in findings[0].fix
+
+
+# Zones
+
+
+def zoned(spread, zones=(), **more):
+    """Judge masters spread over zones; m1 is in the first letter's zone and so on."""
+    names = [f"m{number + 1}" for number in range(len(spread))]
+    listed = inventory(names, ["w1"], zones=dict(zip(names, spread), w1=spread[0]))
+    return judge(listed, bare(*names, "w1"), zones=list(zones), **more)
+
+
+@pytest.mark.parametrize(
+    ("spread", "zones", "levels"),
+    [
+        ("abc", "", []),
+        ("aabbc", "", []),
+        ("aabc", "", ["warning"]),  # four masters: the standby is the one that costs nothing
+        ("a", "", ["warning"]),
+        ("aaa", "", ["warning"]),
+        ("aab", "", ["warning"]),  # two zones never survive
+        ("aab", "abc", ["error"]),  # a third zone is there
+        ("aaabc", "", ["error"]),
+        ("aabbb", "", ["warning"]),
+    ],
+)
+def test_the_loss_of_a_zone_is_an_error_only_where_another_placement_survives(spread, zones, levels):
+    findings = [finding for finding in zoned(spread, zones) if finding.check in ("zone-quorum", "members-even")]
+    assert [finding.level for finding in findings] == levels
+
+
+def test_the_lost_zone_is_named_with_its_voters():
+    (finding,) = zoned("aaabc")
+    assert finding.check == "zone-quorum"
+    assert "zone a holds 3 of 5 voters (m1, m2, m3)" in finding.found
+
+
+def test_a_lost_zone_may_be_allowed():
+    assert [finding.level for finding in zoned("aab", "abc", allow_lost_zone=True)] == ["warning"]
+
+
+def test_a_zone_that_is_not_listed_is_an_error_with_the_nearest():
+    findings = zoned(["zone-1", "zone-2", "zone3"], ["zone-1", "zone-2", "zone-3"])
+    assert found(findings, "error") == [("m3", "zone-unknown")]
+    assert findings[0].fix == "Did you mean zone-3?"
+
+
+def test_a_host_without_a_zone_is_an_error_when_zones_are_listed():
+    findings = judge(inventory(["m1"]), bare("m1"), zones=["a"])
+    assert found(findings, "error") == [("m1", "zone-unknown")]
+
+
+def test_a_master_without_a_zone_among_masters_with_one_is_a_warning():
+    findings = judge(inventory(NAMES, zones={"m1": "a", "m2": "b"}), bare(*NAMES))
+    assert [(finding.host, finding.check, finding.level) for finding in findings] == [("m3", "zone-missing", "warning")]
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 0), (2, 1), (3, 0), (4, 1), (5, 0)])
+def test_an_even_number_of_members_is_a_warning(count, expected):
+    names = [f"m{number + 1}" for number in range(count)]
+    findings = judge(inventory(names), bare(*names))
+    assert found(findings) == [("", "members-even")] * expected
+    assert found(judge(inventory(names), bare(*names), even_voters=True)) == [("", "members-even")] * expected
+
+
+# etcd and versions
+
+
+def test_data_without_a_record_and_without_quorum_is_an_error():
+    etcd = {"data": True, "record": None, "unit": "active", "status": None}
+    assert ("", "etcd-refused") in found(judge(inventory(["m1"]), {"m1": fresh("m1", etcd=etcd)}), "error")
+
+
+def test_a_stray_member_is_a_warning():
+    members = [member(name) for name in NAMES]
+    findings = judge(inventory(["m1", "m2"]), {name: living(name, members) for name in ("m1", "m2")}, store=True)
+    assert ("", "etcd-stray") in found(findings, "warning")
+    assert found(findings, "error") == []
+
+
+def test_data_of_no_member_is_in_the_way():
+    members = [member("m1")]
+    lost = {"data": True, "record": None, "unit": "inactive", "status": None}
+    observed = {"m1": living("m1", members), "m2": fresh("m2", etcd=lost, certificates=True)}
+    findings = judge(inventory(["m1", "m2"]), observed, store=True)
+    assert found(findings, "error") == [("m2", "etcd-obstacle")]
+
+
+def test_a_skipped_minor_is_an_error():
+    members = [member("m1")]
+    observed = {"m1": living("m1", members, versions={"kube-apiserver": "1.34.4", "kubelet": "1.34.4"})}
+    assert [finding.level for finding in judge(inventory(["m1"]), observed, store=True)] == ["error"]
+
+
+def test_running_versions_are_gathered_by_component():
+    observed = {"m1": living("m1", [member("m1")])}
+    listed, made = inventory(["m1"]), settings()
+    view = _preflight.View(made, listed, observed, _topology.build(made, listed, observed, True), True)
+    running = _preflight.running_versions(view)
+    assert (running.apiserver, running.etcd, running.kubelet) == ({"m1": "1.36.3"}, {"m1": "3.6.16"}, {})
+
+
+def test_a_thousand_nodes_are_judged_in_no_time():
+    names = tuple(f"n{number}" for number in range(1000))
+    observed = {"m1": fresh("m1")}
+    hosts = [_topology.InventoryHost("m1", ansible_host="192.0.2.11")]
+    for number, name in enumerate(names):
+        own = f"198.18.{number // 250}.{number % 250 + 1}"
+        hosts.append(_topology.InventoryHost(name, ansible_host=own))
+        addresses = [{"interface": "eth0", "address": own, "prefix": 16}]
+        observed[name] = fresh("w1", hostname=name, machine_id=name, addresses=addresses, macs=[name])
+    listed = _topology.Inventory(("m1",), names, (), tuple(hosts))
+    assert found(judge(listed, observed, pod_cidr="10.128.0.0/11")) == []
