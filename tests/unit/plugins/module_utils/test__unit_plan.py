@@ -1,0 +1,229 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests of the decision which units are started, restarted or reloaded."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _unit_plan as plan
+
+FILES = {"/etc/systemd/system/etcd.service": "a" * 64}
+INPUTS = {"/etc/etcd/pki/server.crt": "b" * 64}
+WANTED = plan.identity(FILES, INPUTS)
+OTHER_INPUT = plan.identity(FILES, {"/etc/etcd/pki/server.crt": "c" * 64})
+OTHER_FILE = plan.identity({"/etc/systemd/system/etcd.service": "d" * 64}, INPUTS)
+NOBODY = plan.Identity("", "")
+#: As systemd 252 on Debian 12 prints it.
+SHOWN = """\
+MainPID=48
+Result=success
+NRestarts=0
+Id=web.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=enabled
+ActiveEnterTimestamp=Sun 2026-11-22 17:47:25 UTC
+Job=
+NeedDaemonReload=yes
+InvocationID=30519bf8f5e1446b840044bf95f5d372
+
+MainPID=0
+Result=exit-code
+NRestarts=1
+Id=bad.service
+LoadState=loaded
+ActiveState=activating
+SubState=auto-restart
+UnitFileState=static
+ActiveEnterTimestamp=Sun 2026-11-22 17:50:45 UTC
+Job=431
+NeedDaemonReload=no
+InvocationID=6ba5a87bc6da47b9a6f129d02b2507cc
+
+MainPID=0
+Result=success
+NRestarts=0
+Id=nothere.service
+LoadState=not-found
+ActiveState=inactive
+SubState=dead
+UnitFileState=
+ActiveEnterTimestamp=
+Job=
+NeedDaemonReload=no
+InvocationID=
+"""
+
+
+def state(active="active", sub="running", **more):
+    return plan.State("etcd.service", "loaded", active, sub, **{"pid": 7, "file_state": "enabled", "invocation": "i1", **more})
+
+
+def decide(now, running=WANTED, drop_in=None, **more):
+    text = plan.render_drop_in(WANTED) if drop_in is None else drop_in
+    return plan.decide_started(now, WANTED, running, text, more.pop("can_reload", False), **more)
+
+
+@pytest.mark.parametrize(("now", "running", "can_reload", "action"), [
+    (state(), WANTED, False, "none"),
+    (state(), OTHER_INPUT, False, "restart"),
+    (state(), OTHER_INPUT, True, "reload"),
+    (state(), OTHER_FILE, True, "restart"),
+    (state(), NOBODY, False, "restart"),
+    (state(), NOBODY, True, "restart"),
+    (state("reloading", "reload"), WANTED, True, "none"),
+    (state("activating", "start"), WANTED, False, "wait"),
+    (state("activating", "start"), OTHER_INPUT, False, "restart"),
+    (state("activating", "start"), OTHER_INPUT, True, "restart"),
+    (state("activating", "auto-restart"), WANTED, False, "restart"),
+    (state("inactive", "dead"), NOBODY, False, "start"),
+    (state("inactive", "dead"), WANTED, False, "start"),
+    (state("deactivating", "stop-sigterm"), WANTED, False, "start"),
+    (state("failed", "failed"), NOBODY, False, "start"),
+])
+def test_the_running_process_decides(now, running, can_reload, action):
+    assert decide(now, running, can_reload=can_reload).action == action
+
+
+def test_failures_are_forgotten_before_a_failed_or_looping_unit_is_started_again():
+    assert decide(state("failed", "failed")).reset
+    assert decide(state("activating", "auto-restart")).reset
+    assert not decide(state("inactive", "dead")).reset
+
+
+@pytest.mark.parametrize(("file_state", "enable"), [
+    ("enabled", False), ("static", False), ("indirect", False), ("generated", False), ("alias", False), ("transient", False),
+    ("disabled", True), ("enabled-runtime", True), ("", True),
+])
+def test_what_is_not_enabled_is_enabled_when_that_is_possible(file_state, enable):
+    assert decide(state(file_state=file_state)).enable is enable
+    assert not decide(state(file_state=file_state), enabled=False).enable
+
+
+def test_a_drop_in_is_written_only_when_it_differs():
+    assert decide(state()).drop_in is None
+    assert decide(state(), drop_in="").drop_in == plan.render_drop_in(WANTED)
+
+
+def test_an_identity_survives_the_drop_in_and_the_environment():
+    text = plan.render_drop_in(WANTED)
+    assert (plan.parse_drop_in(text).all, plan.parse_drop_in(text).fixed) == (WANTED.all, WANTED.fixed)
+    line = text.splitlines()[-1].replace("Environment=", "")
+    for environ in ("PATH=/bin\0" + line.replace(" ", "\0") + "\0", " " + line + "\n"):
+        assert (plan.parse_environ(environ).all, plan.parse_environ(environ).fixed) == (WANTED.all, WANTED.fixed)
+    assert plan.parse_environ("XMULTIMASTER_INPUTS=ab\0") == NOBODY
+
+
+def test_moving_a_hash_between_unit_file_and_inputs_changes_the_identity():
+    assert plan.identity({"/a": "1"}, {"/b": "2"}) != plan.identity({"/a": "1", "/b": "2"}, {})
+    assert plan.identity({}, {"/a": "1"}).fixed == plan.identity({}, {"/b": "2"}).fixed
+
+
+@pytest.mark.parametrize(("running", "written", "words"), [
+    (OTHER_INPUT, OTHER_INPUT, "/etc/etcd/pki/server.crt changed"),
+    (OTHER_FILE, OTHER_FILE, "/etc/systemd/system/etcd.service changed"),
+    (plan.identity(FILES, {}), plan.identity(FILES, {}), "/etc/etcd/pki/server.crt is new"),
+    (plan.identity(FILES, {**INPUTS, "/old": "e" * 64}), plan.identity(FILES, {**INPUTS, "/old": "e" * 64}),
+     "/old is no longer read"),
+    (NOBODY, WANTED, "the running process was not started by this collection"),
+    (OTHER_FILE, WANTED, "its unit file or program changed"),
+    (OTHER_INPUT, WANTED, "its inputs changed"),
+])
+def test_a_restart_says_what_changed(running, written, words):
+    assert decide(state(), running, plan.render_drop_in(written)).reason == words
+
+
+def test_holding_restarts_touches_nothing_that_runs_but_starts_what_is_down():
+    verdicts = [decide(state(), OTHER_INPUT, ""), decide(state("inactive", "dead")), decide(state("activating", "auto-restart"))]
+    held, started, looping = plan.hold_restarts(verdicts)
+    assert (held.action, held.drop_in, held.changed) == ("hold", None, False)
+    assert (started.action, looping.action) == ("start", "restart")
+
+
+def test_configuring_starts_nothing_and_still_hands_over_the_identity():
+    down, looping, running = plan.only_configure([
+        decide(state("inactive", "dead"), drop_in=""), decide(state("activating", "auto-restart"), drop_in=""),
+        decide(state(), OTHER_INPUT, "")])
+    assert {down.action, looping.action} == {"configure"}
+    assert down.drop_in and down.changed
+    assert running.action == "hold" and running.drop_in is None
+    assert not plan.only_configure([decide(state("inactive", "dead"))])[0].changed
+
+
+@pytest.mark.parametrize(("active", "file_state", "disable", "action", "disables"), [
+    ("active", "enabled", True, "stop", True), ("activating", "enabled", False, "stop", False),
+    ("inactive", "disabled", True, "none", False), ("failed", "enabled", True, "none", True),
+    ("deactivating", "static", True, "stop", False), ("inactive", "enabled-runtime", True, "none", True),
+])
+def test_stopping_stops_what_is_up_and_disables_on_demand(active, file_state, disable, action, disables):
+    verdict = plan.decide_down(state(active, file_state=file_state), disable)
+    assert (verdict.action, verdict.disable) == (action, disables)
+
+
+def test_a_unit_that_is_not_installed_counts_as_down():
+    assert plan.decide_down(plan.State("x.service"), True).action == "none"
+
+
+@pytest.mark.parametrize(("load", "has_file", "check", "possible"), [
+    ("loaded", True, False, True), ("not-found", True, False, True), ("not-found", False, False, False),
+    ("not-found", False, True, True), ("masked", True, True, False), ("masked", False, False, False),
+])
+def test_a_unit_without_a_file_is_an_error_only_outside_check_mode(load, has_file, check, possible):
+    assert (plan.impossible(plan.State("x.service", load), has_file, check) == "") is possible
+
+
+@pytest.mark.parametrize(("now", "action", "there"), [
+    (state(), "none", True), (state("activating", "start"), "none", False), (state(), "restart", False),
+    (state(invocation="i2"), "restart", True), (state(invocation="i2"), "start", True), (state(), "start", False),
+    (state("activating", "start", invocation="i2"), "restart", False), (state(), "reload", True),
+])
+def test_after_a_restart_only_a_new_invocation_counts(now, action, there):
+    assert plan.arrived(now, state(), plan.Verdict("etcd.service", action, "")) is there
+
+
+@pytest.mark.parametrize(("active", "job", "lost"), [
+    ("failed", False, True), ("inactive", False, True), ("inactive", True, False), ("failed", True, False),
+    ("activating", False, False), ("active", False, False),
+])
+def test_a_start_is_lost_when_nothing_is_under_way_any_more(active, job, lost):
+    assert plan.lost(state(active, job=job)) is lost
+
+
+def test_states_are_read_in_the_order_asked_for():
+    web, bad, nothere = plan.parse_show(SHOWN, ["web.service", "bad.service", "nothere.service"]).values()
+    assert (web.pid, web.up, web.stale, web.job, web.file_state) == (48, True, True, False, "enabled")
+    assert web.since == "Sun 2026-11-22 17:47:25 UTC"
+    assert (bad.restarts, bad.sub, bad.job, bad.invocation) == (1, "auto-restart", True, "6ba5a87bc6da47b9a6f129d02b2507cc")
+    assert bad.words == "activating (auto-restart), last result exit-code, restarted 1 times"
+    assert (nothere.load, nothere.pid, nothere.up) == ("not-found", 0, False)
+
+
+def test_an_alias_keeps_the_name_it_was_asked_by():
+    assert list(plan.parse_show(SHOWN, ["www.service", "b.service", "n.service"])) == ["www.service", "b.service", "n.service"]
+
+
+def test_a_short_answer_of_systemctl_is_an_error():
+    with pytest.raises(ValueError, match="3 blocks for 2 units"):
+        plan.parse_show(SHOWN, ["web.service", "bad.service"])
+
+
+@pytest.mark.parametrize(("given", "full"), [
+    ("etcd", "etcd.service"), ("etcd.service", "etcd.service"), ("a.b", "a.b.service"), ("x.target", "x.target"),
+])
+def test_a_name_without_suffix_is_a_service(given, full):
+    assert plan.service(given) == full
+
+
+def test_the_programs_of_a_unit_are_found_behind_systemds_prefixes():
+    text = "[Service]\nExecStartPre=-/bin/mkdir -p /x\nExecStart=@!/opt/multimaster/etcd/3.6.16/etcd --name m1\n#ExecStart=/no\n"
+    assert plan.programs(text) == ["/bin/mkdir", "/opt/multimaster/etcd/3.6.16/etcd"]
+
+
+def test_the_diff_names_only_what_is_touched():
+    verdicts = [decide(state(file_state="disabled"), OTHER_INPUT, "")]
+    shown = plan.diff(verdicts, {"etcd.service": state(file_state="disabled")})
+    assert shown["before"] == "etcd.service: active (running)\n"
+    assert shown["after"] == "etcd.service: restarted, its inputs changed, enabled\n"
+    assert plan.diff([decide(state())], {"etcd.service": state()}) == {"before": "", "after": ""}

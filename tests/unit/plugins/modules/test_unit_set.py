@@ -1,0 +1,102 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests of unit_set as a module: check, run, run again."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _systemd
+from ansible_collections.multimaster.kubernetes.plugins.modules import unit_set
+from fake_systemd import FakeSystemd
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    played = FakeSystemd(tmp_path)
+    monkeypatch.setattr(_systemd, "Systemd", functools.partial(
+        _systemd.Systemd, played, lambda ready: (True, ""), str(tmp_path), sleep=played.sleep, monotonic=played.monotonic))
+    return played
+
+
+def test_units_are_started_once(fake, check_run_again):
+    fake.add("etcd.service")
+    fake.add("kube-apiserver.service")
+    checked, done, again = check_run_again(unit_set, {"units": [{"name": "etcd"}, {"name": "kube-apiserver"}]})
+    assert checked["started"] == done["started"] == ["etcd.service", "kube-apiserver.service"]
+    assert checked["diff"] == done["diff"]
+    assert done["pids"] == again["pids"] and all(done["pids"].values())
+    assert again["units"]["etcd.service"]["since"] == "Sun 2026-11-22 17:47:25 UTC"
+
+
+def test_a_changed_input_restarts_once(fake, check_run_again, call, tmp_path):
+    source = tmp_path / "input"
+    source.write_text("1")
+    fake.add("etcd.service")
+    arguments = {"units": [{"name": "etcd", "inputs": [str(source)]}]}
+    call(unit_set, arguments)
+    source.write_text("2")
+    checked, done, _again = check_run_again(unit_set, arguments)
+    assert checked["restarted"] == done["restarted"] == ["etcd.service"]
+    assert done["reasons"] == {"etcd.service": f"{source} changed"}
+
+
+def test_check_mode_touches_nothing(fake, call):
+    fake.add("etcd.service")
+    call(unit_set, {"units": [{"name": "etcd"}]}, check=True)
+    assert fake.commands() == [] and not (fake.folder / "etcd.service.d").exists()
+
+
+def test_check_mode_takes_a_unit_for_startable_whose_file_is_still_to_be_written(fake, call):
+    result = call(unit_set, {"units": [{"name": "etcd", "inputs": ["/nowhere"]}]}, check=True)
+    assert result["started"] == ["etcd.service"] and result["changed"]
+
+
+def test_outside_check_mode_everything_that_is_missing_is_named_and_nothing_is_done(fake, call):
+    fake.add("web.service")
+    result = call(unit_set, {"units": [{"name": "etcd"}, {"name": "web", "inputs": ["/nowhere"]}]})
+    assert result["failed"] and fake.commands() == []
+    assert "etcd.service has no unit file" in result["msg"] and "web.service reads /nowhere" in result["msg"]
+
+
+def test_restarts_can_be_only_reported(fake, call, tmp_path):
+    source = tmp_path / "input"
+    source.write_text("1")
+    fake.add("etcd.service")
+    arguments = {"units": [{"name": "etcd", "inputs": [str(source)]}], "restart": False}
+    assert call(unit_set, arguments)["started"] == ["etcd.service"]
+    source.write_text("2")
+    result = call(unit_set, arguments)
+    assert not result["changed"] and result["restart_needed"] == ["etcd.service"]
+    assert result["reasons"] == {"etcd.service": f"{source} changed"}
+
+
+def test_configured_units_are_prepared_but_not_started(fake, check_run_again):
+    fake.add("etcd.service")
+    _checked, done, again = check_run_again(unit_set, {"units": [{"name": "etcd"}], "state": "configured"})
+    assert done["started"] == again["started"] == [] and fake.commands("start") == []
+    assert (fake.folder / "etcd.service.d/50-multimaster.conf").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_unit_started_by_another_step_after_configuring_needs_no_restart(fake, call):
+    fake.add("etcd.service")
+    call(unit_set, {"units": [{"name": "etcd"}], "state": "configured"})
+    fake(["systemctl", "start", "etcd.service"], 1)
+    fake(["systemctl", "show", "etcd.service"], 1)
+    assert not call(unit_set, {"units": [{"name": "etcd"}]})["changed"]
+
+
+@pytest.mark.parametrize(("state", "enabled"), [("stopped", "enabled"), ("absent", "disabled")])
+def test_units_are_stopped_once(fake, check_run_again, state, enabled):
+    fake.add("etcd.service", active="active", sub="running", pid=9, enabled="enabled")
+    _checked, done, _again = check_run_again(unit_set, {"units": [{"name": "etcd"}, {"name": "nothere"}], "state": state})
+    assert done["stopped"] == ["etcd.service"] and fake.units["etcd.service"].enabled == enabled
+    assert (fake.folder / "etcd.service").exists()
+
+
+def test_a_unit_that_fails_fails_the_module_with_its_journal(fake, call):
+    fake.add("etcd.service", outcome="failed")
+    result = call(unit_set, {"units": [{"name": "etcd"}]})
+    assert result["failed"] and "cannot bind" in result["msg"]
