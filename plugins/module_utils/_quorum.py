@@ -122,7 +122,7 @@ _SENTENCES = {
         "bring back {missing} first, or remove the dead member before this one",
     ),
     "add_learner": (
-        "{healthy} of {voters} voters are healthy; {quorum} must be before another joins, so that it may fail as a voter",
+        "{healthy} of {voters} voters are healthy and {quorum} must be before another joins: it may fail once it votes",
         "bring back {missing}, or remove the dead member first: replacing is remove, wipe, add",
     ),
     "promote": (

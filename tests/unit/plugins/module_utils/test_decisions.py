@@ -1,0 +1,118 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What makes a decision pure: it imports only what computes, and touches neither files, clock nor chance."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import sys
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins import module_utils
+
+FOLDER = pathlib.Path(module_utils.__path__[0])
+SIBLINGS = "ansible_collections.multimaster.kubernetes.plugins.module_utils"
+
+# Every decision is listed here; a new one is added, and the test then holds it to the rules.
+DECISIONS = (
+    "_bootstrap",
+    "_endpoint",
+    "_finding",
+    "_join_order",
+    "_membership",
+    "_preflight",
+    "_quorum",
+    "_skew",
+    "_timing",
+    "_topology",
+)
+# Parts of the standard library that compute and nothing else.
+COMPUTING = {
+    *("__future__", "ast", "base64", "collections", "copy", "dataclasses", "difflib", "enum", "fnmatch", "functools"),
+    *(
+        "hashlib",
+        "ipaddress",
+        "itertools",
+        "json",
+        "math",
+        "operator",
+        "posixpath",
+        "re",
+        "shlex",
+        "string",
+        "textwrap",
+    ),
+    *("types", "typing", "urllib.parse"),
+}
+FORBIDDEN_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
+
+
+def tree(name):
+    # 3.9 is the oldest Python on a host
+    return ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"), feature_version=(3, 9))
+
+
+def imported(name):
+    """Return (modules outside the collection, sibling files) that a file imports anywhere."""
+    outside, siblings = set(), set()
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            outside |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "name the whole path: it is what a reader can search for"
+            if node.module == SIBLINGS:
+                siblings |= {alias.name for alias in node.names}
+            elif node.module.startswith(SIBLINGS + "."):
+                siblings.add(node.module[len(SIBLINGS) + 1 :])
+            else:
+                outside.add(node.module)
+    return outside, siblings
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_a_decision_imports_only_what_computes(name):
+    outside, _siblings = imported(name)
+    assert outside - COMPUTING == set()
+    assert {module.split(".")[0] for module in outside} <= set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_a_decision_imports_decisions_only(name):
+    _outside, siblings = imported(name)
+    pure = {*DECISIONS, "_settings", "_addresses", "_releases"}
+    assert siblings <= pure
+    for sibling in siblings - set(DECISIONS):
+        assert imported(sibling)[0] - COMPUTING == set()
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_a_decision_calls_nothing_that_reaches_outside(name):
+    called = {
+        node.func.id for node in ast.walk(tree(name)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert called & FORBIDDEN_CALLS == set()
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_what_a_decision_returns_is_frozen(name):
+    """Every class is a frozen dataclass, a named tuple, or private."""
+    for node in tree(name).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            frozen = any(
+                isinstance(mark, ast.Call) and any(k.arg == "frozen" and k.value.value for k in mark.keywords)
+                for mark in node.decorator_list
+            )
+            bases = {ast.unparse(base) for base in node.bases}
+            assert frozen or bases & {"typing.NamedTuple", "NamedTuple"}, node.name
+
+
+@pytest.mark.parametrize("name", DECISIONS)
+def test_a_decision_says_what_it_is_for(name):
+    text = ast.get_docstring(tree(name)) or ""
+    assert text
+    public = [
+        n for n in tree(name).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")
+    ]
+    assert [node.name for node in public if not ast.get_docstring(node)] == []
