@@ -30,11 +30,12 @@ def endpoint_line(cluster, holders):
     return "Endpoint   {0} ({1}), held by {2}".format(where, endpoint["mode"], held)
 
 
-def node_rows(nodes):
+def node_rows(cluster, nodes):
     """Return one row a node: name, role, zone, version, address, state."""
+    masters = {cluster["hosts"][name]["node_name"] for name in cluster["masters"]}
     rows = []
     for node in nodes:
-        role = "master" if "node-role.kubernetes.io/control-plane" in node["labels"] else "worker"
+        role = "master" if node["name"] in masters else "worker"
         state = "Ready" if node["ready"] else "NotReady"
         if node["unschedulable"]:
             state += ", cordoned"
@@ -95,7 +96,7 @@ def lines(cluster, nodes, members, holders, certificates, kubeconfig):
             cluster["etcd"]["heartbeat_ms"], cluster["etcd"]["election_ms"]
         ),
         "",
-        *table(("NODE", "ROLE", "ZONE", "VERSION", "ADDRESS", "STATE"), node_rows(nodes)),
+        *table(("NODE", "ROLE", "ZONE", "VERSION", "ADDRESS", "STATE"), node_rows(cluster, nodes)),
         "",
         *table(("ETCD MEMBER", "ROLE", "STATE"), member_rows(members)),
         "",

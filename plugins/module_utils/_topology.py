@@ -102,11 +102,11 @@ class Host:
 
     @property
     def labels(self):
-        """Return the node's labels; an etcd-only host is no node and has none."""
-        if not (self.master or self.worker):
-            return {}
-        zone = {ZONE_LABEL: self.zone} if self.zone else {}
-        return dict(zone, **({CONTROL_PLANE_LABEL: ""} if self.master else {}))
+        """Return the labels the kubelet gives its own node; an etcd-only host is no node and has none.
+
+        The role is not among them: a kubelet may not set node-role labels (NodeRestriction), the operator does.
+        """
+        return {ZONE_LABEL: self.zone} if self.zone and (self.master or self.worker) else {}
 
     @property
     def taints(self):
@@ -186,7 +186,7 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce=""):
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
-        order=tuple(sorted(_orders(inventory, hosts, observed, etcd).items())),
+        order=tuple(sorted(_orders(inventory, hosts, observed, etcd, settings.endpoint_mode).items())),
         joining=tuple(
             host.name
             for host in hosts
@@ -446,12 +446,12 @@ def _outdated(settings, observation):
     )
 
 
-def _orders(inventory, hosts, observed, etcd):
+def _orders(inventory, hosts, observed, etcd, mode):
     """Return every named order, as inventory names.
 
     bootstrap: first voters to start from one record; join: members to add as learners, in order; promote: learners to
     make voters, in order; repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd
-    runs; holder, not_holder, holder_first, holder_last: masters by who has the endpoint address; api_running, api_new:
+    runs; balancers: masters, unless one alone holds the address; holder, not_holder, holder_first, holder_last: masters by who has the endpoint address; api_running, api_new:
     masters by whether their API server runs; any_master: one master, with a running API server if there is one;
     joining: nodes without kubelet credentials; token_issuer: the master to make their token, nobody when none joins;
     workers_by_zone: workers one zone after the other; all, masters, workers, nodes, members: these hosts by name.
@@ -485,6 +485,7 @@ def _orders(inventory, hosts, observed, etcd):
         "etcd_running": [name for name in inventory.members if state(name, "etcd") == "active"],
         "holder": holders,
         "not_holder": others,
+        "balancers": masters if _endpoint.wanted_state(masters, mode) == _endpoint.BALANCED else (),
         "holder_first": holders + others,
         "holder_last": others + holders,
         "api_running": running,

@@ -60,7 +60,7 @@ def test_the_services_first_addresses_are_the_apis_and_the_dns():
 def test_a_master_that_is_no_worker_is_tainted_and_a_worker_is_not():
     hosts = one_and_one()["hosts"]
     assert hosts["m1"]["taints"] == [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]
-    assert hosts["m1"]["labels"] == {"node-role.kubernetes.io/control-plane": ""}
+    assert hosts["m1"]["labels"] == {}, "a kubelet may not give itself a node-role label"
     assert (hosts["w1"]["taints"], hosts["w1"]["labels"]) == ([], {})
 
 
