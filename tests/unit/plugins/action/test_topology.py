@@ -1,0 +1,154 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import collections.abc
+import json
+import time
+from unittest import mock
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible_collections.multimaster.kubernetes.plugins.action import topology
+from cluster_fixtures import VARIABLES, address, fresh, living, member
+
+
+class Templated(collections.abc.Mapping):
+    """A host's variables of which one cannot be worked out, as Ansible hands them over."""
+
+    def __init__(self, variables):
+        self.variables = variables
+
+    def __getitem__(self, name):
+        if name == "multimaster_network":
+            raise AnsibleError("'nothere' is undefined")
+        return self.variables[name]
+
+    def __iter__(self):
+        return iter(self.variables)
+
+    def __len__(self):
+        return len(self.variables)
+
+
+def task_vars(folder, masters=("m1",), workers=(), observed=None, age=0.0, **more):
+    """Return what Ansible hands to an action plugin; `more` are variables of all hosts."""
+    now = time.time() - age
+    hostvars = {}
+    for name in (*masters, *workers):
+        seen = (observed or {}).get(name) or fresh(name)
+        seen.update(clock=now, clock_window=[now - 0.1, now + 0.1])
+        hostvars[name] = dict(
+            VARIABLES, ansible_host=address(name), inventory_dir=str(folder), ansible_facts={"multimaster_host": seen}, **more
+        )
+    groups = {"all": list(hostvars), "ungrouped": [], "kube_control_plane": list(masters)}
+    if workers:
+        groups["kube_node"] = list(workers)
+    return {"groups": groups, "hostvars": hostvars}
+
+
+def run(variables, **args):
+    task = mock.MagicMock(args=args, async_val=0, check_mode=True, diff=False, action="multimaster.kubernetes.topology")
+    plugin = topology.ActionModule(task, mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), None)
+    return plugin.run(task_vars=variables)
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    lines = []
+    monkeypatch.setattr(topology, "Display", lambda: mock.MagicMock(warning=lines.append))
+    return lines
+
+
+def test_one_master_and_one_worker_become_the_fact(tmp_path, warned):
+    result = run(task_vars(tmp_path, workers=["w1"]))
+    fact = result["ansible_facts"]["multimaster"]
+    assert (result["changed"], result["findings"], warned) == (False, [], [])
+    assert (fact["masters"], fact["workers"], fact["etcd"]["action"]) == (["m1"], ["w1"], "bootstrap")
+    assert fact["ca_store"] == str(tmp_path / "pki")
+    assert fact["kubeconfig"] == str(tmp_path / "admin.conf")
+    assert fact["ca_may_be_created"] is True
+    assert len(fact["run"]) == 16
+    assert json.loads(json.dumps(fact)) == fact
+
+
+def test_errors_stop_the_run_with_every_finding_in_the_message(tmp_path, warned):
+    variables = task_vars(tmp_path, multimaster_endpoint_adress="x", multimaster_pod_cidr="192.0.2.0/24")
+    result = run(variables)
+    assert result["failed"] is True
+    assert "ansible_facts" not in result
+    for text in ("setting-unknown", "multimaster_endpoint_address?", "network-overlap", "multimaster_preflight_ignore"):
+        assert text in result["msg"]
+
+
+def test_warnings_are_shown_once_each_and_do_not_stop(tmp_path, warned):
+    result = run(task_vars(tmp_path, masters=["m1", "m2"]))
+    assert [finding["check"] for finding in result["findings"]] == ["members-even"]
+    assert len(warned) == 1
+    assert result["ansible_facts"]["multimaster"]["findings"] == result["findings"]
+
+
+@pytest.mark.parametrize("check", ["memory", "setting-unknown"])
+def test_checks_are_left_out_by_id(tmp_path, warned, check):
+    more = {"memory": {}, "setting-unknown": {"multimaster_xyzzy": 1}}[check]
+    observed = {"m1": fresh("m1", memory_mib=1)} if check == "memory" else None
+    assert run(task_vars(tmp_path, observed=observed, **more))["failed"] is True
+    assert not run(task_vars(tmp_path, observed=observed, multimaster_preflight_ignore=[check], **more)).get("failed")
+
+
+def test_only_preflight_makes_no_fact_and_only_topology_judges_no_host(tmp_path, warned):
+    observed = {"m1": fresh("m1", memory_mib=1)}
+    assert "ansible_facts" not in run(task_vars(tmp_path), only="preflight")
+    assert run(task_vars(tmp_path, observed=observed), only="topology")["ansible_facts"]["multimaster"]["masters"] == ["m1"]
+
+
+def test_a_fact_from_a_cache_is_no_observation(tmp_path, warned):
+    result = run(task_vars(tmp_path, age=1000))
+    assert "host-unreachable" in result["msg"]
+    assert not run(task_vars(tmp_path, age=1000), max_age=2000).get("failed")
+
+
+def test_a_host_that_was_never_observed_is_reported(tmp_path, warned):
+    variables = task_vars(tmp_path, workers=["w1"])
+    variables["hostvars"]["w1"]["ansible_facts"] = {}
+    assert "host-unreachable" in run(variables)["msg"]
+
+
+def test_a_living_cluster_without_its_store_is_not_given_a_new_one(tmp_path, warned):
+    observed = {"m1": living("m1", [member("m1")])}
+    result = run(task_vars(tmp_path, observed=observed))
+    assert f"CA store not found at {tmp_path}/pki".replace("/", "")[:20] in result["msg"].replace("/", "")
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "pki" / topology._ca_store.MANIFEST).write_text("{}")
+    assert not run(task_vars(tmp_path, observed=observed)).get("failed")
+
+
+def test_a_relative_store_lies_beside_the_inventory(tmp_path, warned):
+    fact = run(task_vars(tmp_path, multimaster_ca_store="keys"))["ansible_facts"]["multimaster"]
+    assert fact["ca_store"] == str(tmp_path / "keys")
+
+
+def test_hosts_with_other_settings_are_reported(tmp_path, warned):
+    variables = task_vars(tmp_path, workers=["w1"])
+    variables["hostvars"]["w1"]["multimaster_cluster_name"] = "other"
+    assert "setting-differs" in run(variables)["msg"]
+
+
+def test_a_template_that_cannot_be_worked_out_is_reported_with_the_rest(tmp_path, warned):
+    variables = task_vars(tmp_path, multimaster_network="x", multimaster_endpoint_port="y")
+    variables["hostvars"]["m1"] = Templated(variables["hostvars"]["m1"])
+    message = run(variables)["msg"]
+    assert "is undefined" in message.replace("\n", " ") or "nothere" in message
+    assert "multimaster_endpoint_port" in message
+
+
+def test_an_empty_inventory_says_what_to_write(warned):
+    result = run({"groups": {"all": [], "ungrouped": []}, "hostvars": {}})
+    assert "inventory-no-master" in result["msg"]
+
+
+def test_secrets_do_not_repeat_between_runs(tmp_path, warned):
+    facts = [run(task_vars(tmp_path))["ansible_facts"]["multimaster"] for _run in range(2)]
+    assert facts[0]["run"] != facts[1]["run"]
+    assert facts[0]["etcd"]["token"] != facts[1]["etcd"]["token"]
