@@ -36,6 +36,7 @@ UNITS = (
     "multimaster-endpoint", "containerd", "kubelet", "kube-proxy", "flanneld",
 )  # fmt: skip
 FOLDERS = ("/etc/kubernetes", "/etc/etcd", "/opt/multimaster", "/var/lib/etcd", "/var/lib/kubelet", "/usr/local/lib/multimaster")
+TEST_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 CTR = "ctr --address /run/containerd/containerd.sock --namespace k8s.io"
 
 
@@ -281,6 +282,15 @@ class Cluster:
         url = f"{self.variable('lab_artifact_url')}/{path}"
         have = f"{CTR} images ls -q name=={shlex.quote(reference)} | grep -q ."
         self.each(hosts, lambda host: self.ssh(host, f"{have} || curl -sSf {url} | {CTR} images import - >/dev/null"))
+
+    def test_image(self) -> str:
+        """Return the test server's image: imported from the artifact cache, or pulled where a registry is reachable."""
+        try:
+            archive = self.artifact("images/agnhost-*.tar")
+        except AccessError:
+            return TEST_IMAGE
+        self.load_image(archive, image_reference(archive), self.nodes)
+        return image_reference(archive)
 
 
 def image_reference(archive: Path) -> str:

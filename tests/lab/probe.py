@@ -4,9 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start and stop the probers of a lab: one on this machine through the endpoint, one in a pod through the Service.
 
-    probe.py start life            both probers run until they are stopped
-    probe.py stop life             stop them, keep their results, fail unless both are clean
-    probe.py control life          the negative control: every API server at once, without a drain, must be counted
+    probe.py life start            both probers run until they are stopped
+    probe.py life stop             stop them, keep their results, fail unless both are clean
+    probe.py life control          the negative control: every API server at once, without a drain, must be counted
 
 A measurement that sees nothing when something dies proves nothing, so `control` fails when the prober stays clean. The
 definition of a failed request is the prober's (components/prober/main.go).
@@ -211,8 +211,8 @@ def parse_allowed(text: str) -> dict[str, int]:
 def main(argv: list[str]) -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("verb", choices=["start", "stop", "control"])
     parser.add_argument("lab")
+    parser.add_argument("verb", choices=["start", "stop", "control"])
     parser.add_argument("--allow", type=parse_allowed, default={}, metavar="reads=N,writes=N,gap=MS", help="with stop")
     options = parser.parse_args(argv)
     found = {"start": start, "stop": stop, "control": control}[options.verb](access.Cluster(options.lab), options)

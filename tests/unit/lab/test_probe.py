@@ -17,9 +17,9 @@ import probe  # noqa: E402
 
 STREAM = {"sent": 100, "failed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": "t", "first_errors": []}
 CLEAN = {
-    "read": STREAM,
-    "write": STREAM,
-    "watch": STREAM,
+    "read": dict(STREAM),
+    "write": dict(STREAM),
+    "watch": dict(STREAM),
     "read_back": {"done": True, "lost": 0, "first_lost": []},
     "end_errors": [],
 }

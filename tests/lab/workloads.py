@@ -32,7 +32,7 @@ class Workloads:
         return {
             "name": "agnhost",
             "image": self.image,
-            "imagePullPolicy": "Never",
+            "imagePullPolicy": "IfNotPresent",
             "args": ["netexec", f"--http-port={PORT}", "--udp-port=-1"],
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
         } | more

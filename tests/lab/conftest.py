@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import testinfra
 
-LAB = Path(__file__).resolve().parents[1]
+LAB = Path(__file__).resolve().parent
 ROOT = LAB.parents[1]
-for folder in (str(LAB), str(Path(__file__).resolve().parent), str(ROOT / "collections")):
+for folder in (str(LAB), str(ROOT / "collections")):
     if folder not in sys.path:
         sys.path.insert(0, folder)
 
@@ -61,9 +61,7 @@ def etcd(cluster):
 @pytest.fixture(scope="session")
 def work(cluster):
     """One of each thing a user runs, made at once and waited for once; removed at the end."""
-    archive = cluster.artifact("images/agnhost-*.tar")
-    image = access.image_reference(archive)
-    cluster.load_image(archive, image, cluster.nodes)
+    image = cluster.test_image()
     made = objects.Workloads(cluster, access.names("verify"), image)
     cluster.apply(made.objects())
     try:

@@ -1,0 +1,37 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A kubelet renews its serving certificate with no run of ours: it asks, our approver approves, the cluster signs."""
+
+from __future__ import annotations
+
+import ssl
+
+import access
+from cryptography import x509
+
+KUBELET_PORT = 10250
+LIFETIME = 120  # seconds, inventory/cluster.yml: cluster-signing-duration
+# A kubelet renews when between 70 and 90 % of a certificate's life have passed (client-go, certificate_manager.go).
+PATIENCE = LIFETIME
+
+
+def serving(cluster, node: str):
+    """Return the serving certificate a kubelet shows now."""
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate((cluster.addresses[node], KUBELET_PORT)).encode())
+
+
+def test_a_kubelet_renews_its_serving_certificate_by_itself(cluster):
+    node = cluster.nodes[0]
+    before = serving(cluster, node)
+    assert (before.not_valid_after_utc - before.not_valid_before_utc).total_seconds() <= LIFETIME + 1
+    access.wait(
+        "the kubelet shows another certificate", lambda: serving(cluster, node).serial_number != before.serial_number, PATIENCE, 2
+    )
+    after = serving(cluster, node)
+    assert after.not_valid_before_utc > before.not_valid_before_utc
+    assert after.subject == before.subject
+
+
+def test_the_api_server_still_trusts_the_kubelet(cluster):
+    assert cluster.kubectl("get", "--raw", f"/api/v1/nodes/{cluster.nodes[0]}/proxy/healthz").strip() == "ok"
