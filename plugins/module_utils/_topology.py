@@ -67,10 +67,6 @@ class Inventory:
         """Return the hosts that carry an etcd member, sorted."""
         return tuple(sorted(set(self.etcd or self.masters)))
 
-    def host(self, name):
-        """Return the host of that name, a bare one when the inventory says nothing more of it."""
-        return next((host for host in self.hosts if host.name == name), InventoryHost(name))
-
 
 @dataclasses.dataclass(frozen=True)
 class Host:
@@ -169,7 +165,7 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce=""):
     `observed` maps inventory names to observations (`multimaster_host`); a missing one is an unreachable host, and
     unknown counts as bad. `nonce` goes into the token of a new etcd cluster, so that no two clusters share one.
     """
-    bare = tuple(_place(inventory, name, observed.get(name), settings.endpoint_address) for name in inventory.names)
+    bare = _placed(inventory, observed, settings.endpoint_address)
     etcd = _etcd(settings, bare, observed, nonce)
     masters = tuple(sorted(set(inventory.masters)))
     hosts = _complete(bare, masters, etcd)
@@ -267,22 +263,30 @@ def _member(item, status):
     )
 
 
-def _place(inventory, name, observation, endpoint_address):
-    host = inventory.host(name)
-    address = node_address(host, observation, endpoint_address)
-    interface, prefix = placement(address, observation)
-    return Host(
-        name=name,
-        # kubelet registers the node in lower case (nodeutil.GetHostname).
-        node_name=((observation or {}).get("hostname") or name).lower(),
-        address=address,
-        interface=interface,
-        prefix=prefix,
-        zone=host.zone,
-        master=name in inventory.masters,
-        worker=name in inventory.workers,
-        member=name in inventory.members,
-    )
+def _placed(inventory, observed, endpoint_address):
+    """Return every host of the inventory with its address and groups, by name."""
+    said = {host.name: host for host in inventory.hosts}
+    masters, workers, members = set(inventory.masters), set(inventory.workers), set(inventory.members)
+    hosts = []
+    for name in inventory.names:
+        host, observation = said.get(name, InventoryHost(name)), observed.get(name)
+        address = node_address(host, observation, endpoint_address)
+        interface, prefix = placement(address, observation)
+        hosts.append(
+            Host(
+                name=name,
+                # kubelet registers the node in lower case (nodeutil.GetHostname).
+                node_name=((observation or {}).get("hostname") or name).lower(),
+                address=address,
+                interface=interface,
+                prefix=prefix,
+                zone=host.zone,
+                master=name in masters,
+                worker=name in workers,
+                member=name in members,
+            )
+        )
+    return tuple(hosts)
 
 
 def _complete(hosts, masters, etcd):
@@ -451,10 +455,11 @@ def _orders(inventory, hosts, observed, etcd, mode):
 
     bootstrap: first voters to start from one record; join: members to add as learners, in order; promote: learners to
     make voters, in order; repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd
-    runs; balancers: masters, unless one alone holds the address; holder, not_holder, holder_first, holder_last: masters by who has the endpoint address; api_running, api_new:
-    masters by whether their API server runs; any_master: one master, with a running API server if there is one;
-    joining: nodes without kubelet credentials; token_issuer: the master to make their token, nobody when none joins;
-    workers_by_zone: workers one zone after the other; all, masters, workers, nodes, members: these hosts by name.
+    runs; balancers: masters, unless one alone holds the address; holder, not_holder, holder_first, holder_last: masters
+    by who has the endpoint address; api_running, api_new: masters by whether their API server runs; any_master: one
+    master, with a running API server if there is one; joining: nodes without kubelet credentials; token_issuer: the
+    master to make their token, nobody when none joins; all, masters, workers, nodes, members: these hosts by name;
+    workers_by_zone: workers one zone after the other.
     """
 
     def state(name, unit):
