@@ -206,7 +206,10 @@ class Fetcher:
         except (urllib.error.URLError, http.client.HTTPException, socket.timeout, TimeoutError, ConnectionError,
                 ssl.SSLError) as error:  # Python 3.9: socket.timeout is no TimeoutError
             reason = getattr(error, "reason", None) or error
-            raise Passing(f"GET {bare(url)} failed: {reason}; is the artifact source reachable from this host?") from error
+            final = isinstance(reason, (FileNotFoundError, PermissionError, IsADirectoryError, ssl.SSLCertVerificationError))
+            raise (ArtifactError if final else Passing)(
+                f"GET {bare(url)} failed: {reason}; is the artifact source right and reachable from this host?"
+            ) from error
         except ValueError as error:
             raise ArtifactError(f"cannot open {bare(url)}: {error}") from error
 

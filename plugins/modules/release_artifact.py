@@ -122,7 +122,7 @@ ARGUMENTS = {
 def artifact(item):
     """Return one entry of the arguments as an artifact."""
     return _artifact_plan.Artifact(
-        item["url"], {"": item["dest"]} if item["dest"] else dict(item["extract"]), item["sha256"] or "",
+        item["url"], {"": item["dest"]} if item["dest"] else dict(item["extract"] or {}), item["sha256"] or "",
         item["checksum_url"] or "", _file_plan.parse_mode(item["mode"]))
 
 
