@@ -11,7 +11,7 @@ short_description: Observe everything a run needs to know about a host, in one e
 version_added: 0.1.0
 description:
   - Reads the operating system, resources, addresses, listeners, units, certificates and the local etcd member of a host
-    and returns them as the fact C(multimaster_host), from which P(multimaster.kubernetes.topology#module) is made.
+    and returns them as the fact C(multimaster_host), from which M(multimaster.kubernetes.topology) is made.
   - It judges nothing and never fails because something is missing; what cannot be read is null or empty.
 author: The multimaster.kubernetes maintainers
 extends_documentation_fragment:
