@@ -135,7 +135,7 @@ def _time_reasons(present, wanted, now):
     reasons = []
     if left <= 0:
         reasons.append(f"expired {_duration(-left)} ago")
-    elif left <= min(life / 3.0, RENEW_BEFORE):
+    elif left <= min(max(life - BACKDATE, 0) / 3.0, RENEW_BEFORE):
         reasons.append(f"expires in {_duration(left)}")
     if present.not_before > now:
         reasons.append(f"not valid for another {_duration(present.not_before - now)}")

@@ -110,7 +110,7 @@ def plan(host, wanted, wanted_files, present, store, now, new_keys=False):
             write.append(item)
         elif found["adjust"]:
             adjust.append(item.spec())
-        if item.ca and found["exists"] and verdict != _pki.REFUSE:
+        if item.ca and _trusts(item, found):
             trusted.add(item.ca)
     judged = [_judge(certificate, present["certificates"][certificate.path], store, now, new_keys) for certificate in wanted]
     for item in judged:
@@ -133,6 +133,12 @@ def _file_verdict(item, found):
     present = _x509.fingerprints(found["content"]) if found["exists"] else []
     verdict = _pki.judge_authority(present or None, _x509.fingerprints(item.content))
     return _pki.ISSUE if verdict == _pki.KEEP else verdict
+
+
+def _trusts(item, found):
+    """Return whether an installed authority file holds at least one of the store's certificates."""
+    ours = _x509.fingerprints(item.content or "")
+    return bool(set(ours) & set(_x509.fingerprints(found["content"] or "")))
 
 
 def _judge(wanted, found, store, now, new_keys):

@@ -1,0 +1,102 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The phases of the host module on temporary paths, with the real openssl program."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import shutil
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
+from ansible_collections.multimaster.kubernetes.plugins.modules import certificate_set as module
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _x509
+
+pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs the openssl program")
+NOW = 1_800_000_000.0
+ME, GROUP = getpass.getuser(), str(os.getgid())
+OURS, THEIRS = (_x509.pem(_x509.new_authority("kubernetes", "prod", NOW)[1]) for _ in range(2))
+
+
+@pytest.fixture
+def params(tmp_path):
+    account = {"owner": ME, "group": GROUP}
+    (tmp_path / "private").mkdir(mode=0o700)
+    return {
+        "certificates": [{"path": str(tmp_path / "k" / name), "new_key": False, "certificate": None, **account} for name in "ab"],
+        "files": [{"path": str(tmp_path / "k" / "ca.crt"), "mode": "0644", "public": True, "authority": True, "content": None,
+                   "sha256": hashlib.sha256(OURS.encode()).hexdigest(), **account}],
+    }
+
+
+def read(params, tmp_path, check=False):
+    return module.read(params, str(tmp_path / "private"), check)
+
+
+def requests(result):
+    return [bool(found["request"]) for found in result["certificates"].values()]
+
+
+def test_a_fresh_host_answers_with_requests_at_once(params, tmp_path):
+    assert requests(read(params, tmp_path)) == [True, True]
+    assert sorted(os.listdir(tmp_path / "k")) == ["a.key.new", "b.key.new"]
+
+
+def test_check_mode_makes_nothing(params, tmp_path):
+    assert requests(read(params, tmp_path, check=True)) == [False, False]
+    assert module.request(params, str(tmp_path / "private"), True)["certificates"][params["certificates"][0]["path"]] == {
+        "request": None}
+    assert os.listdir(tmp_path) == ["private"]
+
+
+@pytest.mark.parametrize(("authority", "makes"), [(OURS, True), (THEIRS, False)], ids=["ours", "theirs"])
+def test_a_host_of_another_authority_is_left_untouched(params, tmp_path, authority, makes):
+    (tmp_path / "k").mkdir()
+    (tmp_path / "k" / "ca.crt").write_text(authority)
+    result = read(params, tmp_path)
+    assert requests(result) == [makes, makes]
+    assert result["files"][params["files"][0]["path"]]["content"] == authority
+    if not makes:
+        assert os.listdir(tmp_path / "k") == ["ca.crt"]
+
+
+def test_without_a_store_a_host_that_holds_something_makes_no_keys(params, tmp_path):
+    params["files"][0]["sha256"] = None
+    (tmp_path / "k").mkdir()
+    (tmp_path / "k" / "ca.crt").write_text(OURS)
+    assert requests(read(params, tmp_path)) == [False, False]
+
+
+def test_install_writes_all_or_nothing(params, tmp_path):
+    key, authority = _x509.new_authority("kubernetes", "prod", NOW)
+    answers = read(params, tmp_path)["certificates"]
+    for item in params["certificates"]:
+        wanted = _pki.Certificate(path=item["path"], ca="kubernetes", common_name="x")
+        public = _x509.request_key(answers[item["path"]]["request"], item["path"])
+        item["certificate"] = _x509.pem(_x509.sign(wanted, public, authority, key, NOW))
+    params["files"][0]["content"] = OURS
+    swapped = {**params, "certificates": [
+        params["certificates"][0], {**params["certificates"][1], "certificate": params["certificates"][0]["certificate"]}]}
+    with pytest.raises(module._certificate_files.RequestError, match="belongs to no key"):
+        module.install(swapped, "", False)
+    assert sorted(os.listdir(tmp_path / "k")) == ["a.key.new", "b.key.new"]
+    would = module.install(params, "", True)
+    assert sorted(os.listdir(tmp_path / "k")) == ["a.key.new", "b.key.new"]
+    did = module.install(params, "", False)
+    assert would == did == {"changed": True, "changed_paths": [
+        str(tmp_path / "k" / name) for name in ("ca.crt", "a.key", "a.crt", "b.key", "b.crt")]}
+    assert sorted(os.listdir(tmp_path / "k")) == ["a.crt", "a.key", "b.crt", "b.key", "ca.crt"]
+    assert module.install(params, "", False) == {"changed": False, "changed_paths": []}
+
+
+def test_arguments_and_documentation_agree():
+    import yaml
+
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    assert set(documented) == set(module.ARGUMENTS)
+    for name in ("certificates", "files"):
+        assert set(documented[name]["suboptions"]) == set(module.ARGUMENTS[name]["options"])
+    assert module.ARGUMENTS["files"]["options"]["content"]["no_log"]
