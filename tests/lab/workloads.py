@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import shlex
 
+import access
+
 EVERYWHERE = [{"operator": "Exists"}]
 PORT = 8080
 CONTENT = {"from-secret": "the secret's content", "from-config-map": "the config map's content"}
@@ -53,12 +55,13 @@ class Workloads:
             {"secret": {"name": "given", "items": [{"key": "a", "path": "from-secret"}]}},
             {"configMap": {"name": "given", "items": [{"key": "a", "path": "from-config-map"}]}},
         ]
-        probe = {"httpGet": {"path": "/healthz", "port": PORT}, "periodSeconds": 1}
+        probe = {"httpGet": {"path": "/hostname", "port": PORT}, "periodSeconds": 1}
         web = {
             "containers": [self._container(readinessProbe=probe, volumeMounts=[{"name": "given", "mountPath": "/given"}])],
             "volumes": [{"name": "given", "projected": {"sources": projected}}],
         }
-        dying = {"httpGet": {"path": "/nothing-is-here", "port": PORT}, "periodSeconds": 1, "failureThreshold": 1}
+        # netexec's /healthz answers 412 for ever when it serves no UDP
+        dying = {"httpGet": {"path": "/healthz", "port": PORT}, "periodSeconds": 1, "failureThreshold": 1}
         lonely = {
             "nodeSelector": {"kubernetes.io/hostname": self.lonely_node},
             "containers": [self._container(livenessProbe=dying, volumeMounts=[{"name": "own", "mountPath": "/own"}])],
@@ -84,9 +87,13 @@ class Workloads:
         return self.cluster.get(self.path("api/v1", f"pods?labelSelector=app%3D{app}"))["items"]
 
     def settled(self) -> bool:
-        """Say whether a pod is ready on every node and the failing container has been restarted."""
+        """Say whether a pod is ready on every node and the failing container has been restarted; raise with what is missing."""
         ready = {p["spec"]["nodeName"] for p in self.pods("web") if is_ready(p)}
-        return ready == set(self.cluster.nodes) and self.restarts() > 0
+        missing = sorted(set(self.cluster.nodes) - ready)
+        restarts = self.restarts()
+        if missing or not restarts:
+            raise access.AccessError(f"no ready pod on {missing or 'no node'}, {restarts} restarts of the failing container")
+        return True
 
     def restarts(self) -> int:
         """Return how often the container with the failing probe was restarted."""

@@ -34,7 +34,7 @@ def crossings(cluster):
     }
     cases = [(ca, path, door) for ca, paths in CERTIFICATES.items() for path in paths for door in urls]
     script = "".join(
-        f"[ -e {path}.key ] && echo {number} $(curl -sk --max-time 5 -o /dev/null -w '%{{http_code}}' "
+        f"[ -e {path}.key ] && echo {number} $(curl -sk --http1.1 --max-time 5 -o /dev/null -w '%{{http_code}}' "
         f"--cert {path}.crt --key {path}.key {urls[door]})\n"
         for number, (_ca, path, door) in enumerate(cases)
     )
