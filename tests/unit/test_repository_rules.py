@@ -1,0 +1,269 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The project's rules, held over the tree; each message says what the rule protects (docs: CONTRIBUTING)."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import sys
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
+MAX_TASKS, MAX_WHEN, MAX_TEMPLATE_IFS, MAX_MODULE_LINES = 12, 3, 3, 90
+FELT_BY_THE_CLUSTER = re.compile(r"etcd|apiserver|haproxy|keepalived|endpoint")
+BLOCKS = ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")
+# What ansible-core itself brings to a host beside the standard library.
+ON_EVERY_HOST = {*sys.stdlib_module_names, "__future__", "ansible", "ansible_collections"}
+
+
+class Loader(yaml.SafeLoader):
+    """Reads Ansible's own tags as plain values."""
+
+
+Loader.add_multi_constructor("!", lambda loader, suffix, node: getattr(loader, f"construct_{node.id}")(node))
+
+
+def load(path):
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506
+
+
+def place(path):
+    return str(path.relative_to(ROOT))
+
+
+def yaml_files(*folders):
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.yml"))
+
+
+def tasks_of(content):
+    """Yield every task of a tasks file or playbook, those inside blocks too."""
+    for item in content if isinstance(content, list) else []:
+        if not isinstance(item, dict):
+            continue
+        if "hosts" not in item and "import_playbook" not in item and "ansible.builtin.import_playbook" not in item:
+            yield item
+        for key in BLOCKS:
+            yield from tasks_of(item.get(key))
+
+
+def short(task):
+    """Return a task with the collection's name taken off its keys."""
+    return {str(key).rsplit(".", 1)[-1]: value for key, value in task.items()}
+
+
+def all_tasks():
+    for path in yaml_files("playbooks", *(f"roles/{r.name}/tasks" for r in ROLES), *(f"roles/{r.name}/handlers" for r in ROLES)):
+        if path.parent.name != "vars":
+            for task in tasks_of(load(path)):
+                yield path, short(task)
+
+
+def offenders(breaks):
+    return [f"{place(path)}: {task.get('name', 'a task without a name')}" for path, task in all_tasks() if breaks(task)]
+
+
+def role_files(*parts):
+    return [f for role in ROLES for part in parts for f in sorted((role / part).rglob("*")) if f.is_file()]
+
+
+def test_there_is_something_to_judge():
+    assert len(ROLES) > 10
+    assert len(list(all_tasks())) > 40
+
+
+def test_a_role_reads_only_its_own_inputs():
+    looking = re.compile(r"\b(groups|hostvars)\s*[\[.]")
+    found = [place(f) for f in role_files("tasks", "handlers", "templates", "defaults", "vars") if looking.search(f.read_text())]
+    assert not found, "only playbooks/vars/wiring.yml knows other hosts; give the role an input instead"
+
+
+def test_no_task_goes_through_a_shell():
+    assert not offenders(lambda t: "shell" in t or "raw" in t), "write a module or use `command`: a pipeline hides failures"
+
+
+def test_no_failure_is_ignored():
+    assert not offenders(lambda t: t.get("ignore_errors")), "read state with an _info module, or say failed_when"
+
+
+def test_every_task_has_a_name():
+    assert not offenders(lambda t: not t.get("name")), "the name is what a person reads when it fails"
+
+
+def test_a_command_says_when_it_changed_something():
+    assert not offenders(lambda t: "command" in t and "changed_when" not in t), "`changed=0` is a promise (P3)"
+
+
+def test_nothing_waits_blindly():
+    assert not offenders(lambda t: "pause" in t), "wait for a condition with a bound, never for a time"
+
+
+def test_conditions_stay_readable():
+    found = offenders(lambda t: isinstance(t.get("when"), list) and len(t["when"]) > MAX_WHEN)
+    assert not found, "decide in Python, then ask for one fact"
+
+
+def test_no_handler_touches_what_the_cluster_feels():
+    found = [
+        f"{place(path)}: {task.get('name')}"
+        for path in yaml_files(*(f"roles/{role.name}/handlers" for role in ROLES))
+        for task in tasks_of(load(path))
+        if FELT_BY_THE_CLUSTER.search(str(task))
+    ]
+    found += offenders(lambda t: FELT_BY_THE_CLUSTER.search(str(t.get("notify", ""))))
+    assert not found, "members, API servers and the endpoint restart only in a serial step behind a gate"
+
+
+@pytest.mark.parametrize("path", yaml_files(*(f"roles/{role.name}/tasks" for role in ROLES)), ids=place)
+def test_a_task_file_is_short_enough_to_read(path):
+    assert len(list(tasks_of(load(path)))) <= MAX_TASKS, "split it by step: preflight, install, configure, service, health"
+
+
+@pytest.mark.parametrize("path", yaml_files("playbooks"), ids=place)
+def test_order_and_concurrency_give_their_reason(path):
+    lines = path.read_text().splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"\s*(serial|throttle|run_once|max_fail_percentage):", line):
+            near = lines[max(0, number - 6) : number + 1]
+            assert any("#" in text for text in near), f"line {number + 1}: say in a comment why"
+            assert "//" not in line, f"line {number + 1}: the quorum gate decides, not a share of the hosts"
+
+
+def test_throttled_tasks_of_roles_give_their_reason():
+    for path in yaml_files(*(f"roles/{role.name}/tasks" for role in ROLES)):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.match(r"\s*(serial|throttle|run_once):", line):
+                assert "#" in line, f"{place(path)}:{number}: say in a comment why"
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_declares_each_input_once_typed_and_described(role):
+    specs = load(role / "meta" / "argument_specs.yml")["argument_specs"]
+    options = {name: option for spec in specs.values() for name, option in (spec.get("options") or {}).items()}
+    defaults_file = role / "defaults" / "main.yml"
+    defaults = (load(defaults_file) if defaults_file.exists() else None) or {}
+    wrong = [name for name, option in options.items() if "type" not in option or "description" not in option]
+    assert not wrong, "type and description are the role's interface"
+    declared = {name: option["default"] for name, option in options.items() if "default" in option}
+    assert defaults == declared, "defaults/main.yml is generated from meta/argument_specs.yml; change it there"
+    foreign = [name for name in options if not name.startswith(f"{role.name}_")]
+    assert not foreign, "a role's input starts with the role's name"
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_keeps_its_internals_to_itself_and_needs_no_other_role(role):
+    for path in sorted((role / "vars").glob("*.yml")):
+        named = [name for name in load(path) or {} if not name.startswith((f"__{role.name}_", f"{role.name}_"))]
+        assert not named, f"{place(path)}: internal names start with __{role.name}_"
+    meta = role / "meta" / "main.yml"
+    assert not (load(meta) if meta.exists() else {}).get("dependencies"), "order lives in playbooks, where it can be read"
+
+
+@pytest.mark.parametrize("path", role_files("templates"), ids=place)
+def test_a_template_is_dumb(path):
+    ifs = re.findall(r"\{%[-+]?\s*(?:el)?if\b", path.read_text())
+    assert len(ifs) <= MAX_TEMPLATE_IFS, "decide in Python and hand over a list in order"
+
+
+def code_lines(source):
+    """Count lines that are neither blank, comment, nor one of the documentation blocks."""
+    body = re.sub(r"(DOCUMENTATION|EXAMPLES|RETURN)\s*=\s*r?('''|\"\"\").*?\2", "", source, flags=re.S)
+    return len([line for line in body.splitlines() if line.strip() and not line.strip().startswith("#")])
+
+
+def documentation(path):
+    """Return {name: text} of a module's documentation blocks."""
+    return {
+        target.id: node.value.value
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id in ("DOCUMENTATION", "EXAMPLES", "RETURN")
+    }
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_is_an_adapter(path):
+    assert code_lines(path.read_text()) <= MAX_MODULE_LINES, "a decision belongs into module_utils/_*.py, where it is tested"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_is_documented_and_says_how_it_behaves_in_check_mode(path):
+    blocks = documentation(path)
+    assert set(blocks) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
+    text = yaml.safe_load(blocks["DOCUMENTATION"])
+    assert text["module"] == path.stem
+    modes = {"multimaster.kubernetes.attributes", "multimaster.kubernetes.attributes.info"}
+    assert modes & set(text["extends_documentation_fragment"]), "check and diff mode are promised for every module"
+    for name, attribute in text.get("attributes", {}).items():
+        assert name not in ("check_mode", "diff_mode") or attribute.get("details"), f"say why {name} is not fully supported"
+    assert all(isinstance(example, dict) for example in yaml.safe_load(blocks["EXAMPLES"]))
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "plugins" / "module_utils").glob("*.py"))], ids=place)
+def test_what_runs_on_hosts_needs_nothing_but_python(path):
+    shipped = {sibling.stem for sibling in path.parent.glob("_*.py")}  # some files also run beside a script of ours
+    found = {name for name in imported(path) if name.split(".")[0] not in ON_EVERY_HOST | shipped}
+    assert not found, "hosts have no PyYAML, cryptography or netaddr; work that needs them belongs on the controller"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for folder in ("plugins", "tests", "components", "roles") for p in sorted((ROOT / folder).rglob("*.py"))],
+    ids=place,
+)
+def test_a_python_file_names_its_licence(path):
+    head = path.read_text()[:400]
+    assert "SPDX-License-Identifier: " in head
+    assert "Copyright: the multimaster.kubernetes maintainers" in head
+
+
+def test_playbooks_can_be_called_by_their_full_name():
+    assert not [place(p) for p in (ROOT / "playbooks").glob("*.yml") if "-" in p.name], "a name with `-` has no FQCN"
+
+
+def test_a_playbook_at_the_root_only_points_to_the_collections_own():
+    thin = {path: load(path) for path in ROOT.glob("*.yml") if path.name not in ("galaxy.yml", "requirements.yml")}
+    for path, plays in thin.items():
+        if path.name.startswith(".") or not isinstance(plays, list):
+            continue
+        targets = [short(play).get("import_playbook", "") for play in plays]
+        assert targets == [f"multimaster.kubernetes.{path.stem}"], place(path)
+
+
+def test_the_tarball_installs_without_a_network():
+    assert load(ROOT / "galaxy.yml")["dependencies"] == {}, "one dependency breaks the offline install"
+
+
+def sequence_words():
+    for path in sorted((ROOT / "molecule").glob("*/molecule.yml")):
+        for step in load(path)["scenario"]["test_sequence"]:
+            word, *arguments = step.split()
+            yield path.parent, word, arguments
+
+
+@pytest.mark.parametrize("scenario,word,arguments", list(sequence_words()))
+def test_a_scenario_step_names_what_exists(scenario, word, arguments):
+    for argument in arguments:
+        target = scenario / argument
+        if word == "verify":
+            assert target.is_dir(), "`verify FILE` runs no test and ends well; name a folder"
+            assert list(target.rglob("test_*.py"))
+        else:
+            assert target.is_file()
+    if word == "verify":
+        assert arguments, "say which folder"
