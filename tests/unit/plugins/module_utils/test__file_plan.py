@@ -136,3 +136,17 @@ def test_words_of_a_secret_are_masked_in_what_a_validator_says(said):
 
 def test_a_wanted_file_never_prints_its_content():
     assert "new" not in repr(FILE) and "old" not in repr(Present("file", b"old"))
+
+
+def test_what_the_cluster_owns_below_the_first_level_may_go():
+    assert plan.findings([Wanted("/etc/kubernetes", "absent"), Wanted("/var/lib/etcd", "absent")]) == []
+
+
+def test_short_words_of_a_secret_do_not_tear_a_message_apart():
+    assert plan.redact("at line 3: expected a", b"a\nline\n3\n") == "at line 3: expected a"
+    assert plan.redact("got secret", b"secret\n") == "got ********"
+
+
+def test_a_replaced_link_is_shown_as_one():
+    entry, = plan.diffs([plan.decide(FILE, Present("link", target="/etc/x/b"))])
+    assert (entry["before"], entry["after"]) == ("(a link to /etc/x/b)\n", "new")

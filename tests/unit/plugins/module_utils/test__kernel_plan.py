@@ -87,3 +87,14 @@ def test_the_diff_shows_the_running_kernel():
     assert entry["before"] == "a.b = 0\nc.d = absent\nswap on /s\n"
     assert entry["after"] == "a.b = 1\nc.d = 2\nmodule vxlan\n"
     assert plan.diff(plan.Verdict()) == []
+
+
+@pytest.mark.parametrize("verdict", [
+    plan.Verdict(load=("vxlan",)), plan.Verdict(set={"a.b": ("0", "1")}), plan.Verdict(swaps=("/s",))])
+def test_each_kind_of_lack_is_a_change(verdict):
+    assert verdict.changed
+
+
+def test_the_shortest_fstab_line_is_understood():
+    assert plan.without_swap("/swap none swap\n/x swap ext4\n").splitlines() == [
+        "# swap off for the kubelet: /swap none swap", "/x swap ext4"]

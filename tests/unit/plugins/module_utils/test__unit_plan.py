@@ -227,3 +227,22 @@ def test_the_diff_names_only_what_is_touched():
     assert shown["before"] == "etcd.service: active (running)\n"
     assert shown["after"] == "etcd.service: restarted, its inputs changed, enabled\n"
     assert plan.diff([decide(state())], {"etcd.service": state()}) == {"before": "", "after": ""}
+
+
+@pytest.mark.parametrize(("verdict", "changed"), [
+    (plan.Verdict("a", "none", ""), False), (plan.Verdict("a", "wait", ""), False), (plan.Verdict("a", "hold", ""), False),
+    (plan.Verdict("a", "none", "", enable=True), True), (plan.Verdict("a", "none", "", disable=True), True),
+    (plan.Verdict("a", "none", "", drop_in=""), True), (plan.Verdict("a", "start", ""), True),
+    (plan.Verdict("a", "stop", ""), True), (plan.Verdict("a", "reload", ""), True),
+])
+def test_any_touch_of_the_host_is_a_change(verdict, changed):
+    assert verdict.changed is changed
+
+
+def test_a_state_is_not_waited_for_unless_a_job_is_under_way():
+    assert plan.State("a.service").job is False and plan.lost(plan.State("a.service"))
+
+
+def test_counters_that_are_no_numbers_count_as_none():
+    shown = plan.parse_show("Id=a.service\nMainPID=[not set]\nNRestarts=\n", ["a.service"])["a.service"]
+    assert (shown.pid, shown.restarts) == (0, 0)
