@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import json
 
-from . import _command
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command
 
 #: Seconds after which the kernel itself takes the cover off `lo`, so that a run cut off there leaves no second holder.
 COVER_SECONDS = 15

@@ -12,9 +12,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from . import _addresses, _arp, _command, _haproxy, _keepalived, _systemd
-from . import _endpoint_plan as plan
-from . import _unit_plan as units
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _addresses,
+    _arp,
+    _command,
+    _haproxy,
+    _keepalived,
+    _systemd,
+)
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_plan as plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _unit_plan as units
 
 BALANCER = _systemd.Unit(
     "haproxy.service", inputs=("/etc/haproxy/haproxy.cfg", "/etc/kubernetes/pki/ca.crt"), reload=True

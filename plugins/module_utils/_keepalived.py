@@ -16,7 +16,7 @@ import os
 import time
 from dataclasses import asdict, dataclass
 
-from . import _command
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command
 
 #: keepalived puts the file into $TMPDIR; the unit's drop-in of role api_endpoint sets it.
 STATE_FILE = "/run/keepalived/keepalived.json"

@@ -1,0 +1,334 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Approve kubelets' requests for serving certificates when the node asks for its own names and addresses only.
+
+One of these processes runs on each master and talks to its own node's API server; a Lease decides which one acts. The
+decisions are in `_csr.py` (approve or leave alone) and `_leader_election.py`, the reading of requests in `_pkcs10.py`;
+they lie beside this file. Here is what talks. It never denies: what it leaves alone waits for a person, and the
+reasons are in the journal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import http.client
+import ipaddress
+import json
+import os
+import signal
+import ssl
+import sys
+import threading
+import time
+from urllib.parse import quote, urlencode, urlsplit
+
+with contextlib.suppress(NameError):  # `python3 -I` leaves this program's folder off the path
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import _csr  # noqa: E402
+import _leader_election as election  # noqa: E402
+import _pkcs10  # noqa: E402
+
+CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+NODES = "/api/v1/nodes"
+LEASE, NAMESPACE = "multimaster-csr-approver", "kube-system"
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+TIMEOUT = 5.0
+#: Seconds a watch lasts, and the most its socket may be silent.
+WATCH_SECONDS = 60
+#: Seconds the list of all nodes may be old; it is only asked for when a request is judged.
+NODES_SECONDS = 10.0
+#: Seconds until what was left alone is judged again (a node's addresses may come later than its request), doubled each time.
+AGAIN_SECONDS, AGAIN_MOST = 2.0, 60.0
+GONE = 410
+WARNING, NOTICE = "<4>", "<5>"
+
+
+class ApiError(Exception):
+    """Tell what the API server was asked and what came back; status is 0 when nothing came."""
+
+    def __init__(self, what, status, said):
+        super().__init__(f"{what}: {status or 'no answer'}: {said}")
+        self.status = status
+
+
+def say(text, level=NOTICE):
+    """Write one line to the journal."""
+    print(level + text.replace("\n", " "), flush=True)
+
+
+def connector(server, ca, cert, key):
+    """Return a function that opens a connection to the API server; its argument is the timeout in seconds."""
+    where = urlsplit(server)
+    context = ssl.create_default_context(cafile=ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(cert, key)
+
+    def connect(timeout):
+        return http.client.HTTPSConnection(where.hostname, where.port or 443, timeout=timeout, context=context)
+
+    return connect
+
+
+class Api:
+    """Ask the API server over one kept connection; a thread has its own."""
+
+    def __init__(self, connect):
+        self._connect, self._connection = connect, None
+
+    def ask(self, method, path, body=None):
+        """Return the answer as data; raise ApiError on any status but 200 and 201."""
+        what = f"{method} {path}"
+        for attempt in (1, 2):
+            fresh = self._connection is None
+            self._connection = self._connection or self._connect(TIMEOUT)
+            try:
+                data = None if body is None else json.dumps(body).encode()
+                self._connection.request(method, path, body=data, headers={"Content-Type": "application/json"})
+                answer = self._connection.getresponse()
+                text = answer.read()
+                break
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                # A kept connection may have been closed meanwhile; what may have arrived is not sent twice.
+                if fresh or attempt == 2 or method != "GET":
+                    raise ApiError(what, 0, error) from error
+        return parse(what, answer.status, text)
+
+    def watch(self, path):
+        """Yield the events of a watch until the server ends it."""
+        connection = self._connect(WATCH_SECONDS + TIMEOUT)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            if answer.status != 200:
+                parse(f"GET {path}", answer.status, answer.read())
+            while line := answer.readline():
+                yield json.loads(line)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ApiError(f"GET {path}", 0, error) from error
+        finally:
+            connection.close()
+
+    def close(self):
+        """Drop the connection."""
+        if self._connection:
+            self._connection.close()
+        self._connection = None
+
+
+def parse(what, status, text):
+    """Return a successful answer as data; raise ApiError with the server's message otherwise."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise ApiError(what, status, text[:200]) from error
+    if status not in (200, 201):
+        raise ApiError(what, status, data.get("message", ""))
+    return data
+
+
+def stamp():
+    """Return the time as a Lease's MicroTime."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Elector:
+    """Hold the Lease, or wait for it."""
+
+    def __init__(self, api, identity, clock=time.monotonic):
+        self._api, self._clock = api, clock
+        self._memory, self._lease = election.Election(identity), None
+
+    def leads(self):
+        """Return whether this process may act now."""
+        return self._memory.leads(self._clock())
+
+    def step(self):
+        """Look at the Lease once and do what is due; a Lease that somebody else wrote meanwhile is his."""
+        now = self._clock()
+        try:
+            self._lease = self._api.ask("GET", f"{LEASES}/{LEASE}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self._lease = None
+        self._memory = self._memory.observe(election.record(self._lease), now)
+        if self._memory.wants(now) != "wait":
+            self._write(election.claim(self._lease, LEASE, NAMESPACE, self._memory.me, stamp()), now)
+
+    def release(self):
+        """Let go of the Lease, so that another takes it at once."""
+        if self.leads():
+            self._write(election.release(self._lease, stamp()), self._clock())
+
+    def _write(self, lease, now):
+        created = "resourceVersion" not in lease["metadata"]
+        try:
+            self._lease = self._api.ask(
+                "POST" if created else "PUT", LEASES if created else f"{LEASES}/{LEASE}", lease
+            )
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return
+        self._memory = self._memory.wrote(election.record(self._lease), now)
+
+
+class Approver:
+    """List and watch requests, judge each, approve or leave alone."""
+
+    def __init__(self, api, leads, reserved=(), clock=time.monotonic, tell=say):
+        self._api, self._leads, self._reserved = api, leads, frozenset(reserved)
+        self._clock, self._tell = clock, tell
+        self._nodes, self._nodes_at = (), -NODES_SECONDS
+        self._left, self._pause = {}, AGAIN_SECONDS
+
+    def round(self):
+        """List all requests, then follow the watch until it ends, leadership is lost or something is to be judged again."""
+        selector = {"fieldSelector": f"spec.signerName={_csr.SIGNER}"}
+        listed = self._api.ask("GET", f"{CSRS}?{urlencode(selector)}")
+        before, self._left = self._left, {}
+        for item in listed.get("items") or ():
+            self.handle(item, before)
+        self._pause = min(2 * self._pause, AGAIN_MOST) if self._left and self._left == before else AGAIN_SECONDS
+        seconds = max(1, int(self._pause)) if self._left else WATCH_SECONDS
+        query = {**selector, "watch": 1, "timeoutSeconds": seconds, "allowWatchBookmarks": "true"}
+        version = listed["metadata"]["resourceVersion"]
+        for event in self._api.watch(f"{CSRS}?{urlencode({**query, 'resourceVersion': version})}"):
+            item = event.get("object", {})
+            if event.get("type") == "ERROR":
+                if item.get("code") == GONE:
+                    return  # too old a version: the next round lists again
+                raise ApiError("watch", item.get("code", 0), item.get("message", ""))
+            if not self._leads():
+                return
+            if event.get("type") in ("ADDED", "MODIFIED"):
+                self.handle(item, self._left)
+
+    def handle(self, item, known):
+        """Judge one request; say once why it is left alone."""
+        name, uid = item["metadata"]["name"], item["metadata"].get("uid", "")
+        request = _csr.request_from_object(item)
+        if request.decided or not self._leads():
+            return
+        node = self._node(request.node)
+        others = [other for other in self._all_nodes() if other.name != request.node] if node else ()
+        verdict = _csr.judge(request, _contents(request.pem), node, others, self._reserved)
+        if verdict.approve:
+            self._approve(item, name, verdict.reasons[0])
+            return
+        self._left[uid] = verdict.reasons
+        if known.get(uid) != verdict.reasons:
+            self._tell(f"left {name} alone: {'; '.join(verdict.reasons)}", WARNING)
+
+    def _approve(self, item, name, why):
+        condition = {
+            "type": "Approved", "status": "True", "reason": "NodeAsksForItself", "message": why,
+            "lastUpdateTime": stamp()[:19] + "Z",
+        }  # fmt: skip
+        status = item.get("status") or {}
+        changed = {**item, "status": {**status, "conditions": [*(status.get("conditions") or ()), condition]}}
+        changed.setdefault("apiVersion", "certificates.k8s.io/v1")
+        changed.setdefault("kind", "CertificateSigningRequest")
+        try:
+            self._api.ask("PUT", f"{CSRS}/{quote(name, safe='')}/approval", changed)
+        except ApiError as error:
+            if error.status not in (404, 409):  # gone, or changed meanwhile: its next event or list brings it again
+                raise
+            return
+        self._tell(f"approved {name}: {why}")
+
+    def _node(self, name):
+        if not name:
+            return None
+        try:
+            return _csr.node_from_object(self._api.ask("GET", f"{NODES}/{quote(name, safe='')}"))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _all_nodes(self):
+        if self._clock() - self._nodes_at >= NODES_SECONDS:
+            items = self._api.ask("GET", NODES).get("items") or ()
+            self._nodes, self._nodes_at = tuple(_csr.node_from_object(item) for item in items), self._clock()
+        return self._nodes
+
+
+def _contents(pem):
+    """Return what a request asks for, or the text of why it cannot be read."""
+    try:
+        return _pkcs10.parse(pem)
+    except _pkcs10.RequestError as error:
+        return str(error)
+
+
+def canonical(names):
+    """Return names in lower case and addresses in canonical form, as requests carry them."""
+    result = []
+    for name in names:
+        try:
+            result.append(str(ipaddress.ip_address(name)))
+        except ValueError:
+            result.append(name.lower())
+    return result
+
+
+def follow(approver, leads, stop, tell=say):
+    """Run rounds while this process leads, until stopped; trouble is told once and tried again."""
+    last = ""
+    while not stop.is_set():
+        if not leads():
+            stop.wait(0.5)
+            continue
+        try:
+            approver.round()
+            last = ""
+        except (ApiError, KeyError, TypeError) as error:
+            if str(error) != last:
+                tell(f"cannot look at requests, trying on: {error}", WARNING)
+            last = str(error)
+            stop.wait(2.0)
+
+
+def elect(elector, stop, tell=say):
+    """Hold or seek the Lease until stopped, then let go of it."""
+    led, last = False, ""
+    while not stop.is_set():
+        try:
+            elector.step()
+            last = ""
+        except (ApiError, KeyError, TypeError) as error:
+            if str(error) != last:
+                tell(f"cannot look at the Lease, trying on: {error}", WARNING)
+            last = str(error)
+        if elector.leads() != led:
+            led = not led
+            tell("leads" if led else "leads no longer")
+        stop.wait(election.RETRY_SECONDS)
+    with contextlib.suppress(ApiError):
+        elector.release()
+
+
+def main():
+    """Read the credentials, follow requests in a thread, hold the Lease in this one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", help="where config, ca, cert and key lie")
+    folder = parser.parse_args().folder
+    with open(os.path.join(folder, "config"), encoding="utf-8") as handle:
+        config = json.load(handle)
+    connect = connector(config["server"], *(os.path.join(folder, name) for name in ("ca", "cert", "key")))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    elector = Elector(Api(connect), config["identity"])
+    approver = Approver(Api(connect), elector.leads, canonical(config.get("reserved", ())))
+    threading.Thread(target=follow, args=(approver, elector.leads, stop), daemon=True).start()
+    elect(elector, stop)
+
+
+if __name__ == "__main__":
+    main()

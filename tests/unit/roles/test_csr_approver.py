@@ -1,0 +1,275 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the approver against an API server played over plain HTTP on loopback."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import http.client
+import http.server
+import importlib.util
+import json
+import pathlib
+import sys
+import threading
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins import module_utils
+
+UTILS = pathlib.Path(module_utils.__path__[0])
+PROGRAM = UTILS.parents[1] / "roles/csr_approver/files/csr_approver.py"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "plugins/module_utils"))
+
+from csr_fixtures import pem  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def program():
+    """Import the program as on a host: its decisions lie beside it."""
+    sys.path.insert(0, str(UTILS))
+    spec = importlib.util.spec_from_file_location("csr_approver", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.path.remove(str(UTILS))
+
+
+def node(name, *addresses):
+    entries = [{"type": "Hostname", "address": name}, *({"type": "InternalIP", "address": a} for a in addresses)]
+    return {"metadata": {"name": name}, "status": {"addresses": entries}}
+
+
+def csr(name, request=None, username="system:node:w1", version="1", **spec):
+    return {
+        "metadata": {"name": name, "uid": name + "-uid", "resourceVersion": version},
+        "spec": {
+            "signerName": "kubernetes.io/kubelet-serving", "username": username,
+            "groups": ["system:nodes", "system:authenticated"], "usages": ["digital signature", "server auth"],
+            "request": base64.b64encode(request or pem()).decode(), **spec,
+        },
+    }  # fmt: skip
+
+
+class Cluster:
+    """Hold what the API server knows, and everything that was asked."""
+
+    def __init__(self):
+        self.nodes = {"w1": node("w1", "192.0.2.21"), "w2": node("w2", "192.0.2.22")}
+        self.csrs, self.lease, self.version = {}, None, 10
+        self.events, self.asked, self.bodies, self.fail = [], [], [], {}
+
+    def answer(self, method, url, body):
+        """Return (status, data or a list of watch events)."""
+        path, query = urlsplit(url).path, parse_qs(urlsplit(url).query)
+        self.asked.append((method, url))
+        if (method, path) in self.fail:
+            return self.fail[method, path], {"message": "no"}
+        if path.endswith("/certificatesigningrequests"):
+            if "watch" in query:
+                return 200, list(self.events)
+            return 200, {"metadata": {"resourceVersion": "10"}, "items": list(self.csrs.values())}
+        if path.endswith("/approval"):
+            self.bodies.append(body)
+            self.csrs[body["metadata"]["name"]] = body
+            return 200, body
+        if path == "/api/v1/nodes":
+            return 200, {"items": list(self.nodes.values())}
+        if path.startswith("/api/v1/nodes/"):
+            found = self.nodes.get(path.rsplit("/", 1)[1])
+            return (200, found) if found else (404, {"message": "not found"})
+        if method == "GET":
+            return (200, self.lease) if self.lease else (404, {"message": "not found"})
+        had = (self.lease or {"metadata": {}})["metadata"].get("resourceVersion")
+        if body["metadata"].get("resourceVersion") != had:
+            return 409, {"message": "conflict"}
+        self.version += 1
+        self.lease = copy.deepcopy(body)
+        self.lease["metadata"]["resourceVersion"] = str(self.version)
+        return (201 if method == "POST" else 200), self.lease
+
+
+@pytest.fixture
+def cluster(program):
+    cluster = Cluster()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do(self):
+            size = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(size)) if size else None
+            status, data = cluster.answer(self.command, self.path, body)
+            lines = data if isinstance(data, list) else [data]
+            text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_PUT = do_POST = do
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    cluster.connect = lambda timeout: http.client.HTTPConnection(*server.server_address, timeout=timeout)
+    cluster.api = program.Api(cluster.connect)
+    cluster.told = []
+    cluster.now = 100.0
+    cluster.approver = program.Approver(
+        cluster.api, lambda: cluster.now < 1000, ["192.0.2.10"], lambda: cluster.now,
+        lambda text, level="": cluster.told.append(text),
+    )  # fmt: skip
+    yield cluster
+    cluster.api.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_listed_request_is_approved(cluster):
+    asked = csr("csr-a")
+    cluster.csrs = {"csr-a": asked}
+    cluster.approver.round()
+    (body,) = cluster.bodies
+    (condition,) = body["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == ("Approved", "True", "NodeAsksForItself")
+    assert body["spec"] == asked["spec"] and body["metadata"]["resourceVersion"] == "1"
+    assert cluster.told == ["approved csr-a: node w1 asks for its own names and addresses"]
+    cluster.approver.round()
+    assert len(cluster.bodies) == 1
+
+
+def test_a_watched_request_is_approved(cluster):
+    cluster.events = [{"type": "BOOKMARK", "object": {}}, {"type": "ADDED", "object": csr("csr-b")},
+                      {"type": "DELETED", "object": csr("csr-c")}]  # fmt: skip
+    cluster.approver.round()
+    assert [body["metadata"]["name"] for body in cluster.bodies] == ["csr-b"]
+    watch = parse_qs(urlsplit(cluster.asked[1][1]).query)
+    assert watch["resourceVersion"] == ["10"] and watch["timeoutSeconds"] == ["60"]
+    assert watch["fieldSelector"] == ["spec.signerName=kubernetes.io/kubelet-serving"]
+
+
+def test_what_is_left_alone_is_told_once_and_judged_again_ever_later(cluster):
+    cluster.csrs = {"csr-d": csr("csr-d", pem(addresses=("192.0.2.99",)))}
+    pauses = []
+    for _ in range(7):
+        cluster.approver.round()
+        pauses.append(int(parse_qs(urlsplit(cluster.asked[-1][1]).query)["timeoutSeconds"][0]))
+    assert pauses == [2, 4, 8, 16, 32, 60, 60]
+    assert cluster.told == ["left csr-d alone: the address 192.0.2.99 is not one of node w1"]
+    cluster.nodes["w1"] = node("w1", "192.0.2.21", "192.0.2.99")
+    cluster.approver.round()
+    assert len(cluster.bodies) == 1
+
+
+def test_a_node_that_is_not_there_yet(cluster):
+    cluster.csrs = {"csr-e": csr("csr-e", username="system:node:w9")}
+    cluster.approver.round()
+    assert "there is no node 'w9'" in cluster.told[0]
+
+
+def test_reserved_and_foreign_addresses_are_looked_up(cluster):
+    cluster.nodes["w1"] = node("w1", "192.0.2.10", "192.0.2.22")
+    cluster.csrs = {"csr-f": csr("csr-f", pem(addresses=("192.0.2.10", "192.0.2.22")))}
+    cluster.approver.round()
+    assert "192.0.2.10 belongs to the cluster" in cluster.told[0]
+    assert "192.0.2.22 is claimed by node w2 too" in cluster.told[0]
+
+
+def test_nobody_who_does_not_lead_approves(cluster):
+    cluster.csrs = {"csr-g": csr("csr-g")}
+    cluster.now = 1000.0
+    cluster.approver.round()
+    assert cluster.bodies == []
+
+
+def test_a_version_too_old_lists_again_and_other_errors_are_raised(cluster, program):
+    cluster.events = [{"type": "ERROR", "object": {"code": 410, "message": "too old"}}]
+    cluster.approver.round()
+    cluster.events = [{"type": "ERROR", "object": {"code": 500, "message": "broken"}}]
+    with pytest.raises(program.ApiError, match="broken"):
+        cluster.approver.round()
+
+
+def test_a_conflict_is_left_to_the_next_event(cluster, program):
+    cluster.csrs = {"csr-h": csr("csr-h")}
+    where = ("PUT", "/apis/certificates.k8s.io/v1/certificatesigningrequests/csr-h/approval")
+    cluster.fail = {where: 409}
+    cluster.approver.round()
+    assert cluster.told == []
+    cluster.fail = {where: 403}
+    with pytest.raises(program.ApiError, match="403: no"):
+        cluster.approver.round()
+
+
+def test_election_create_renew_wait_take_release(cluster, program):
+    first = program.Elector(cluster.api, "m1", lambda: cluster.now)
+    second = program.Elector(program.Api(cluster.connect), "m2", lambda: cluster.now)
+    first.step()
+    assert first.leads() and cluster.lease["spec"]["holderIdentity"] == "m1"
+    second.step()
+    assert not second.leads()
+    cluster.now += 8
+    first.step()
+    cluster.now += 8
+    second.step()
+    assert first.leads() and not second.leads()
+    cluster.now += 16
+    second.step()
+    assert second.leads() and not first.leads()
+    first.step()
+    assert not first.leads()
+    second.release()
+    assert cluster.lease["spec"]["holderIdentity"] == ""
+    first.step()
+    assert first.leads() and cluster.lease["spec"]["leaseTransitions"] == 2
+
+
+def test_a_lost_race_is_lost(cluster, program):
+    elector = program.Elector(cluster.api, "m1", lambda: cluster.now)
+    cluster.fail = {("POST", program.LEASES): 409}
+    elector.step()
+    assert not elector.leads()
+    cluster.fail = {("POST", program.LEASES): 500}
+    with pytest.raises(program.ApiError):
+        elector.step()
+
+
+def test_the_loops_tell_trouble_once_and_end(cluster, program):
+    told, stop = [], threading.Event()
+    rounds = iter([program.ApiError("x", 0, "refused")] * 2 + [None])
+
+    class Stub:
+        def round(self):
+            trouble = next(rounds)
+            if trouble is None:
+                stop.set()
+                return
+            raise trouble
+
+    waited = []
+    stop.wait = waited.append
+    program.follow(Stub(), lambda: True, stop, lambda text, level="": told.append(text))
+    assert len(told) == 1 and waited == [2.0, 2.0]
+
+    stop = threading.Event()
+    stop.wait = lambda _seconds: stop.set()
+    elector = program.Elector(cluster.api, "m1", lambda: cluster.now)
+    program.elect(elector, stop, lambda text, level="": told.append(text))
+    assert told[1:] == ["leads"] and cluster.lease["spec"]["holderIdentity"] == ""
+
+
+def test_no_answer_is_an_error_that_names_the_question(program):
+    refused = program.Api(lambda timeout: http.client.HTTPConnection("127.0.0.1", 9, timeout=timeout))
+    with pytest.raises(program.ApiError, match="GET /api/v1/nodes: no answer"):
+        refused.ask("GET", "/api/v1/nodes")
+    with pytest.raises(program.ApiError, match="502"):
+        program.parse("GET /x", 502, b"<html>")
+
+
+def test_reserved_names_are_canonical(program):
+    assert program.canonical(["2001:DB8:0::1", "Kubernetes"]) == ["2001:db8::1", "kubernetes"]
