@@ -90,7 +90,7 @@ class Flow:
             lambda: _etcd.observe(endpoints, opener),
             lambda endpoint: _etcd.Etcd(endpoint, opener),
             self.patience,
-            wanted.ours,
+            None if wanted.ours is None else (*wanted.ours, wanted.name, wanted.peer_url),
         )
         self._added = ""
 

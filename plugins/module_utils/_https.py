@@ -45,7 +45,7 @@ def _cause(error):
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate was not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return "TLS failed (is our client certificate accepted there?): %s" % (error.reason or error)
+        return "TLS failed (is our client certificate accepted there?): %s" % (getattr(error, "reason", None) or error)
     if isinstance(error, ConnectionRefusedError):
         return "connection refused (nothing listens there)"
     return f"{type(error).__name__}: {error}"
@@ -66,9 +66,24 @@ def context(ca, cert=None, key=None):
     return result
 
 
-def https_opener(ca, cert=None, key=None):
-    """Return ``opener(method, url, body, headers, timeout) -> Answer``; timeout in seconds, per socket operation."""
-    tls = context(ca, cert, key)
+def _nobody(cause):
+    def opener(method, url, body=None, headers=None, timeout=5.0):
+        raise TransportError(url, cause)
+
+    return opener
+
+
+def https_opener(ca, cert=None, key=None, check=False):
+    """Return ``opener(method, url, body, headers, timeout) -> Answer``; timeout in seconds, per socket operation.
+
+    In check mode credentials may not exist yet, as the tasks that make them were only looked at: then nobody answers.
+    """
+    try:
+        tls = context(ca, cert, key)
+    except CredentialsError as error:
+        if not check:
+            raise
+        return _nobody(str(error))
 
     def opener(method, url, body=None, headers=None, timeout=5.0):
         parts = urlsplit(url)

@@ -79,10 +79,10 @@ class Kube:
         self._discovered = dict(objects.KINDS)
 
     @classmethod
-    def from_arguments(cls, params, retry_seconds=0.0):
-        """Build a client from the parameters of ARGUMENTS."""
-        opener = https_opener(params["ca"], params["client_cert"], params["client_key"])
-        return cls(params["server"], opener, retry_seconds)
+    def from_arguments(cls, params, retry_seconds=0.0, check=False):
+        """Build a client from the parameters of ARGUMENTS; one for check mode waits for nobody."""
+        opener = https_opener(params["ca"], params["client_cert"], params["client_key"], check)
+        return cls(params["server"], opener, 0.0 if check else retry_seconds)
 
     def _once(self, method, path, body, content_type):
         headers = {"Accept": "application/json"}
@@ -255,12 +255,18 @@ class Done:
 def ensure_present(kube, obj, check=False):
     """Apply one object, or ask for a dry run of it in check mode.
 
-    A dry run needs a namespace that is only going to be made: without it the object counts as created.
+    A dry run may lack a namespace, or a whole API server, that is only going to be made: then the object counts as
+    created.
     """
     api_version, kind, namespace, name = objects.identity(obj)
-    before = kube.get(api_version, kind, name, namespace)
+    before = None
     try:
+        before = kube.get(api_version, kind, name, namespace)
         after = kube.apply(obj, dry_run=check)
+    except KubeUnreachable:
+        if not check:
+            raise
+        after = obj
     except KubeRefused as error:
         if not (check and error.status == 404):
             raise
@@ -275,7 +281,12 @@ def ensure_present(kube, obj, check=False):
 def ensure_absent(kube, obj, check=False):
     """Delete one object, or only look whether it is there in check mode."""
     api_version, kind, namespace, name = objects.identity(obj)
-    before = kube.get(api_version, kind, name, namespace)
+    try:
+        before = kube.get(api_version, kind, name, namespace)
+    except KubeUnreachable:
+        if not check:
+            raise
+        before = None
     if before is None:
         return Done(objects.title(obj), "absent")
     kube.delete(api_version, kind, name, namespace, dry_run=check)

@@ -21,7 +21,8 @@ extends_documentation_fragment:
   - multimaster.kubernetes.kube_client
 options:
   token:
-    description: The token, C(id.secret), of 6 and 16 lower-case letters or digits. Its first part is no secret.
+    description: The token, C(id.secret), of 6 and 16 lower-case letters or digits. Its first part is no secret. May be
+      empty in check mode, as long as there is nothing to derive one from.
     type: str
     required: true
   ttl:
@@ -81,17 +82,31 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube impor
     ARGUMENTS,
     Kube,
     KubeError,
+    KubeUnreachable,
     ensure_absent,
     ensure_present,
 )
 
 
+def read(kube, name, check):
+    """Return the token's Secret or None; in check mode also when no API server answers yet."""
+    try:
+        return kube.get("v1", "Secret", name, tokens.NAMESPACE)
+    except KubeUnreachable:
+        if not check:
+            raise
+        return None
+
+
 def run(module, kube, now):
     """Bring the token's Secret to its state and return the module's result."""
     params = module.params
+    if module.check_mode and not params["token"]:
+        present = params["state"] == "present"
+        return {"changed": present, "name": "", "seconds_left": 0, "reason": "there is no token yet"}
     wanted = tokens.secret(params["token"], params["ttl"], now, params["description"])
     name = wanted["metadata"]["name"]
-    found = kube.get("v1", "Secret", name, tokens.NAMESPACE)
+    found = read(kube, name, module.check_mode)
     left = tokens.seconds_left(found, now) if found else 0
     if params["state"] == "absent":
         done = ensure_absent(kube, wanted, module.check_mode)
@@ -119,7 +134,8 @@ def main():
         supports_check_mode=True,
     )
     try:
-        result = run(module, Kube.from_arguments(module.params, module.params["retry_seconds"]), time.time())
+        kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
+        result = run(module, kube, time.time())
     except (KubeError, CredentialsError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -113,7 +113,7 @@ def main():
     module = AnsibleModule(argument_spec=_etcd.ARGUMENTS, supports_check_mode=True)
     params = module.params
     try:
-        opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"])
+        opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], module.check_mode)
     except _https.CredentialsError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**report(_etcd.observe(params["endpoints"], opener)))

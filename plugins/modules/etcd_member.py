@@ -43,23 +43,18 @@ options:
   peer_url:
     description: The member's peer URL. Not needed with O(state=absent), where a peer URL or name finds the member.
     type: str
-    default: ""
   client_url:
     description: The member's own client URL. Not needed with O(state=absent).
     type: str
-    default: ""
   endpoints:
     description: Client URLs of members. Not needed with O(state=started_first) and O(state=bootstrapped).
     required: false
-    default: []
   initial_cluster:
     description: For V(started_first), the peer URL of each first voter by name.
     type: dict
-    default: {}
   token:
     description: For V(started_first), what tells this cluster from any other.
     type: str
-    default: ""
   cluster:
     description: For V(started_first), the cluster's name, for the record.
     type: str
@@ -155,13 +150,13 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host 
 LOCAL = ("started_first", "bootstrapped", "learner", "voter", "follower")
 ARGUMENTS = {
     **_etcd.ARGUMENTS,
-    "endpoints": {"type": "list", "elements": "str", "default": []},
+    "endpoints": {"type": "list", "elements": "str"},
     "state": {"type": "str", "choices": [*LOCAL, "absent"], "required": True},
     "name": {"type": "str", "required": True},
-    "peer_url": {"type": "str", "default": ""},
-    "client_url": {"type": "str", "default": ""},
-    "initial_cluster": {"type": "dict", "default": {}},
-    "token": {"type": "str", "default": "", "no_log": False},
+    "peer_url": {"type": "str"},
+    "client_url": {"type": "str"},
+    "initial_cluster": {"type": "dict"},
+    "token": {"type": "str", "no_log": False},
     "cluster": {"type": "str", "default": ""},
     "ours": {"type": "list", "elements": "str"},
     "wipe": {"type": "bool", "default": False},
@@ -180,13 +175,13 @@ def run(params, check, runner=_command.run, clock=time.monotonic, sleep=time.sle
     host = Host(runner, Paths(params["data_dir"], params["record"], params["drop_in"]), params["unit"]) if local else None
     wanted = WantedMember(
         params["name"],
-        params["peer_url"],
-        params["client_url"],
-        tuple(params["endpoints"]),
+        params["peer_url"] or "",
+        params["client_url"] or "",
+        tuple(params["endpoints"] or ()),
         None if params["ours"] is None else tuple(params["ours"]),
         params["wipe"],
     )
-    opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"])
+    opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], check)
     flow = Flow(wanted, host, opener, clock, sleep, params["timeout"])
     if state == "started_first":
         record = {key: params[key] for key in ("cluster", "token", "initial_cluster")}

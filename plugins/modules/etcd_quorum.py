@@ -57,7 +57,7 @@ options:
     type: int
     default: 0
   timeout:
-    description: Seconds to wait at most for safety.
+    description: Seconds to wait at most for safety, O(stable_for) not counted.
     type: int
     default: 60
 """
@@ -104,16 +104,18 @@ def judged(params, observed):
 
 
 def run(params, observe, check=False, clock=time.monotonic, sleep=time.sleep):
-    """Return (verdict, errors of the last look) once the step was safe long enough, or the time is up."""
-    patience, safe_since = Patience(params["timeout"], clock, sleep), None
+    """Return (verdict, refusal or "", errors of the last look) once the step was safe long enough, or the time is up."""
+    patience, safe_since = Patience(params["timeout"] + params["stable_for"], clock, sleep), None
     while True:
         observed = observe()
         verdict = judged(params, observed)
         safe_since = (safe_since if safe_since is not None else clock()) if verdict.safe else None
-        if check or (verdict.safe and clock() - safe_since >= params["stable_for"]):
-            return verdict, observed.errors
-        if patience.over() and not verdict.safe:
-            return verdict, observed.errors
+        if verdict.safe and (check or clock() - safe_since >= params["stable_for"]):
+            return verdict, "", observed.errors
+        if check or patience.over():
+            quiet = f"safe just now, but never for {params['stable_for']} s without interruption"
+            refusal = quiet if verdict.safe else f"{verdict.reason}. Next: {verdict.next_step}"
+            return verdict, refusal, observed.errors
 
 
 def main():
@@ -134,18 +136,18 @@ def main():
     )
     params = module.params
     try:
-        opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"])
+        opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], module.check_mode)
     except _https.CredentialsError as error:
         module.fail_json(msg=str(error))
-    verdict, errors = run(params, lambda: _etcd.observe(params["endpoints"], opener), module.check_mode)
+    verdict, refusal, errors = run(params, lambda: _etcd.observe(params["endpoints"], opener), module.check_mode)
     result = {"verdict": verdict.as_dict(), "reason": verdict.reason, "errors": list(errors)}
-    if not verdict.safe:
-        what = f"unsafe to {params['step']} {params['target']}: {verdict.reason}. Next: {verdict.next_step}"
-        said = what + (f". Not answering: {'; '.join(errors)}" if errors else "")
+    if refusal:
+        said = f"unsafe to {params['step']} {params['target']}: {refusal}"
+        said += f". Not answering: {'; '.join(errors)}" if errors else ""
         if not module.check_mode:
             module.fail_json(msg=said, **result)
         module.warn(said)
-    module.exit_json(changed=False, safe=verdict.safe, **result)
+    module.exit_json(changed=False, safe=not refusal, **result)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ options:
     choices: [nodes, leases, readyz, authorized]
     default: [nodes, leases, readyz, authorized]
   required:
-    description: Fail when something cannot be read.
+    description: Fail when something cannot be read. Not in check mode, where the API server may be only going to be made.
     type: bool
     default: true
   retry_seconds:
@@ -112,13 +112,13 @@ def main():
     )
     result, errors = {}, []
     try:
-        kube = Kube.from_arguments(module.params, module.params["retry_seconds"])
+        kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
         for what in module.params["gather"]:
             result[what] = None
             result[what] = READERS[what](kube)
     except (KubeError, CredentialsError) as error:
         errors.append(str(error))
-    if errors and module.params["required"]:
+    if errors and module.params["required"] and not module.check_mode:
         module.fail_json(msg=errors[0], **result)
     module.exit_json(changed=False, error="; ".join(errors), **{**dict.fromkeys(module.params["gather"]), **result})
 

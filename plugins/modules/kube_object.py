@@ -15,7 +15,8 @@ description:
   - Applies objects in the order given, server-side, as field manager C(multimaster); fields that other managers own are
     taken over. With O(state=absent) they are deleted in the opposite order.
   - An object counts as changed when what the API server holds afterwards differs from before, its status and bookkeeping
-    apart. Check mode asks the server for a dry run, so that its defaults and admission are part of the answer.
+    apart. Check mode asks the server for a dry run, so that its defaults and admission are part of the answer; while no
+    API server answers yet, everything counts as created.
   - Waits a bounded time for an API server that is starting.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
@@ -113,7 +114,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        result = run(module, Kube.from_arguments(module.params, module.params["retry_seconds"]))
+        result = run(module, Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode))
     except (KubeError, CredentialsError, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

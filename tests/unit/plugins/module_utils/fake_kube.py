@@ -1,0 +1,78 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Play a Kubernetes API that keeps objects: an opener whose answers have the shapes kube-apiserver 1.36.3 gave."""
+
+from __future__ import annotations
+
+import copy
+import json
+from urllib.parse import parse_qs, urlsplit
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import Answer, TransportError
+
+
+def status(code, reason, message):
+    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": code}
+    return Answer(code, json.dumps(body).encode())
+
+
+class FakeKube:
+    """``down`` requests are refused before it answers; ``refusals`` are answered first, in order."""
+
+    def __init__(self):
+        self.objects, self.asked, self.down, self.refusals, self.version = {}, [], 0, [], 100
+        self.readyz = (200, "[+]ping ok\n[+]etcd ok\nreadyz check passed\n")
+        self.allowed = True
+
+    def __call__(self, method, url, body=None, headers=None, timeout=5.0):
+        parts = urlsplit(url)
+        query = {key: value[0] for key, value in parse_qs(parts.query).items()}
+        self.asked.append((method, parts.path, query, headers.get("Content-Type")))
+        if self.down:
+            self.down -= 1
+            raise TransportError("https://m1:6443", "connection refused (nothing listens there)")
+        if self.refusals:
+            return status(*self.refusals.pop(0))
+        if parts.path == "/readyz":
+            return Answer(self.readyz[0], self.readyz[1].encode())
+        return self._answer(method, parts.path, query, json.loads(body) if body else None)
+
+    def _answer(self, method, path, query, body):
+        found = self.objects.get(path)
+        if method == "POST":
+            return Answer(201, json.dumps({**body, "status": {"allowed": self.allowed}}).encode())
+        if method == "PATCH":
+            return self._apply(path, found, body, "dryRun" in query)
+        if method == "GET" and path.rsplit("/", 1)[-1] in ("nodes", "configmaps", "v1"):
+            return self._list(path, query)
+        if found is None:
+            return status(404, "NotFound", f'"{path}" not found')
+        if method == "DELETE" and not (body or {}).get("dryRun"):
+            del self.objects[path]
+        return Answer(200, json.dumps(found).encode())
+
+    def _apply(self, path, found, body, dry):
+        merged = copy.deepcopy(found or {"metadata": {}})
+        metadata = {**merged["metadata"], **body["metadata"]}
+        merged = {**merged, **body, "metadata": metadata}
+        if merged != found:
+            if not dry:
+                self.version += 1
+                metadata["resourceVersion"] = str(self.version)
+                self.objects[path] = merged
+            else:
+                metadata["managedFields"] = [{"manager": "multimaster", "time": "now"}]
+        return Answer(201 if found is None else 200, json.dumps(merged).encode())
+
+    def _list(self, path, query):
+        if path == "/apis/scheduling.k8s.io/v1":
+            resources = [
+                {"name": "priorityclasses", "kind": "PriorityClass", "namespaced": False},
+                {"name": "priorityclasses/status", "kind": "PriorityClass", "namespaced": False},
+            ]
+            return Answer(200, json.dumps({"kind": "APIResourceList", "resources": resources}).encode())
+        items = [obj for key, obj in sorted(self.objects.items()) if key.startswith(path + "/")]
+        start, limit = int(query.get("continue") or 0), int(query.get("limit", 1000))
+        more = {"continue": str(start + limit)} if start + limit < len(items) else {}
+        return Answer(200, json.dumps({"items": items[start : start + limit] or None, "metadata": more}).encode())

@@ -1,0 +1,305 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test whole operations on a played cluster: what they do, what they refuse, and being cut off after every change."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_flows import Flow, WantedMember
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Host, Paths, StepFailed
+from fake_etcd import Cut, FakeEtcd
+
+
+class Machine:
+    """One host: its folder, its unit as systemd 252 answers for it, its clock."""
+
+    def __init__(self, fake, folder, name):
+        self.fake, self.name, self.now, self.calls, self.cut_on = fake, name, 0.0, [], None
+        self.paths = Paths(str(folder / name), str(folder / f"{name}.json"), str(folder / f"{name}.d" / "first.conf"))
+        self.wal = folder / name / "member" / "wal"
+        self.breaks = 0
+
+    def runner(self, argv, timeout):
+        verb = argv[1]
+        self.calls.append(verb)
+        if verb == "show":
+            up = self.name in self.fake.running
+            return _command.Result(
+                argv, 0, "ActiveState=active\nSubState=running\n" if up else "ActiveState=failed\nSubState=failed\n"
+            )
+        if verb == "start":
+            self._start()
+        if verb == "stop":
+            self.fake.running.discard(self.name)
+        if verb == self.cut_on:
+            self.cut_on = None
+            raise Cut
+        return _command.Result(argv, 1 if verb == "reset-failed" else 0)
+
+    def _start(self):
+        if self.breaks:
+            self.breaks -= 1
+            return
+        drop_in = open(self.paths.drop_in, encoding="utf-8").read()
+        listed = re.search('ETCD_INITIAL_CLUSTER=([^"]*)', drop_in).group(1).split(",")
+        if 'STATE=existing"' in drop_in:
+            # as etcd does: the members named must be those the cluster has
+            assert sorted(one.split("=", 1)[1] for one in listed) == sorted(
+                self.fake.peer_url(m["host"]) for m in self.fake.members.values()
+            )
+            assert self.wal.exists() or not self.fake.members[self.fake.find(self.name)]["name"], "started empty under an old id"
+        self.give_data()
+        if self.fake.find(self.name):
+            self.fake.publish(self.name)
+
+    def give_data(self):
+        self.wal.mkdir(parents=True, exist_ok=True)
+        (self.wal / "0.wal").write_text("log")
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    def flow(self, ask=(), wipe=False, timeout=30, ours=None):
+        fake = self.fake
+        endpoints = tuple(fake.client_url(one) for one in ask)
+        wanted = WantedMember(self.name, fake.peer_url(self.name), fake.client_url(self.name), endpoints, ours, wipe)
+        return Flow(wanted, Host(self.runner, self.paths), fake, lambda: self.now, self.sleep, timeout)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    return lambda fake, name="b": Machine(fake, tmp_path, name)
+
+
+def test_a_host_joins_as_a_learner_and_the_second_run_does_nothing(machine):
+    fake = FakeEtcd("a")
+    b = machine(fake)
+    foretold = b.flow(["a"]).bring_to("learner", check=True)
+    assert (foretold.changed, foretold.actions) == (True, ("add",))
+    assert [one["name"] for one in foretold.after] == ["a", "b"]
+    assert fake.roles() == {"a": "voter"}
+    assert set(b.calls) <= {"show"}
+    done = b.flow(["a"]).bring_to("learner")
+    assert done.actions == ("add", "start", "remove_one_shots")
+    assert [(one["name"], one["role"]) for one in done.after] == [("a", "voter"), ("b", "learner")]
+    again = b.flow(["a"]).bring_to("learner")
+    assert (again.changed, again.actions, again.before) == (False, (), done.after)
+    assert not b.flow(["a"]).bring_to("learner", check=True).changed
+
+
+@pytest.mark.parametrize("cut_after", [1, 2])
+@pytest.mark.parametrize("before", ["nothing", "orphan", "lost disk"])
+def test_a_join_cut_off_after_any_change_is_finished_by_the_next_run(machine, cut_after, before):
+    fake = FakeEtcd("a", "c", "d")
+    b = machine(fake)
+    if before != "nothing":
+        fake.add("b", learner=True)
+    if before == "lost disk":
+        fake.publish("b")
+        fake.running.discard("b")
+    fake.cut_after = cut_after
+    try:
+        b.flow(["a"]).bring_to("learner")
+    except Cut:
+        pass
+    fake.cut_after = None
+    b.flow(["a"]).bring_to("learner")
+    assert fake.roles() == {"a": "voter", "b": "learner", "c": "voter", "d": "voter"}
+    assert not b.flow(["a"]).bring_to("learner").changed
+    assert not b.flow().host.one_shots()
+
+
+@pytest.mark.parametrize("verb", ["daemon-reload", "reset-failed", "start"])
+def test_a_join_cut_off_on_the_host_is_finished_by_the_next_run(machine, verb):
+    fake = FakeEtcd("a")
+    b = machine(fake)
+    b.cut_on = verb
+    with pytest.raises(Cut):
+        b.flow(["a"]).bring_to("learner")
+    b.flow(["a"]).bring_to("learner")
+    assert fake.roles() == {"a": "voter", "b": "learner"}
+    assert not b.flow(["a"]).bring_to("learner").changed
+
+
+def test_a_start_that_fails_is_repeated_with_the_members_of_that_moment(machine):
+    fake = FakeEtcd("a")
+    b = machine(fake)
+    b.breaks = 2
+    assert b.flow(["a"]).bring_to("learner").actions == ("add", "start", "start", "start", "remove_one_shots")
+
+
+def test_leftovers_without_a_log_are_set_aside_not_deleted(machine, tmp_path):
+    fake = FakeEtcd("a")
+    b = machine(fake)
+    snap = tmp_path / "b" / "member" / "snap"
+    snap.mkdir(parents=True)
+    (snap / "db").write_text("old")
+    b.flow(["a"]).bring_to("learner")
+    assert (tmp_path / "b" / "member.aside-1" / "snap" / "db").read_text() == "old"
+    assert b.flow().host.has_data()
+
+
+def test_wiping_takes_only_the_member_folder_and_only_when_asked(machine, tmp_path):
+    fake = FakeEtcd("a")
+    b = machine(fake)
+    b.give_data()
+    (tmp_path / "b" / "backup").write_text("mine")
+    with pytest.raises(StepFailed, match="do not belong to a member.*wipe: true"):
+        b.flow(["a"]).bring_to("learner")
+    assert b.wal.exists()
+    assert b.flow(["a"], wipe=True).bring_to("learner").actions == ("wipe", "add", "start", "remove_one_shots")
+    assert (tmp_path / "b" / "backup").read_text() == "mine"
+
+
+def test_etcds_wish_for_patience_is_granted_until_the_time_is_up(machine):
+    fake = FakeEtcd("a")
+    b = machine(fake)
+    unhealthy = (503, 14, "unhealthy cluster")
+    fake.refusals = [unhealthy] * 5
+    assert b.flow(["a"]).bring_to("learner").actions == ("add", "start", "remove_one_shots")
+    c = machine(fake, "c")
+    fake.refusals = [unhealthy] * 50
+    with pytest.raises(StepFailed, match="not within 10 s: .*unhealthy cluster"):
+        c.flow(["a"], timeout=10).bring_to("learner")
+
+
+def test_a_refusal_that_no_patience_helps_fails_at_once(machine):
+    fake = FakeEtcd("a")
+    fake.refusals = [(400, 9, "something new")]
+    b = machine(fake)
+    with pytest.raises(Exception, match="something new"):
+        b.flow(["a"]).bring_to("learner")
+    assert b.now == 0
+
+
+def test_a_learner_is_promoted_only_in_sync(machine):
+    fake = FakeEtcd("a")
+    b = machine(fake)
+    b.flow(["a"]).bring_to("learner")
+    fake.log, fake.lag = 10000, {"b": 5000}
+    with pytest.raises(StepFailed, match="applied entry 5000 of the leader's 10000"):
+        b.flow(["a"], timeout=3).bring_to("voter")
+    assert not b.flow(["a"]).bring_to("voter", check=True).changed
+    fake.lag = {}
+    foretold = b.flow(["a"]).bring_to("voter", check=True)
+    assert [one["role"] for one in foretold.after] == ["voter", "voter"]
+    assert b.flow(["a"]).bring_to("voter").actions == ("promote",)
+    assert not b.flow(["a"]).bring_to("voter").changed
+
+
+def test_a_voter_that_does_not_serve_is_no_success(machine):
+    fake = FakeEtcd("a", "b", "c")
+    fake.running.discard("b")
+    with pytest.raises(StepFailed, match="the voter does not serve yet"):
+        machine(fake).flow(["a"], timeout=2).bring_to("voter")
+
+
+def test_the_gate_refuses_and_says_the_next_step(machine):
+    fake = FakeEtcd("a", "b", "c")
+    fake.running.discard("c")
+    with pytest.raises(StepFailed, match=r"after removing b 1 of 2.*Next: bring back c") as refused:
+        machine(fake).flow(["a"], timeout=2).bring_to("absent")
+    assert not refused.value.verdict.safe
+    assert len(fake.roles()) == 3
+
+
+def test_a_learner_nobody_knows_forbids_a_join(machine):
+    fake = FakeEtcd("a")
+    fake.add("stranger", learner=True)
+    b = machine(fake)
+    with pytest.raises(StepFailed, match="a learner that no host of the inventory accounts for"):
+        b.flow(["a"], timeout=1, ours=("a", "b")).bring_to("learner")
+    assert "add" in b.flow(["a"], ours=("a", "b", fake.peer_url("stranger"))).bring_to("learner").actions
+
+
+def test_the_own_orphan_forbids_nothing_though_the_inventory_knows_names_only(machine):
+    fake = FakeEtcd("a")
+    fake.add("b", learner=True)
+    assert machine(fake).flow(["a"], ours=("a", "b")).bring_to("learner").actions[0] == "remove"
+
+
+def test_the_leader_leaves_after_giving_its_leadership_away(machine):
+    fake = FakeEtcd("a", "b", "c")
+    assert machine(fake, "a").flow(["b"]).bring_to("absent").actions == ("move_leader", "remove")
+    assert fake.roles() == {"b": "voter", "c": "voter"}
+    assert not machine(fake, "a").flow(["b"]).bring_to("absent").changed
+
+
+def test_the_leader_becomes_a_follower(machine):
+    fake = FakeEtcd("a", "b", "c")
+    a = machine(fake, "a")
+    assert a.flow(["b"]).bring_to("follower", check=True).changed
+    assert a.flow(["b"]).bring_to("follower").actions == ("move_leader",)
+    assert not a.flow(["b"]).bring_to("follower").changed
+
+
+def test_nothing_is_decided_on_a_list_without_quorum(machine):
+    fake = FakeEtcd("a", "c", "d")
+    fake.running = {"a"}
+    b = machine(fake)
+    with pytest.raises(StepFailed, match="no member served a linearizable read.*etcd-lost-quorum"):
+        b.flow(["a", "c", "d"], wipe=True, timeout=2).bring_to("learner")
+    assert not set(b.calls) - {"show"}
+
+
+def test_a_check_before_there_is_a_cluster_foretells_a_change(machine):
+    b = machine(FakeEtcd())
+    for state, changed in (("learner", True), ("voter", True), ("follower", False), ("absent", False)):
+        assert b.flow(["a"]).bring_to(state, check=True).changed is changed
+
+
+RECORD = {"cluster": "lab", "token": "t", "initial_cluster": {"b": "https://b:2380", "a": "https://a:2380"}}
+
+
+def test_a_bootstrap_writes_the_record_before_it_starts(machine):
+    fake = FakeEtcd()
+    b = machine(fake)
+    foretold = b.flow().found(RECORD, check=True)
+    assert (foretold.changed, foretold.before, foretold.after) == (True, (), (RECORD,))
+    assert not b.flow().host.one_shots()
+    b.cut_on = "daemon-reload"
+    with pytest.raises(Cut):
+        b.flow().found(RECORD)
+    assert json.load(open(b.paths.record, encoding="utf-8")) == RECORD
+    assert b.flow().found(RECORD).actions == ("start",)
+    drop_in = open(b.paths.drop_in, encoding="utf-8").read()
+    assert 'Environment="ETCD_INITIAL_CLUSTER=a=https://a:2380,b=https://b:2380"' in drop_in
+    assert 'Environment="ETCD_INITIAL_CLUSTER_STATE=new"' in drop_in
+    fake.running.add("b")
+    assert not b.flow().found(RECORD).changed
+
+
+def test_a_bootstrap_ends_when_the_member_serves(machine):
+    fake = FakeEtcd("b")
+    b = machine(fake)
+    b.give_data()
+    fake.running.discard("b")
+    b.flow().host.write_record(RECORD)
+    assert b.flow().finish(check=True).changed
+    with pytest.raises(StepFailed, match="not within 3 s: .*connection refused.*journalctl"):
+        b.flow(timeout=3).finish()
+    assert b.flow().host.one_shots() == [b.paths.record]
+    fake.running.add("b")
+    assert b.flow().finish().changed
+    assert not b.flow().finish().changed
+    assert b.flow().host.one_shots() == []
+
+
+def test_a_failing_systemctl_is_quoted(machine):
+    b = machine(FakeEtcd())
+    host = Host(lambda argv, timeout: _command.Result(argv, 1, "", "Failed to connect to bus"), b.paths)
+    with pytest.raises(StepFailed, match="systemctl daemon-reload.*Failed to connect to bus.*Next: systemctl status"):
+        host.start("")
+
+
+def test_a_broken_record_is_named(machine):
+    b = machine(FakeEtcd())
+    with open(b.paths.record, "w", encoding="utf-8") as file:
+        file.write("{")
+    with pytest.raises(StepFailed, match="is no JSON"):
+        b.flow().found(RECORD)

@@ -1,0 +1,50 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the module from its arguments to its result, on a played API; the secret stays inside."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube
+from ansible_collections.multimaster.kubernetes.plugins.modules import bootstrap_token
+from fake_kube import FakeKube
+
+SECRET = "0123456789abcdef"
+TOKEN = {"token": f"abcdef.{SECRET}"}
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    made = FakeKube()
+    monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
+    return made
+
+
+def test_check_run_again_and_back(fake, call, check_run_again):
+    results = check_run_again(bootstrap_token, TOKEN)
+    assert results[1]["name"] == "bootstrap-token-abcdef"
+    assert results[1]["seconds_left"] == 3600
+    (stored,) = fake.objects.values()
+    assert base64.b64decode(stored["data"]["token-secret"]).decode() == SECRET
+    gone = check_run_again(bootstrap_token, {**TOKEN, "state": "absent"})
+    assert fake.objects == {}
+    for result in (*results, *gone):
+        for hidden in (SECRET, base64.b64encode(SECRET.encode()).decode()):
+            assert hidden not in str(result)
+
+
+def test_a_token_of_no_use_is_refused_without_showing_it(fake, call):
+    result = call(bootstrap_token, {"token": "what-is-this-token"})
+    assert result["failed"]
+    assert "no bootstrap token" in result["msg"]
+    assert "what-is-this-token" not in str(result)
+
+
+def test_a_check_on_bare_hosts(fake, call):
+    fake.down = 99
+    assert call(bootstrap_token, TOKEN, check=True)["changed"]
+    assert call(bootstrap_token, {"token": ""}, check=True)["changed"]
+    assert not call(bootstrap_token, {"token": "", "state": "absent"}, check=True)["changed"]

@@ -1,0 +1,44 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the module from its arguments to its result, on a played cluster."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _https
+from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_info
+from fake_etcd import FakeEtcd
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    made = FakeEtcd("a", "b", "c")
+    monkeypatch.setattr(_https, "https_opener", lambda *_args: made)
+    return made
+
+
+def test_a_cluster_with_one_dead_member_and_a_learner(fake, call):
+    fake.running.discard("c")
+    fake.add("d", learner=True)
+    fake.alarms = [(fake.find("a"), "NOSPACE")]
+    result = call(etcd_info, {"endpoints": ["https://a:2379"]})
+    assert not result["changed"]
+    assert {m["name"]: m["healthy"] for m in result["members"]} == {"": False, "a": True, "b": True, "c": False}
+    assert [m["name"] for m in result["members"] if m["leader"]] == ["a"]
+    assert result["survival"] == {"voters": 3, "healthy": 2, "quorum": 2, "survives": 0}
+    assert result["alarms"] == [{"member_id": fake.find("a"), "alarm": "NOSPACE"}]
+    assert result["confirmed"]
+    assert len(result["errors"]) == 1
+
+
+def test_nobody_answers(fake, call):
+    fake.running.clear()
+    result = call(etcd_info, {"endpoints": ["https://a:2379"]})
+    assert (result["members"], result["confirmed"], result["leader_id"]) == ([], False, "")
+    assert "connection refused" in result["errors"][0]
+
+
+def test_unreadable_credentials_are_named(call, tmp_path):
+    result = call(etcd_info, {"endpoints": ["https://a:2379"], "ca": str(tmp_path / "none.crt")})
+    assert "none.crt: no such file" in result["msg"]

@@ -1,0 +1,127 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the gate from its arguments to its result, on a played cluster and a played clock."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
+from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_quorum
+from fake_etcd import FakeEtcd
+
+STEP = {"endpoints": ["https://a:2379"], "step": "restart", "target": "a", "timeout": 0}
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    made = FakeEtcd("a", "b", "c")
+    monkeypatch.setattr(_https, "https_opener", lambda *_args: made)
+    return made
+
+
+def test_a_safe_step_passes_and_says_what_is_survived(fake, call):
+    result = call(etcd_quorum, {**STEP, "target": "b"})
+    assert result["safe"]
+    assert not result["changed"]
+    assert result["reason"] == "during the step 2 of 3 voters healthy, quorum 2, survives 0 more"
+    assert result["verdict"]["before"]["survives"] == 1
+
+
+def test_the_leader_passes_with_the_heir_named(fake, call):
+    assert call(etcd_quorum, STEP)["verdict"]["move_leader_to"] == fake.find("b")
+
+
+def test_an_unsafe_step_fails_with_the_reason_and_the_next_step(fake, call):
+    fake.running.discard("c")
+    result = call(etcd_quorum, STEP)
+    assert result["failed"]
+    assert "unsafe to restart a: without a 1 of 3 voters would be healthy and 2 are needed. Next: bring back c" in result["msg"]
+    assert "https://c:2379" in result["msg"]
+    assert not result["verdict"]["safe"]
+
+
+def test_in_check_mode_an_unsafe_step_is_a_warning(fake, call):
+    fake.running.discard("c")
+    result = call(etcd_quorum, {**STEP, "timeout": 60}, check=True)
+    assert not result["safe"]
+    assert "failed" not in result
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"cordoned_by_others": ["m9"]}, "m9 was cordoned by somebody else"),
+        ({"locked_by": "alice"}, "another operation holds the lock: alice"),
+        ({"step": "remove", "target": "nobody"}, "there is no member nobody"),
+    ],
+)
+def test_what_else_forbids(fake, call, more, said):
+    assert said in call(etcd_quorum, {**STEP, **more})["msg"]
+
+
+def test_an_alarm_forbids_all_but_its_repair(fake, call):
+    fake.alarms = [(fake.find("a"), "NOSPACE")]
+    assert "NOSPACE is raised on a" in call(etcd_quorum, STEP)["msg"]
+    assert call(etcd_quorum, {**STEP, "repairs": "NOSPACE"})["safe"]
+
+
+def test_the_only_voter_restarts_only_when_the_outage_is_allowed(fake, call):
+    for name in "bc":
+        del fake.members[fake.find(name)]
+    assert "the whole API is away" in call(etcd_quorum, STEP)["msg"]
+    assert call(etcd_quorum, {**STEP, "allow_outage": True})["verdict"]["outage"]
+
+
+class Time:
+    def __init__(self):
+        self.now, self.events = 0.0, {}
+
+    def clock(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        for when in [w for w in self.events if w <= self.now]:
+            self.events.pop(when)()
+
+
+def waiting(fake, time, **more):
+    params = {
+        "ours": None, "repairs": "", "allow_outage": False, "cordoned_by_others": [], "locked_by": "", "stable_for": 0,
+        **STEP, **more,
+    }  # fmt: skip
+    observe = lambda: _etcd.observe(["https://a:2379"], fake)  # noqa: E731
+    return etcd_quorum.run(params, observe, clock=time.clock, sleep=time.sleep)[1] == ""
+
+
+def test_it_waits_until_the_step_is_safe(fake):
+    time = Time()
+    fake.running.discard("c")
+    time.events[7] = lambda: fake.running.add("c")
+    assert waiting(fake, time, timeout=60)
+    assert time.now == 7
+
+
+def test_it_gives_up_when_the_time_is_up(fake):
+    time = Time()
+    fake.running.discard("c")
+    assert not waiting(fake, time, timeout=10)
+    assert time.now == 10
+
+
+def test_a_relapse_starts_the_quiet_time_anew(fake):
+    time = Time()
+    time.events[3] = lambda: fake.running.discard("c")
+    time.events[6] = lambda: fake.running.add("c")
+    assert waiting(fake, time, timeout=60, stable_for=5)
+    assert time.now == 11
+
+
+def test_a_cluster_that_is_safe_but_never_quiet_is_refused(fake):
+    time = Time()
+    time.events.update(
+        {n: (lambda: fake.running.discard("c")) if n % 2 else (lambda: fake.running.add("c")) for n in range(1, 40)}
+    )
+    assert not waiting(fake, time, timeout=20, stable_for=5)
+    assert time.now < 40

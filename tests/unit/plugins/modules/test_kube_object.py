@@ -1,0 +1,60 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the module from its arguments to its result, on a played API."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube
+from ansible_collections.multimaster.kubernetes.plugins.modules import kube_object
+from fake_kube import FakeKube
+
+ROLE = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "x:y"}, "rules": []}
+CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "n"}, "data": {"k": "v"}}
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    made = FakeKube()
+    monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
+    return made
+
+
+def test_check_run_again(fake, check_run_again):
+    checked, done, _again = check_run_again(kube_object, {"objects": [ROLE, CONFIG]})
+    assert checked["objects"] == done["objects"]
+    assert done["reason"] == "2 changed of 2 objects (ClusterRole x:y created, ConfigMap n/c created)"
+    assert [one["after"]["metadata"]["name"] for one in done["diff"]] == ["x:y", "c"]
+
+
+def test_absent_goes_the_other_way_round(fake, call, check_run_again):
+    call(kube_object, {"objects": [ROLE, CONFIG]})
+    _checked, done, _again = check_run_again(kube_object, {"objects": [ROLE, CONFIG], "state": "absent", "wait": True})
+    assert [one["object"] for one in done["objects"]] == ["ConfigMap n/c", "ClusterRole x:y"]
+    assert fake.objects == {}
+
+
+def test_a_secret_never_shows_in_diff(fake, call):
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}, "data": {"k": "czNjcmV0"}}
+    result = call(kube_object, {"objects": [secret]})
+    assert result["diff"][0]["after"]["data"] == {"k": "(hidden)"}
+
+
+def test_a_check_without_any_api_server_does_not_wait(fake, call):
+    fake.down = 99
+    result = call(kube_object, {"objects": [CONFIG]}, check=True)
+    assert result["changed"]
+    assert len(fake.asked) == 1
+
+
+def test_a_refusal_is_the_message(fake, call):
+    fake.refusals = [(403, "Forbidden", 'User "x" cannot get')]
+    result = call(kube_object, {"objects": [CONFIG]})
+    assert result["failed"]
+    assert 'HTTP 403 Forbidden: User "x" cannot get' in result["msg"]
+
+
+def test_an_object_without_a_name_is_refused(fake, call):
+    result = call(kube_object, {"objects": [{"kind": "ConfigMap", "apiVersion": "v1"}]})
+    assert "object without metadata.name" in result["msg"]
