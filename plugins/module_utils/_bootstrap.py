@@ -136,7 +136,7 @@ def _with_a_cluster(hosts, members):
         elif host.record and not (host.data is False and member.client_urls):
             # one that published itself and has no data has lost its disk: it must not start from the record
             unfinished.append(host)
-    join = tuple(host.name for host in outside if host.reachable and host.data is False)
+    join = tuple(host.name for host in outside if host.data is False)
     later = f"; then {', '.join(join)} may join" if join else ""
     if unfinished:
         record = unfinished[0].record
@@ -181,7 +181,7 @@ def _resume(hosts, record, may_have_data, first_voters, cluster_name, nonce):
     listed = {(host.name, host.peer_url) for host in hosts}
     missing = sorted(name for name, url in record.initial_cluster if (name, url) not in listed)
     known = {host.name for host in hosts}
-    if missing and not may_have_data and all(host.reachable for host in hosts) and known.issuperset(missing):
+    if missing and not may_have_data and known.issuperset(missing):
         # the addresses were corrected before anybody started
         return _found(hosts, first_voters, cluster_name, nonce)
     names = {name for name, _url in record.initial_cluster}

@@ -13,6 +13,7 @@ values in use stay as long as they are within the bounds the same page gives (0.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -74,15 +75,12 @@ def _both(heartbeat):
 
 def _pairs(rtt_ms):
     """Return {(member, peer): larger of both directions, or None}, each pair once."""
-    pairs = {tuple(sorted((one, other))): None for one in rtt_ms for other in rtt_ms if one != other}
-    for one, peers in rtt_ms.items():
-        for other, value in (peers or {}).items():
-            pair = tuple(sorted((one, other)))
-            if one != other and value is not None and math.isfinite(value) and value >= 0:
-                pairs[pair] = max(value, pairs.get(pair) or 0)
-            else:
-                pairs.setdefault(pair, None)
-    return {pair: value for pair, value in pairs.items() if pair[0] != pair[1]}
+    named = set(rtt_ms).union(*(peers or {} for peers in rtt_ms.values()))
+    pairs = {}
+    for one, other in itertools.combinations(sorted(named), 2):
+        both = [(rtt_ms.get(a) or {}).get(b) for a, b in ((one, other), (other, one))]
+        pairs[one, other] = max((v for v in both if v is not None and math.isfinite(v) and v >= 0), default=None)
+    return pairs
 
 
 def _unmeasured(pairs, present, warnings):

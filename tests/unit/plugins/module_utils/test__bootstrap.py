@@ -122,9 +122,19 @@ def test_hosts_outside_a_serving_cluster_join():
     assert "m4, m7 may join" in decision.reason
 
 
+def test_a_member_is_known_by_its_peer_url_or_its_name():
+    answer = serving("m1 m2 m3")
+    renamed = HostState("new-m2", peer("m2"), data=False)
+    moved = HostState("m3", peer("new-m3"), data=False)
+    first = HostState("m1", peer("m1"), data=True, answer=answer)
+    assert decide([first, renamed, moved], ("m1",), "prod").action == NONE
+
+
 def test_a_founding_is_finished_before_others_join():
     decision = decided(["serving, recorded", "serving, recorded", "serving, recorded", "empty"])
     assert (decision.action, decision.start, decision.join) == (RESUME, ("m1", "m2", "m3"), ("m4",))
+    assert decision.reason.endswith("; then m4 may join")
+    assert decided(["serving, recorded"]).reason.endswith("cut off on m1")
 
 
 def test_one_of_the_founding_that_never_started_is_started_from_the_record():
@@ -149,12 +159,15 @@ def test_a_founding_with_a_host_that_is_listed_no_more_is_refused():
     decision = decided(["begun", "recorded"])
     assert decision.action == REFUSE
     assert "m3" in decision.reason
+    assert decided(["recorded", "recorded"]).action == REFUSE, "m3 may have started"
 
 
 def test_addresses_corrected_before_anybody_started_make_a_new_founding():
     hosts = [HostState(n, f"https://new-{n}:2380", data=False, record=record("m1 m2")) for n in ("m1", "m2")]
     decision = decide(hosts, ("m1",), "prod")
     assert (decision.action, decision.initial_cluster) == (BOOTSTRAP, (("m1", "https://new-m1:2380"),))
+    away = HostState("m2", hosts[1].peer_url, reachable=False)
+    assert decide([hosts[0], away], ("m1",), "prod").action == REFUSE
     begun = [HostState("m1", hosts[0].peer_url, data=True, record=record("m1 m2")), hosts[1]]
     assert decide(begun, ("m1",), "prod").action == REFUSE
 

@@ -100,6 +100,7 @@ SIDE_BY_SIDE = {
     "an etcd 3.6 just new enough beside 3.7": (Versions(etcd=on("3.7.3", "3.6.11")), ["m2 etcd-security"]),
     "an etcd below the security floor": (Versions(etcd=on("3.6.13", "3.6.14")), ["m1 etcd-security"]),
     "an etcd 3.7 below the security floor": (Versions(etcd=on("3.7.0")), ["m1 etcd-security"]),
+    "etcd just secure": (Versions(etcd=on("3.7.1", "3.6.14")), []),
     "no version": (Versions(on("unknown"), kubelet=on("")), ["m1 skew-version", "m1 skew-version"]),
     "everything at once": (
         Versions(on("1.37.2", "1.35.0"), kubelet=on("1.38.0", "1.33.9"), etcd=on("3.7.3", "3.5.0")),
@@ -138,6 +139,8 @@ HOPS = {
         ["m1 version-kubelet"],
     ),
     "a kubelet newer than the wanted": (Versions(kubelet=on("1.37.0")), "1.36.3", None, ["m1 version-kubelet"]),
+    "a kubelet three behind the wanted": (Versions(kubelet=on("1.34.0")), "1.37.2", None, []),
+    "a kubelet as new as the wanted": (Versions(kubelet=on("1.37.9")), "1.37.2", None, []),
     "a kube-proxy newer than the wanted": (
         Versions(kube_proxy=on("1.37.0")),
         "1.36.3",

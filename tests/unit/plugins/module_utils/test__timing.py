@@ -54,6 +54,13 @@ CASES = {
     "nothing measured keeps the values": (among(a_b=None), (230, 2300), 230, 2300),
     "nothing measured, nothing in use": (among(a_b=None), None, 100, 1000),
     "no number counts as not measured": (among(a_b=math.nan, b_c=math.inf, a_c=-1), None, 100, 1000),
+    "a host that said nothing": ({"a": None, "b": {"a": 200}}, None, 200, 2000),
+    "a peer that is no host": ({"a": {"b": 200}}, None, 200, 2000),
+    "the heartbeat may be half the round trip": (among(a_b=240), (120, 2400), 120, 2400),
+    "but not less": (among(a_b=242), (120, 2420), 250, 2500),
+    "the heartbeat may be half more than the round trip": (among(a_b=100), (150, 1500), 150, 1500),
+    "but not longer": (among(a_b=98), (150, 1500), 100, 1000),
+    "the longest election is kept": (among(a_b=1), (100, 50000), 100, 50000),
     "itself does not count": ({"a": {"a": 900, "b": 1}, "b": {}}, None, 100, 1000),
 }
 
@@ -85,7 +92,21 @@ def test_a_pair_that_was_not_measured_is_a_warning():
     assert timing(among(a_b=1, b_c=2, a_c=2)).warnings == ()
 
 
+def test_why_nothing_was_derived():
+    assert timing({"a": {}}).reason == "one member has nobody to wait for; etcd's defaults"
+    assert timing(among(a_b=None)).reason == "nothing was measured; etcd's defaults"
+
+
+def test_values_in_use_are_explained_as_such_only_when_they_differ():
+    assert timing(among(a_b=0), (100, 2000)).reason == (
+        "the largest mean round-trip time is 0 ms (a-b); the values in use still fit"
+    )
+    assert timing(among(a_b=1), (100, 1000)).reason.endswith("heartbeat 100 ms, the least used, election 10 times that")
+
+
 def test_far_members_are_a_warning():
+    assert timing(among(a_b=150)).warnings == ()
+    assert len(timing(among(a_b=5000)).warnings) == 1
     assert "every write waits" in timing(among(a_b=151)).warnings[0]
     assert "elections may never end" in timing(among(a_b=5001)).warnings[1]
 
