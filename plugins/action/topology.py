@@ -45,7 +45,7 @@ class ActionModule(ActionBase):
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
         observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
-        topology = _topology.build(settings, inventory, observed, exists, nonce=secrets.token_hex(4))
+        topology = _topology.build(settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode)
         if args["only"] != "topology":
             view = _preflight.View(settings, inventory, observed, topology, exists)
             findings += _preflight.judge(view, settings.preflight_ignore)

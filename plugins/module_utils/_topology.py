@@ -159,11 +159,12 @@ class Topology:
         return next(host for host in self.hosts if host.name == name)
 
 
-def build(settings, inventory, observed, ca_store_exists=False, nonce=""):
+def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=True):
     """Return the Topology of the wanted cluster.
 
     `observed` maps inventory names to observations (`multimaster_host`); a missing one is an unreachable host, and
-    unknown counts as bad. `nonce` goes into the token of a new etcd cluster, so that no two clusters share one.
+    unknown counts as bad. `nonce` goes into the token of a new etcd cluster, so that no two clusters share one. `acts`
+    is false in check mode, which starts nothing: then only an API server that runs already can be asked.
     """
     bare = _placed(inventory, observed, settings.endpoint_address)
     etcd = _etcd(settings, bare, observed, nonce)
@@ -182,7 +183,7 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce=""):
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
-        order=tuple(sorted(_orders(inventory, hosts, observed, etcd, settings.endpoint_mode).items())),
+        order=tuple(sorted(_orders(inventory, hosts, observed, etcd, settings.endpoint_mode, acts).items())),
         joining=tuple(
             host.name
             for host in hosts
@@ -450,7 +451,7 @@ def _outdated(settings, observation):
     )
 
 
-def _orders(inventory, hosts, observed, etcd, mode):
+def _orders(inventory, hosts, observed, etcd, mode, acts=True):
     """Return every named order, as inventory names.
 
     bootstrap: first voters to start from one record; join: members to add as learners, in order; promote: learners to
@@ -475,6 +476,7 @@ def _orders(inventory, hosts, observed, etcd, mode):
     running = [name for name in masters if state(name, "kube-apiserver") == "active"]
     joining = [name for name in nodes if not (observed.get(name) or {}).get("kubelet_credentials")]
     zones = {host.name: host.zone for host in hosts}
+    speaker = running[:1] or (masters[:1] if acts else [])
     return {
         "bootstrap": etcd.start,
         "join": etcd.join,
@@ -485,8 +487,8 @@ def _orders(inventory, hosts, observed, etcd, mode):
         "workers": sorted(set(inventory.workers)),
         "nodes": nodes,
         "members": inventory.members,
-        "any_master": running[:1] or masters[:1],
-        "token_issuer": (running[:1] or masters[:1]) if joining else (),
+        "any_master": speaker,
+        "token_issuer": speaker if joining else (),
         "etcd_running": [name for name in inventory.members if state(name, "etcd") == "active"],
         "holder": holders,
         "not_holder": others,
