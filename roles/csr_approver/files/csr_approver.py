@@ -19,6 +19,7 @@ import ipaddress
 import json
 import os
 import signal
+import socket
 import ssl
 import sys
 import threading
@@ -59,12 +60,25 @@ def say(text, level=NOTICE):
     print(level + text.replace("\n", " "), flush=True)
 
 
+def ready(where):
+    """Tell systemd that the credentials are good and work begins (sd_notify(3))."""
+    if where:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"READY=1", "\0" + where[1:] if where.startswith("@") else where)
+
+
 def connector(server, ca, cert, key):
-    """Return a function that opens a connection to the API server; its argument is the timeout in seconds."""
+    """Return a function that opens a connection to the API server; its argument is the timeout in seconds.
+
+    The key is given as bytes and passes through memory of this process only, since OpenSSL wants a file.
+    """
     where = urlsplit(server)
     context = ssl.create_default_context(cafile=ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(cert, key)
+    with open(os.memfd_create("key"), "wb") as file:
+        file.write(key)
+        file.flush()
+        context.load_cert_chain(cert, f"/proc/self/fd/{file.fileno()}")
 
     def connect(timeout):
         return http.client.HTTPSConnection(where.hostname, where.port or 443, timeout=timeout, context=context)
@@ -314,19 +328,19 @@ def elect(elector, stop, tell=say):
 
 
 def main():
-    """Read the credentials, follow requests in a thread, hold the Lease in this one."""
+    """Read configuration and key, follow requests in a thread, hold the Lease in this one."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", help="where config, ca, cert and key lie")
-    folder = parser.parse_args().folder
-    with open(os.path.join(folder, "config"), encoding="utf-8") as handle:
+    parser.add_argument("config", help="JSON file with server, ca, cert, identity, reserved; the key comes by stdin")
+    with open(parser.parse_args().config, encoding="utf-8") as handle:
         config = json.load(handle)
-    connect = connector(config["server"], *(os.path.join(folder, name) for name in ("ca", "cert", "key")))
+    connect = connector(config["server"], config["ca"], config["cert"], sys.stdin.buffer.read())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     elector = Elector(Api(connect), config["identity"])
     approver = Approver(Api(connect), elector.leads, canonical(config.get("reserved", ())))
     threading.Thread(target=follow, args=(approver, elector.leads, stop), daemon=True).start()
+    ready(os.environ.get("NOTIFY_SOCKET"))
     elect(elector, stop)
 
 

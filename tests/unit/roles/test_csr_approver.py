@@ -7,23 +7,29 @@ from __future__ import annotations
 
 import base64
 import copy
+import datetime
 import http.client
 import http.server
 import importlib.util
 import json
 import pathlib
+import socket
+import ssl
 import sys
 import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins import module_utils
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 UTILS = pathlib.Path(module_utils.__path__[0])
 PROGRAM = UTILS.parents[1] / "roles/csr_approver/files/csr_approver.py"
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "plugins/module_utils"))
 
-from csr_fixtures import pem  # noqa: E402
+from csr_fixtures import key, pem  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -273,3 +279,29 @@ def test_no_answer_is_an_error_that_names_the_question(program):
 
 def test_reserved_names_are_canonical(program):
     assert program.canonical(["2001:DB8:0::1", "Kubernetes"]) == ["2001:db8::1", "kubernetes"]
+
+
+def test_systemd_is_told(program, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        program.ready(str(tmp_path / "notify"))
+        assert listener.recv(100) == b"READY=1"
+    program.ready(None)
+
+
+def test_the_key_comes_as_bytes(program, tmp_path):
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "multimaster:csr-approver")])
+    now = datetime.datetime(2026, 1, 1)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key().public_key()).serial_number(1)
+        .not_valid_before(now).not_valid_after(now + datetime.timedelta(3650)).sign(key(), hashes.SHA256())
+    )  # fmt: skip
+    path = tmp_path / "cert"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private = key().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    connect = program.connector("https://192.0.2.11:6443", str(path), str(path), private)
+    assert (connect(1.0).host, connect(1.0).port) == ("192.0.2.11", 6443)
+    with pytest.raises(ssl.SSLError):
+        program.connector("https://192.0.2.11:6443", str(path), str(path), b"")

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def key():
     """Return the one key all requests are made with."""
     return ec.generate_private_key(ec.SECP256R1())
