@@ -7,6 +7,7 @@
     probe.py life start            both probers run until they are stopped
     probe.py life stop             stop them, keep their results, fail unless both are clean
     probe.py life control          the negative control: every API server at once, without a drain, must be counted
+    probe.py life abandon          end what a failed scenario left running on this machine; no result
 
 A measurement that sees nothing when something dies proves nothing, so `control` fails when the prober stays clean. The
 definition of a failed request is the prober's (components/prober/main.go).
@@ -15,6 +16,7 @@ definition of a failed request is the prober's (components/prober/main.go).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -27,6 +29,7 @@ import access
 
 NAMESPACE = "multimaster-prober"
 POD_INTERVALS = ("--read-interval", "50ms", "--write-interval", "200ms")  # each of its reads costs two DNS questions too
+LONGEST = "3h"  # a prober nobody stops ends by itself
 START_TIMEOUT, STOP_TIMEOUT = 60, 180  # seconds
 CONTROL_BEFORE, CONTROL_AFTER = 3.0, 6.0  # seconds around the kill
 LIMITS = ("reads", "writes", "gap")
@@ -79,7 +82,7 @@ def start_on_machine(cluster: access.Cluster, name: str) -> None:
     with (cluster.results / f"prober-{name}.log").open("w") as log:
         process = subprocess.Popen(
             [program(cluster), "--server", who["server"], "--ca", who["ca"], "--cert", who["cert"], "--key", who["key"],
-             "--namespace", NAMESPACE, "--progress", str(progress), "--result", str(result)],
+             "--namespace", NAMESPACE, "--duration", LONGEST, "--progress", str(progress), "--result", str(result)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     pid.write_text(str(process.pid))
@@ -200,6 +203,16 @@ def is_up(cluster: access.Cluster, url: str) -> bool:
     return cluster.request("GET", "/readyz", server=url)[0] == 200
 
 
+def abandon(name: str) -> None:
+    """Kill the probers a lab left on this machine, by the process ids they were started with."""
+    for path in access.lab_tool.state_folder(name).glob("prober-*.pid"):
+        number = int(path.read_text())
+        with contextlib.suppress(OSError):
+            if b"prober" in Path(f"/proc/{number}/cmdline").read_bytes():
+                os.kill(number, signal.SIGKILL)
+        path.unlink()
+
+
 def parse_allowed(text: str) -> dict[str, int]:
     """Return the limits written as `reads=1,writes=0,gap=600`."""
     found = {key: int(value) for key, value in (part.split("=") for part in text.split(",") if part)}
@@ -212,9 +225,12 @@ def main(argv: list[str]) -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
-    parser.add_argument("verb", choices=["start", "stop", "control"])
+    parser.add_argument("verb", choices=["start", "stop", "control", "abandon"])
     parser.add_argument("--allow", type=parse_allowed, default={}, metavar="reads=N,writes=N,gap=MS", help="with stop")
     options = parser.parse_args(argv)
+    if options.verb == "abandon":
+        abandon(options.lab)
+        return 0
     found = {"start": start, "stop": stop, "control": control}[options.verb](access.Cluster(options.lab), options)
     for line in found:
         print(f"NOT AS EXPECTED: {line}", file=sys.stderr)
