@@ -91,8 +91,17 @@ unit: $(VENV)/.complete ## Run the unit tests
 lint: $(VENV)/.complete ## Check style, YAML, roles and playbooks
 	@$(BIN)/ruff check .
 	$(BIN)/yamllint --strict .
-	$(BIN)/ansible-lint
+	$(BIN)/ansible-lint --nocolor
 	$(BIN)/antsibull-changelog lint
+	$(BIN)/python tests/tools/generate.py --check
+
+.PHONY: sanity
+sanity: $(VENV)/.complete ## Build the tarball, install it offline, run ansible-test sanity on it
+	@$(BIN)/python tests/tools/sanity.py
+
+.PHONY: docs
+docs: $(VENV)/.complete ## Write what is derived: roles' defaults and READMEs, the reference pages
+	@$(BIN)/python tests/tools/generate.py
 
 .PHONY: scenario
 scenario: setup artifacts ## Run one Molecule scenario: make scenario S=name

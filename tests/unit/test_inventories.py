@@ -52,7 +52,7 @@ def test_every_sample_is_expected():
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_is_read_without_a_finding(name):
     _settings, inventory, findings, folder = action.read(*load(name))
-        assert findings == ()
+    assert findings == ()
     assert (len(inventory.masters), len(inventory.workers), len(inventory.etcd)) == EXPECTED[name]
     assert folder == str(ROOT / "inventories" / name)
 
