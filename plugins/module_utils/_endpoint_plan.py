@@ -114,7 +114,7 @@ def _refusals(seen, state, allow_loss):
             f"the address is held by {holder(seen)}, not by this host: bring that host into the state yielded first, "
             "so that this one takes the address over, then run again"
         )
-    elif state in (YIELDED, ABSENT) and seen.direct_up and seen.held and not allow_loss:
+    elif state in (YIELDED, ABSENT) and seen.held and not seen.vrrp_up and not allow_loss:
         yield "this host alone holds the address, without VRRP: nobody would take it over"
 
 
@@ -181,7 +181,9 @@ def _absent(seen):
         yield Step("stop_vrrp", "this host leaves the election", "disable")
     if seen.direct_up or seen.direct_enabled:
         yield Step("stop_direct", "this host gives the address up")
-    elif seen.held_on and not seen.vrrp_up:
+    if seen.held and not seen.direct_up and not seen.vrrp_up:
         yield Step("drop", "nothing on this host keeps the address")
+    elif LOOPBACK in seen.held_on:
+        yield Step("uncover", "this host gives the address up")
     if seen.balancer_up or seen.balancer_enabled:
         yield Step("stop_balancer", "this host leaves; open connections may finish")

@@ -36,8 +36,9 @@ class HaproxyError(Exception):
 class Server:
     """Hold what one HAProxy says of one API server.
 
-    status is up, down, drain, maint or unknown. proven says that a health check has passed since the process started: a
-    server that was never checked is 'UP' for HAProxy, and unknown counts as bad here.
+    status is up, down, drain, maint, unchecked (no health check, connections go there all the same) or unknown. proven
+    says that a health check has passed since the process started: a server that was never checked is 'UP' for HAProxy,
+    and unknown counts as bad here.
     """
 
     name: str
@@ -70,6 +71,8 @@ def _integer(text):
 
 def _status(words):
     """Return the status in one word from `show stat`, which also says things like "UP 1/3" and "DOWN (agent)"."""
+    if words == "no check":  # checks are disabled, connections go there all the same
+        return "unchecked"
     word = words.split(" ")[0].lower()
     return word if word in ("up", "down", "drain", "maint") else "unknown"
 
@@ -110,6 +113,20 @@ def parse_servers(stat, states, backend=BACKEND):
             seconds=_integer(row.get("lastchg")),
         )
     return dict(sorted(servers.items()))
+
+
+def drain_steps(server, drained):
+    """Return the methods of Haproxy, with arguments, that drain a server or bring it back; none when it is so already.
+
+    The health check goes first, so that a server in drain is not marked down, which would cut its connections; it comes
+    back first too, so that a server in use is never unchecked.
+    """
+    steps = []
+    if server.checked == drained:
+        steps.append(("checks", (server.name, not drained)))
+    if drained != (server.status == "drain") or server.status == "maint":
+        steps.append(("state", (server.name, "drain" if drained else "ready")))
+    return steps
 
 
 def parse_info(text):

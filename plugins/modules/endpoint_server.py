@@ -1,0 +1,131 @@
+#!/usr/bin/python
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take an API server out of this host's balancer before it stops, and bring it back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: endpoint_server
+short_description: Drain an API server in this host's balancer, or bring it back
+version_added: 0.1.0
+author: The multimaster.kubernetes maintainers
+description:
+  - Before an API server is stopped on purpose, every balancer stops sending it new connections; those it has are kept
+    until the API server itself ends them. So this runs on every master, for the one API server.
+  - A host without a running balancer has nothing to do.
+extends_documentation_fragment:
+  - multimaster.kubernetes.attributes
+  - multimaster.kubernetes.attributes.host
+options:
+  name:
+    description: Node name of the master whose API server it is.
+    type: str
+    required: true
+  state:
+    description:
+      - V(drained) - its health check is off and it gets no new connections; read back from HAProxy.
+      - V(ready) - its health check is on, and HAProxy has seen it pass.
+    type: str
+    required: true
+    choices: [drained, ready]
+  timeout:
+    description: Seconds until HAProxy must say so.
+    type: float
+    default: 30
+"""
+
+EXAMPLES = r"""
+- name: Send m2's API server no new connections
+  multimaster.kubernetes.endpoint_server:
+    name: m2
+    state: drained
+
+- name: Use m2's API server again
+  multimaster.kubernetes.endpoint_server:
+    name: m2
+    state: ready
+"""
+
+RETURN = r"""
+before:
+  description: The server as HAProxy saw it; null without a balancer.
+  returned: always
+  type: dict
+after:
+  description: The server as HAProxy sees it now.
+  returned: always
+  type: dict
+  sample: {name: m2, status: drain, checked: false, proven: false, up: false, sessions: 4}
+reason:
+  description: What was done, or why nothing was.
+  returned: always
+  type: str
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _haproxy, _systemd
+
+PAUSE = 0.05
+
+
+def wait(haproxy, name, drained, timeout, sleep=time.sleep, clock=time.monotonic):
+    """Return the server once HAProxy says what is wanted; raise HaproxyError with what it says instead."""
+    end = clock() + timeout
+    while True:
+        server = haproxy.servers()[name]
+        if server.status == "drain" and not server.checked if drained else server.up and server.checked:
+            return server
+        if clock() >= end:
+            raise _haproxy.HaproxyError(
+                f"{name} is {server.stands} ({server.check or 'no check'}) after {timeout:g} s, not "
+                f"{'drained' if drained else 'up'}; see `journalctl -u haproxy`"
+            )
+        sleep(PAUSE)
+
+
+def run(module, haproxy, systemd):
+    """Return the module's result."""
+    name, drained = module.params["name"], module.params["state"] == "drained"
+    if not systemd.show(["haproxy.service"])["haproxy.service"].up:
+        return {"changed": False, "before": None, "after": None, "reason": "no balancer runs on this host"}
+    servers = haproxy.servers()
+    if name not in servers:
+        raise _haproxy.HaproxyError(f"HAProxy on this host knows no server {name}, only {', '.join(servers) or 'none'}")
+    before = after = servers[name]
+    steps = _haproxy.drain_steps(before, drained)
+    if not module.check_mode:
+        for method, arguments in steps:
+            getattr(haproxy, method)(*arguments)
+        after = wait(haproxy, name, drained, module.params["timeout"])
+    reason = f"{name} was {before.stands}, check {'on' if before.checked else 'off'}" if steps else "it is as wanted"
+    return {"changed": bool(steps), "before": before.as_dict(), "after": after.as_dict(), "reason": reason}
+
+
+def main():
+    """Read, decide, act unless in check mode, report."""
+    module = AnsibleModule(
+        {
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "required": True, "choices": ["drained", "ready"]},
+            "timeout": {"type": "float", "default": 30},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module, _haproxy.Haproxy(), _systemd.Systemd())
+    except (_haproxy.HaproxyError, _systemd.UnitError) as error:
+        module.fail_json(msg=f"{module.params['name']} is not {module.params['state']}: {error}")
+    if module._diff:
+        result["diff"] = {
+            side: "" if result[side] is None else f"{result[side]['status']}, checked: {result[side]['checked']}\n"
+            for side in ("before", "after")
+        }
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

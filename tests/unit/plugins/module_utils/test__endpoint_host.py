@@ -1,0 +1,127 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the steps of one master in a played world, from plan to proof."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_host, _endpoint_plan
+from fake_master import BALANCER, DIRECT, OTHER, VRRP, World
+
+BALANCED = {"up": (BALANCER, VRRP), "enabled": (BALANCER, VRRP)}
+
+
+def bring(world, state, allow_loss=False, **options):
+    master = world.master(**options)
+    plan = _endpoint_plan.plan(master.observe(), state, allow_loss)
+    assert not plan.refusals, plan.refusals
+    for step in plan.steps:
+        master.take(step, allow_loss)
+    if plan.changed:
+        master.prove(state)
+    assert not _endpoint_plan.plan(master.observe(), state, allow_loss).changed
+    return world
+
+
+def test_the_first_master():
+    world = bring(World(), "direct")
+    assert world.log == ["start multimaster-endpoint"] and world.held == {"eth0"}
+
+
+def test_promotion():
+    world = World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,))
+    bring(world, "balanced")
+    assert world.log == ["start haproxy", "cover", "start keepalived", "uncover"]
+    assert world.held == {"eth0"} and not world.states[DIRECT].up
+    assert [world.states[name].file_state for name in (BALANCER, VRRP, DIRECT)] == ["enabled", "enabled", "disabled"]
+
+
+def test_a_backup_comes_in():
+    world = bring(World(others=(OTHER,)), "balanced")
+    assert world.log == ["start haproxy", "start keepalived"] and not world.held
+
+
+def test_give_back():
+    world = bring(World(held=("eth0",), **BALANCED), "direct")
+    assert world.log == ["cover", "start multimaster-endpoint", "uncover", "stop haproxy"]
+    assert world.held == {"eth0"} and not world.states[VRRP].up
+
+
+def test_the_holder_leaves():
+    world = bring(World(held=("eth0",), elsewhere=True, **BALANCED), "absent")
+    assert world.log == ["stop keepalived", "stop haproxy"] and not world.held
+    assert {state.file_state for state in world.states.values()} == {"disabled"}
+
+
+def test_the_holder_steps_aside_and_comes_back():
+    world = bring(World(held=("eth0",), elsewhere=True, **BALANCED), "yielded")
+    assert world.states[VRRP].file_state == "enabled"
+    bring(world, "balanced")
+    assert world.log == ["stop keepalived", "start keepalived"] and not world.held
+
+
+def test_nobody_takes_the_address():
+    world = World(held=("eth0",), **BALANCED)
+    with pytest.raises(_endpoint_host.EndpointError, match="no other master took 192.0.2.10"):
+        bring(world, "yielded")
+    assert world.log == ["stop keepalived", "start keepalived"] and world.held == {"eth0"}
+    bring(World(held=("eth0",), **BALANCED), "absent", allow_loss=True)
+
+
+def test_a_promotion_that_fails_is_taken_back():
+    world = World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,), stuck="fault")
+    with pytest.raises(_endpoint_host.EndpointError, match="it is fault"):
+        bring(world, "balanced")
+    assert world.log[-2:] == ["start keepalived", "start multimaster-endpoint"]
+    assert "eth0" in world.held and world.states[DIRECT].up and not world.states[VRRP].up
+    assert world.states[DIRECT].file_state == "enabled" and world.states[VRRP].file_state == "disabled"
+
+
+def test_no_balancer_without_an_api_server():
+    world = World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,))
+    for server in world.haproxy.servers.values():
+        server.update(status="DOWN", check="L4CON")
+    with pytest.raises(_endpoint_host.EndpointError, match="sees no API server .* m1 down .L4CON Layer7"):
+        bring(world, "balanced")
+    assert world.log == ["start haproxy"] and world.states[DIRECT].up
+    world.haproxy.servers.clear()
+    with pytest.raises(_endpoint_host.EndpointError, match="no server is configured"):
+        bring(world, "prepared", backend_timeout=1)
+    world.haproxy.down = True
+    with pytest.raises(_endpoint_host.EndpointError, match="does not answer"):
+        bring(world, "prepared", backend_timeout=1)
+
+
+def test_a_balancer_that_has_to_restart_is_stopped_at_once():
+    world = World(held=("eth0",), up=(BALANCER,), enabled=(BALANCER,), fresh=(BALANCER,))
+    master = world.master()
+    master.observe()
+    master.take(_endpoint_plan.Step("run_balancer", "", "restart"))
+    assert world.log == ["systemctl kill --signal=SIGTERM", "restart haproxy"]
+
+
+def test_other_settings_are_reloaded():
+    world = bring(World(held=("eth0",), fresh=(VRRP, BALANCER), **BALANCED), "balanced")
+    assert world.log == ["reload haproxy", "reload keepalived"]
+
+
+def test_what_is_left_is_cleaned():
+    world = World(held=("lo",))
+    bring(world, "absent", allow_loss=True)
+    assert not world.held
+    world = World(held=("eth0",))
+    bring(world, "absent", allow_loss=True)
+    assert not world.held
+    world = bring(World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT, VRRP)), "direct")
+    assert world.states[VRRP].file_state == "disabled" and world.log == []
+
+
+def test_two_holders_are_no_proof():
+    world = World(held=("eth0",), others=(OTHER,))
+    with pytest.raises(_endpoint_host.EndpointError, match="held by this host and 02:00:00:00:00:02"):
+        world.master().prove("balanced")
+    with pytest.raises(_endpoint_host.EndpointError, match="held by nobody"):
+        World().master().prove("balanced")
+    with pytest.raises(_endpoint_host.EndpointError, match="held by 02:00"):
+        World(others=(OTHER,)).master().prove("direct")

@@ -1,0 +1,114 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test what is read from HAProxy's stats socket and what is asked of it."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _haproxy
+from fake_haproxy import FakeHaproxy
+
+
+def haproxy(**servers):
+    fake = FakeHaproxy(**servers)
+    return fake, _haproxy.Haproxy(connector=fake)
+
+
+@pytest.mark.parametrize(
+    ("entry", "status", "up", "stands"),
+    [
+        pytest.param({}, "up", True, "up", id="up"),
+        pytest.param({"check": "* L7OK"}, "up", True, "up", id="a-check-is-under-way"),
+        pytest.param({"status": "UP 1/3"}, "up", True, "up", id="going-down"),
+        pytest.param({"check": ""}, "up", False, "not checked yet", id="just-started"),
+        pytest.param({"check": "INI"}, "up", False, "not checked yet", id="initializing"),
+        pytest.param({"status": "DOWN", "check": "L4CON"}, "down", False, "down", id="down"),
+        pytest.param({"status": "DOWN 1/3", "check": "L7OK"}, "down", False, "down", id="coming-up"),
+        pytest.param({"status": "DRAIN", "check": "", "checked": False}, "drain", False, "drain", id="drain"),
+        pytest.param({"status": "MAINT"}, "maint", False, "maint", id="maint"),
+        pytest.param({"status": "no check", "checked": False, "check": ""}, "unchecked", False, "unchecked", id="no-check"),
+        pytest.param({"status": "NOLB"}, "unknown", False, "unknown", id="something-else"),
+    ],
+)
+def test_a_server(entry, status, up, stands):
+    _fake, tool = haproxy(m1=entry)
+    server = tool.servers()["m1"]
+    assert (server.status, server.up, server.stands) == (status, up, stands)
+    assert server.checked == entry.get("checked", True)
+    assert (server.address, server.sessions, server.seconds) == ("192.0.2.11:6443", 3, 17)
+    assert server.as_dict()["up"] is up
+
+
+def test_servers_are_sorted_and_other_backends_left_out():
+    fake, tool = haproxy(m2={}, m1={})
+    assert list(tool.servers()) == ["m1", "m2"]
+    assert _haproxy.Haproxy(connector=fake, backend="other").servers() == {}
+
+
+@pytest.mark.parametrize(
+    ("stat", "states"),
+    [("", "1\n# a b\n"), ("Unknown command.", "1\n# a b\n"), ("# pxname,svname\n", "2\n# a\n"), ("# pxname,svname\n", "")],
+)
+def test_unknown_formats_are_refused(stat, states):
+    with pytest.raises(ValueError, match="show"):
+        _haproxy.parse_servers(stat, states)
+
+
+def test_errors_say_what_was_asked_and_where(tmp_path):
+    fake, tool = haproxy(m1={})
+    with pytest.raises(_haproxy.HaproxyError, match=r"refused `set server kube-apiserver/m9 state drain` on .*No such server"):
+        tool.state("m9", "drain")
+    fake.down = True
+    with pytest.raises(_haproxy.HaproxyError, match="does not answer `show info` on /run/haproxy/admin.sock"):
+        tool.info()
+    with pytest.raises(_haproxy.HaproxyError, match="does not answer"):
+        _haproxy.Haproxy(str(tmp_path / "none")).info()
+    fake.down = False
+    fake.answer = lambda command: "Permission denied\n"
+    with pytest.raises(_haproxy.HaproxyError, match="cannot be read"):
+        tool.servers()
+    with pytest.raises(ValueError, match="none of"):
+        tool.state("m1", "off")
+
+
+def test_info():
+    assert haproxy()[1].info() == {
+        "version": "2.6.12", "pid": 71, "uptime": 1285, "max_connections": 2026, "connections": 4,
+    }  # fmt: skip
+
+
+def test_a_real_socket(tmp_path):
+    path = str(tmp_path / "admin.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        with _haproxy.connect(path) as sock:
+            assert sock.gettimeout() == _haproxy.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("entry", "drained", "commands"),
+    [
+        ({}, True, ["disable health", "set server"]),
+        ({"status": "DRAIN", "checked": False}, True, []),
+        ({"status": "DRAIN"}, True, ["disable health"]),
+        ({"status": "no check", "checked": False}, True, ["set server"]),
+        ({"status": "DRAIN", "checked": False}, False, ["enable health", "set server"]),
+        ({}, False, []),
+        ({"status": "DOWN"}, False, []),
+        ({"status": "no check", "checked": False}, False, ["enable health"]),
+        ({"status": "MAINT"}, False, ["set server"]),
+    ],
+)
+def test_drain_steps(entry, drained, commands):
+    fake, tool = haproxy(m1=entry)
+    steps = _haproxy.drain_steps(tool.servers()["m1"], drained)
+    fake.commands.clear()
+    for method, arguments in steps:
+        getattr(tool, method)(*arguments)
+    assert [" ".join(command.split()[:2]) for command in fake.commands] == commands
+    if drained:
+        assert fake.servers["m1"]["status"] == "DRAIN" and not fake.servers["m1"]["checked"]

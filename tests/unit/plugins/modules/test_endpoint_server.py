@@ -1,0 +1,53 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test endpoint_server: drained and back, as HAProxy itself says."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _haproxy
+from ansible_collections.multimaster.kubernetes.plugins.modules import endpoint_server
+from fake_master import BALANCER, World
+
+
+@pytest.fixture
+def run(call, monkeypatch):
+    def run(world, state, check=False, name="m2"):
+        original = _haproxy.Haproxy.__init__
+        monkeypatch.setattr(endpoint_server._systemd, "Systemd", lambda: world)
+        monkeypatch.setattr(_haproxy.Haproxy, "__init__", lambda self: original(self, connector=world.haproxy))
+        result = call(endpoint_server, {"name": name, "state": state, "timeout": 0.1}, check)
+        monkeypatch.setattr(_haproxy.Haproxy, "__init__", original)
+        return result
+
+    return run
+
+
+def test_drained_and_back(run):
+    world = World(up=(BALANCER,))
+    checked = run(world, "drained", check=True)
+    assert checked["changed"] and not [c for c in world.haproxy.commands if not c.startswith("show")]
+    done = run(world, "drained")
+    assert done["changed"] and done["after"]["status"] == "drain" and not done["after"]["checked"]
+    assert done["diff"] == {"before": "up, checked: True\n", "after": "drain, checked: False\n"}
+    assert [c for c in world.haproxy.commands if not c.startswith("show")] == [
+        "disable health kube-apiserver/m2", "set server kube-apiserver/m2 state drain",
+    ]  # fmt: skip
+    assert not run(world, "drained")["changed"]
+    back = run(world, "ready")
+    assert back["changed"] and back["after"]["up"] and back["reason"] == "m2 was drain, check off"
+    assert not run(world, "ready")["changed"]
+
+
+def test_an_api_server_that_does_not_come_back(run):
+    world = World(up=(BALANCER,))
+    world.haproxy.servers["m2"].update(status="DOWN", check="L4CON")
+    result = run(world, "ready")
+    assert result["failed"] and "m2 is down (L4CON" in result["msg"]
+
+
+def test_no_balancer_and_no_such_server(run):
+    result = run(World(), "drained")
+    assert not result["changed"] and result["reason"] == "no balancer runs on this host"
+    assert "knows no server m9, only m1, m2" in run(World(up=(BALANCER,)), "drained", name="m9")["msg"]
