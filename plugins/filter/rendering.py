@@ -15,8 +15,10 @@ class FilterModule:
         """Return the filters of this file."""
         return {
             "command_line": _rendering.command_line,
+            "host_pattern": _rendering.host_pattern,
             "image_archives": _releases.image_archives,
             "kubeconfig": _rendering.kubeconfig,
+            "needing_a_turn": _rendering.needing_a_turn,
             "node_objects": _rendering.node_objects,
             "release_artifacts": _releases.artifacts,
             "release_links": _releases.links,

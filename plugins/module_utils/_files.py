@@ -24,6 +24,29 @@ from ._file_plan import PlanError, Present, Step, Wanted, parents, parse_mode, p
 #: Seconds a validator may take; upstream programs check a configuration in well under one.
 VALIDATE_TIMEOUT = 30.0
 
+_ACCOUNT = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
+
+
+def _entries(secret: bool) -> dict:
+    return {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": {
+        "path": {"type": "path", "required": True},
+        "content": {"type": "str", "required": True, "no_log": secret},
+        "mode": {"type": "str", "default": "0600"},
+        "validate": {"type": "list", "elements": "str", "default": []},
+        **_ACCOUNT,
+    }}
+
+
+#: What a module takes to write sets of files; one shape for files and secrets (doc fragment `files`).
+ARGUMENTS = {
+    "files": _entries(secret=False),
+    "secrets": _entries(secret=True),
+    "directories": {"type": "list", "elements": "dict", "default": [], "options": {
+        "path": {"type": "path", "required": True}, "mode": {"type": "str", "default": "0755"}, **_ACCOUNT}},
+    "links": {"type": "dict", "default": {}},
+    "absent": {"type": "list", "elements": "path", "default": []},
+}
+
 
 class FileError(Exception):
     """Say which path could not be made, why, and what was left as it was."""
@@ -59,6 +82,25 @@ def wanted(item: Mapping, kind: str, secret: bool = False) -> Wanted:
         uid=account("user", owner), gid=account("group", group), owner=owner, group=group, secret=secret,
         target=item.get("target") or "", validate=tuple(item.get("validate") or ()),
     )
+
+
+def from_arguments(params: Mapping) -> list[Wanted]:
+    """Return the wanted state of every path that arguments of the shape ARGUMENTS name."""
+    return [
+        *(wanted(item, "directory") for item in params["directories"]),
+        *(wanted(item, "file") for item in params["files"]),
+        *(wanted(item, "file", secret=True) for item in params["secrets"]),
+        *(wanted({"path": path, "target": target}, "link") for path, target in params["links"].items()),
+        *(wanted({"path": path}, "absent") for path in params["absent"]),
+    ]
+
+
+def converge(params: Mapping, check: bool) -> list[Step]:
+    """Make the paths as the arguments say, or in check mode only look; return the steps that change something."""
+    steps = survey(from_arguments(params), check=check)
+    if not check:
+        apply(steps)
+    return [step for step in steps if step.changed]
 
 
 def observe(path: str, want: str, mounts: Sequence[str] = ()) -> Present:

@@ -92,6 +92,10 @@ class Systemd:
         fixed.update((path, known[path]) for text in texts for path in plan.programs(text) if path in known)
         return plan.identity(fixed, {path: self._hash(path) for path in unit.inputs})
 
+    def sources(self, unit: Unit) -> list[str]:
+        """Return every file a unit is started with: its own, its drop-ins, its inputs."""
+        return [*self.unit_files(unit.name), *unit.inputs]
+
     def missing_inputs(self, unit: Unit) -> list[str]:
         """Return the inputs of a unit that do not exist."""
         return [path for path in unit.inputs if self._hash(path) == "missing"]

@@ -194,6 +194,20 @@ def hold_restarts(verdicts: Sequence[Verdict]) -> list[Verdict]:
     ]
 
 
+def foresee(
+    verdicts: Sequence[Verdict], sources: Mapping[str, Sequence[str]], changing: set[str], restart: bool,
+) -> list[Verdict]:
+    """Return the verdicts of a check in which files would change that a unit which runs was started with."""
+    foreseen = []
+    for item in verdicts:
+        paths = sorted(changing.intersection(sources.get(item.name, ())))
+        if item.action == "none" and paths:
+            action = "restart" if restart else "hold"
+            item = Verdict(item.name, action, ", ".join(f"{path} would change" for path in paths), item.enable)
+        foreseen.append(item)
+    return foreseen
+
+
 def diff(verdicts: Sequence[Verdict], states: Mapping[str, State]) -> dict[str, str]:
     """Return Ansible's diff: a line per unit that is touched."""
     after = {"start": "started", "restart": "restarted", "reload": "reloaded", "stop": "stopped"}

@@ -20,77 +20,7 @@ description:
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host
-options:
-  files:
-    description: Files whose content may be shown in a diff.
-    type: list
-    elements: dict
-    default: []
-    suboptions: &file
-      path:
-        description: Absolute path.
-        type: path
-        required: true
-      content:
-        description: The whole content.
-        type: str
-        required: true
-      mode:
-        description: Mode as a quoted octal string of four digits.
-        type: str
-        default: "0600"
-      owner:
-        description: Owner's name.
-        type: str
-        default: root
-      group:
-        description: Group's name.
-        type: str
-        default: root
-      validate:
-        description: A program and its arguments that judges the new content; C(%s) stands for the staged file. It does not
-          run in check mode.
-        type: list
-        elements: str
-        default: []
-  secrets:
-    description: Files like O(files) whose content is never shown, neither in a diff nor in an error.
-    type: list
-    elements: dict
-    default: []
-    suboptions: *file
-  directories:
-    description: Directories.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      path:
-        description: Absolute path.
-        type: path
-        required: true
-      mode:
-        description: Mode as a quoted octal string of four digits.
-        type: str
-        default: "0755"
-      owner:
-        description: Owner's name.
-        type: str
-        default: root
-      group:
-        description: Group's name.
-        type: str
-        default: root
-  links:
-    description: Symbolic links, path to target.
-    type: dict
-    default: {}
-  absent:
-    description: Exact paths that shall not exist; no patterns. A directory goes with what is in it, unless something is
-      mounted there or it belongs to the operating system.
-    type: list
-    elements: path
-    default: []
+  - multimaster.kubernetes.files
 """
 
 EXAMPLES = r"""
@@ -128,48 +58,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _file_plan, _files
 
 
-def argument_spec() -> dict:
-    """Return the arguments, one shape for files and secrets."""
-    account = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
-
-    def entries(secret: bool) -> dict:
-        return {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": {
-            "path": {"type": "path", "required": True},
-            "content": {"type": "str", "required": True, "no_log": secret},
-            "mode": {"type": "str", "default": "0600"},
-            "validate": {"type": "list", "elements": "str", "default": []},
-            **account,
-        }}
-
-    return {
-        "files": entries(secret=False),
-        "secrets": entries(secret=True),
-        "directories": {"type": "list", "elements": "dict", "default": [], "options": {
-            "path": {"type": "path", "required": True}, "mode": {"type": "str", "default": "0755"}, **account}},
-        "links": {"type": "dict", "default": {}},
-        "absent": {"type": "list", "elements": "path", "default": []},
-    }
-
-
-def wanted(params: dict) -> list[_file_plan.Wanted]:
-    """Return the wanted state of every path the arguments name."""
-    return [
-        *(_files.wanted(item, "directory") for item in params["directories"]),
-        *(_files.wanted(item, "file") for item in params["files"]),
-        *(_files.wanted(item, "file", secret=True) for item in params["secrets"]),
-        *(_files.wanted({"path": path, "target": target}, "link") for path, target in params["links"].items()),
-        *(_files.wanted({"path": path}, "absent") for path in params["absent"]),
-    ]
-
-
 def main() -> None:
     """Read, decide, act unless in check mode, report."""
-    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    module = AnsibleModule(_files.ARGUMENTS, supports_check_mode=True)
     try:
-        steps = _files.survey(wanted(module.params), check=module.check_mode)
-        changed = [step for step in steps if step.changed]
-        if not module.check_mode:
-            _files.apply(steps)
+        changed = _files.converge(module.params, module.check_mode)
     except (_file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(

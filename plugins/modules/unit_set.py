@@ -8,11 +8,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: unit_set
-short_description: Run a set of systemd units with the files that are on disk now
+short_description: Write files and run a set of systemd units with them
 version_added: 0.1.0
 author: The multimaster.kubernetes maintainers
 description:
-  - Starts a set of units at once and waits for each to be active and ready.
+  - Writes the files it is given, as M(multimaster.kubernetes.file_set) does, then starts a set of units at once and waits
+    for each to be active and ready. One execution does both, because executions are what a run's time goes to.
   - A running unit is restarted when the hash of its unit file, drop-ins, program and inputs is not the one its own process
     was started with. The hash reaches the process by a drop-in C(50-multimaster.conf), so a run that was cut off between
     writing a file and restarting its reader loses nothing.
@@ -20,6 +21,7 @@ description:
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host
+  - multimaster.kubernetes.files
 options:
   units:
     description: The units.
@@ -92,6 +94,9 @@ options:
 EXAMPLES = r"""
 - name: Run the control plane
   multimaster.kubernetes.unit_set:
+    files:
+      - path: /etc/kubernetes/scheduler.conf
+        content: "{{ scheduler_kubeconfig | to_nice_json }}"
     units:
       - name: kube-apiserver
         inputs: [/etc/kubernetes/pki/apiserver.crt, /etc/kubernetes/pki/apiserver.key]
@@ -108,6 +113,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+changed_paths:
+  description: Paths that were, or in check mode would be, written or removed.
+  returned: always
+  type: list
+  elements: str
 started:
   description: Units that were down and were, or would be, started.
   returned: always
@@ -150,7 +160,7 @@ units:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _systemd, _unit_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _file_plan, _files, _systemd, _unit_plan
 
 READY = {
     "url": {"type": "str"}, "tcp": {"type": "str"}, "ca": {"type": "path"}, "cert": {"type": "path"},
@@ -163,6 +173,7 @@ UNIT = {
     "reload": {"type": "bool", "default": False}, "enabled": {"type": "bool", "default": True},
 }
 ARGUMENTS = {
+    **_files.ARGUMENTS,
     "units": {"type": "list", "elements": "dict", "required": True, "options": UNIT},
     "state": {"type": "str", "default": "started", "choices": ["started", "configured", "stopped", "absent"]},
     "restart": {"type": "bool", "default": True},
@@ -216,17 +227,25 @@ def main():
         for item in module.params["units"]
     ]
     try:
+        paths = _files.converge(module.params, module.check_mode)
         before = states = systemd.show([unit.name for unit in units])
         verdicts, wanted = decide(systemd, units, states, module.params, module.check_mode)
-        if not module.check_mode:
+        if module.check_mode:
+            verdicts = _unit_plan.foresee(
+                verdicts, {unit.name: systemd.sources(unit) for unit in units}, {step.wanted.path for step in paths},
+                module.params["restart"])
+        else:
             systemd.act(units, verdicts, before)
             if module.params["state"] != "configured":
                 states = systemd.settle(units, verdicts, before, wanted)
-    except _systemd.UnitError as error:
+    except (_systemd.UnitError, _file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=str(error))
     result = report(verdicts, states)
+    result.update(changed=result["changed"] or bool(paths), changed_paths=[step.wanted.path for step in paths])
     if module._diff:
-        result["diff"] = _unit_plan.diff(verdicts, before)
+        files = _file_plan.diffs(paths, _files.names(paths))
+        units_diff = _unit_plan.diff(verdicts, before)
+        result["diff"] = files + [units_diff] if files else units_diff
     module.exit_json(**result)
 
 
