@@ -328,17 +328,20 @@ def elect(elector, stop, tell=say):
 
 
 def main():
-    """Read configuration and key, follow requests in a thread, hold the Lease in this one."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", help="JSON file with server, ca, cert, identity, reserved; the key comes by stdin")
-    with open(parser.parse_args().config, encoding="utf-8") as handle:
-        config = json.load(handle)
-    connect = connector(config["server"], config["ca"], config["cert"], sys.stdin.buffer.read())
+    """Read the key, follow requests in a thread, hold the Lease in this one."""
+    parser = argparse.ArgumentParser(description=__doc__, epilog="The certificate's key comes by standard input.")
+    parser.add_argument("--server", required=True, help="URL of this node's API server")
+    parser.add_argument("--identity", required=True, help="this node's name in the Lease")
+    parser.add_argument("--ca", required=True, help="file of the cluster's CA")
+    parser.add_argument("--cert", required=True, help="file of the client certificate")
+    parser.add_argument("--reserved", default="", help="names and addresses of the cluster itself, joined by commas")
+    asked = parser.parse_args()
+    connect = connector(asked.server, asked.ca, asked.cert, sys.stdin.buffer.read())
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    elector = Elector(Api(connect), config["identity"])
-    approver = Approver(Api(connect), elector.leads, canonical(config.get("reserved", ())))
+    elector = Elector(Api(connect), asked.identity)
+    approver = Approver(Api(connect), elector.leads, canonical(filter(None, asked.reserved.split(","))))
     threading.Thread(target=follow, args=(approver, elector.leads, stop), daemon=True).start()
     ready(os.environ.get("NOTIFY_SOCKET"))
     elect(elector, stop)
