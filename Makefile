@@ -95,6 +95,10 @@ lint: $(VENV)/.complete ## Check style, YAML, roles and playbooks
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/python tests/tools/generate.py --check
 
+.PHONY: integration
+integration: $(VENV)/.complete components ## Try the modules on a real etcd, API server and playbooks, on loopback
+	@cd $(NAMESPACE) && PYTHONPATH=$(CURDIR)/collections $(BIN)/python -m pytest -q tests/integration
+
 .PHONY: sanity
 sanity: $(VENV)/.complete ## Build the tarball, install it offline, run ansible-test sanity on it
 	@$(BIN)/python tests/tools/sanity.py
