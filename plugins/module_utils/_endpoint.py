@@ -40,6 +40,9 @@ KINDS = (PREPARED, BALANCED, YIELDED, DIRECT, ABSENT, PROVE)
 VRID_MAX = 254
 PRIORITY_MAX = 254
 
+# A master is at most prepared, balanced twice, yielded, direct and absent: more means a circle.
+STEPS_PER_MASTER = 6
+
 
 @dataclass(frozen=True)
 class MasterState:
@@ -151,7 +154,7 @@ def transition(observed, masters, mode="managed") -> Transition:
     states = {name: MasterState(name) for name in wanted}
     states.update({state.name: state for state in observed if state.reachable})
     steps = []
-    while True:
+    for _step in range(STEPS_PER_MASTER * (len(states) + 1)):
         step = _next_step(states, wanted, after)
         if step is None:
             return Transition(before, after, tuple(steps))
@@ -159,6 +162,7 @@ def transition(observed, masters, mode="managed") -> Transition:
         if step.kind in (BALANCED, YIELDED, DIRECT):
             steps.append(EndpointStep(PROVE, why="exactly one holder, and the API answers through it"))
         states = _taken(states, wanted, step)
+    raise AssertionError(f"the transition does not end: {steps}")
 
 
 def _refusals(observed, wanted, after):

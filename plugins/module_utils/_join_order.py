@@ -287,7 +287,7 @@ def _voting(observed, wanted):
 
 def _survives_zones(zones):
     """Return whether voters in these zones keep quorum when any one zone is lost."""
-    return bool(zones) and max(map(zones.count, zones)) <= len(zones) - quorum(len(zones))
+    return max(map(zones.count, zones)) <= len(zones) - quorum(len(zones))
 
 
 def _may_join(observed, host):
@@ -378,7 +378,7 @@ def _stand_by(observed, wanted):
 def _repoint_rest(observed, wanted):
     """5: point every API server where it belongs."""
     for host, used in sorted(wanted.api_servers):
-        urls = _endpoints_at_rest(host, observed, wanted) or etcd_endpoints(host, observed.members)
+        urls = etcd_endpoints(host, observed.members)
         if set(used) != set(urls):
             return Step(REPOINT, host, "the voters have changed", urls=urls)
     return None

@@ -187,7 +187,18 @@ PLANS = {
     ),
     "a standby that lost its disk": ("m1 m2~!", "m1 m2-", {}, "remove m2; add_learner m2"),
     "a removed member's data do not keep it out": ("m1 m2", "m1 m2 m3=", {}, "add_learner m3; promote m3"),
+    "one that is to be replaced, although its host stays": (
+        "m1 m2?~",
+        "m1 m2+",
+        {"leaving": ("id-m2",)},
+        "remove id-m2; add_learner m2",
+    ),
     # left alone
+    "a half-done join on a host that cannot be looked at": ("m1 m2?~", "m1 m2?", {}, ""),
+    "a healthy member whose data are not where they are looked for": ("m1 m2 m3", "m1 m2 m3-", {}, ""),
+    "learners of somebody else leave no place": ("m1 m2 m3 x~ y~", "m1 m2 m3 m4 m5", {}, ""),
+    "not even to stand by": ("m1 m2 m3 x~ y~", "m1 m2 m3 m4", {}, ""),
+    "nor to change places": ("m1 m2 m3 x~ y~", "m1@a m2@a m3@b m4@c", {}, ""),
     "no cluster, nothing to join": ("", "m1 m2 m3", {}, ""),
     "an inventory that happens to be short": ("m1 m2 m3", "m1 m2", {}, ""),
     "a shorter one": ("m1 m2 m3", "m1", {}, ""),
@@ -210,6 +221,12 @@ PLANS = {
         "m1@a m2@a m3@b m4@c",
         {},
         "add_learner m4; promote m4; remove m2; add_learner m2",
+    ),
+    "a standby that stays takes a learner's place, so there are no pairs": (
+        "m1 m2 m3 m4~",
+        "m1@a m2@a m3@b m4@a m5@b m6@c",
+        {},
+        "add_learner m6; promote m6; add_learner m5; promote m5",
     ),
     "never for a better count alone": ("m1 m2 m3 m4~", "m1@a m2@a m3@a m4@b", {}, ""),
 }
@@ -346,6 +363,8 @@ ROLES = {
     "the standby of two stays": ("m2 m1~", "m1 m2", "m2", "m1"),
     "a standby is chosen among outsiders": ("m1 m2~", "m1 m2 m3 m4", "m1 m2 m3", "m4"),
     "the dead stands by": ("m1 m2! m3 m4", "m1 m2 m3 m4", "m1 m3 m4", "m2"),
+    "one that lost its disk stands by": ("m1 m2 m3! m4~", "m1 m2 m3- m4", "m1 m2 m4", "m3"),
+    "one that was never started votes": ("m1 m2 m3? m4~", "m1 m2 m3- m4", "m1 m2 m3", "m4"),
     "the fullest zone's stands by": ("m1 m2 m3 m4", "m1@a m2@a m3@b m4@c", "m1 m3 m4", "m2"),
 }
 
@@ -387,6 +406,8 @@ def test_join_order(members, names, expected):
         ("m1! m2 m3", "m1 m2 m3", "m3", "m1 m2 m3", "m1 m2 m3"),
         ("m1 m2 m3", "m1@a m2@a m3@b", "m1", "m1 m2 m3", "m2 m3 m1"),
         ("m1 m2 m3 m4 m5", "m1@a m2@a m3@a m4@b m5@b", "m5", "m1 m2 m3 m4", "m3 m4 m2 m1"),
+        ("m1 m2~", "m1@a m2@b", "m1", "m1 m2", "m2 m1"),
+        ("m1 m2", "m1 m2", "m1", "m2 m9", "m9 m2"),
         ("m1! m2! m3", "m1@b m2@a m3@a", "m3", "m1 m2 m3", "m2 m1 m3"),
     ],
 )
@@ -402,6 +423,8 @@ def test_leave_order(members, names, leader, leaving, expected):
         ("m1 m2 m3", "m1 m2 m3 m4?", [("m4", "not known")]),
         ("m1 m2 m3", "m1 m2 m3 m4+", [("m4", "wipe")]),
         ("m1 m2 m3", "m1 m2 m3 m4=", []),
+        ("m1 m2 m3", "m1 m2 m3 m4-", []),
+        ("m1 m2?~", "m1 m2+", []),
         ("m1 m2?~", "m1 m2?", [("m2", "not known")]),
         ("m1 m2 m3", "m1 m2", [("m3", "no host of the inventory")]),
         ("m1 m2?~", "m1", [(f"the unnamed member id-m2 ({peer('m2')})", "no host of the inventory")]),
@@ -413,6 +436,11 @@ def test_obstacles(members, names, expected):
     found = obstacles(observed, wanted(names, observed))
     assert [one.host for one in found] == [host for host, _text in expected]
     assert all(text in one.reason and one.next_step for one, (_host, text) in zip(found, expected))
+
+
+def test_a_healthy_member_ran_even_if_its_urls_are_not_known():
+    observed = replace(cluster("m1"), members=(replace(member("m1"), client_urls=()),))
+    assert plan_joins(observed, wanted("m1", observed)) == ()
 
 
 def test_a_preview_shows_the_quorum_before_and_after_each_step():
