@@ -28,10 +28,12 @@ ARGUMENTS = {
     "max_age": {"type": "int", "default": 900},
 }
 FACT = "multimaster_host"
+# What role preflight registers of its one task.
+OBSERVATION = "preflight_result"
 
 
 class ActionModule(ActionBase):
-    """Return the fact `multimaster`, or fail with all findings in one table."""
+    """Return the fact `multimaster`, or show all findings in one table and fail."""
 
     _requires_connection = False
     _supports_check_mode = True
@@ -47,17 +49,21 @@ class ActionModule(ActionBase):
         observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
         topology = _topology.build(settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode)
         if args["only"] != "topology":
-            view = _preflight.View(settings, inventory, observed, topology, exists)
+            why = reasons(inventory.names, task_vars["hostvars"])
+            view = _preflight.View(settings, inventory, observed, topology, exists, why)
             findings += _preflight.judge(view, settings.preflight_ignore)
         findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore))
         errors = _finding.errors(findings)
         if errors:
-            result.update(failed=True, msg=message(len(errors), findings), findings=[one.as_dict() for one in findings])
+            Display().display(f"\n{_finding.table(findings)}\n")
+            result.update(failed=True, msg=message(errors))
             return result
-        for finding in findings:
-            Display().warning(finding.line())
         result.update(changed=False, findings=[one.as_dict() for one in findings])
-        if args["only"] != "preflight":
+        if args["only"] == "preflight":
+            Display().display(passed(len(inventory.names), findings))
+        else:
+            for finding in findings:
+                Display().warning(finding.line())
             fact = _topology.as_fact(topology, findings, run=secrets.token_hex(8))
             fact["ca_store"] = store
             fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
@@ -139,9 +145,28 @@ def observations(names, hostvars, oldest):
     return found
 
 
-def message(count, findings):
-    """Return what the run stops with: everything there is to mend, in one table."""
+def reasons(names, hostvars):
+    """Return {host: why it could not be observed}, of those where role preflight was told."""
+    found = {}
+    for name in names:
+        result = variable(hostvars[name], OBSERVATION, {})
+        if result.get("unreachable") or result.get("failed"):
+            found[name] = _finding.cause(result.get("msg"))
+    return found
+
+
+def passed(count, findings):
+    """Return what a preflight without errors ends with: the warnings, and how many hosts are fine."""
+    hosts = "1 host" if count == 1 else f"{count} hosts"
+    if not findings:
+        return f"\n{hosts}, no problem found\n"
+    return f"\n{_finding.table(findings)}\n\n{hosts}, no problem found, {len(findings)} warning(s)\n"
+
+
+def message(errors):
+    """Return what the run stops with: which checks failed where; the table shown before says the rest, once."""
+    places = "; ".join(sorted({f"{one.check} ({one.host or 'cluster'})" for one in errors}))
     return (
-        f"Nothing was touched: {count} problem(s) to solve first.\n\n{_finding.table(findings)}\n\n"
-        "A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
+        f"{len(errors)} problem(s) to solve first, see the table above: {places}. Nothing was touched. A check that does not "
+        "fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
     )

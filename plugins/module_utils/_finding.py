@@ -61,6 +61,15 @@ def in_order(findings):
     return tuple(sorted(set(findings), key=lambda item: (item.level != ERROR, item.host, item.check, item.found)))
 
 
+def cause(message):
+    """Return the last line of a failed task's message without what Ansible puts before it, at most 200 characters."""
+    lines = [line.strip() for line in str(message or "").splitlines() if line.strip()]
+    last = lines[-1] if lines else "no reason was given"
+    for opening in ("Task failed: ", "Failed to connect to the host via ssh: "):
+        last = last[len(opening) :] if last.startswith(opening) else last
+    return last[:200]
+
+
 def table(findings, columns=COLUMNS):
     """Render findings as an aligned text table; long cells wrap inside their column (widths are characters)."""
     rows = [(item.level, item.host or "(cluster)", item.check, item.found, item.wanted, item.fix) for item in in_order(findings)]

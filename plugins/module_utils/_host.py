@@ -42,6 +42,8 @@ COMMANDS = ("openssl", "ip", "systemctl", "nft", "iptables", "conntrack", "tar",
 # Ports the components listen on: API server, etcd client and peer, kubelet, controller-manager, scheduler, kube-proxy.
 PORTS = (6443, 2379, 2380, 10250, 10257, 10259, 10249, 10256)
 DISKS = ("/var/lib", "/opt")
+# When to ask by ARP who holds the endpoint address, which takes half a second; bare: when the host has no certificates.
+NEVER, BARE, ALWAYS = PROBES = ("never", "bare", "always")
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CAS = {
     "kubernetes": ("/etc/kubernetes/pki/ca.crt",),
@@ -160,7 +162,7 @@ def observe(
     endpoint_address=None,
     peers=None,
     peer_port=22,
-    probe_arp=False,
+    probe_arp=NEVER,
     disk_latency=False,
     ports=PORTS,
     etcd_status=None,
@@ -168,8 +170,8 @@ def observe(
 ):
     """Return the observation `multimaster_host` of one host.
 
-    `peers` maps names to addresses for the round-trip times; `etcd_status` (of certificate files and listeners) and
-    `arp_probe` (of interface and address) default to the real ones.
+    `peers` maps names to addresses for the round-trip times; `probe_arp` says when to ask who holds the endpoint address;
+    `etcd_status` (of certificate files and listeners) and `arp_probe` (of interface and address) default to the real ones.
     """
     etcd_status = etcd_status or read_etcd_status
     hostname, machine, kernel, python, cpus = system.facts()
@@ -180,6 +182,8 @@ def observe(
     units = parse_units(system.run(units_command(UNITS))[1], UNITS)
     listeners = listening(system, ports)
     data = system.exists(ETCD_DATA)
+    certificates = any(name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path))
+    asks = endpoint_address and (probe_arp == ALWAYS or (probe_arp == BARE and not certificates))
     return {
         "hostname": hostname,
         "machine_id": (system.read("/etc/machine-id") or "").strip(),
@@ -205,14 +209,14 @@ def observe(
             "unit": units["etcd"][0],
             "status": etcd_status(ETCD_CLIENT, listeners) if data or units["etcd"][0] == "active" else None,
         },
-        "certificates": any(name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path)),
+        "certificates": certificates,
         "ca_fingerprints": {name: _fingerprints(system, paths) for name, paths in CAS.items()},
         "units": {name: state for name, (state, _pid) in units.items()},
         "versions": running_versions(system, units),
         "api_server": api_server(system, units["kube-apiserver"][1]),
         "kubelet_credentials": _kubelet_credentials(system),
         "endpoint_address": {"held_on": holders(addresses, endpoint_address)},
-        "arp": _arp(addresses, endpoint_address, arp_probe) if probe_arp and endpoint_address else None,
+        "arp": _arp(addresses, endpoint_address, arp_probe) if asks else None,
         "rtt_ms": round_trips(system, peers or {}, peer_port),
         "disk_fdatasync_p99_ms": fdatasync_p99_ms(_existing("/var/lib/etcd", "/var/lib")) if disk_latency else None,
         "cluster": _json(system.read(CLUSTER_FILE)),

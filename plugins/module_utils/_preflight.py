@@ -69,13 +69,17 @@ PATTERN_CHARACTERS = re.compile(r"[,:;&!*?\[\]~\s]")
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """Hold everything a check may look at; `observed` has no entry, or None, for a host that could not be asked."""
+    """Hold everything a check may look at.
+
+    `observed` has no entry, or None, for a host that could not be asked; `reasons` says for some of those why.
+    """
 
     settings: object
     inventory: _topology.Inventory
     observed: dict
     topology: _topology.Topology
     ca_store_exists: bool = False
+    reasons: dict = dataclasses.field(default_factory=dict)
 
     def seen(self):
         """Return (host, observation) of every host that was observed."""
@@ -105,7 +109,7 @@ def hosts_observed(view):
             yield Finding(
                 name,
                 "host-unreachable",
-                "the host was not observed",
+                f"not observed: {view.reasons[name]}" if view.reasons.get(name) else "the host was not observed",
                 "every host of the inventory reachable and observed in this run",
                 f"Try: ansible {name} -m ping. Do not leave hosts out by --limit; take a dead host out by remove.yml.",
             )
@@ -271,13 +275,17 @@ def endpoint_free(view):
                 "no host but a master to hold it",
                 f"Remove it from {host.name}, or choose another endpoint address.",
             )
+    unseen = [host.name for host in view.masters if not view.observed.get(host.name)]
     for mac, hosts in sorted(foreign.items()):
         yield Finding(
             hosts[0],
             "endpoint-taken",
             f"{mac} answers for the endpoint address {endpoint} (asked by {', '.join(hosts)})",
             "a free address, or one held by a master of this inventory",
-            f"Find that machine (ip neigh show {endpoint}) or choose another endpoint address.",
+            f"It may be {' or '.join(unseen)}, which was not observed."
+            if unseen
+            else f"Find that machine (ip neigh show {endpoint}) or choose another endpoint address.",
+            WARNING if unseen else ERROR,
         )
 
 

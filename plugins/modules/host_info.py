@@ -36,9 +36,12 @@ options:
     type: int
     default: 22
   probe_arp:
-    description: Ask by ARP who else holds O(endpoint_address); takes half a second.
-    type: bool
-    default: false
+    description:
+      - When to ask by ARP who else holds O(endpoint_address), which takes half a second.
+      - V(bare) asks on a host without certificates, before it becomes part of a cluster.
+    type: str
+    choices: [never, bare, always]
+    default: never
   disk_latency:
     description: Measure the 99th percentile of synced 2300-byte writes where etcd's data lies; takes up to two seconds.
     type: bool
@@ -58,7 +61,7 @@ EXAMPLES = r"""
 - name: Observe a master before its first run, with the neighbours' opinion on the endpoint address
   multimaster.kubernetes.host_info:
     endpoint_address: 192.0.2.10
-    probe_arp: true
+    probe_arp: bare
     peers:
       m2: 192.0.2.12
       m3: 192.0.2.13
@@ -124,7 +127,7 @@ def main():
             "endpoint_address": {"type": "str"},
             "peers": {"type": "dict"},
             "peer_port": {"type": "int", "default": 22},
-            "probe_arp": {"type": "bool", "default": False},
+            "probe_arp": {"type": "str", "choices": list(_host.PROBES), "default": _host.NEVER},
             "disk_latency": {"type": "bool", "default": False},
             "ports": {"type": "list", "elements": "int", "default": list(_host.PORTS)},
         },

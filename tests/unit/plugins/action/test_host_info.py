@@ -41,7 +41,7 @@ def test_another_ssh_port_is_used_and_different_ones_are_left_to_the_module():
 
 
 def test_the_controllers_clock_is_noted_around_the_execution(monkeypatch):
-    task = mock.MagicMock(args={"probe_arp": True}, async_val=0, check_mode=False)
+    task = mock.MagicMock(args={"probe_arp": "always"}, async_val=0, check_mode=False)
     plugin = host_info.ActionModule(task, mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), None)
     given = {}
 
@@ -54,7 +54,7 @@ def test_the_controllers_clock_is_noted_around_the_execution(monkeypatch):
     monkeypatch.setattr(host_info.time, "time", lambda: next(clock))
     result = plugin.run(task_vars=task_vars("w1", {}, **HOSTS))
     assert result["ansible_facts"]["multimaster_host"]["clock_window"] == [1.0, 9.0]
-    assert given == {"probe_arp": True, "endpoint_address": "192.0.2.10"}
+    assert given == {"probe_arp": "always", "endpoint_address": "192.0.2.10"}
 
 
 def test_a_failed_execution_is_passed_on(monkeypatch):

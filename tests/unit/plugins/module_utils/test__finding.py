@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding
 
@@ -52,3 +53,15 @@ def test_a_line_says_place_problem_wish_remedy_and_id():
 def test_a_finding_becomes_plain_data():
     assert SMALL.as_dict()["level"] == "error"
     assert sorted(SMALL.as_dict()) == ["check", "fix", "found", "host", "level", "wanted"]
+
+
+@pytest.mark.parametrize("message,cause", [
+    ("Task failed: Failed to connect to the host via ssh: ssh: connect to host m1 port 22: Connection refused",
+     "ssh: connect to host m1 port 22: Connection refused"),
+    ("Failed to connect to the host via ssh: Warning: a new key\r\nConnection timed out\n", "Connection timed out"),
+    ("x" * 300, "x" * 200),
+    ("", "no reason was given"),
+    (None, "no reason was given"),
+])  # fmt: skip
+def test_the_cause_of_a_failed_task_is_its_last_line(message, cause):
+    assert _finding.cause(message) == cause

@@ -184,7 +184,7 @@ def test_a_host_where_nothing_can_be_read_is_observed_all_the_same():
         def names(self, path):
             return []
 
-    seen = observe(Bare(), endpoint_address="192.0.2.10", probe_arp=True, peers={"m2": "192.0.2.12"})
+    seen = observe(Bare(), endpoint_address="192.0.2.10", probe_arp="always", peers={"m2": "192.0.2.12"})
     assert (seen["addresses"], seen["default_address"], seen["machine_id"], seen["memory_mib"]) == ([], "", "", 0)
     assert set(seen["units"].values()) == {"not-found"}
     assert seen["arp"] is None
@@ -315,16 +315,26 @@ def test_arp_is_asked_on_the_interface_of_the_endpoints_subnet():
         asked.append((interface, address))
         return ["02:00:00:00:00:99"]
 
-    seen = observe(endpoint_address="192.0.2.200", probe_arp=True, arp_probe=probe)
+    seen = observe(endpoint_address="192.0.2.200", probe_arp="always", arp_probe=probe)
     assert (asked, seen["arp"]) == ([("eth0", "192.0.2.200")], ["02:00:00:00:00:99"])
+
+
+@pytest.mark.parametrize("probe_arp,bare,asks", [
+    ("never", True, False), ("bare", True, True), ("bare", False, False), ("always", False, True),
+])  # fmt: skip
+def test_arp_is_asked_when_it_should_be(probe_arp, bare, asks):
+    picture = Picture(paths=[] if bare else ["/etc/kubernetes/pki/ca.crt"])
+    seen = observe(picture, endpoint_address="192.0.2.200", probe_arp=probe_arp, arp_probe=lambda interface, address: ["mac"])
+    assert seen["certificates"] is not bare
+    assert seen["arp"] == (["mac"] if asks else None)
 
 
 def test_an_interface_that_cannot_be_asked_gives_no_arp_answer():
     def probe(interface, address):
         raise _arp.ArpError("no")
 
-    assert observe(endpoint_address="192.0.2.200", probe_arp=True, arp_probe=probe)["arp"] is None
-    assert observe(endpoint_address="203.0.113.9", probe_arp=True, arp_probe=probe)["arp"] is None
+    assert observe(endpoint_address="192.0.2.200", probe_arp="always", arp_probe=probe)["arp"] is None
+    assert observe(endpoint_address="203.0.113.9", probe_arp="always", arp_probe=probe)["arp"] is None
 
 
 def test_swap_and_the_unified_hierarchy_are_seen():

@@ -156,6 +156,21 @@ def test_the_service_network_is_of_a_size_the_api_server_takes(prefix, good):
 # Hosts
 
 
+def test_who_answers_for_the_endpoint_may_be_a_master_that_was_not_observed():
+    observed = bare("m1", "m2")
+    observed["m1"]["arp"] = ["02:00:00:00:00:99"]
+    findings = judge(inventory(NAMES), observed)
+    assert ("m1", "endpoint-taken") in found(findings, "warning")
+    assert any("It may be m3" in finding.fix for finding in findings)
+
+
+def test_why_a_host_was_not_observed_is_told():
+    listed, made = inventory(NAMES), settings()
+    topology = _topology.build(made, listed, bare("m1", "m2"), nonce="5eed")
+    view = _preflight.View(made, listed, bare("m1", "m2"), topology, reasons={"m3": "connection timed out"})
+    assert [finding.found for finding in _preflight.hosts_observed(view)] == ["not observed: connection timed out"]
+
+
 def test_an_unreachable_host_is_found_once():
     findings = judge(inventory(["m1"], ["w1"]), bare("m1"))
     assert found(findings) == [("w1", "host-unreachable")]
