@@ -104,7 +104,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Status:
-    """A member's view of itself; ``leader_id`` is "" without a leader, ``alarms`` are (member id, alarm) pairs."""
+    """A member's view of itself; ``leader_id`` is "" without a leader, ``alarms`` are (member id, alarm) pairs.
+
+    ``db_size_quota`` is 0 on etcd before 3.6, which does not tell.
+    """
 
     member_id: str
     cluster_id: str
@@ -118,6 +121,7 @@ class Status:
     version: str
     alarms: tuple = ()
     errors: tuple = ()
+    db_size_quota: int = 0
 
 
 def _b64(text):
@@ -178,6 +182,7 @@ class Etcd:
             version=data.get("version", ""),
             alarms=tuple(pair for text in errors for pair in _ALARM.findall(text)),
             errors=errors,
+            db_size_quota=int(data.get("dbSizeQuota", 0)),
         )
 
     def member_list(self, linearizable=True):

@@ -32,6 +32,8 @@ KINDS = {
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): ("rolebindings", True),
 }
 
+# Conditions of a node that are bad when true.
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 ZONE_LABEL = "topology.kubernetes.io/zone"
 HIDDEN = "(hidden)"
 
@@ -145,6 +147,7 @@ def node_summary(node):
         "internal_ip": addresses.get("InternalIP", ""),
         "taints": [{k: t.get(k, "") for k in ("key", "value", "effect")} for t in spec.get("taints", ())],
         "unschedulable": bool(spec.get("unschedulable", False)),
+        "pressures": [kind for kind in PRESSURES if _condition(node, kind).get("status") == "True"],
         "pod_cidr": spec.get("podCIDR", ""),
         "labels": labels,
         "annotations": {k: v for k, v in metadata.get("annotations", {}).items() if k.startswith("multimaster")},

@@ -82,38 +82,7 @@ errors:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
-    _addresses,
-    _arp,
-    _endpoint_host,
-    _haproxy,
-    _keepalived,
-    _systemd,
-)
-
-ERRORS = (
-    _addresses.AddressError, _arp.ArpError, _haproxy.HaproxyError, _keepalived.KeepalivedError, _systemd.UnitError,
-)  # fmt: skip
-
-
-def gather(readers):
-    """Return {name: value or None} and {name: error} of readers, each called once."""
-    values, errors = {}, {}
-    for name, reader in readers.items():
-        try:
-            values[name] = reader()
-        except ERRORS as error:
-            values[name], errors[name] = None, str(error)
-    return values, errors
-
-
-def units(systemd):
-    """Return whether each of the endpoint's services is up and comes back at boot."""
-    states = systemd.show([unit.name for unit in _endpoint_host.ALL])
-    return {
-        name.rsplit(".", 1)[0]: {"up": state.up, "enabled": state.file_state in ("enabled", "enabled-runtime")}
-        for name, state in states.items()
-    }
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_reading
 
 
 def main():
@@ -126,18 +95,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    address, interface = module.params["address"], module.params["interface"]
-    services, errors = gather({"units": lambda: units(_systemd.Systemd())})
-    running = services["units"] is not None and services["units"]["haproxy"]["up"]
-    balancer = _haproxy.Haproxy()
-    values, more = gather({
-        "held_on": lambda: list(_addresses.Addresses().holders(address)),
-        "others": lambda: _arp.probe(interface, address) if module.params["ask_neighbours"] else None,
-        "vrrp": lambda: _keepalived.Keepalived().state().as_dict(),
-        "servers": lambda: {k: v.as_dict() for k, v in balancer.servers().items()} if running else None,
-        "haproxy": lambda: balancer.info() if running else None,
-    })
-    module.exit_json(changed=False, errors={**errors, **more}, **services, **values)
+    module.exit_json(changed=False, **_endpoint_reading.read(**module.params))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ members:
   sample:
     - {id: "10501334649042878790", name: m1, peer_urls: [https://192.0.2.11:2380], client_urls: [https://192.0.2.11:2379],
        is_learner: false, healthy: true, leader: true, version: 3.6.16, raft_index: 8123, raft_term: 4,
-       db_size: 5242880, db_size_in_use: 4194304}
+       db_size: 5242880, db_size_in_use: 4194304, db_size_quota: 8589934592}
 confirmed:
   description: Whether a quorum stood behind the list of members.
   returned: success
@@ -74,39 +74,7 @@ errors:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https, _quorum
-
-
-def member(observed, one):
-    """Return a member with what was proven of it, as plain data."""
-    view = observed.view_of(one.id)
-    status = view.status if view else None
-    return {
-        **_etcd.member_dict(one),
-        "healthy": observed.healthy(one.id),
-        "leader": one.id == observed.leader_id,
-        "version": status.version if status else "",
-        "raft_index": status.raft_applied_index if status else 0,
-        "raft_term": status.raft_term if status else 0,
-        "db_size": status.db_size if status else 0,
-        "db_size_in_use": status.db_size_in_use if status else 0,
-    }
-
-
-def report(observed):
-    """Return an observation as the module's result."""
-    members = [member(observed, one) for one in observed.members]
-    voters = [one for one in members if not one["is_learner"]]
-    return {
-        "changed": False,
-        "members": members,
-        "confirmed": observed.confirmed,
-        "cluster_ids": list(observed.cluster_ids),
-        "leader_id": observed.leader_id,
-        "alarms": [{"member_id": member_id, "alarm": alarm} for member_id, alarm in observed.alarms],
-        "survival": _quorum.Survival(len(voters), sum(one["healthy"] for one in voters)).as_dict(),
-        "errors": list(observed.errors),
-    }
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _etcd_report, _https
 
 
 def main():
@@ -116,7 +84,7 @@ def main():
         opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], module.check_mode)
     except _https.CredentialsError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**report(_etcd.observe(params["endpoints"], opener)))
+    module.exit_json(changed=False, **_etcd_report.report(_etcd.observe(params["endpoints"], opener)))
 
 
 if __name__ == "__main__":

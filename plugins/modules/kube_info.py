@@ -51,7 +51,8 @@ nodes:
   elements: dict
   sample:
     - {name: m1, ready: true, ready_message: kubelet is posting ready status, version: v1.36.3, zone: a,
-       internal_ip: 192.0.2.11, taints: [], unschedulable: false, pod_cidr: 10.244.0.0/24, labels: {}, annotations: {}}
+       internal_ip: 192.0.2.11, taints: [], unschedulable: false, pressures: [], pod_cidr: 10.244.0.0/24, labels: {},
+       annotations: {}}
 leases:
   description: Leases of C(kube-controller-manager) and C(kube-scheduler); null when there is none yet.
   returned: success
@@ -76,28 +77,16 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube_reading
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube_objects import lease_summary, node_summary
 
-LEADERS = ("kube-controller-manager", "kube-scheduler")
-
-
-def nodes(kube):
-    return sorted((node_summary(one) for one in kube.list("v1", "Node")), key=lambda node: node["name"])
-
-
-def leases(kube):
-    found = {name: kube.get("coordination.k8s.io/v1", "Lease", name, "kube-system") for name in LEADERS}
-    return {name: lease_summary(lease) if lease else None for name, lease in found.items()}
-
-
-def readyz(kube):
-    ready, checks = kube.readyz()
-    return {"ready": ready, "failed": sorted(name for name, passed in checks.items() if not passed)}
-
-
-READERS = {"nodes": nodes, "leases": leases, "readyz": readyz, "authorized": Kube.may_do_anything}
+READERS = {
+    "nodes": _kube_reading.nodes,
+    "leases": _kube_reading.leases,
+    "readyz": _kube_reading.readyz,
+    "authorized": Kube.may_do_anything,
+}
 
 
 def main():

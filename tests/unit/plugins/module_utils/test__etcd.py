@@ -53,7 +53,7 @@ def test_a_status_keeps_ids_as_text_and_finds_alarms():
         member_id="17493832677201099627", cluster_id="3967021068472107935", leader_id="419899458489143568",
         is_learner=False, raft_term=2, raft_index=19, raft_applied_index=18, db_size=24576, db_size_in_use=16384,
         version="3.6.16", alarms=(("8423025238266430764", "NOSPACE"),),
-        errors=("memberID:8423025238266430764 alarm:NOSPACE ",),
+        errors=("memberID:8423025238266430764 alarm:NOSPACE ",), db_size_quota=2147483648,
     )  # fmt: skip
 
 
