@@ -1,7 +1,7 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Give the integration tests real components on loopback; a test is skipped, with the reason, where there is no binary."""
+"""Give the integration tests real components on loopback."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ import lab_etcd  # noqa: E402
 import lab_kube  # noqa: E402
 
 
-@pytest.fixture(scope="session")
-def etcd_binary():
-    found = lab_etcd.find_program("MULTIMASTER_ETCD", ("etcd",), lab_etcd.CACHE_PATTERNS)
-    if not found:
-        pytest.skip("no etcd: set MULTIMASTER_ETCD to the server's binary")
+def program(variable, name, pattern, folder):
+    """Return a real binary; without one the tests fail, since `make integration` builds what they need."""
+    found = lab_etcd.find_program(variable, name, pattern, folder)
+    assert found, f"no {name}: run `make components`, or set {variable} to the binary"
     return found
 
 
 @pytest.fixture(scope="session")
-def apiserver_binary():
-    found = lab_etcd.find_program("MULTIMASTER_KUBE_APISERVER", ("kube-apiserver",), lab_kube.CACHE_PATTERNS)
-    if not found:
-        pytest.skip("no API server: set MULTIMASTER_KUBE_APISERVER to kube-apiserver's binary")
-    return found
+def etcd_binary(tmp_path_factory):
+    return program("MULTIMASTER_ETCD", "etcd", lab_etcd.ARCHIVE, tmp_path_factory.mktemp("bin"))
+
+
+@pytest.fixture(scope="session")
+def apiserver_binary(tmp_path_factory):
+    return program("MULTIMASTER_KUBE_APISERVER", "kube-apiserver", lab_kube.BINARY, tmp_path_factory.mktemp("bin"))
 
 
 @pytest.fixture

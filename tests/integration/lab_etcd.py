@@ -16,29 +16,38 @@ import shutil
 import signal
 import socket
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command
 from lab_pki import Authority
 
-CACHE_PATTERNS = ("etcd-3.6.16/server", "etcd-3.6.16/etcd", "etcd/3.6.16/etcd", "etcd-v3.6.16-linux-amd64/etcd")
+ARCHIVE = "github.com/etcd-io/etcd/releases/download/v3.6.16/etcd-v3.6.16-linux-*.tar.gz"
 
 
-def find_program(variable, names, patterns=()):
-    """Return the path of a real binary from an environment variable, PATH or the artifact cache, or None."""
-    given = os.environ.get(variable)
+def artifacts():
+    """Return the folder components/build.py fills."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multimaster-kubernetes" / "artifacts"
+
+
+def find_program(variable, name, pattern, unpack):
+    """Return the path of a real binary or None: named by an environment variable, on PATH, or in the artifact cache.
+
+    `pattern` finds the binary in the cache, or the archive it is taken out of into the folder `unpack`.
+    """
+    given = os.environ.get(variable) or shutil.which(name)
     if given:
         return given if os.access(given, os.X_OK) else None
-    for name in names:
-        found = shutil.which(name)
-        if found:
-            return found
-    cache = Path(os.environ.get("MULTIMASTER_CACHE", Path.home() / ".cache" / "multimaster"))
-    for pattern in patterns:
-        for found in sorted(cache.glob("**/" + pattern)):
-            if os.access(found, os.X_OK):
-                return str(found)
+    for found in sorted(artifacts().glob(pattern)):
+        if not found.name.endswith(".tar.gz"):
+            return str(found)
+        with tarfile.open(found) as archive:
+            member = next(one for one in archive.getmembers() if one.name.endswith("/" + name))
+            target = Path(unpack) / name
+            target.write_bytes(archive.extractfile(member).read())
+            target.chmod(0o755)
+        return str(target)
     return None
 
 

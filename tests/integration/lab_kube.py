@@ -11,7 +11,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _htt
 from lab_etcd import EtcdLab, free_ports, wait_for
 from lab_pki import Authority
 
-CACHE_PATTERNS = ("kubernetes-1.36.3/kube-apiserver", "v1.36.3/**/kube-apiserver", "kubernetes/1.36.3/kube-apiserver")
+BINARY = "dl.k8s.io/release/v1.36.3/bin/linux/*/kube-apiserver"
 
 
 class KubeLab:
