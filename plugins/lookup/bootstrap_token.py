@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: bootstrap_token
 short_description: Derive the bootstrap token of a run from the CA store
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Returns the same token for the same run and CA store, wherever it is asked, so it stands in no fact and no output.
   - The token is an HMAC-SHA256 (RFC 2104) over the run's id, keyed with the store's service-account key; it opens nothing

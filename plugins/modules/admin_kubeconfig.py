@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: admin_kubeconfig
 short_description: Write the operator's kubeconfig on the controller
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Issues a client certificate (C(O=kubeadm:cluster-admins, CN=kubernetes-admin)) from the CA store and writes a kubeconfig
     with mode 0600. It has no rights until its group is bound to C(cluster-admin), and can be taken back by that binding.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: api_endpoint
 short_description: Bring one master step by step into its part in the endpoint
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Starts, hands over and stops what makes the endpoint address answer on this master, in an order in which it answers at
     every moment and a run cut off anywhere leaves at most one holder.

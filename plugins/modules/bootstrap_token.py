@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: bootstrap_token
 short_description: Make a bootstrap token valid, or take it back
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Makes the Secret behind a bootstrap token, so that kubelets may ask for their first certificate with it, as group
     C(system:bootstrappers:multimaster).

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: certificate_set
 short_description: Read, request and install the certificates of a host
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - The host's part of M(multimaster.kubernetes.certificates), which judges, signs and calls this; by itself it is good for
     reading certificates.

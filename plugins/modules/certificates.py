@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: certificates
 short_description: Give a host its certificates, signed by the CA store on the controller
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Reads the certificates of a host, issues those that are missing, expire within 30 days (or a third of their life), differ
     from what is wanted or do not belong to their key, and leaves the others alone.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: cluster_ready
 short_description: Wait until nodes are Ready and Deployments available
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Waits a bounded time until every named node is Ready and every named Deployment has its pods, and says what is missing
     when the time is over.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: endpoint_info
 short_description: See who holds the endpoint address and how a balancer sees the API servers
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Returns the interfaces that carry the address on this host (C(lo) included), the MACs of other hosts that answer for
     it, the state of the three services, keepalived's VRRP state and every API server as this host's HAProxy sees it.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: endpoint_server
 short_description: Drain an API server in this host's balancer, or bring it back
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Before an API server is stopped on purpose, every balancer stops sending it new connections; those it has are kept
     until the API server itself ends them. So this runs on every master, for the one API server.

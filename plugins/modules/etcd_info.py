@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: etcd_info
 short_description: Read an etcd cluster's members, health and alarms
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Asks every member through its own client URL, all at once. A voter is healthy only when it served a linearizable
     read just now, a learner when it follows a leader; what does not answer is unhealthy.

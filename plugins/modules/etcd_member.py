@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: etcd_member
 short_description: Found an etcd cluster, join it, become a voter, leave it
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Each step is decided from a fresh look at the cluster, judged by the quorum rule, taken, and looked at again. So a
     run that was cut off anywhere is finished by the next one.

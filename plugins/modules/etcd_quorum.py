@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: etcd_quorum
 short_description: Let a step pass only while etcd's quorum survives it
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Looks at the cluster afresh, judges the step on the cluster as it would be during and after it, and passes when it
     is safe. Otherwise waits up to O(timeout) for it to become safe, then fails with the reason and the next step.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: file_set
 short_description: Make a set of files, directories and links at once
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Writes many files, secrets, directories and symbolic links in one execution, and removes exact paths.
   - Everything is read and judged first; new contents are staged beside their destination and validated; only then is the

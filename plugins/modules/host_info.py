@@ -13,7 +13,7 @@ description:
   - Reads the operating system, resources, addresses, listeners, units, certificates and the local etcd member of a host
     and returns them as the fact C(multimaster_host), from which M(multimaster.kubernetes.topology) is made.
   - It judges nothing and never fails because something is missing; what cannot be read is null or empty.
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.info

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: host_kernel
 short_description: Load kernel modules, set kernel settings, switch swap off
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Loads modules and sets kernel settings now, and writes the files that keep both over a reboot.
   - A module that is built in counts as loaded. A setting that cannot be written is fine as long as its value is right, so

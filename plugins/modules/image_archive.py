@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: image_archive
 short_description: Import missing container images from archives
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Asks containerd once which images it has and imports the missing ones from archives, verified before.
   - An image that is there under its reference is left alone.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: kube_info
 short_description: Read nodes, leases and readiness from an API server
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Returns the nodes, who leads among the controller-managers and schedulers, the checks of this API server's own
     C(/readyz), and whether the client may do everything.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: kube_object
 short_description: Apply or delete Kubernetes objects
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Applies objects in the order given, server-side, as field manager C(multimaster); fields that other managers own are
     taken over. With O(state=absent) they are deleted in the opposite order.

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: release_artifact
 short_description: Install verified files from release hosts or a mirror
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Downloads files, or members of tar archives, verifies their SHA-256 and renames them into place, several at once.
   - A file that is already right costs one stat. What was installed is written down in O(manifest).

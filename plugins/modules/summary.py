@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: summary
 short_description: Say what the cluster is now
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Renders what earlier tasks read into the few lines a person wants at the end of a run.
   - Runs on the controller, asks nobody and changes nothing.

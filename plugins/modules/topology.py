@@ -14,7 +14,7 @@ description:
     M(multimaster.kubernetes.host_info) observed on each host.
   - Reports everything that is wrong at once, before anything is touched; errors stop the run, warnings are shown.
   - Returns the fact C(multimaster), from which all roles get what they need to know of other hosts.
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.info

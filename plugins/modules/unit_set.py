@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: unit_set
 short_description: Write files and run a set of systemd units with them
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Writes the files it is given, as M(multimaster.kubernetes.file_set) does, then starts a set of units at once and waits
     for each to be active and ready. One execution does both, because executions are what a run's time goes to.
