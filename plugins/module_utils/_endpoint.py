@@ -129,11 +129,14 @@ def move(observed, masters, away_from) -> Transition:
 
     The steps before the last two (balanced, prove) come before the work, those two after it.
     """
-    by_name = {state.name: state for state in observed}
-    ready = [n for n in sorted(masters) if n != away_from and n in by_name and by_name[n].vrrp and by_name[n].balancer]
-    if not by_name.get(away_from) or not by_name[away_from].vrrp or not ready:
+    now = observed_state(observed)
+    state = next((state for state in observed if state.name == away_from), MasterState(away_from))
+    ready = sorted(s.name for s in observed if s.name in masters and s.name != away_from and s.vrrp and s.balancer)
+    if not (state.holds or state.direct or state.vrrp):
+        return Transition(now, now)
+    if not state.vrrp or not ready:
         why = f"nobody is ready to take the address from {away_from}: another master must run HAProxy and keepalived"
-        return Transition(observed_state(observed), observed_state(observed), refusals=(why,))
+        return Transition(now, now, refusals=(why,))
     steps = (
         EndpointStep(YIELDED, away_from, f"the address goes to {' or '.join(ready)}"),
         EndpointStep(PROVE, why="exactly one holder"),

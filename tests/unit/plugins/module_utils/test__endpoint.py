@@ -61,6 +61,9 @@ CASES = {
     "the first master": ([nothing("m1")], "m1", "direct m1"),
     "one master at rest": ([alone("m1")], "m1", ""),
     "one master, the address lost at a reboot": ([MasterState("m1", direct=True)], "m1", "direct m1"),
+    "one master, an address that nothing keeps": ([MasterState("m1", ("eth0",))], "m1", "direct m1"),
+    "one master, keepalived beside its own unit": ([replace(alone("m1"), vrrp=True)], "m1", "direct m1"),
+    "one master, a backup elsewhere": ([alone("m1"), backup("m2")], "m1", "yielded m2; absent m2"),
     "many at once": (
         [],
         "m1 m2 m3",
@@ -246,13 +249,19 @@ def test_a_planned_move_and_back():
         ([holder("m1")], "m1"),
         ([holder("m1"), MasterState("m2", balancer=True)], "m1"),
         ([holder("m1"), MasterState("m2", vrrp=True)], "m1"),
-        ([holder("m1"), backup("m2")], "m3"),
+        ([MasterState("m1", ("eth0",), balancer=True), backup("m2")], "m1"),
     ],
 )
 def test_a_move_needs_somebody_who_is_ready(observed, away):
     found = move(observed, ["m1", "m2"], away)
     assert found.steps == ()
     assert f"nobody is ready to take the address from {away}" in found.refusals[0]
+
+
+def test_a_move_off_a_host_without_a_part_needs_nothing():
+    for observed in ([holder("m1"), backup("m2")], [holder("m1"), backup("m2"), MasterState("m3", balancer=True)]):
+        assert move(observed, ["m1", "m2", "m3"], "m3").steps == ()
+        assert move(observed, ["m1", "m2", "m3"], "m3").refusals == ()
 
 
 # --- a world that counts holders ---------------------------------------------------------------------------------
