@@ -102,11 +102,11 @@ _SENTENCES = {
         "start etcd on it and wait until it follows the leader",
     ),
     "uncommitted": (
-        "{healthy} of {voters} voters are healthy and {quorum} must agree to any change of membership",
+        "{healthy} of {voters} voters are healthy and {majority} must agree to any change of membership",
         "bring back {missing}; if that is impossible, see " + LOST_QUORUM_RUNBOOK,
     ),
     "restart": (
-        "without {target} {left} of {voters} voters would be healthy and {quorum} are needed",
+        "without {target} {living} of {counted} voters would be healthy and {quorum} are needed",
         "bring back {missing} first",
     ),
     "outage": (
@@ -118,7 +118,7 @@ _SENTENCES = {
         "add another master and let it become a voter first",
     ),
     "remove": (
-        "after removing {target} {left} of {voters} voters would be healthy and {quorum} are needed",
+        "after removing {target} {living} of {counted} voters would be healthy and {quorum} are needed",
         "bring back {missing} first, or remove the dead member before this one",
     ),
     "add_learner": (
@@ -126,7 +126,7 @@ _SENTENCES = {
         "bring back {missing}, or remove the dead member first: replacing is remove, wipe, add",
     ),
     "promote": (
-        "with {target} as a voter {healthy} of {voters} would be healthy and {quorum} are needed",
+        "with {target} as a voter {living} of {counted} would be healthy and {quorum} are needed",
         "bring back {missing} first",
     ),
 }
@@ -407,35 +407,32 @@ def _refuse_quorum(cluster, step, target, allow_outage, refusals):
     """Apply the table of the module's docstring; return whether an outage had to be allowed."""
     n, h = len(cluster.voters), len(cluster.healthy)
     without = len([member for member in cluster.healthy if member != target])
+    table = {  # kind of step: (safe, the voters that it is about, how many of them would be healthy)
+        RESTART: (without >= quorum(n), n, without),
+        REMOVE: (without >= quorum(n - 1), n - 1, without),
+        ADD_LEARNER: (n == 1 or h >= quorum(n + 1), n + 1, h),
+        PROMOTE: (h + 1 >= quorum(n + 1), n + 1, h + 1),
+    }
+    safe, counted, living = table[step.kind]
+    missing = [member.label for member in cluster.voters if member.healthy is not True and member != target]
     said = {
         "target": target.label if target else step.target,
-        "missing": ", ".join(m.label for m in cluster.voters if m.healthy is not True and m != target) or "its voters",
-        "voters": n,
-        "healthy": h,
-        "left": without,
-        "quorum": quorum(n),
+        "missing": ", ".join(missing) or "its voters",
+        **{"voters": n, "healthy": h, "majority": quorum(n)},
+        **{"counted": counted, "living": living, "quorum": quorum(counted)},
     }
     if step.kind != RESTART and not h >= quorum(n):
         refusals.add("uncommitted", **said)
-    if step.kind == ADD_LEARNER:
-        if not (n == 1 or h >= quorum(n + 1)):
-            refusals.add("add_learner", **dict(said, quorum=quorum(n + 1)))
-    elif step.kind == PROMOTE:
-        if not h + 1 >= quorum(n + 1):
-            refusals.add("promote", **dict(said, voters=n + 1, healthy=h + 1, quorum=quorum(n + 1)))
-    elif target is None or target.is_learner:
+    if step.kind in (RESTART, REMOVE) and (target is None or target.is_learner):
         return False
-    elif step.kind == RESTART:
-        if n == 1:
-            if not allow_outage:
-                refusals.add("outage", **said)
-            return True
-        if not without >= quorum(n):
-            refusals.add("restart", **said)
-    elif not n - 1 >= 1:
+    if step.kind == RESTART and n == 1:
+        if not allow_outage:
+            refusals.add("outage", **said)
+        return True
+    if step.kind == REMOVE and not n - 1 >= 1:
         refusals.add("last_voter", **said)
-    elif not without >= quorum(n - 1):
-        refusals.add("remove", **dict(said, voters=n - 1, quorum=quorum(n - 1)))
+    elif not safe:
+        refusals.add(step.kind, **said)
     return False
 
 

@@ -260,6 +260,39 @@ def test_every_refusal_is_a_sentence_with_a_remedy_and_is_reached_by_a_test(code
     assert code in named
 
 
+SAID = {
+    # (voters, learners, step, target): what is said, and what to do
+    ((UP, UP, DOWN), (), RESTART, "m2"): (
+        "without m2 1 of 3 voters would be healthy and 2 are needed",
+        "bring back m3 first",
+    ),
+    ((UP, UP, DOWN), (), REMOVE, "m2"): (
+        "after removing m2 1 of 2 voters would be healthy and 2 are needed",
+        "bring back m3 first, or remove the dead member before this one",
+    ),
+    ((UP, UP, DOWN), (), ADD_LEARNER, "m4"): (
+        "2 of 3 voters are healthy and 3 must be before another joins: it may fail once it votes",
+        "bring back m3, or remove the dead member first: replacing is remove, wipe, add",
+    ),
+    ((UP, DOWN, UNKNOWN), (UP,), PROMOTE, "l1"): (
+        "1 of 3 voters are healthy and 2 must agree to any change of membership; "
+        "with l1 as a voter 2 of 4 would be healthy and 3 are needed",
+        f"bring back m2, m3; if that is impossible, see {_quorum.LOST_QUORUM_RUNBOOK}; bring back m2, m3 first",
+    ),
+    ((UP, UP, UP), (), RESTART, "m2"): (
+        "during the step 2 of 3 voters healthy, quorum 2, survives 0 more",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAID, ids=lambda case: f"{case[2]} {case[3]}, {len(case[0])} voters")
+def test_what_is_said(case):
+    voters, learners, kind, target = case
+    verdict = judge(cluster(voters, learners), Step(kind, target))
+    assert (verdict.reason, verdict.next_step) == SAID[case]
+
+
 def test_no_sentence_is_left_with_a_hole_in_it():
     for n, healthy, kind in itertools.product(range(5), range(5), _quorum.KINDS):
         verdict = judge(cluster([UP] * healthy + [DOWN] * (n - healthy), [DOWN]), Step(kind, STEPS[kind]))
@@ -412,26 +445,30 @@ MUTATIONS = {
         "health: learners count": "for member in self.members if member.healthy is True",
     },
     "for member in self.members if member.voter": {"a learner counts as a voter": "for member in self.members"},
-    "if not without >= quorum(n):": {
-        "restart: > for >=": "if not without > quorum(n):",
-        "restart: the target counts": "if not h >= quorum(n):",
-        "restart: healthy >= unhealthy": "if not without >= n - without:",
-        "restart: no rule": "if False:",
+    "RESTART: (without >= quorum(n), n, without)": {
+        "restart: > for >=": "RESTART: (without > quorum(n), n, without)",
+        "restart: the target counts": "RESTART: (h >= quorum(n), n, without)",
+        "restart: healthy >= unhealthy": "RESTART: (without >= n - without, n, without)",
+        "restart: n // 2 may be away": "RESTART: (without >= n - n // 2, n, without)",
+        "restart: no rule": "RESTART: (True, n, without)",
     },
     "if not allow_outage:": {
         "restart: the outage needs no permission": "if False:",
         "restart: the outage is never allowed": "if True:",
     },
-    "if n == 1:\n": {"restart: an outage of two may be allowed": "if n <= 2:\n"},
-    "elif not without >= quorum(n - 1):": {
-        "remove: > for >=": "elif not without > quorum(n - 1):",
-        "remove: q(n) for q(n - 1)": "elif not without >= quorum(n):",
-        "remove: the target counts": "elif not h >= quorum(n - 1):",
-        "remove: no rule": "elif False:",
+    "if step.kind == RESTART and n == 1:": {
+        "restart: an outage of two may be allowed": "if step.kind == RESTART and n <= 2:",
+        "restart: any outage may be allowed": "if step.kind == RESTART and not safe:",
     },
-    "elif not n - 1 >= 1:": {
-        "remove: the last voter is not named": "elif not n - 1 >= 0:",
-        "remove: the last two may not go": "elif not n - 1 > 1:",
+    "REMOVE: (without >= quorum(n - 1), n - 1, without)": {
+        "remove: > for >=": "REMOVE: (without > quorum(n - 1), n - 1, without)",
+        "remove: q(n) for q(n - 1)": "REMOVE: (without >= quorum(n), n - 1, without)",
+        "remove: the target counts": "REMOVE: (h >= quorum(n - 1), n - 1, without)",
+        "remove: no rule": "REMOVE: (True, n - 1, without)",
+    },
+    "if step.kind == REMOVE and not n - 1 >= 1:": {
+        "remove: the last voter is not named": "if step.kind == REMOVE and not n - 1 >= 0:",
+        "remove: the last two may not go": "if step.kind == REMOVE and not n - 1 > 1:",
     },
     "if step.kind != RESTART and not h >= quorum(n):": {
         "commit: not asked for": "if False:",
@@ -439,16 +476,19 @@ MUTATIONS = {
         "commit: asked for restarts too": "if not h >= quorum(n):",
         "commit: not asked for removals": "if step.kind not in (RESTART, REMOVE) and not h >= quorum(n):",
     },
-    "if not (n == 1 or h >= quorum(n + 1)):": {
-        "add: the only voter is no exception": "if not h >= quorum(n + 1):",
-        "add: q(n) for q(n + 1)": "if not (n == 1 or h >= quorum(n)):",
-        "add: > for >=": "if not (n == 1 or h > quorum(n + 1)):",
-        "add: the newcomer counts as up": "if not (n == 1 or h + 1 >= quorum(n + 1)):",
-        "add: all must be up, as before etcd 3.6.16": "if not h >= n:",
+    "if step.kind in (RESTART, REMOVE) and (target is None or target.is_learner):": {
+        "a learner's restart is a voter's": "if target is None and step.kind in (RESTART, REMOVE):",
     },
-    "if not h + 1 >= quorum(n + 1):": {
-        "promote: the newcomer counts as down": "if not h >= quorum(n + 1):",
-        "promote: > for >=": "if not h + 1 > quorum(n + 1):",
+    "ADD_LEARNER: (n == 1 or h >= quorum(n + 1), n + 1, h)": {
+        "add: the only voter is no exception": "ADD_LEARNER: (h >= quorum(n + 1), n + 1, h)",
+        "add: q(n) for q(n + 1)": "ADD_LEARNER: (n == 1 or h >= quorum(n), n + 1, h)",
+        "add: > for >=": "ADD_LEARNER: (n == 1 or h > quorum(n + 1), n + 1, h)",
+        "add: the newcomer counts as up": "ADD_LEARNER: (n == 1 or h + 1 >= quorum(n + 1), n + 1, h)",
+        "add: all must be up, as before etcd 3.6.16": "ADD_LEARNER: (h >= n, n + 1, h)",
+    },
+    "PROMOTE: (h + 1 >= quorum(n + 1), n + 1, h + 1)": {
+        "promote: the newcomer counts as down": "PROMOTE: (h >= quorum(n + 1), n + 1, h + 1)",
+        "promote: > for >=": "PROMOTE: (h + 1 > quorum(n + 1), n + 1, h + 1)",
     },
     "heir = _heir(cluster, target) if leads else None": {"leader: not moved": "heir = None"},
     "others = [member for member in cluster.healthy if member != leader]": {
