@@ -121,4 +121,3 @@ def boolean(value):
     if value not in (b"\x00", b"\xff"):
         raise Asn1Error("a BOOLEAN is neither 0x00 nor 0xff")
     return value == b"\xff"
-

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-WORK = ROOT / ".cache" / "sanity"
 BIN = pathlib.Path(sys.executable).parent
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # ansible-test makes virtual environments with one pip of its own choice (get_venv_packages in its python_requirements.py),
@@ -39,21 +38,20 @@ def run(*command, cwd=ROOT, **more):
         sys.exit(f"{' '.join(command)}: failed with code {code}, in {cwd}")
 
 
-def install():
-    """Return the folder of the collection as installed from a tarball built of this checkout."""
-    shutil.rmtree(WORK, ignore_errors=True)
-    run("ansible-galaxy", "collection", "build", "--output-path", str(WORK))
-    [tarball] = WORK.glob("*.tar.gz")
-    run("ansible-galaxy", "collection", "install", "--offline", str(tarball), "-p", str(WORK), ANSIBLE_COLLECTIONS_PATH=str(WORK))
-    return WORK / "ansible_collections" / "multimaster" / "kubernetes"
+def install(folder):
+    """Return where the collection is, installed below `folder` from a tarball built of this checkout."""
+    run("ansible-galaxy", "collection", "build", "--output-path", folder)
+    [tarball] = pathlib.Path(folder).glob("*.tar.gz")
+    run("ansible-galaxy", "collection", "install", "--offline", str(tarball), "-p", folder, ANSIBLE_COLLECTIONS_PATH=folder)
+    return pathlib.Path(folder) / "ansible_collections" / "multimaster" / "kubernetes"
 
 
-def check_playbooks(collection):
+def check_playbooks(collection, folder):
     """Check the syntax of every playbook by its full name, without the checkout's ansible.cfg."""
     for playbook in sorted((collection / "playbooks").glob("*.yml")):
         name = f"multimaster.kubernetes.{playbook.stem}"
         inventory = str(collection / "inventories" / "prod")
-        run("ansible-playbook", "--syntax-check", "-i", inventory, name, cwd=WORK, ANSIBLE_COLLECTIONS_PATH=str(WORK))
+        run("ansible-playbook", "--syntax-check", "-i", inventory, name, cwd=folder, ANSIBLE_COLLECTIONS_PATH=folder)
 
 
 def place_bootstrap():
@@ -73,13 +71,15 @@ def place_bootstrap():
 def main():
     """Install, then check."""
     tests = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-    collection = install()
-    check_playbooks(collection)
-    if "--package-only" in sys.argv[1:]:
-        return
-    place_bootstrap()
-    chosen = [part for test in tests for part in ("--test", test)]
-    run("ansible-test", "sanity", "--python", VERSION, *chosen, cwd=collection, LC_ALL="C.UTF-8")
+    # Outside the checkout: below it, ansible-test asks the checkout's git, which ignores such a copy.
+    with tempfile.TemporaryDirectory(prefix="multimaster-sanity-") as folder:
+        collection = install(folder)
+        check_playbooks(collection, folder)
+        if "--package-only" in sys.argv[1:]:
+            return
+        place_bootstrap()
+        chosen = [part for test in tests for part in ("--test", test)]
+        run("ansible-test", "sanity", "--python", VERSION, *chosen, cwd=collection, LC_ALL="C.UTF-8")
 
 
 if __name__ == "__main__":
