@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,9 +39,20 @@ def run(*command, cwd=ROOT, **more):
         sys.exit(f"{' '.join(command)}: failed with code {code}, in {cwd}")
 
 
+def snapshot(folder):
+    """Copy what git knows or would add, so that an edit during the build does no harm."""
+    listed = subprocess.check_output(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True)
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    return folder
+
+
 def install(folder):
     """Return where the collection is, installed below `folder` from a tarball built of this checkout."""
-    run("ansible-galaxy", "collection", "build", "--output-path", folder)
+    checkout = snapshot(pathlib.Path(folder) / "checkout")
+    run("ansible-galaxy", "collection", "build", str(checkout), "--output-path", folder)
     [tarball] = pathlib.Path(folder).glob("*.tar.gz")
     run("ansible-galaxy", "collection", "install", "--offline", str(tarball), "-p", folder, ANSIBLE_COLLECTIONS_PATH=folder)
     return pathlib.Path(folder) / "ansible_collections" / "multimaster" / "kubernetes"
