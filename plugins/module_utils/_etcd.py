@@ -40,7 +40,11 @@ ARGUMENTS = {
     "client_key": {"type": "path", "default": "/etc/etcd/pki/operator-client.key", "no_log": False},
 }
 
-_ALARM = re.compile(r"memberID:(\d+) alarm:(\w+)")
+# An alarm in a status' errors is protobuf's text form, whose spaces differ between etcd 3.6 and 3.7 and by design may
+# differ between builds (google.golang.org/protobuf/internal/detrand).
+_ALARM = re.compile(r"memberID:\s*(\d+)\s+alarm:\s*(\w+)")
+# the one error that is no alarm; whoever reads the leader sees it anyway
+_NO_LEADER = "etcdserver: no leader"
 
 
 class EtcdError(Exception):
@@ -124,6 +128,15 @@ class Status:
     db_size_quota: int = 0
 
 
+def _alarms(errors, member_id):
+    """Return (member id, alarm) of a status' errors; an error nobody understands counts as an alarm of the one who says it."""
+    found = []
+    for text in errors:
+        if text != _NO_LEADER:
+            found += _ALARM.findall(text) or [(member_id, text.strip())]
+    return tuple(found)
+
+
 def _b64(text):
     return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
 
@@ -180,7 +193,7 @@ class Etcd:
             db_size=int(data.get("dbSize", 0)),
             db_size_in_use=int(data.get("dbSizeInUse", 0)),
             version=data.get("version", ""),
-            alarms=tuple(pair for text in errors for pair in _ALARM.findall(text)),
+            alarms=_alarms(errors, data["header"]["member_id"]),
             errors=errors,
             db_size_quota=int(data.get("dbSizeQuota", 0)),
         )

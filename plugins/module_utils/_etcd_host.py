@@ -209,7 +209,7 @@ class Stepper:
                         continue
                     waiting, hint = verdict.reason, verdict.next_step
                 except _etcd.EtcdRefused as error:
-                    if not (error.unhealthy_cluster or error.not_in_sync or error.busy):
+                    if not (error.not_in_sync or error.busy):
                         raise
                     waiting = str(error)
                 except _etcd.EtcdUnreachable as error:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
-from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_info, etcd_quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _etcd_report, _https
+from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_quorum
 from lab_etcd import wait_for
 
 
@@ -68,7 +68,7 @@ def test_one_endpoint_is_enough_to_see_all(lab, three):
     assert [m.name for m in seen.members] == ["a", "b", "c"]
     assert all(seen.healthy(m.id) for m in seen.members)
     assert seen.errors == ()
-    report = etcd_info.report(seen)
+    report = _etcd_report.report(seen)
     assert report["survival"] == {"voters": 3, "healthy": 3, "quorum": 2, "survives": 1}
     assert [m["leader"] for m in report["members"]].count(True) == 1
 

@@ -128,6 +128,8 @@ class FakeEtcd:
         elif path == "/v3/cluster/member/remove":
             self.running.discard(self.members.pop(body["ID"])["host"])
         elif path == "/v3/maintenance/transfer-leadership":
+            if header["member_id"] != self.leader:
+                return self._error(400, 9, "not leader")
             self.leader, self.term = body["targetID"], self.term + 1
             return Answer(200, b"{}")
         if path.startswith("/v3/cluster/"):

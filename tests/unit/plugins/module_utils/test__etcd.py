@@ -57,6 +57,21 @@ def test_a_status_keeps_ids_as_text_and_finds_alarms():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("errors", "alarms"),
+    [
+        (["memberID:8 alarm:NOSPACE "], (("8", "NOSPACE"),)),  # 3.6.16
+        (["memberID:8  alarm:NOSPACE", "memberID:9  alarm:CORRUPT"], (("8", "NOSPACE"), ("9", "CORRUPT"))),  # 3.7.3
+        (["etcdserver: no leader", "memberID:8 alarm:CORRUPT "], (("8", "CORRUPT"),)),
+        (["etcdserver: something new"], (("1", "etcdserver: something new"),)),
+        (["etcdserver: no leader"], ()),
+    ],
+)
+def test_alarms_are_found_in_every_form_and_unknown_errors_count_as_one(errors, alarms):
+    text = json.dumps({"header": {"member_id": "1", "cluster_id": "7"}, "errors": errors})
+    assert client(text)[0].status().alarms == alarms
+
+
 def test_a_status_without_a_leader():
     status = client(LEADERLESS)[0].status()
     assert status.leader_id == ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command
@@ -45,7 +46,7 @@ class Machine:
         if self.breaks:
             self.breaks -= 1
             return
-        drop_in = open(self.paths.drop_in, encoding="utf-8").read()
+        drop_in = Path(self.paths.drop_in).read_text()
         listed = re.search('ETCD_INITIAL_CLUSTER=([^"]*)', drop_in).group(1).split(",")
         if 'STATE=existing"' in drop_in:
             # as etcd does: the members named must be those the cluster has
@@ -81,7 +82,7 @@ def test_a_host_joins_as_a_learner_and_the_second_run_does_nothing(machine):
     b = machine(fake)
     foretold = b.flow(["a"]).bring_to("learner", check=True)
     assert (foretold.changed, foretold.actions) == (True, ("add",))
-    assert [one["name"] for one in foretold.after] == ["a", "b"]
+    assert [(one["name"], one["role"]) for one in foretold.after] == [("a", "voter"), ("b", "learner")]
     assert fake.roles() == {"a": "voter"}
     assert set(b.calls) <= {"show"}
     done = b.flow(["a"]).bring_to("learner")
@@ -168,6 +169,14 @@ def test_etcds_wish_for_patience_is_granted_until_the_time_is_up(machine):
         c.flow(["a"], timeout=10).bring_to("learner")
 
 
+def test_a_learner_that_falls_behind_at_the_last_moment_is_asked_again(machine):
+    fake = FakeEtcd("a")
+    b = machine(fake)
+    b.flow(["a"]).bring_to("learner")
+    fake.refusals = [(400, 9, "can only promote a learner member which is in sync with leader")] * 3
+    assert b.flow(["a"]).bring_to("voter").actions == ("promote",)
+
+
 def test_a_refusal_that_no_patience_helps_fails_at_once(machine):
     fake = FakeEtcd("a")
     fake.refusals = [(400, 9, "something new")]
@@ -225,7 +234,10 @@ def test_the_own_orphan_forbids_nothing_though_the_inventory_knows_names_only(ma
 
 def test_the_leader_leaves_after_giving_its_leadership_away(machine):
     fake = FakeEtcd("a", "b", "c")
+    foretold = machine(fake, "c").flow(["b"]).bring_to("absent", check=True)
+    assert [one["name"] for one in foretold.after] == ["a", "b"]
     assert machine(fake, "a").flow(["b"]).bring_to("absent").actions == ("move_leader", "remove")
+    assert ("a", "/v3/maintenance/transfer-leadership") in fake.asked
     assert fake.roles() == {"b": "voter", "c": "voter"}
     assert not machine(fake, "a").flow(["b"]).bring_to("absent").changed
 
@@ -265,13 +277,24 @@ def test_a_bootstrap_writes_the_record_before_it_starts(machine):
     b.cut_on = "daemon-reload"
     with pytest.raises(Cut):
         b.flow().found(RECORD)
-    assert json.load(open(b.paths.record, encoding="utf-8")) == RECORD
+    assert json.loads(Path(b.paths.record).read_text()) == RECORD
     assert b.flow().found(RECORD).actions == ("start",)
-    drop_in = open(b.paths.drop_in, encoding="utf-8").read()
+    drop_in = Path(b.paths.drop_in).read_text()
     assert 'Environment="ETCD_INITIAL_CLUSTER=a=https://a:2380,b=https://b:2380"' in drop_in
     assert 'Environment="ETCD_INITIAL_CLUSTER_STATE=new"' in drop_in
     fake.running.add("b")
     assert not b.flow().found(RECORD).changed
+
+
+def test_a_bootstrap_sets_leftovers_aside_and_keeps_a_log(machine, tmp_path):
+    fake = FakeEtcd()
+    b = machine(fake)
+    (tmp_path / "b" / "member" / "snap").mkdir(parents=True)
+    b.flow().found(RECORD)
+    assert (tmp_path / "b" / "member.aside-1").is_dir()
+    assert b.flow().found(RECORD).changed
+    assert b.wal.exists()
+    assert not (tmp_path / "b" / "member.aside-2").exists()
 
 
 def test_a_bootstrap_ends_when_the_member_serves(machine):

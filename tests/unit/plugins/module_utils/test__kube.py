@@ -138,6 +138,33 @@ def test_an_answer_that_is_no_json():
         kube.get("v1", "Node", "x")
 
 
+def test_namespaced_objects_without_a_namespace_go_to_default():
+    fake = FakeKube()
+    kube, _clock = client(fake)
+    kube.apply({**CONFIG, "metadata": {"name": "c"}})
+    kube.create({**CONFIG, "metadata": {"name": "c"}})
+    kube.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "x"}})
+    kube.list("v1", "ConfigMap", selector="a=b")
+    assert [(path, query.get("labelSelector")) for _m, path, query, _t in fake.asked] == [
+        ("/api/v1/namespaces/default/configmaps/c", None),
+        ("/api/v1/namespaces/default/configmaps", None),
+        ("/api/v1/nodes", None),
+        ("/api/v1/configmaps", "a=b"),
+    ]
+
+
+def test_deleting_what_is_gone_already_is_no_error_and_a_refusal_is():
+    fake = FakeKube()
+    kube, _clock = client(fake)
+    assert not kube.delete("v1", "ConfigMap", "c", "n")
+    kube.apply(CONFIG)
+    assert kube.delete("v1", "ConfigMap", "c", "n", dry_run=True)
+    assert kube.delete("v1", "ConfigMap", "c", "n")
+    fake.refusals = [(403, "Forbidden", "no")]
+    with pytest.raises(_kube.KubeRefused):
+        kube.delete("v1", "ConfigMap", "c", "n")
+
+
 def test_a_list_of_several_pages(monkeypatch):
     fake = FakeKube()
     kube, _clock = client(fake)

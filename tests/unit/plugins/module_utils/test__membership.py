@@ -56,6 +56,7 @@ LEARNER_MOVES = {
     "runs in another cluster": ((A,), own(data=True, status=answers("9")), False, m.REFUSE),
     "runs under another id": ((A, UNSTARTED), own(data=True, status=answers("9")), False, m.REFUSE),
     "runs under another id, wiping asked for": ((A, UNSTARTED), own(data=True, status=answers("9")), True, m.WIPE),
+    "a learner's place taken by other data": ((A, LEARNER), own(data=True, status=answers("9")), True, m.WIPE),
     "a voter's place taken by other data": ((A, VOTER), own(data=True, status=answers("9")), True, m.REFUSE),
     "namesake elsewhere": ((A, member(id="7", peer="https://old:2380")), own(), False, m.REFUSE),
     "namesake elsewhere, wiping asked for": ((A, member(id="7", peer="https://old:2380")), own(), True, m.REFUSE),
@@ -68,6 +69,10 @@ def test_the_way_to_a_learner(members, here, wipe, kind):
     assert move.kind == kind
     assert move.reason
     assert move.next_step or kind != m.REFUSE
+
+
+def test_wiping_is_never_a_default():
+    assert m.toward_learner((A,), own(data=True), 100).kind == m.REFUSE
 
 
 def test_a_member_without_a_log_is_started_only_when_this_run_added_it():
@@ -112,7 +117,8 @@ def test_the_way_to_a_voter(members, here, kind):
 
 
 @pytest.mark.parametrize(
-    ("learner", "leader", "synced"), [(100, 600, True), (99, 600, False), (700, 600, True), (0, 0, False), (5, 0, False)]
+    ("learner", "leader", "synced"),
+    [(100, 600, True), (99, 600, False), (700, 600, True), (0, 0, False), (0, 300, False), (5, 0, False)],
 )
 def test_in_sync(learner, leader, synced):
     assert m.in_sync(learner, leader) is synced
