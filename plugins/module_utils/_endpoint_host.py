@@ -19,6 +19,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _haproxy,
     _keepalived,
     _systemd,
+    _vrrp,
 )
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_plan as plan
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _unit_plan as units
@@ -61,14 +62,14 @@ class Master:
 
     def __init__(
         self, address, interface, systemd=None, addresses=None, haproxy=None, keepalived=None, probe=_arp.probe,
-        runner=_command.run, sleep=time.sleep, clock=time.monotonic, backend_timeout=30.0, settle_timeout=15.0,
+        listen=_vrrp.listen, runner=_command.run, sleep=time.sleep, clock=time.monotonic, backend_timeout=30.0, settle_timeout=15.0,
     ):  # fmt: skip
         self.address, self.interface = address, interface
         self.systemd = systemd or _systemd.Systemd()
         self.addresses = addresses or _addresses.Addresses()
         self.haproxy = haproxy or _haproxy.Haproxy()
         self.keepalived = keepalived or _keepalived.Keepalived()
-        self._probe, self._run, self._sleep, self._clock = probe, runner, sleep, clock
+        self._probe, self._listen, self._run, self._sleep, self._clock = probe, listen, runner, sleep, clock
         self._backend_timeout, self._settle_timeout = backend_timeout, settle_timeout
         self._facts = None
         self._loss = False
@@ -79,8 +80,15 @@ class Master:
         """Return the MACs of other hosts that answer for the address."""
         return tuple(self._probe(self.interface, self.address))
 
-    def observe(self, ask_neighbours=True):
-        """Look at addresses, units and VRRP; neighbours are asked by ARP, which takes half a second."""
+    def strangers(self, vrid, peers):
+        """Return who else speaks VRRP for a virtual router ID; listening takes a second and a half."""
+        return tuple(_vrrp.strangers(self._listen(self.interface), vrid, peers))
+
+    def observe(self, ask_neighbours=True, listen_for=None, peers=()):
+        """Look at addresses, units and VRRP; neighbours are asked by ARP, which takes half a second.
+
+        With a virtual router ID in `listen_for`, and VRRP down, the segment is listened to as well.
+        """
         states = self.systemd.show([unit.name for unit in ALL])
         verdicts, wanted = {}, {}
         for unit in ALL:
@@ -98,6 +106,7 @@ class Master:
             balancer_action=_action(verdicts[BALANCER.name]),
             vrrp_up=vrrp.up, vrrp_enabled=_enabled(vrrp), vrrp_action=_action(verdicts[VRRP.name]),
             vrrp_state=self.keepalived.state().state if vrrp.up else "down",
+            strangers=self.strangers(listen_for, peers) if listen_for and not vrrp.up else (),
         )  # fmt: skip
         self._facts = Facts(seen, states, verdicts, wanted)
         return seen

@@ -28,7 +28,8 @@ LOOPBACK = "lo"
 class Seen:
     """Hold what is seen on a master.
 
-    held_on are the interfaces that carry the address; others are the MACs of other hosts that answer for it. Each
+    held_on are the interfaces that carry the address; others are the MACs of other hosts that answer for it; strangers
+    are the addresses of hosts that speak VRRP with our virtual router ID and are none of our masters. Each
     `*_action` is what brings a running service to run with what is written (none, start, restart, reload), as
     `_unit_plan.decide_started` gives it; `*_up` and `*_enabled` are systemd's.
     """
@@ -45,6 +46,7 @@ class Seen:
     vrrp_enabled: bool = False
     vrrp_action: str = "start"
     vrrp_state: str = "down"
+    strangers: tuple = ()
 
     @property
     def held(self) -> bool:
@@ -108,6 +110,11 @@ def _refusals(seen, state, allow_loss):
         yield (
             f"the address has two holders, {holder(seen)}: find the other host by this MAC and take the address off it "
             "(or stop keepalived there), then run again"
+        )
+    elif state == PREPARED and seen.strangers:
+        yield (
+            f"the virtual router ID is in use by {', '.join(seen.strangers)}: choose another one, or stop that router if it "
+            "is a former master"
         )
     elif state == DIRECT and seen.others:
         yield (

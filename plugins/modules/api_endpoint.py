@@ -42,6 +42,16 @@ options:
     description: Let this host give the address up although nobody takes it over, when a whole cluster is taken down.
     type: bool
     default: false
+  vrid:
+    description:
+      - The virtual router ID. When it is given, a master without VRRP is V(prepared) only if nobody but O(peers) is heard
+        to speak for it on the segment; this takes a second and a half.
+    type: int
+  peers:
+    description: Node addresses of the other masters.
+    type: list
+    elements: str
+    default: []
   backend_timeout:
     description: Seconds HAProxy may take to see an API server pass its check.
     type: float
@@ -64,6 +74,8 @@ EXAMPLES = r"""
     state: balanced
     address: 192.0.2.10
     interface: eth0
+    vrid: 51
+    peers: [192.0.2.12, 192.0.2.13]
 """
 
 RETURN = r"""
@@ -100,27 +112,35 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _haproxy,
     _keepalived,
     _systemd,
+    _vrrp,
 )
 
 ERRORS = (
     _addresses.AddressError, _arp.ArpError, _endpoint_host.EndpointError, _files.FileError, _haproxy.HaproxyError,
     _keepalived.KeepalivedError, _systemd.UnitError,
+    _vrrp.VrrpError,
 )  # fmt: skip
 ARGUMENTS = {
     "state": {"type": "str", "required": True, "choices": list(_endpoint_plan.STATES)},
     "address": {"type": "str", "required": True},
     "interface": {"type": "str", "required": True},
     "allow_loss": {"type": "bool", "default": False},
+    "vrid": {"type": "int"},
+    "peers": {"type": "list", "elements": "str", "default": []},
     "backend_timeout": {"type": "float", "default": 30},
     "settle_timeout": {"type": "float", "default": 15},
 }
 
 
-def look(master, state, allow_loss):
+def look(master, wanted):
     """Return what is seen and the plan; neighbours are asked only when something has to be done."""
-    seen = master.observe(ask_neighbours=False)
+    state, allow_loss = wanted["state"], wanted["allow_loss"]
+    preparing = state == _endpoint_plan.PREPARED
+    seen = master.observe(
+        ask_neighbours=False, listen_for=wanted["vrid"] if preparing else None, peers=wanted["peers"]
+    )
     plan = _endpoint_plan.plan(seen, state, allow_loss)
-    if plan.changed and state != _endpoint_plan.PREPARED:
+    if plan.changed and not preparing:
         seen = master.observe()
         plan = _endpoint_plan.plan(seen, state, allow_loss)
     return seen, plan
@@ -147,7 +167,7 @@ def main():
         backend_timeout=wanted["backend_timeout"], settle_timeout=wanted["settle_timeout"],
     )  # fmt: skip
     try:
-        before, plan = look(master, wanted["state"], wanted["allow_loss"])
+        before, plan = look(master, wanted)
         if plan.refusals:
             module.fail_json(
                 msg=f"{wanted['address']} is not brought to {wanted['state']}, nothing was changed: {plan.reason}",

@@ -36,6 +36,7 @@ class World:
         for name in enabled:
             self.states[name] = replace(self.states[name], file_state="enabled")
         self.changed, self.log, self.commands, self.now = set(fresh), [], [], 0.0
+        self.speakers = ()
         self.haproxy = FakeHaproxy(m1={}, m2={})
 
     # systemd
@@ -132,5 +133,6 @@ class World:
         """Return the master under test in this world."""
         return Master(
             ADDRESS, "eth0", systemd=self, addresses=self, haproxy=_haproxy.Haproxy(connector=self.haproxy),
-            keepalived=self, probe=self.probe, runner=self.run, sleep=self.sleep, clock=lambda: self.now, **options,
+            keepalived=self, probe=self.probe, listen=lambda _interface: self.speakers,
+            runner=self.run, sleep=self.sleep, clock=lambda: self.now, **options,
         )  # fmt: skip

@@ -91,6 +91,7 @@ def test_steps(seen, state, steps):
         pytest.param(BACKUP, "direct", "yielded first", id="backup-cannot-become-direct"),
         pytest.param(ALONE, "absent", "nobody would take it", id="last-holder-leaves"),
         pytest.param(ALONE, "yielded", "nobody would take it", id="last-holder-yields"),
+        pytest.param(replace(BARE, strangers=("192.0.2.50",)), "prepared", "in use by 192.0.2.50", id="vrid-in-use"),
         pytest.param(replace(BARE, held_on=("eth0",)), "absent", "nobody would take it", id="held-by-hand"),
     ],
 )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _vrrp
 from ansible_collections.multimaster.kubernetes.plugins.modules import api_endpoint
 from fake_master import ADDRESS, BALANCER, DIRECT, OTHER, VRRP, World
 
@@ -47,6 +48,14 @@ def test_refused(run):
     result = run(World(others=(OTHER,)), "direct")
     assert result["failed"] and "nothing was changed" in result["msg"] and OTHER in result["msg"]
     assert result["before"]["others"] == [OTHER]
+
+
+def test_a_virtual_router_id_that_is_in_use(run):
+    world = World()
+    world.speakers = [_vrrp.Speaker("192.0.2.12", 51, 3, 100), _vrrp.Speaker("192.0.2.50", 51, 2, 100)]
+    result = run(world, "prepared", vrid=51, peers=["192.0.2.12"])
+    assert result["failed"] and "in use by 192.0.2.50:" in result["msg"] and not world.log
+    assert run(world, "prepared", vrid=52)["changed"]
 
 
 def test_a_step_that_fails_is_named(run):
