@@ -224,6 +224,7 @@ func connectionClosed(err error) bool {
 		"http: can't write HTTP request on broken connection",
 		"http2: server sent GOAWAY and closed the connection",
 		"http2: client connection lost",
+		"http2: client connection force closed", // the writing side saw the broken connection first
 		"use of closed network connection",
 	} {
 		if strings.Contains(text, part) {

@@ -27,10 +27,16 @@ import workloads as objects  # noqa: E402
 READY_TIMEOUT = 120  # seconds until everything runs, on a machine that is busy with other things
 
 
+def lab_name() -> str:
+    """Return the lab that is meant: $LAB, or the one Molecule made for its scenario (.config/molecule/create.yml)."""
+    scenario = os.environ.get("MOLECULE_SCENARIO_NAME", "").replace("_", "-")
+    return os.environ.get("LAB") or (f"mol-{scenario}" if scenario else "")
+
+
 @pytest.fixture(scope="session")
 def cluster():
     """The cluster of the lab named by $LAB, or of Molecule's scenario."""
-    return access.Cluster(os.environ.get("LAB") or os.environ.get("MOLECULE_SCENARIO_NAME") or "demo")
+    return access.Cluster(lab_name() or "demo")
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +107,7 @@ REPORTS: dict = {}
 
 
 def pytest_sessionfinish(session, exitstatus):
-    name = os.environ.get("LAB") or os.environ.get("MOLECULE_SCENARIO_NAME")
+    name = lab_name()
     if not name or not REPORTS:
         return
     folder = access.lab_tool.cache() / "results" / name

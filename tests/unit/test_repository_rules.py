@@ -267,3 +267,10 @@ def test_a_scenario_step_names_what_exists(scenario, word, arguments):
             assert target.is_file()
     if word == "verify":
         assert arguments, "say which folder"
+
+
+def test_molecule_does_not_skip_the_steps_of_a_scenario():
+    playbooks = load(ROOT / ".config" / "molecule" / "config.yml")["provisioner"]["playbooks"]
+    missing = [name for name, path in playbooks.items() if not (ROOT / path.split("}/", 1)[1]).is_file()]
+    assert not missing
+    assert "side_effect" in playbooks, "without it `side_effect NAME` is skipped, with a warning only"
