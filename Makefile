@@ -110,8 +110,9 @@ docs: $(VENV)/.complete ## Write what is derived: roles' defaults and READMEs, t
 .PHONY: scenario
 scenario: setup artifacts ## Run one Molecule scenario: make scenario S=name
 	@[ -n "$(S)" ] || { echo "Name one: make scenario S=name, of: $(SCENARIOS)" >&2; exit 2; }
-	$(BIN)/molecule destroy -s $(S)
-	$(BIN)/molecule test -s $(S)
+	$(PYTHON) components/build.py prober
+	$(BIN)/molecule destroy --no-command-borders -s $(S)
+	$(BIN)/molecule test --no-command-borders -s $(S)
 
 .PHONY: test
 test: ## Run what CI runs: lint, unit tests, the scenarios
