@@ -84,10 +84,10 @@ class Wanted:
 
     @property
     def staying(self):
-        """Return the hosts that are not to leave, by name."""
-        return tuple(
-            sorted((h for h in self.hosts if not {h.name, h.peer_url} & set(self.leaving)), key=lambda h: h.name)
-        )
+        """Return the hosts that are not to leave, by name; one that is listed twice counts once."""
+        staying = [host for host in self.hosts if not {host.name, host.peer_url} & set(self.leaving)]
+        by_name = {host.name: host for host in sorted(staying, key=lambda host: (host.name, host.peer_url))}
+        return tuple(by_name.values())
 
 
 @dataclass(frozen=True)
@@ -287,7 +287,7 @@ def _voting(observed, wanted):
 
 def _survives_zones(zones):
     """Return whether voters in these zones keep quorum when any one zone is lost."""
-    return max(map(zones.count, zones)) <= len(zones) - quorum(len(zones))
+    return bool(zones) and max(map(zones.count, zones)) <= len(zones) - quorum(len(zones))
 
 
 def _may_join(observed, host):

@@ -418,8 +418,12 @@ def _refuse_quorum(cluster, step, target, allow_outage, refusals):
     said = {
         "target": target.label if target else step.target,
         "missing": ", ".join(missing) or "its voters",
-        **{"voters": n, "healthy": h, "majority": quorum(n)},
-        **{"counted": counted, "living": living, "quorum": quorum(counted)},
+        "voters": n,
+        "healthy": h,
+        "majority": quorum(n),
+        "counted": counted,
+        "living": living,
+        "quorum": quorum(counted),
     }
     if step.kind != RESTART and not h >= quorum(n):
         refusals.add("uncommitted", **said)

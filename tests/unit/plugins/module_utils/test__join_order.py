@@ -443,6 +443,15 @@ def test_a_healthy_member_ran_even_if_its_urls_are_not_known():
     assert plan_joins(observed, wanted("m1", observed)) == ()
 
 
+@pytest.mark.parametrize("members", ["", "m1", "m1 m2"])
+def test_a_host_that_is_listed_twice_breaks_nothing(members):
+    """Preflight says so; until then the plan must not fall over it."""
+    observed = cluster(members)
+    twice = wanted("m1 m1", observed)
+    assert wanted_roles(observed, twice) == wanted_roles(observed, wanted("m1", observed))
+    assert plan_joins(observed, twice) == ()
+
+
 def test_a_preview_shows_the_quorum_before_and_after_each_step():
     observed = cluster("m1")
     planned = preview(observed, wanted("m1 m2 m3", observed, api_servers=api(m1="m1")))
