@@ -121,15 +121,20 @@ def folder(component, version):
 
 
 def base_url(source):
-    """Return what stands before the publisher's host name: `https:/` for `release`, else the mirror itself."""
-    return "https:/" if source == "release" else source.rstrip("/")
+    """Return what stands before the publisher's host name: `https:/` for `release`, else the mirror itself.
+
+    A folder is one of the host's own, such as a mounted share: nothing is copied from the controller.
+    """
+    if source == "release":
+        return "https:/"
+    return ("file://" if source.startswith("/") else "") + source.rstrip("/")
 
 
 def artifacts(sets, versions, architecture, source):
     """Return the list of release files for a host.
 
     sets: names out of SETS; versions: {component: version without v}; architecture: amd64 or arm64;
-    source: `release` or the base URL of a mirror. Raises KeyError for a component without a version.
+    source: `release`, the base URL of a mirror or an absolute folder. Raises KeyError for a component without a version.
     """
     wanted = []
     for name in sets:

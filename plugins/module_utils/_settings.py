@@ -90,7 +90,7 @@ SETTINGS = (
         "source",
         "release",
         "Where binaries come from: release (the projects' own download hosts), the base URL of a mirror with the same "
-        "layout, or an absolute folder on the controller.",
+        "layout, or an absolute folder that every host has, such as a mounted share.",
     ),
     Setting("even_voters", "boolean", False, "Let an even number of etcd members vote (they survive no more failures)."),
     Setting(
