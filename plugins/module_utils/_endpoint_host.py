@@ -62,7 +62,8 @@ class Master:
 
     def __init__(
         self, address, interface, systemd=None, addresses=None, haproxy=None, keepalived=None, probe=_arp.probe,
-        listen=_vrrp.listen, runner=_command.run, sleep=time.sleep, clock=time.monotonic, backend_timeout=30.0, settle_timeout=15.0,
+        listen=_vrrp.listen, runner=_command.run, sleep=time.sleep, clock=time.monotonic, backend_timeout=30.0,
+        settle_timeout=15.0,
     ):  # fmt: skip
         self.address, self.interface = address, interface
         self.systemd = systemd or _systemd.Systemd()
