@@ -455,7 +455,7 @@ def _orders(inventory, hosts, observed, etcd, mode, acts=True):
     """Return every named order, as inventory names.
 
     bootstrap: first voters to start from one record; join: members to add as learners, in order; promote: learners to
-    make voters, in order; repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd
+    make voters, in order; grow: learners that stand by, then newcomers, so that two in a row become voters together; repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd
     runs; balancers: masters, unless one alone holds the address; holder, not_holder, holder_first, holder_last: masters
     by who has the endpoint address; api_running, api_new: masters by whether their API server runs; any_master: one
     master, with a running API server if there is one; joining: nodes without kubelet credentials; token_issuer: the
@@ -480,6 +480,7 @@ def _orders(inventory, hosts, observed, etcd, mode, acts=True):
     return {
         "bootstrap": etcd.start,
         "join": etcd.join,
+        "grow": [name for name in etcd.promote if name not in etcd.join] + list(etcd.join),
         "promote": etcd.promote,
         "repoint": etcd.repoint,
         "all": inventory.names,

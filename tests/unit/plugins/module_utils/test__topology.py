@@ -303,3 +303,12 @@ def test_a_thousand_workers_are_placed_in_no_time():
     listed = _topology.Inventory(("m1",), tuple(names), (), (*hosts, _topology.InventoryHost("m1", "a", "192.0.2.11")))
     topology = _topology.build(settings(), listed, {"m1": fresh("m1")})
     assert len(_topology.as_fact(topology)["hosts"]) == 1001
+
+
+def test_a_learner_that_stands_by_becomes_a_voter_together_with_the_newcomer():
+    listed = inventory(["m1", "m2", "m3"])
+    members = [member("m1"), member("m2", learner=True)]
+    seen = {name: living(name, members) for name in ("m1", "m2")}
+    seen["m3"] = fresh("m3")
+    order = _topology.as_fact(_topology.build(settings(), listed, seen, ca_store_exists=True))["order"]
+    assert (order["join"], order["grow"]) == ("m3", "m2,m3")
