@@ -16,6 +16,7 @@ joins in which order (``_join_order``) and doing it (``etcd_member``).
     nobody serves, records that differ                    refuse
     nobody serves, one record, all with data carry it     resume from it: never join, never wipe
     no data, no record, a host that cannot be looked at   refuse: it may hold data
+    no data, no record, but a cluster shows elsewhere     refuse: a second one would be founded beside it
     no data, no record, no answer anywhere                bootstrap
     ====================================================  ===================================================
 
@@ -83,12 +84,22 @@ class Decision:
     reasons: tuple = ()
 
 
-def decide(hosts, first_voters, cluster_name, nonce="") -> Decision:
+def decide(hosts, first_voters, cluster_name, nonce="", elsewhere=()) -> Decision:
     """Return the Decision for the listed etcd hosts.
 
     ``first_voters``: names of those that found the cluster (``_join_order.wanted_roles`` of an empty cluster).
     ``nonce``: anything that differs each time a cluster is founded, see ``token``.
+    ``elsewhere``: in words, what shows that a cluster exists beyond the listed hosts; nothing is founded then.
     """
+    decision = _decide(hosts, first_voters, cluster_name, nonce)
+    if decision.action == BOOTSTRAP and elsewhere:
+        problem = f"{_names(hosts)} hold no etcd data, but a cluster exists: {'; '.join(elsewhere)}"
+        return _refuse([(problem, f"list the hosts of that etcd; if their data is lost, follow {LOST_QUORUM_RUNBOOK}")])
+    return decision
+
+
+def _decide(hosts, first_voters, cluster_name, nonce):
+    """Decide from the listed hosts alone."""
     hosts = sorted(hosts, key=lambda host: host.name)
     ids = sorted({host.answer.cluster_id for host in hosts if host.answer})
     if not hosts or not first_voters:

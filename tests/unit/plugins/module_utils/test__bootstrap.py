@@ -245,3 +245,16 @@ def test_every_combination_of_three_hosts_keeps_the_promises(first):
             assert decision.reasons
             assert decision.next_step
             assert (decision.start, decision.join, decision.token) == ((), (), "")
+
+
+@pytest.mark.parametrize("shown", ["empty", "data", "recorded", "begun", "away"])
+def test_a_cluster_elsewhere_changes_nothing_but_the_founding_of_a_second_one(shown):
+    hosts = [state(name, shown) for name in ("m1", "m2", "m3")]
+    alone = decide(hosts, ("m1", "m2", "m3"), "prod")
+    beside = decide(hosts, ("m1", "m2", "m3"), "prod", elsewhere=("the API server of m4 uses the etcd at https://e1:2379",))
+    if alone.action == BOOTSTRAP:
+        assert (beside.action, beside.start) == (REFUSE, ())
+        assert "the API server of m4" in beside.reason
+        assert LOST_QUORUM_RUNBOOK in beside.next_step
+    else:
+        assert beside == alone
