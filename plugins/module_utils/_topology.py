@@ -327,7 +327,7 @@ def _etcd(settings, hosts, observed, nonce):
     wanted = _wanted(settings, hosts, observed)
     first = _join_order.wanted_roles(_quorum.Cluster(), wanted).voters
     states = tuple(_state(host, observed.get(host.name)) for host in members)
-    decision = _bootstrap.decide(states, first, settings.cluster_name or "", nonce)
+    decision = _bootstrap.decide(states, first, settings.cluster_name or "", nonce, _elsewhere(hosts, observed))
     cluster = etcd_cluster(hosts, observed)
     if decision.action in (_bootstrap.BOOTSTRAP, _bootstrap.RESUME):
         cluster = _founded(decision.initial_cluster, members, cluster.ours)
@@ -358,6 +358,22 @@ def _etcd(settings, hosts, observed, nonce):
             if obstacle.host in named and observed.get(named[obstacle.host])
         ),
     )
+
+
+def _elsewhere(hosts, observed):
+    """Return in words what shows that an etcd cluster exists although no listed member has data.
+
+    So it is when a group etcd is added to a cluster that has etcd on its masters, or is lost from the inventory.
+    """
+    shown = []
+    for host in hosts:
+        seen = observed.get(host.name) or {}
+        if not host.member and seen.get("etcd", {}).get("data"):
+            shown.append(f"{host.name} holds etcd data and is no etcd host in the inventory")
+        urls = (seen.get("api_server") or {}).get("etcd_servers")
+        if urls:
+            shown.append(f"the API server of {host.name} uses the etcd at {', '.join(sorted(urls))}")
+    return tuple(shown)
 
 
 def _founded(initial_cluster, members, ours):
@@ -455,12 +471,13 @@ def _orders(inventory, hosts, observed, etcd, mode, acts=True):
     """Return every named order, as inventory names.
 
     bootstrap: first voters to start from one record; join: members to add as learners, in order; promote: learners to
-    make voters, in order; grow: learners that stand by, then newcomers, so that two in a row become voters together; repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd
-    runs; balancers: masters, unless one alone holds the address; holder, not_holder, holder_first, holder_last: masters
-    by who has the endpoint address; api_running, api_new: masters by whether their API server runs; any_master: one
-    master, with a running API server if there is one; joining: nodes without kubelet credentials; token_issuer: the
-    master to make their token, nobody when none joins; all, masters, workers, nodes, members: these hosts by name;
-    workers_by_zone: workers one zone after the other.
+    make voters, in order; grow: learners that stand by, then newcomers, so that two in a row become voters together;
+    repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd runs; balancers:
+    masters, unless one alone holds the address; holder, not_holder, holder_first, holder_last: masters by who has the
+    endpoint address; api_running, api_new: masters by whether their API server runs; any_master: one master, with a
+    running API server if there is one; joining: nodes without kubelet credentials; token_issuer: the master to make
+    their token, nobody when none joins; all, masters, workers, nodes, members: these hosts by name; workers_by_zone:
+    workers one zone after the other.
     """
 
     def state(name, unit):

@@ -181,6 +181,21 @@ def test_two_new_masters_become_voters_in_a_pair():
     assert (made["order"]["join"], made["order"]["promote"]) == ("m2,m3", "m2,m3")
 
 
+def test_a_group_etcd_added_to_a_living_cluster_founds_no_second_one():
+    members = [member("m1"), member("m2"), member("m3")]
+    observed = {**{name: living(name, members) for name in ("m1", "m2", "m3")}, **bare("e1", "e2", "e3")}
+    made = fact(inventory(["m1", "m2", "m3"], etcd=["e1", "e2", "e3"]), observed, store=True)
+    assert (made["etcd"]["action"], made["order"]["bootstrap"]) == ("refuse", NOBODY)
+    assert "m1 holds etcd data and is no etcd host in the inventory" in made["etcd"]["reason"]
+
+
+def test_a_group_etcd_lost_from_the_inventory_founds_no_second_cluster():
+    observed = {name: living(name, [member("e1")]) for name in ("m1", "m2")}
+    made = fact(inventory(["m1", "m2"]), observed, store=True)
+    assert (made["etcd"]["action"], made["order"]["bootstrap"]) == ("refuse", NOBODY)
+    assert "the API server of m1 uses the etcd at https://192.0.2.31:2379" in made["etcd"]["reason"]
+
+
 def test_a_founding_that_was_cut_off_goes_on_from_its_record():
     record = {"token": "prod-old", "initial_cluster": {name: f"https://{address(name)}:2380" for name in ("m1", "m2", "m3")}}
     etcd = {"data": True, "record": record, "unit": "active", "status": None}
