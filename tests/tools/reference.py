@@ -25,9 +25,12 @@ def marked(text, pages=""):
     def one(found):
         kind, inner = found.group(1), found.group(2).replace("\\)", ")").replace("\\(", "(")
         if kind == "M" or kind == "P":
-            name = inner.split("#")[0]
+            name, _mark, plugin = inner.partition("#")
             own = name[len(PREFIX) :] if name.startswith(PREFIX) else ""
-            return f"[{own}]({pages}{own}.md)" if own else f"`{name}`"
+            page = f"{pages}{own}_{plugin}.md" if plugin not in ("", "module") else f"{pages}{own}.md"
+            return f"[{own}]({page})" if own else f"`{name}`"
+        if kind in ("O", "RV") and "#" in inner:
+            inner = inner.partition("#")[2].partition(":")[2]
         if kind == "L":
             label, _comma, target = inner.rpartition(",")
             return f"[{label.strip()}]({target.strip()})"

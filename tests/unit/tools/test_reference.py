@@ -1,0 +1,70 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hold the pages to what they describe, and every page's links to files that exist."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "tools"))
+import reference  # noqa: E402
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _settings  # noqa: E402
+
+# The pages people write; the generated ones are made of links that the generator knows.
+PAGES = sorted(
+    path for pattern in ("*.md", "docs/**/*.md", "components/*.md", "roles/*/README.md") for path in ROOT.glob(pattern)
+)
+LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("Sets O(path) to V(true).", "Sets `path` to `true`."),
+        ("As M(multimaster.kubernetes.file_set) does.", "As [file_set](file_set.md) does."),
+        ("P(multimaster.kubernetes.release_sets#filter)", "[release_sets](release_sets_filter.md)"),
+        ("P(ansible.builtin.env#lookup)", "`ansible.builtin.env`"),
+        ("See L(the site, https://etcd.io/docs).", "See [the site](https://etcd.io/docs)."),
+        ("C(host (a name\\))", "`host (a name)`"),
+        (["One.", "Two."], "One. Two."),
+        ("Etcd's CA(s) stay.", "Etcd's CA(s) stay."),
+    ],
+)
+def test_markup_becomes_markdown(text, made):
+    assert reference.marked(text) == made
+
+
+def test_suboptions_stand_below_their_option():
+    options = {"units": {"type": "list", "elements": "dict", "description": "U.", "suboptions": {"name": {"description": "N."}}}}
+    assert [row.split("|")[1].strip() for row in reference.rows(options)] == ["`units`", "`units[].name`"]
+
+
+def test_own_words_win_over_a_fragment():
+    document = {
+        "extends_documentation_fragment": ["multimaster.kubernetes.attributes", "multimaster.kubernetes.attributes.host"],
+        "attributes": {"diff_mode": {"support": "none"}},
+    }
+    merged = reference.with_fragments(document, ROOT / "plugins" / "doc_fragments")["attributes"]
+    assert (merged["diff_mode"]["support"], merged["check_mode"]["support"]) == ("none", "full")
+    assert merged["platform"]["platforms"] == "linux"
+
+
+def test_every_setting_and_every_documented_plugin_has_its_place():
+    pages = reference.pages(ROOT, _settings)
+    settings = pages[ROOT / "docs" / "reference" / "settings.md"]
+    assert all(f"`{setting.variable}`" in settings for setting in _settings.SETTINGS)
+    index = pages[ROOT / "docs" / "reference" / "README.md"]
+    assert all(f"]({path.name})" in index for path in pages if path.name != "README.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_pages_links_lead_somewhere(page):
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
