@@ -471,13 +471,13 @@ def _orders(inventory, hosts, observed, etcd, mode, acts=True):
     """Return every named order, as inventory names.
 
     bootstrap: first voters to start from one record; join: members to add as learners, in order; promote: learners to
-    make voters, in order; grow: learners that stand by, then newcomers, so that two in a row become voters together;
-    repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd runs; balancers:
-    masters, unless one alone holds the address; holder, not_holder, holder_first, holder_last: masters by who has the
-    endpoint address; api_running, api_new: masters by whether their API server runs; any_master: one master, with a
-    running API server if there is one; joining: nodes without kubelet credentials; token_issuer: the master to make
-    their token, nobody when none joins; all, masters, workers, nodes, members: these hosts by name; workers_by_zone:
-    workers one zone after the other.
+    make voters, in order; grow: learners that stand by, then newcomers, so that two in a row become voters
+    together; repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd runs;
+    balancers: masters, unless one alone holds the address; holder, not_holder, holder_first, holder_last: masters
+    by who has the endpoint address; api_running, api_new: masters by whether their API server runs; any_master: one
+    master, with a running API server if there is one; joining: nodes without kubelet credentials; token_issuer: the
+    master to make their token, nobody when none joins; all, masters, workers, nodes, members: these hosts by name;
+    workers_by_zone: workers one zone after the other.
     """
 
     def state(name, unit):
