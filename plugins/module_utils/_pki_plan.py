@@ -22,6 +22,12 @@ OPERATOR_GROUP = "multimaster:operators"
 KUBELET_CLIENT_GROUP = "multimaster:kubelet-clients"
 CSR_APPROVER_USER = "multimaster:csr-approver"
 
+# The kubelet gets and renews these by itself; the second one comes by a signing request that csr_approver grants.
+KUBELET_CERTIFICATES = (
+    "/var/lib/kubelet/pki/kubelet-client-current.pem",
+    "/var/lib/kubelet/pki/kubelet-server-current.pem",
+)
+
 BOTH = ["client", "server"]
 
 
@@ -51,6 +57,16 @@ def for_host(host, cluster, extra_names=()):
         certificates.extend(_member(host))
         authorities.append({"ca": "etcd-peer", "path": ETCD + "peer-ca.crt"})
     return {"certificates": certificates, "authorities": authorities, "shared": shared}
+
+
+def watched(host, cluster):
+    """Return {file: kind} of every certificate a host must have: "leaf" (ours), "kubelet" (renews itself), "authority"."""
+    plan = for_host(host, cluster)
+    files = {item["path"] + ".crt": "leaf" for item in plan["certificates"]}
+    files.update({item["path"]: "authority" for item in plan["authorities"]})
+    if host.get("master") or host.get("worker"):
+        files.update(dict.fromkeys(KUBELET_CERTIFICATES, "kubelet"))
+    return files
 
 
 def bootstrap_admin(minutes=10):

@@ -1,0 +1,27 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Offer the list of a host's certificates to the health playbook."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki_plan
+
+
+def watched_certificates(host, cluster):
+    """Return the files of every certificate a host (an entry of the `multimaster` fact's hosts) must have, sorted."""
+    try:
+        return sorted(_pki_plan.watched(host, cluster))
+    except (KeyError, TypeError) as error:
+        raise AnsibleFilterError(
+            f"watched_certificates: the topology lacks {error}; give it one entry of multimaster.hosts and the fact multimaster"
+        ) from error
+
+
+class FilterModule:
+    """Map filter names to the pure functions behind them."""
+
+    def filters(self):
+        """Return the filters of this file."""
+        return {"watched_certificates": watched_certificates}

@@ -1,0 +1,149 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action on what Ansible hands it: judging, showing, the exit, and the file."""
+
+from __future__ import annotations
+
+import json
+import time
+from unittest import mock
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.multimaster.kubernetes.plugins.action import health
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_view, _pki_plan
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _x509
+from health_fixtures import cluster
+
+YEAR = 365 * health.DAY
+
+
+def certificate(days_left=300.0):
+    now = time.time()
+    begin, end = now - YEAR, now + days_left * health.DAY
+    _key, made = _x509.new_authority("x", "prod", end - _x509.CA_DAYS * health.DAY)
+    assert begin < end
+    return _x509.pem(made)
+
+
+PEM = certificate(3000.0)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    lines = []
+    monkeypatch.setattr(health, "Display", lambda: mock.MagicMock(display=lines.append))
+    return lines
+
+
+def hostvars(made):
+    """Return what Ansible knows of every host after playbooks/health.yml has read it."""
+    now, found = time.time(), {}
+    for name, host in made.fact["hosts"].items():
+        found[name] = {"ansible_facts": {}}
+        if name in made.observed:
+            found[name]["ansible_facts"]["multimaster_host"] = dict(made.observed[name], clock_window=[now - 1, now])
+        if name in made.read:
+            files = dict.fromkeys(_pki_plan.watched(host, made.fact), PEM)
+            found[name]["health_read"] = dict(made.read[name], certificates=files, changed=False)
+    return found
+
+
+def run(made, variables=None, check_mode=False, **args):
+    task = mock.MagicMock(args={"cluster": made.fact, **args}, async_val=0, check_mode=check_mode, diff=False)
+    plugin = health.ActionModule(task, mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), None)
+    return plugin.run(task_vars={"hostvars": variables or hostvars(made)})
+
+
+def test_a_whole_cluster_ends_well_and_returns_the_document(shown):
+    result = run(cluster())
+    assert not result.get("failed")
+    assert (result["changed"], result["verdict"], result["health"]["verdict"]) == (False, "HEALTHY", "HEALTHY")
+    assert shown[0].strip().startswith("HEALTHY  prod: ")
+
+
+@pytest.mark.parametrize(
+    "stopped,must,failed",
+    [
+        ((), "be_healthy", False),
+        (("m2",), "be_healthy", True),
+        (("m2",), "serve", False),
+        (("m2", "m3"), "serve", True),
+        (("m2", "m3"), "be_judged", False),
+    ],
+)
+def test_the_verdict_decides_the_exit(shown, stopped, must, failed):
+    made = cluster()
+    for name in stopped:
+        made.stop_etcd(name)
+    result = run(made, must=must)
+    assert bool(result.get("failed")) is failed
+    assert ("health" in result) is not failed
+    if failed:
+        assert result["msg"].startswith(result["verdict"] + ": ")
+
+
+def test_json_is_one_line_for_a_program(shown):
+    run(cluster(), format="json")
+    assert len(shown) == 1
+    assert "\n" not in shown[0]
+    assert json.loads(shown[0])["verdict"] == "HEALTHY"
+
+
+def test_the_document_is_written_for_others_to_read_but_not_in_check_mode(shown, tmp_path):
+    path = tmp_path / "health.json"
+    run(cluster(), check_mode=True, output=str(path))
+    assert not path.exists()
+    run(cluster(), output=str(path))
+    assert json.loads(path.read_text())["cluster"] == "prod"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [one.name for one in tmp_path.iterdir()] == ["health.json"]
+
+
+def test_a_file_that_cannot_be_written_is_named(shown, tmp_path):
+    with pytest.raises(AnsibleActionFail, match="none/health.json: .*No such file"):
+        run(cluster(), output=str(tmp_path / "none" / "health.json"))
+
+
+def test_a_host_that_was_not_reached_says_why(shown):
+    made = cluster()
+    variables = hostvars(made)
+    variables["w1"] = {"ansible_facts": {}, "preflight_result": {"unreachable": True, "msg": "Connection timed out"}}
+    document = run(made, variables, must="be_judged")["health"]
+    assert [(one["host"], one["check"], one["found"]) for one in document["findings"]] == [
+        ("w1", "host-unreachable", "Connection timed out")
+    ]
+
+
+@pytest.mark.parametrize("told", [{"failed": True, "msg": "no Python"}, {"unreachable": True, "msg": "no Python"}])
+def test_a_host_that_broke_between_two_tasks_says_why(shown, told):
+    made = cluster()
+    variables = hostvars(made)
+    variables["w1"]["health_read"] = told
+    findings = run(made, variables, must="be_judged")["health"]["findings"]
+    assert [(one["check"], one["found"]) for one in findings] == [("host-unread", "no Python")]
+
+
+def test_a_skipped_reading_is_no_reading(shown):
+    made = cluster()
+    variables = hostvars(made)
+    variables["w1"]["health_read"] = {"skipped": True, "changed": False}
+    assert [one["check"] for one in run(made, variables, must="be_judged")["health"]["findings"]] == ["host-unread"]
+
+
+def test_an_observation_from_a_cache_is_none(shown):
+    made = cluster()
+    variables = hostvars(made)
+    variables["w1"]["ansible_facts"]["multimaster_host"]["clock_window"] = [0, 1]
+    assert [one["check"] for one in run(made, variables, must="be_judged")["health"]["findings"]] == ["host-unreachable"]
+
+
+def test_certificates_are_dated_by_what_stands_in_them():
+    made = cluster()
+    path = "/etc/kubernetes/pki/apiserver.crt"
+    rows = {row.path: row for row in health.dated("m1", made.fact, {path: PEM, "/etc/kubernetes/pki/ca.crt": "x"}, time.time())}
+    assert rows[path].days_left == pytest.approx(3000.0, abs=0.1)
+    assert rows[path].days > 3000.0
+    assert rows["/etc/kubernetes/pki/ca.crt"] == _health_view.Certificate("m1", "/etc/kubernetes/pki/ca.crt", "authority")
+    assert rows["/var/lib/kubelet/pki/kubelet-server-current.pem"].days_left is None

@@ -1,0 +1,468 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One case for every finding, the verdict against brute force, and that unknown is never healthier than known."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health
+from cluster_fixtures import NUMBERS, address, member
+from health_fixtures import MIB, cluster
+from hypothesis import given
+from hypothesis import settings as quickly
+from hypothesis import strategies as st
+
+HEALTHY, DEGRADED, DOWN = _health.VERDICTS
+THREE_ZONES = {"m1": "a", "m2": "b", "m3": "c"}
+
+
+def told(findings, check):
+    return [finding for finding in findings if finding.check == check]
+
+
+def ids(findings):
+    return sorted({finding.check for finding in findings})
+
+
+# What is well
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        cluster(),
+        cluster(zones=THREE_ZONES),
+        cluster(masters=("m1",)),
+        cluster(masters=("m1", "m2"), learners=("m2",)),
+        cluster(masters=("m1", "m2"), etcd=("e1", "e2", "e3")),
+        cluster(masters=("m1", "m2", "m3", "m4", "m5"), workers=()),
+        cluster(endpoint_mode="external"),
+        cluster(network="none"),
+    ],
+    ids=["three", "zones", "one", "two", "external-etcd", "five", "external-balancer", "no-network"],
+)
+def test_a_whole_cluster_is_healthy(made):
+    findings, verdict = made.judge()
+    assert verdict.status == HEALTHY
+    assert [finding for finding in findings if finding.level == "error"] == []
+
+
+def test_three_voters_in_three_zones_say_what_they_survive():
+    assert cluster(zones=THREE_ZONES).judge()[1].reason == "survives the loss of 1 etcd voter and of any one zone"
+    assert cluster(masters=("m1", "m2", "m3", "m4", "m5")).judge()[1].reason == "survives the loss of 2 etcd voters"
+
+
+@pytest.mark.parametrize("masters,learners", [(("m1",), ()), (("m1", "m2"), ("m2",))])
+def test_a_cluster_that_survives_no_loss_is_healthy_and_says_so(masters, learners):
+    findings, verdict = cluster(masters=masters, learners=learners).judge()
+    assert ids(findings) == ["etcd-survival"]
+    assert verdict.reason == "nothing is wrong, but the loss of an etcd voter is not survived"
+
+
+# One case a finding: (id, what happened, the cluster, what to change, where, level, the verdict)
+
+
+def etcd_away(made):
+    for name in ("m2", "m3"):
+        made.stop_etcd(name)
+        made.read[name]["api"].update(ready=False, failed=["etcd"], nodes=None, leases=None)
+
+
+def two_clusters(made):
+    made.read["m3"]["etcd"]["cluster_ids"] = ["88"]
+
+
+def alarm(made):
+    made.read["m1"]["etcd"]["alarms"] = [{"member_id": str(NUMBERS["m2"]), "alarm": "NOSPACE"}]
+
+
+def no_leader(made):
+    for read in made.read.values():
+        if read["etcd"]:
+            read["etcd"]["leader_id"] = ""
+
+
+def a_newcomer_that_never_started(made):
+    for reader, read in made.read.items():
+        if read["etcd"]:
+            read["etcd"]["members"].append(
+                {**member("m4", learner=True, started=False), "healthy": False, "leader": False, "version": "",
+                 "raft_index": 0, "raft_term": 0, "db_size": 0, "db_size_in_use": 0, "db_size_quota": 0}
+            )  # fmt: skip
+        assert reader
+
+
+def a_member_nobody_knows(made):
+    for _reader, one in made.members():
+        if one["name"] == "m3":
+            one.update(name="x9", peer_urls=["https://192.0.2.99:2380"])
+
+
+def members(name, **changes):
+    def change(made):
+        for _reader, one in made.members():
+            if one["name"] == name:
+                one.update(changes)
+
+    return change
+
+
+def forget_member(made):
+    for read in made.read.values():
+        if read["etcd"]:
+            read["etcd"]["members"] = [one for one in read["etcd"]["members"] if one["name"] != "m3"]
+
+
+def no_api(made):
+    for part in (*made.apis(), *made.endpoints()):
+        part.update(ready=False, error="Kubernetes API at https://x:6443, asked for GET /readyz?verbose: connection refused")
+
+
+def rights_gone(made):
+    for api in made.apis():
+        api.update(nodes=None, leases=None, error="Kubernetes API at x, asked for GET /api/v1/nodes: HTTP 403 Forbidden: no")
+
+
+def no_endpoint(made):
+    for part in made.endpoints():
+        part.update(ready=False, error="timed out")
+
+
+def nobody_holds(made):
+    for balancer in made.balancers():
+        balancer.update(held_on=["lo"], others=[])
+
+
+def for_all(parts, **changes):
+    def change(made):
+        for part in getattr(made, parts)():
+            part.update(copy.deepcopy(changes))
+
+    return change
+
+
+def on(name, part, **changes):
+    return lambda made: made.read[name][part].update(changes)
+
+
+def server(name, reader, **changes):
+    return lambda made: made.read[reader]["balancer"]["servers"][name].update(changes)
+
+
+def lease(**changes):
+    def change(made):
+        for api in made.apis():
+            api["leases"]["kube-scheduler"].update(changes)
+
+    return change
+
+
+def no_lease(made):
+    for api in made.apis():
+        api["leases"]["kube-scheduler"] = None
+
+
+def forget_node(made):
+    for api in made.apis():
+        api["nodes"] = [node for node in api["nodes"] if node["name"] != "w1"]
+
+
+def strange_node(made):
+    for api in made.apis():
+        api["nodes"].append(dict(api["nodes"][0], name="old", internal_ip="192.0.2.99"))
+
+
+APISERVER = "/etc/kubernetes/pki/apiserver.crt"
+KUBELET = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+CA = "/etc/kubernetes/pki/ca.crt"
+TWO = {"masters": ("m1", "m2"), "even_voters": True}
+FOUR = {"masters": ("m1", "m2", "m3", "m4")}
+
+CASES = [
+    ("etcd-quorum", "two of three members stop", {}, etcd_away, "", "error", DOWN),
+    ("etcd-split", "a member answers for another cluster", {}, two_clusters, "", "error", DOWN),
+    ("etcd-alarm", "a member is out of space", {}, alarm, "m2", "error", DOWN),
+    ("api-none", "no API server is ready", {}, no_api, "", "error", DOWN),
+    ("endpoint-dead", "the endpoint answers nobody", {}, no_endpoint, "", "error", DOWN),
+    ("host-unreachable", "a worker is gone", {}, lambda made: made.lose("w1"), "w1", "error", DEGRADED),
+    ("host-unread", "a worker told nothing", {}, lambda made: made.read.pop("w1"), "w1", "error", DEGRADED),
+    ("host-unread", "a master has no credentials for etcd", {}, on("m2", "etcd", members=[], error="cannot read x.crt"), "m2",
+     "error", DEGRADED),
+    ("host-unread", "a master cannot ask its neighbours", {}, on("m2", "balancer", others=None, errors={"others": "no socket"}),
+     "m2", "error", DEGRADED),
+    ("unit-down", "a kube-proxy stopped", {}, lambda made: made.observed["w1"]["units"].update({"kube-proxy": "failed"}),
+     "w1", "error", DEGRADED),
+    ("etcd-leader", "nobody leads", {}, no_leader, "", "error", DEGRADED),
+    ("etcd-member", "one of three members stops", {}, lambda made: made.stop_etcd("m2"), "m2", "error", DEGRADED),
+    ("etcd-missing", "a master never joined etcd", {}, forget_member, "m3", "error", DEGRADED),
+    ("etcd-learner", "a member was never promoted", {}, members("m3", is_learner=True), "m3", "error", DEGRADED),
+    ("etcd-learner", "a newcomer never started", FOUR, a_newcomer_that_never_started, "m4", "error", DEGRADED),
+    ("etcd-stray", "a member nobody knows votes", {}, a_member_nobody_knows, "", "warning", DEGRADED),
+    ("etcd-even", "an even number of voters", TWO, lambda made: None, "", "warning", HEALTHY),
+    ("etcd-survival", "one master alone", {"masters": ("m1",)}, lambda made: None, "", "warning", HEALTHY),
+    ("etcd-size", "a database at 80 % of its quota", {}, members("m2", db_size=8 * MIB, db_size_quota=10 * MIB), "m2",
+     "warning", HEALTHY),
+    ("etcd-size", "a database at 95 % of its quota", {}, members("m2", db_size=95 * MIB, db_size_quota=100 * MIB), "m2",
+     "error", DEGRADED),
+    ("etcd-view", "a master does not reach a member", {}, lambda made: made.stop_etcd("m2", "m3"), "m2", "warning", HEALTHY),
+    ("zone-loss", "two of three voters in one zone", {"zones": {"m1": "a", "m2": "a", "m3": "c"}}, lambda made: None, "",
+     "warning", HEALTHY),
+    ("api-down", "one API server is not ready", {}, on("m2", "api", ready=False, failed=["poststarthook/x"]), "m2", "error",
+     DEGRADED),
+    ("api-unread", "the operator lost its rights", {}, rights_gone, "", "error", DEGRADED),
+    ("endpoint-unreached", "a worker does not reach the endpoint", {}, on("w1", "endpoint", ready=False), "w1", "error",
+     DEGRADED),
+    ("endpoint-nobody", "the address is on lo only", {}, nobody_holds, "", "error", DEGRADED),
+    ("endpoint-twice", "two masters hold the address", {}, on("m2", "balancer", held_on=["eth0"]), "", "error", DEGRADED),
+    ("endpoint-twice", "a stranger answers for the address", {}, on("m2", "balancer", others=["02:99"]), "", "error", DEGRADED),
+    ("balancer-down", "a HAProxy stopped", {}, on("m2", "balancer", servers=None), "m2", "error", DEGRADED),
+    ("balancer-server", "a server was left drained", {}, server("m2", "m1", status="drain", up=False), "m2", "error", DEGRADED),
+    ("balancer-server", "a balancer was never told of a master", {},
+     lambda made: made.read["m1"]["balancer"]["servers"].pop("m3"), "m3", "error", DEGRADED),
+    ("balancer-server", "one health check failed", {}, server("m2", "m1", proven=False, up=False, check="L7TOUT"), "m2",
+     "warning", HEALTHY),
+    ("vrrp-down", "a keepalived is in fault", {}, on("m2", "balancer", vrrp={"state": "fault"}), "m2", "error", DEGRADED),
+    ("vrrp-down", "a keepalived says nothing", {}, on("m2", "balancer", vrrp=None), "m2", "error", DEGRADED),
+    ("lease-stale", "the leader stopped renewing", {}, lease(age_seconds=60.0), "", "error", DEGRADED),
+    ("lease-stale", "the leader stepped down and nobody followed", {}, lease(holder="", duration_seconds=1), "", "error",
+     DEGRADED),
+    ("lease-stale", "the lease was never renewed", {}, lease(age_seconds=None), "", "error", DEGRADED),
+    ("lease-stale", "nobody ever led", {}, no_lease, "", "error", DEGRADED),
+    ("node-missing", "a worker never registered", {}, forget_node, "w1", "error", DEGRADED),
+    ("node-not-ready", "a kubelet stopped posting", {}, lambda made: made.node("w1", ready=False), "w1", "error", DEGRADED),
+    ("node-pressure", "a disk is full", {}, lambda made: made.node("w1", pressures=["DiskPressure"]), "w1", "error", DEGRADED),
+    ("node-cordoned", "somebody works on a node", {}, lambda made: made.node("w1", unschedulable=True), "w1", "warning",
+     HEALTHY),
+    ("node-stray", "a node outlived its host", {}, strange_node, "", "warning", HEALTHY),
+    ("certificate-missing", "a certificate is gone", {}, lambda made: made.certificate(APISERVER, days_left=None), "m1",
+     "error", DEGRADED),
+    ("certificate-expired", "a certificate expired", {}, lambda made: made.certificate(APISERVER, days_left=-1.0), "m1",
+     "error", DEGRADED),
+    ("certificate-ends", "three weeks are left", {}, lambda made: made.certificate(APISERVER, days_left=21.0), "m1", "warning",
+     HEALTHY),
+    ("certificate-ends", "three days are left", {}, lambda made: made.certificate(APISERVER, days_left=3.0), "m1", "error",
+     DEGRADED),
+    ("certificate-ends", "a kubelet did not renew", {},
+     lambda made: made.certificate(KUBELET, days_left=0.0001, days=0.007), "m1", "error", DEGRADED),
+    ("certificate-ends", "an authority has half a year left", {}, lambda made: made.certificate(CA, days_left=180.0), "m1",
+     "warning", HEALTHY),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check,happened,made,change,host,level,verdict", CASES, ids=[case[1] for case in CASES])
+def test_what_happened_is_found(check, happened, made, change, host, level, verdict):
+    broken = cluster(**made)
+    change(broken)
+    findings, judged = broken.judge()
+    found = told(findings, check)
+    assert found, ids(findings)
+    assert (found[0].host, found[0].level) == (host, level), happened
+    assert judged.status == verdict
+    for finding in findings:
+        assert finding.check in _health.CHECKS
+        assert finding.found
+        assert finding.wanted
+        assert finding.fix.endswith(".")
+
+
+def test_every_check_has_its_case():
+    assert {case[0] for case in CASES} == set(_health.CHECKS)
+    assert {case[0] for case in CASES if case[6] == DOWN} == _health.DOWN_BY
+
+
+def test_a_check_finds_what_it_is_called():
+    for _check, _happened, made, change, _host, _level, _verdict in CASES:
+        broken = cluster(**made)
+        change(broken)
+        seen = broken.view()
+        for name, check in _health.CHECKS.items():
+            assert {finding.check for finding in check(seen)} <= {name}
+
+
+# The words that matter
+
+
+def test_the_cause_is_named_before_what_follows_from_it():
+    made = cluster()
+    etcd_away(made)
+    made.read["m1"]["api"].update(ready=False, failed=["etcd"])
+    for _reader, one in made.members():
+        one["healthy"] = False
+    no_endpoint(made)
+    findings, verdict = made.judge()
+    assert verdict.reason.startswith("etcd: 0 of 3 voters healthy, quorum 2, has no quorum, and ")
+    assert [finding.found for finding in told(findings, "etcd-member")][0] == "etcd member m1 runs and waits for a quorum"
+    assert told(findings, "etcd-quorum")[0].fix.startswith("Start etcd on m2, m3 (")
+    assert told(findings, "zone-loss") == []
+
+
+def test_one_member_less_says_that_one_more_failure_loses_quorum():
+    made = cluster()
+    made.stop_etcd("m2")
+    findings, verdict = made.judge()
+    assert verdict.reason == (
+        "one more failure loses quorum (2 of 3 voters healthy): m2: etcd member m2 is not healthy: connection refused; "
+        "the unit etcd is inactive"
+    )
+
+
+def test_an_api_server_whose_etcd_came_back_is_left_two_minutes():
+    made = cluster()
+    made.read["m2"]["api"].update(ready=False, failed=["etcd"])
+    assert told(made.judge()[0], "api-down")[0].fix.startswith("Wait two minutes")
+    made.stop_etcd("m2")
+    assert told(made.judge()[0], "api-down")[0].fix == "It waits for its etcd: mend that first."
+
+
+def test_a_balancer_that_avoids_a_dead_api_server_is_right():
+    made = cluster()
+    made.read["m2"]["api"]["ready"] = False
+    for reader in ("m1", "m2", "m3"):
+        made.read[reader]["balancer"]["servers"]["m2"].update(status="down", up=False)
+    assert told(made.judge()[0], "balancer-server") == []
+
+
+def test_a_hung_master_that_still_answers_by_arp_is_named():
+    made = cluster()
+    made.lose("m1")  # it held the address, and its kernel still answers for it
+    made.read["m2"]["balancer"].update(held_on=["eth0"], others=["02:00:c0:00:02:0b"])
+    found = told(made.judge()[0], "endpoint-twice")[0]
+    assert found.found.endswith("is held by m2, m1")
+    assert found.fix == "m1 may hang and still answer by ARP: switch it off."
+
+
+def test_the_only_one_who_answers_for_the_address_may_be_a_master_that_cannot_be_asked():
+    made = cluster()
+    made.lose("m1")
+    findings, _verdict = made.judge()
+    assert told(findings, "endpoint-nobody") + told(findings, "endpoint-twice") == []
+
+
+def test_a_node_of_an_unreachable_host_is_known_by_its_address():
+    made = cluster()
+    made.lose("w1")
+    made.fact["hosts"]["w1"]["node_name"] = "guessed"
+    for api in made.apis():
+        api["nodes"][-1].update(name="real", internal_ip=address("w1"))
+    findings, _verdict = made.judge()
+    assert told(findings, "node-missing") + told(findings, "node-stray") == []
+
+
+def test_one_reader_that_sees_a_member_serve_is_enough():
+    made = cluster()
+    for reader in ("m1", "m3"):
+        made.stop_etcd("m2", reader)
+    findings, verdict = made.judge()
+    assert verdict.status == HEALTHY
+    assert told(findings, "etcd-view")[0].found == "etcd member m2 serves, but m1, m3 did not see it"
+
+
+def test_a_standby_learner_is_no_finding_and_a_dead_one_is():
+    made = cluster(masters=("m1", "m2"), learners=("m2",))
+    assert told(made.judge()[0], "etcd-learner") == []
+    made.stop_etcd("m2")
+    assert made.judge()[1].status == DEGRADED
+
+
+def test_why_a_host_could_not_be_asked_is_told():
+    made = cluster()
+    made.reasons = {"w1": "Connection timed out"}
+    made.lose("w1")
+    assert told(made.judge()[0], "host-unreachable")[0].found == "Connection timed out"
+
+
+def test_nothing_read_at_all_is_down():
+    made = cluster()
+    for name in list(made.observed):
+        made.lose(name)
+    findings, verdict = made.judge()
+    assert verdict.status == DOWN
+    assert verdict.reason.startswith("etcd: no member could be asked")
+    assert {"etcd-quorum", "api-none", "endpoint-dead", "host-unreachable"} <= set(ids(findings))
+
+
+# The verdict against brute force
+
+
+def majority(voters, serving):
+    """Return whether the serving voters win every vote against the rest, by the definition of a majority."""
+    return len(serving) > len(voters) - len(serving)
+
+
+def enumerated():
+    for count in range(1, 6):
+        names = tuple(f"m{number}" for number in range(1, count + 1))
+        for size in range(count + 1):
+            for serving in itertools.combinations(names, size):
+                yield names, serving
+
+
+@pytest.mark.parametrize("names,serving", list(enumerated()), ids=lambda names: "".join(n[1] for n in names) or "none")
+def test_the_verdict_on_etcd_is_that_of_brute_force(names, serving):
+    made = cluster(masters=names, workers=("w1",), even_voters=True)
+    for name in set(names) - set(serving):
+        made.stop_etcd(name)
+    _findings, verdict = made.judge()
+    if not majority(names, serving):
+        assert verdict.status == DOWN
+        return
+    assert verdict.status == (HEALTHY if set(serving) == set(names) else DEGRADED)
+    edge = any(not majority(names, set(serving) - {lost}) for lost in serving)
+    if verdict.status == DEGRADED:
+        assert verdict.reason.startswith("one more failure loses quorum") is edge
+
+
+# Unknown is never healthier than known
+
+
+BREAKS = [case for case in CASES if case[2] == {}]
+
+
+@given(
+    broken=st.lists(st.sampled_from(range(len(BREAKS))), max_size=2, unique=True),
+    lost=st.sets(st.sampled_from(["m1", "m2", "m3", "w1"]), max_size=4),
+    blinded=st.sets(st.tuples(st.sampled_from(["m1", "m2", "m3"]), st.sampled_from(["etcd", "api", "endpoint", "balancer"]))),
+)
+@quickly(max_examples=60, deadline=None)
+def test_a_cluster_of_which_anything_is_not_known_is_not_healthy(broken, lost, blinded):
+    made = cluster()
+    for number in broken:
+        BREAKS[number][3](made)
+    before = made.judge()[1].status
+    for name in lost & set(made.read):
+        made.lose(name)
+    hidden = bool(lost)
+    for name, part in blinded:
+        if name in made.read:
+            made.read[name][part] = None
+            hidden = True
+    after = made.judge()[1].status
+    assert (after == before) if not hidden else (after != HEALTHY)
+
+
+@given(
+    stopped=st.sets(st.sampled_from(["m1", "m2", "m3", "m4", "m5"])),
+    hidden=st.sets(st.sampled_from(["m1", "m2", "m3", "m4", "m5"])),
+)
+@quickly(max_examples=60, deadline=None)
+def test_hiding_members_never_makes_the_verdict_better(stopped, hidden):
+    made = cluster(masters=("m1", "m2", "m3", "m4", "m5"))
+    for name in stopped:
+        made.stop_etcd(name)
+    before = made.judge()[1].status
+    for name in hidden:
+        made.stop_etcd(name)
+        made.lose(name)
+    assert _health.VERDICTS.index(made.judge()[1].status) >= _health.VERDICTS.index(before)
+
+
+@pytest.mark.parametrize("part", ["etcd", "api", "endpoint", "balancer"])
+def test_a_part_that_nobody_could_read_is_not_healthy(part):
+    made = cluster()
+    for name in ("m1", "m2", "m3", "w1"):
+        made.read[name][part] = None
+    assert made.judge()[1].status != HEALTHY
