@@ -203,12 +203,12 @@ class CaStore:
         except (OSError, UnicodeDecodeError) as error:
             raise StoreError(f"cannot read {path}: {error}; restore the CA store from the backup") from error
 
-    @functools.cache  # noqa: B019 - a store lives as long as one task
+    @functools.lru_cache(maxsize=16)  # noqa: B019 - a store lives as long as one task
     def authority(self, name):
         """Return the certificates of an authority: the first one signs, further ones are trusted too (rotation)."""
         return _x509.load_certificates(self._text(f"{name}.crt"), f"{self.path}/{name}.crt")
 
-    @functools.cache  # noqa: B019
+    @functools.lru_cache(maxsize=16)  # noqa: B019
     def _key(self, name):
         place = f"{self.path}/{name}.key"
         key = _x509.load_key(self._text(f"{name}.key"), place)

@@ -14,7 +14,6 @@ import ipaddress
 import yaml
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _x509
-from cryptography.hazmat.primitives import serialization
 
 USER = "kubernetes-admin"
 
@@ -85,7 +84,7 @@ def _key_state(certificate, key):
     if key is None:
         return "missing"
     try:
-        private = serialization.load_pem_private_key(key.encode(), password=None)
+        private = _x509.load_key(key, "")
         public = _x509.load_certificates(certificate, "")[0].public_key()
     except (ValueError, TypeError, _x509.CertificateError):
         return "unreadable"

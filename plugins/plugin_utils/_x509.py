@@ -13,14 +13,19 @@ import datetime
 import ipaddress
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+except ImportError:  # ansible-core itself requires it; only tools that load plugins to look at them may lack it
+    x509 = InvalidSignature = hashes = serialization = ec = NameOID = None
 
 CA_DAYS = 3650
-USAGE_OIDS = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
+# id-kp-clientAuth and id-kp-serverAuth, RFC 5280 section 4.2.1.12.
+USAGE_OIDS = {"client": "1.3.6.1.5.5.7.3.2", "server": "1.3.6.1.5.5.7.3.1"}
 USAGE_NAMES = {oid: name for name, oid in USAGE_OIDS.items()}
 
 
@@ -110,11 +115,12 @@ def sign(wanted, public_key, authority, authority_key, now):
         )
     subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in wanted.organizations]
     subject.append(x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name))
+    usages = [x509.ObjectIdentifier(USAGE_OIDS[usage]) for usage in wanted.usages]
     builder = (
         _builder(x509.Name(subject), authority.subject, public_key, now, ends)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([USAGE_OIDS[usage] for usage in wanted.usages]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(_authority_identifier(authority), critical=False)
     )
@@ -186,7 +192,7 @@ def read(text, authority, key_state):
         organizations=tuple(_subject(certificate, NameOID.ORGANIZATION_NAME)),
         dns=tuple(names.get_values_for_type(x509.DNSName)) if names else (),
         ip=tuple(str(address) for address in names.get_values_for_type(x509.IPAddress)) if names else (),
-        usages=tuple(USAGE_NAMES.get(oid, oid.dotted_string) for oid in usages or ()),
+        usages=tuple(USAGE_NAMES.get(oid.dotted_string, oid.dotted_string) for oid in usages or ()),
         not_before=certificate.not_valid_before_utc.timestamp(),
         not_after=certificate.not_valid_after_utc.timestamp(),
         issued_by_store=authority is not None and issued_by(certificate, authority),
