@@ -14,7 +14,7 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Starts, hands over and stops what makes the endpoint address answer on this master, in an order in which it answers at
     every moment and a run cut off anywhere leaves at most one holder.
-  - Role P(multimaster.kubernetes.api_endpoint#role) writes the configuration before this module runs.
+  - Role C(multimaster.kubernetes.api_endpoint) writes the configuration before this module runs.
   - Nothing is done when another host holds the address against the plan; the message says which, by MAC.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
