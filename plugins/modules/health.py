@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: health
 short_description: Judge the cluster from what every host told, show it, and fail unless it is healthy
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Takes what M(multimaster.kubernetes.host_info) observed and what a task with M(multimaster.kubernetes.health_info)
     registered as C(health_read) on every host, and judges all of it together.

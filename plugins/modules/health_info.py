@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 module: health_info
 short_description: Read what a host knows of the cluster's health, in one execution
 version_added: 0.1.0
-author: The multimaster.kubernetes maintainers
+author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Asks etcd's members, the host's own API server, the API through the endpoint, its HAProxy and keepalived all at once,
     and reads certificates. An empty argument leaves its part out, and that part is null.
