@@ -257,3 +257,16 @@ func TestQuantilesAndGaps(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestFailuresCloseToEachOtherAreOneBurst(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1000, 0)
+	s := newStats(start)
+	for _, ms := range []int{0, 300, 900, 5000, 5100} {
+		s.failed(start.Add(time.Duration(ms)*time.Millisecond), ms, "gone")
+	}
+	got := s.snapshot().Bursts
+	if len(got) != 2 || got[0].Failed != 3 || got[1].Failed != 2 || !got[1].From.Equal(start.Add(5*time.Second)) {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -9,11 +9,24 @@ import (
 // keptErrors is how many of a stream's errors are told in full; the first ones say the cause.
 const keptErrors = 10
 
+// Failures that follow each other within burstGap are one burst; keptBursts of them are told.
+const (
+	burstGap   = time.Second
+	keptBursts = 50
+)
+
 // failure is one failed request.
 type failure struct {
 	At     time.Time `json:"at"`
 	Number int       `json:"number"`
 	Error  string    `json:"error"`
+}
+
+// burst is a time in which requests failed.
+type burst struct {
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Failed int       `json:"failed"`
 }
 
 // Stream is what one stream measured. A gap is the time between two successes that follow each other.
@@ -27,6 +40,7 @@ type Stream struct {
 	P95Ms        float64    `json:"p95_ms"`
 	MaxMs        float64    `json:"max_ms"`
 	FirstErrors  []failure  `json:"first_errors"`
+	Bursts       []burst    `json:"bursts"`
 }
 
 // stats collects a stream's figures from many goroutines.
@@ -38,7 +52,7 @@ type stats struct {
 }
 
 func newStats(start time.Time) *stats {
-	return &stats{last: start, stream: Stream{FirstErrors: []failure{}}}
+	return &stats{last: start, stream: Stream{FirstErrors: []failure{}, Bursts: []burst{}}}
 }
 
 func (s *stats) sent() {
@@ -78,6 +92,12 @@ func (s *stats) failed(at time.Time, number int, reason string) {
 	if len(s.stream.FirstErrors) < keptErrors {
 		s.stream.FirstErrors = append(s.stream.FirstErrors, failure{At: at, Number: number, Error: reason})
 	}
+	if last := len(s.stream.Bursts) - 1; last >= 0 && at.Sub(s.stream.Bursts[last].To) < burstGap {
+		s.stream.Bursts[last].To = at
+		s.stream.Bursts[last].Failed++
+	} else if last+1 < keptBursts {
+		s.stream.Bursts = append(s.stream.Bursts, burst{From: at, To: at, Failed: 1})
+	}
 }
 
 // close counts the time from the last success to the stream's end: an outage at the end is a gap too.
@@ -91,7 +111,7 @@ func (s *stats) snapshot() Stream {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	result := s.stream
-	result.FirstErrors = slices.Clone(result.FirstErrors)
+	result.FirstErrors, result.Bursts = slices.Clone(result.FirstErrors), slices.Clone(result.Bursts)
 	sorted := slices.Sorted(slices.Values(s.latencies))
 	result.P50Ms, result.P95Ms, result.MaxMs = quantile(sorted, 0.50), quantile(sorted, 0.95), quantile(sorted, 1)
 	result.LongestGapMs = round(result.LongestGapMs)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ import time
 from pathlib import Path
 
 import access
+import play
 
 NAMESPACE = "multimaster-prober"
 POD_INTERVALS = ("--read-interval", "50ms", "--write-interval", "200ms")  # each of its reads costs two DNS questions too
@@ -57,6 +59,29 @@ def problems(result: dict, allowed: dict[str, int]) -> list[str]:
     if not result["read"]["sent"] or not result["write"]["sent"]:
         found.append("nothing was measured")
     return found
+
+
+def explain(result: dict, runs: dict[str, list[dict]]) -> list[str]:
+    """Return a line for each burst of failures with the step that was being done, from the events of all runs."""
+    lines = []
+    for stream in ("read", "write"):
+        for burst in result[stream].get("bursts", []):
+            at = parse_time(burst["from"])
+            step = next((f"{name}: {task}" for name, events in runs.items() if (task := task_at(events, at))), "no run")
+            lines.append(f"{burst['failed']} {stream}s from {burst['from'][11:23]} to {burst['to'][11:23]}, during {step}")
+    return lines
+
+
+def task_at(events: list[dict], at: float) -> str:
+    """Return the task a run was at, or "" when it was not running then (seconds since the epoch)."""
+    if not events or not events[0]["at"] <= at <= events[-1]["at"]:
+        return ""
+    return next((e["task"] for e in reversed(events) if e["event"] == "task" and e["at"] <= at), "its beginning")
+
+
+def parse_time(text: str) -> float:
+    """Return a time of the prober (RFC 3339, UTC, up to nanoseconds) in seconds since the epoch."""
+    return datetime.datetime.fromisoformat(text[:19] + "+00:00").timestamp() + float("0" + text[19:].rstrip("Z") or 0)
 
 
 def program(cluster: access.Cluster) -> str:
@@ -175,9 +200,11 @@ def start(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
 def stop(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     """Stop both probers and judge their results."""
     found = []
+    runs = {path.stem: play.read_events(path.read_text()) for path in sorted(cluster.results.glob("*.events"))}
     for name, result in (("machine", stop_on_machine(cluster, "machine")), ("pod", stop_in_pod(cluster))):
         print(f"prober on the {name}: {result['summary']}")
         found += [f"prober on the {name}: {line}" for line in problems(result, options.allow)]
+        found += [f"prober on the {name}: {line}" for line in explain(result, runs)] if found else []
     return found
 
 

@@ -65,3 +65,27 @@ def test_limits_allow_so_many_and_no_more():
 def test_lost_writes_can_not_be_allowed():
     with pytest.raises(ValueError):
         probe.parse_allowed("lost=1")
+
+
+EVENTS = [
+    {"event": "play", "at": 100.0, "play": "p"},
+    {"event": "task", "at": 100.5, "task": "First"},
+    {"event": "task", "at": 105.0, "task": "Second"},
+    {"event": "stats", "at": 110.0, "hosts": {}},
+]
+
+
+@pytest.mark.parametrize("at,task", [(99.0, ""), (100.2, "its beginning"), (101.0, "First"), (107.0, "Second"), (111.0, "")])
+def test_a_time_is_found_in_the_run_it_belongs_to(at, task):
+    assert probe.task_at(EVENTS, at) == task
+
+
+def test_a_burst_of_failures_names_the_step_that_was_being_done():
+    burst = {"from": "1970-01-01T00:01:47.25Z", "to": "1970-01-01T00:01:48Z", "failed": 3}
+    lines = probe.explain(result(("read", "bursts"), [burst]), {"join": EVENTS})
+    assert lines == ["3 reads from 00:01:47.25Z to 00:01:48Z, during join: Second"]
+
+
+@pytest.mark.parametrize("text,seconds", [("1970-01-01T00:01:40Z", 100.0), ("1970-01-01T00:01:40.123456789Z", 100.123456789)])
+def test_times_of_the_prober_are_read(text, seconds):
+    assert abs(probe.parse_time(text) - seconds) < 1e-6
