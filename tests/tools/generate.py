@@ -18,7 +18,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _settings
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health, _preflight, _settings
 
 PAGES = "../../docs/reference/"
 NOTE = "# Made from meta/argument_specs.yml by `make docs`; change it there.\n"
@@ -99,7 +99,7 @@ def wanted():
         files[role / "defaults" / "main.yml"] = defaults(specs["main"].get("options", {}))
         files[role / "meta" / "main.yml"] = meta(specs["main"])
         files[role / "README.md"] = readme(role.name, specs)
-    files.update(reference.pages(ROOT, _settings))
+    files.update(reference.pages(ROOT, _settings, _preflight, _health))
     return files
 
 

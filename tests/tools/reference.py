@@ -164,11 +164,26 @@ def settings_page(settings):
     return "\n".join([*lines, "", NOTE.format(source), ""])
 
 
-def pages(root, settings):
-    """Return {path: text} of every reference page and their index; `settings` is the module _settings."""
+def checks_page(preflight, health):
+    """Return the Markdown page of all checks; each one's function says in its first line what it wants."""
+    lines = [
+        "# Checks",
+        "",
+        "What is judged, by id. A finding says besides what was found, where, and how to mend it.",
+    ]
+    for module, title in ((preflight, "Before a run (`preflight.yml`, `site.yml`)"), (health, "Of a cluster (`health.yml`)")):
+        lines += ["", f"## {title}", "", "| id | |", "| --- | --- |"]
+        lines += [f"| `{check}` | {cell(judge.__doc__.strip().splitlines()[0])} |" for check, judge in module.CHECKS.items()]
+    note = "A preflight check that does not fit your case is left out by `multimaster_preflight_ignore: [ID]`."
+    sources = "`CHECKS` in `plugins/module_utils/_preflight.py` and `_health.py`"
+    return "\n".join([*lines, "", note, "", NOTE.format(sources), ""])
+
+
+def pages(root, settings, preflight, health):
+    """Return {path: text} of every reference page and their index; the modules are those of the decisions."""
     folder, fragments = root / "docs" / "reference", root / "plugins" / "doc_fragments"
-    found = {folder / "settings.md": settings_page(settings)}
-    index = ["# Reference", "", "- [Settings](settings.md) of the inventory"]
+    found = {folder / "settings.md": settings_page(settings), folder / "checks.md": checks_page(preflight, health)}
+    index = ["# Reference", "", "- [Settings](settings.md) of the inventory", "- [Checks](checks.md) of preflight and health"]
     kinds = (
         ("module", "Modules", "modules/*.py"),
         ("filter", "Filters", "filter/*.yml"),

@@ -14,7 +14,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 import reference  # noqa: E402
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _settings  # noqa: E402
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health, _preflight, _settings  # noqa: E402
 
 # The pages people write; the generated ones are made of links that the generator knows.
 PAGES = sorted(
@@ -56,9 +56,11 @@ def test_own_words_win_over_a_fragment():
 
 
 def test_every_setting_and_every_documented_plugin_has_its_place():
-    pages = reference.pages(ROOT, _settings)
+    pages = reference.pages(ROOT, _settings, _preflight, _health)
     settings = pages[ROOT / "docs" / "reference" / "settings.md"]
     assert all(f"`{setting.variable}`" in settings for setting in _settings.SETTINGS)
+    checks = pages[ROOT / "docs" / "reference" / "checks.md"]
+    assert all(f"| `{check}` |" in checks for check in (*_preflight.CHECKS, *_health.CHECKS))
     index = pages[ROOT / "docs" / "reference" / "README.md"]
     assert all(f"]({path.name})" in index for path in pages if path.name != "README.md")
 
