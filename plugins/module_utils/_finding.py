@@ -67,7 +67,7 @@ def cause(message):
     last = lines[-1] if lines else "no reason was given"
     for opening in ("Task failed: ", "Failed to connect to the host via ssh: "):
         last = last[len(opening) :] if last.startswith(opening) else last
-    return last[:200]
+    return last.rstrip(":")[:200]
 
 
 def table(findings, columns=COLUMNS):

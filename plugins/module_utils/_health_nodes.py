@@ -15,6 +15,11 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_vie
 # for short-lived ones. A year's certificate is renewed by any run of site.yml in its last 30 days, a kubelet's by itself.
 ENDS_WARNING = {"leaf": (30.0, 1 / 12), "kubelet": (30.0, 1 / 12), "authority": (365.0, 1 / 10)}
 ENDS_ERROR = {"leaf": (7.0, 1 / 50), "kubelet": (7.0, 1 / 50), "authority": (90.0, 1 / 40)}
+RENEWAL = {
+    "leaf": "Run site.yml: it renews what is about to end.",
+    "kubelet": "The kubelet should have renewed it: journalctl -u kubelet -n 50; kubectl get csr.",
+    "authority": "Rotate the authority: what it signs cannot outlive it.",
+}
 # Services with a check of their own say more than that they are down.
 NODE_UNITS = ("containerd", "kubelet", "kube-proxy")
 MASTER_UNITS = ("kube-controller-manager", "kube-scheduler", "csr-approver")
@@ -188,53 +193,59 @@ def placed_nodes(seen):
 
 def certificates_there(seen):
     """Want every certificate of every host that was read to be there and readable."""
-    for one in seen.certificates:
-        if one.days_left is None:
-            yield Finding(
-                one.host,
-                "certificate-missing",
-                f"{one.path} is missing or no certificate",
-                "a certificate",
-                "The kubelet asks for it and csr_approver grants it: kubectl get csr; journalctl -u kubelet."
-                if one.kind == "kubelet"
-                else "Run site.yml: it issues what is missing.",
-            )
+    for host, kind, rows in _by_host(seen, lambda one: one.days_left is None):
+        yield Finding(
+            host,
+            "certificate-missing",
+            f"missing or no certificate: {_first(rows)}",
+            "a certificate",
+            "The kubelet asks for it and csr_approver grants it: kubectl get csr; journalctl -u kubelet."
+            if kind == "kubelet"
+            else "Run site.yml: it issues what is missing.",
+        )
 
 
 def certificates_valid(seen):
     """Want no certificate to have expired."""
-    for one in seen.certificates:
-        if one.days_left is not None and one.days_left <= 0:
-            yield Finding(
-                one.host, "certificate-expired", f"{one.path} expired {_days(-one.days_left)} ago", "a valid one", _renewal(one)
-            )
+    for host, kind, rows in _by_host(seen, lambda one: one.days_left is not None and one.days_left <= 0):
+        found = f"expired {_days(-rows[0].days_left)} ago: {_first(rows)}"
+        yield Finding(host, "certificate-expired", found, "a valid one", RENEWAL[kind])
 
 
 def certificates_lasting(seen):
     """Want certificates to last: a warning within a twelfth of their life (30 days at most), an error within a fiftieth (7)."""
+    for host, kind, rows in _by_host(
+        seen, lambda one: one.days_left is not None and 0 < one.days_left <= _limit(ENDS_WARNING, one)
+    ):
+        yield Finding(
+            host,
+            "certificate-ends",
+            f"ends in {_days(rows[0].days_left)}: {_first(rows)}",
+            f"more than {_days(_limit(ENDS_WARNING, rows[0]))}",
+            RENEWAL[kind],
+            ERROR if any(one.days_left <= _limit(ENDS_ERROR, one) for one in rows) else WARNING,
+        )
+
+
+def _by_host(seen, wanted):
+    """Return (host, kind, certificates) of those that are wanted, the first to end first: they share one remedy."""
+    groups = {}
     for one in seen.certificates:
-        if one.days_left is not None and 0 < one.days_left <= _limit(ENDS_WARNING, one):
-            yield Finding(
-                one.host,
-                "certificate-ends",
-                f"{one.path} ends in {_days(one.days_left)}",
-                f"more than {_days(_limit(ENDS_WARNING, one))}",
-                _renewal(one),
-                ERROR if one.days_left <= _limit(ENDS_ERROR, one) else WARNING,
-            )
+        if wanted(one):
+            groups.setdefault((one.host, one.kind), []).append(one)
+    return [
+        (host, kind, sorted(rows, key=lambda one: (one.days_left or 0, one.path)))
+        for (host, kind), rows in sorted(groups.items())
+    ]
+
+
+def _first(rows):
+    return rows[0].path + (f" and {len(rows) - 1} more" if len(rows) > 1 else "")
 
 
 def _limit(limits, one):
     days, share = limits[one.kind]
     return min(days, share * one.days)
-
-
-def _renewal(one):
-    return {
-        "leaf": "Run site.yml: it renews what is about to end.",
-        "kubelet": "The kubelet should have renewed it: journalctl -u kubelet -n 50; kubectl get csr.",
-        "authority": "Rotate the authority: what it signs cannot outlive it.",
-    }[one.kind]
 
 
 def _days(days):

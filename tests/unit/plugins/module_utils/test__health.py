@@ -352,6 +352,17 @@ def test_a_node_of_an_unreachable_host_is_known_by_its_address():
     assert told(findings, "node-missing") + told(findings, "node-stray") == []
 
 
+def test_certificates_that_share_a_remedy_are_one_finding_a_host():
+    made = cluster()
+    for path, days in ((APISERVER, 20.0), ("/etc/etcd/pki/peer.crt", 2.0), (KUBELET, 25.0)):
+        made.certificate(path, days_left=days)
+    found = told(made.judge()[0], "certificate-ends")
+    assert [(one.found, one.level) for one in found] == [
+        ("ends in 2 days: /etc/etcd/pki/peer.crt and 1 more", "error"),
+        (f"ends in 25 days: {KUBELET}", "warning"),
+    ]
+
+
 def test_one_reader_that_sees_a_member_serve_is_enough():
     made = cluster()
     for reader in ("m1", "m3"):
