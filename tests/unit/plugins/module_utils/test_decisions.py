@@ -18,7 +18,9 @@ SIBLINGS = "ansible_collections.multimaster.kubernetes.plugins.module_utils"
 # Every decision is listed here; a new one is added, and the test then holds it to the rules.
 DECISIONS = (
     "_bootstrap",
+    "_csr",
     "_endpoint",
+    "_endpoint_plan",
     "_finding",
     "_health",
     "_health_api",
@@ -26,6 +28,7 @@ DECISIONS = (
     "_health_nodes",
     "_health_view",
     "_join_order",
+    "_leader_election",
     "_membership",
     "_preflight",
     "_quorum",
