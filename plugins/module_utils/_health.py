@@ -60,6 +60,8 @@ CHECKS = {
 # The checks whose errors mean that the cluster does not serve; any other error means DEGRADED. CHECKS lists causes before
 # what follows from them, so the first of several errors is the one to mend first.
 DOWN_BY = frozenset({"etcd-quorum", "etcd-split", "etcd-alarm", "api-none", "endpoint-dead"})
+# The checks that only tell: their findings are warnings.
+TELLING = frozenset({"etcd-stray", "etcd-even", "etcd-survival", "etcd-view", "zone-loss", "node-cordoned", "node-stray"})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -118,7 +118,7 @@ def etcd_learners(seen):
 
 
 def etcd_known(seen):
-    """Want no member of etcd that no host of the inventory accounts for."""
+    """Tell of members of etcd that no host of the inventory accounts for."""
     for member in seen.etcd.members:
         if not seen.host_of(member):
             yield Finding(

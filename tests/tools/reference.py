@@ -164,6 +164,10 @@ def settings_page(settings):
     return "\n".join([*lines, "", NOTE.format(source), ""])
 
 
+def _first_line(function):
+    return cell(function.__doc__.strip().splitlines()[0])
+
+
 def checks_page(preflight, health):
     """Return the Markdown page of all checks; each one's function says in its first line what it wants."""
     lines = [
@@ -171,9 +175,13 @@ def checks_page(preflight, health):
         "",
         "What is judged, by id. A finding says besides what was found, where, and how to mend it.",
     ]
-    for module, title in ((preflight, "Before a run (`preflight.yml`, `site.yml`)"), (health, "Of a cluster (`health.yml`)")):
-        lines += ["", f"## {title}", "", "| id | |", "| --- | --- |"]
-        lines += [f"| `{check}` | {cell(judge.__doc__.strip().splitlines()[0])} |" for check, judge in module.CHECKS.items()]
+    lines += ["", "## Before a run (`preflight.yml`, `site.yml`)", "", "| id | |", "| --- | --- |"]
+    lines += [f"| `{check}` | {_first_line(judge)} |" for check, judge in preflight.CHECKS.items()]
+    lines += ["", "## Of a cluster (`health.yml`)", "", "Causes stand before what follows from them."]
+    lines += ["", "| id | | at worst |", "| --- | --- | --- |"]
+    for check, judge in health.CHECKS.items():
+        worst = "DOWN" if check in health.DOWN_BY else "a warning" if check in health.TELLING else "DEGRADED"
+        lines.append(f"| `{check}` | {_first_line(judge)} | {worst} |")
     note = "A preflight check that does not fit your case is left out by `multimaster_preflight_ignore: [ID]`."
     sources = "`CHECKS` in `plugins/module_utils/_preflight.py` and `_health.py`"
     return "\n".join([*lines, "", note, "", NOTE.format(sources), ""])

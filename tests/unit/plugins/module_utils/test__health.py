@@ -272,6 +272,7 @@ def test_what_happened_is_found(check, happened, made, change, host, level, verd
 def test_every_check_has_its_case():
     assert {case[0] for case in CASES} == set(_health.CHECKS)
     assert {case[0] for case in CASES if case[6] == DOWN} == _health.DOWN_BY
+    assert {case[0] for case in CASES} - {case[0] for case in CASES if case[5] == "error"} == _health.TELLING
 
 
 def test_a_check_finds_what_it_is_called():
