@@ -70,9 +70,10 @@ def test_a_renewal_keeps_the_key_unless_a_new_one_is_asked_for():
 
 @given(st.integers(1, 825 * 24 * 60), st.floats(0, 2))
 def test_renewal_begins_in_the_last_third_and_never_earlier_than_30_days_before(minutes, part):
-    life = minutes * 60.0
-    found = present(not_before=NOW - life * part - _pki.BACKDATE, not_after=NOW + life * (1 - part))
-    wanted = dataclasses.replace(WANTED, lifetime=int(life))
+    life = minutes * 60
+    gone = int(life * part)  # X.509 knows whole seconds only (RFC 5280 section 4.1.2.5)
+    found = present(not_before=NOW - gone - _pki.BACKDATE, not_after=NOW + life - gone)
+    wanted = dataclasses.replace(WANTED, lifetime=life)
     left = found.not_after - NOW
     issues = _pki.judge(found, wanted, NOW).action == _pki.ISSUE
     assert issues == (left <= min((found.not_after - found.not_before - _pki.BACKDATE) / 3.0, 30 * _pki.DAY))
