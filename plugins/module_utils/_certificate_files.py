@@ -5,7 +5,8 @@
 
 A private key is made here and never leaves: it goes from one program's output into a 0600 file. A new key waits at
 ``.key.new`` until its certificate arrives; both are then renamed into place one right after the other, the key first.
-A cut between the two renames is seen as "key does not match" by the next run. Leaves out: judging anything.
+A cut between the two renames is seen as "key does not match" by the next run; one after them leaves a second copy of the
+key, which the next run removes (`tidy`). Leaves out: judging anything.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ class RequestError(Exception):
 def pending(path):
     """Return where a new key waits for its certificate."""
     return f"{path}.key.new"
+
+
+def tidy(path):
+    """Remove the waiting key of a run that was cut off, once the pair in service is whole."""
+    _forget(pending(path))
 
 
 def read(path, owner, group):

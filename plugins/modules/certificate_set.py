@@ -152,6 +152,9 @@ def read(params: dict, folder: str, check: bool) -> dict:
         item["path"]: {**_certificate_files.read(item["path"], item["owner"], item["group"]), "request": None}
         for item in params["certificates"]
     }
+    if not check:
+        for path in (path for path, found in certificates.items() if found["key"] == "matches"):
+            _certificate_files.tidy(path)
     ours = [files[item["path"]]["sha256"] == item["sha256"]
             for item in params["files"] if item["authority"] and files[item["path"]]["exists"]]
     fresh = not any(found["certificate"] for found in certificates.values()) and not any(f["exists"] for f in files.values())

@@ -70,7 +70,9 @@ def test_without_a_store_a_host_that_holds_something_makes_no_keys(params, tmp_p
     assert requests(read(params, tmp_path)) == [False, False]
 
 
-def test_install_writes_all_or_nothing(params, tmp_path):
+@pytest.fixture
+def signed(params, tmp_path):
+    """The parameters with every certificate signed for the keys that wait on the host."""
     key, authority = _x509.new_authority("kubernetes", "prod", NOW)
     answers = read(params, tmp_path)["certificates"]
     for item in params["certificates"]:
@@ -78,6 +80,11 @@ def test_install_writes_all_or_nothing(params, tmp_path):
         public = _x509.request_key(answers[item["path"]]["request"], item["path"])
         item["certificate"] = _x509.pem(_x509.sign(wanted, public, authority, key, NOW))
     params["files"][0]["content"] = OURS
+    return params
+
+
+def test_install_writes_all_or_nothing(signed, tmp_path):
+    params = signed
     swapped = {**params, "certificates": [
         params["certificates"][0], {**params["certificates"][1], "certificate": params["certificates"][0]["certificate"]}]}
     with pytest.raises(module._certificate_files.RequestError, match="belongs to no key"):
@@ -90,6 +97,16 @@ def test_install_writes_all_or_nothing(params, tmp_path):
         str(tmp_path / "k" / name) for name in ("ca.crt", "a.key", "a.crt", "b.key", "b.crt")]}
     assert sorted(os.listdir(tmp_path / "k")) == ["a.crt", "a.key", "b.crt", "b.key", "ca.crt"]
     assert module.install(params, "", False) == {"changed": False, "changed_paths": []}
+
+
+def test_the_waiting_copy_of_a_run_cut_after_the_renames_is_removed(signed, tmp_path):
+    module.install(signed, "", False)
+    copy = tmp_path / "k" / "a.key.new"
+    copy.write_bytes((tmp_path / "k" / "a.key").read_bytes())
+    read(signed, tmp_path, check=True)
+    assert copy.exists()
+    read(signed, tmp_path)
+    assert sorted(os.listdir(tmp_path / "k")) == ["a.crt", "a.key", "b.crt", "b.key", "ca.crt"]
 
 
 def test_arguments_and_documentation_agree():
