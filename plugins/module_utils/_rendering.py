@@ -80,12 +80,13 @@ def host_pattern(names):
 def needing_a_turn(hostvars, names, registered):
     """Return those of the hosts whose service is down or runs with other settings than it should.
 
-    `registered`: the variable in which a host's result of `unit_set` stands; a host without one needs nothing.
+    `registered`: the variable in which a host's result of `unit_set` or `api_endpoint` stands; a host without one needs
+    nothing.
     """
     chosen = []
     for name in names:
         result = hostvars[name].get(registered) or {}
         down = any(unit["active"] not in ("active", "activating") for unit in (result.get("units") or {}).values())
-        if result.get("restart_needed") or down:
+        if result.get("restart_needed") or result.get("turn_needed") or down:
             chosen.append(name)
     return chosen

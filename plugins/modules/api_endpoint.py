@@ -14,11 +14,12 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Starts, hands over and stops what makes the endpoint address answer on this master, in an order in which it answers at
     every moment and a run cut off anywhere leaves at most one holder.
-  - Role C(multimaster.kubernetes.api_endpoint) writes the configuration before this module runs.
-  - Nothing is done when another host holds the address against the plan; the message says which, by MAC.
+  - Writes the files it is given, as M(multimaster.kubernetes.file_set) does; O(absent) goes last, when nothing needs it.
+  - Nothing is written or done when another host holds the address against the plan; the message says which, by MAC.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host
+  - multimaster.kubernetes.files
 options:
   state:
     description:
@@ -98,29 +99,30 @@ reason:
   description: The plan in one sentence.
   returned: always
   type: str
+turn_needed:
+  description: Whether O(state=balanced) would still take a step on this master; after V(prepared), whether it needs its turn.
+  returned: always
+  type: bool
+changed_paths:
+  description: Paths that were, or in check mode would be, written or removed.
+  returned: always
+  type: list
+  elements: str
 """
 
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
-    _addresses,
-    _arp,
+    _endpoint_flow,
     _endpoint_host,
     _endpoint_plan,
+    _file_plan,
     _files,
-    _haproxy,
-    _keepalived,
-    _systemd,
-    _vrrp,
 )
 
-ERRORS = (
-    _addresses.AddressError, _arp.ArpError, _endpoint_host.EndpointError, _files.FileError, _haproxy.HaproxyError,
-    _keepalived.KeepalivedError, _systemd.UnitError,
-    _vrrp.VrrpError,
-)  # fmt: skip
 ARGUMENTS = {
+    **_files.ARGUMENTS,
     "state": {"type": "str", "required": True, "choices": list(_endpoint_plan.STATES)},
     "address": {"type": "str", "required": True},
     "interface": {"type": "str", "required": True},
@@ -132,32 +134,6 @@ ARGUMENTS = {
 }
 
 
-def look(master, wanted):
-    """Return what is seen and the plan; neighbours are asked only when something has to be done."""
-    state, allow_loss = wanted["state"], wanted["allow_loss"]
-    preparing = state == _endpoint_plan.PREPARED
-    seen = master.observe(
-        ask_neighbours=False, listen_for=wanted["vrid"] if preparing else None, peers=wanted["peers"]
-    )
-    plan = _endpoint_plan.plan(seen, state, allow_loss)
-    if plan.changed and not preparing:
-        seen = master.observe()
-        plan = _endpoint_plan.plan(seen, state, allow_loss)
-    return seen, plan
-
-
-def work(master, plan, state, allow_loss):
-    """Take the steps, prove the outcome, return what is seen then."""
-    for step in plan.steps:
-        try:
-            master.take(step, allow_loss)
-        except ERRORS as error:
-            raise _endpoint_host.EndpointError(f"step {step.kind} ({step.why}): {error}") from error
-    if plan.changed and state != _endpoint_plan.PREPARED:
-        master.prove(state)
-    return master.observe(ask_neighbours=False) if plan.changed else None
-
-
 def main():
     """Read, decide, act unless in check mode, report."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
@@ -167,21 +143,18 @@ def main():
         backend_timeout=wanted["backend_timeout"], settle_timeout=wanted["settle_timeout"],
     )  # fmt: skip
     try:
-        before, plan = look(master, wanted)
-        if plan.refusals:
-            module.fail_json(
-                msg=f"{wanted['address']} is not brought to {wanted['state']}, nothing was changed: {plan.reason}",
-                before=asdict(before),
-            )
-        done = None if module.check_mode else work(master, plan, wanted["state"], wanted["allow_loss"])
-    except ERRORS as error:
+        before, after, plan, written = _endpoint_flow.bring(master, wanted, module.check_mode)
+    except _endpoint_flow.ERRORS as error:
         module.fail_json(msg=f"{wanted['address']} is not brought to {wanted['state']}: {error}")
     result = {
-        "changed": plan.changed, "before": asdict(before), "after": asdict(done or before), "reason": plan.reason,
+        "changed": plan.changed or bool(written), "before": asdict(before), "after": asdict(after), "reason": plan.reason,
         "plan": [{"step": step.kind, "why": step.why} for step in plan.steps],
+        "turn_needed": bool(_endpoint_plan.plan(after, _endpoint_plan.BALANCED).steps),
+        "changed_paths": [step.wanted.path for step in written],
     }  # fmt: skip
     if module._diff:
-        result["diff"] = {"before": "", "after": "".join(f"{s.kind}: {s.why}\n" for s in plan.steps if s.changes)}
+        steps = {"before": "", "after": "".join(f"{s.kind}: {s.why}\n" for s in plan.steps if s.changes)}
+        result["diff"] = [*_file_plan.diffs(written, _files.names(written)), steps]
     module.exit_json(**result)
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_kernel
-short_description: Load kernel modules, set kernel settings, switch swap off
+short_description: Load kernel modules, set kernel settings, switch swap off, write files
 version_added: 0.1.0
 author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Loads modules and sets kernel settings now, and writes the files that keep both over a reboot.
   - A module that is built in counts as loaded. A setting that cannot be written is fine as long as its value is right, so
     hosts may be containers.
+  - Writes the files it is given besides, as M(multimaster.kubernetes.file_set) does, in the same execution.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host
+  - multimaster.kubernetes.files
 options:
   modules:
     description: Kernel modules.
@@ -69,7 +71,7 @@ swaps:
   type: list
   elements: str
 changed_paths:
-  description: Files that were, or would be, written.
+  description: Paths that were, or would be, written or removed.
   returned: always
   type: list
   elements: str
@@ -79,6 +81,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _file_plan, _files, _kernel, _kernel_plan
 
 ARGUMENTS = {
+    **_files.ARGUMENTS,
     "modules": {"type": "list", "elements": "str", "default": []},
     "sysctls": {"type": "dict", "default": {}},
     "swap_off": {"type": "bool", "default": False},
@@ -87,7 +90,7 @@ ARGUMENTS = {
 }
 
 
-def files(params, kernel):
+def kept(params, kernel):
     """Return the files that keep everything over a reboot."""
     fstab = _kernel_plan.without_swap(kernel.fstab) if params["swap_off"] else kernel.fstab
     wanted = {
@@ -109,7 +112,8 @@ def main():
     try:
         kernel = host.read(modules, sysctls)
         verdict = _kernel_plan.decide(modules, sysctls, swap_off, kernel)
-        steps = _files.survey(files(module.params, kernel), check=module.check_mode)
+        files = [*_files.from_arguments(module.params), *kept(module.params, kernel)]
+        steps = _files.survey(files, check=module.check_mode)
         if not module.check_mode:
             host.apply(verdict)
             _files.apply(steps)

@@ -46,6 +46,12 @@ options:
     description: Seconds during which a request is repeated that is refused by an API server that starts or stops.
     type: int
     default: 60
+  forbidden:
+    description: Whether an identity without the rights is a failure, or is only reported in RV(authorized) for somebody to
+      grant them first.
+    type: str
+    choices: [fail, report]
+    default: fail
 """
 
 EXAMPLES = r"""
@@ -56,6 +62,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+authorized:
+  description: Whether the API server let this identity do it; never false unless O(forbidden=report).
+  returned: success
+  type: bool
 objects:
   description: What became, or in check mode would become, of each object.
   returned: success
@@ -95,6 +105,7 @@ def run(module, kube):
     names = ", ".join(f"{one.title} {one.result}" for one in changed)
     return {
         "changed": bool(changed),
+        "authorized": True,
         "objects": [{"object": one.title, "result": one.result} for one in done],
         "reason": f"{len(changed)} changed of {len(done)} objects" + (f" ({names})" if names else ""),
         "diff": [one.diff() for one in changed] if module._diff else [],
@@ -110,13 +121,16 @@ def main():
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "int", "default": 120},
             "retry_seconds": {"type": "int", "default": 60},
+            "forbidden": {"type": "str", "choices": ["fail", "report"], "default": "fail"},
         },
         supports_check_mode=True,
     )
     try:
         result = run(module, Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode))
     except (KubeError, CredentialsError, ValueError) as error:
-        module.fail_json(msg=str(error))
+        if module.params["forbidden"] == "fail" or getattr(error, "reason", "") != "Forbidden":
+            module.fail_json(msg=str(error))
+        result = {"changed": False, "authorized": False, "objects": [], "reason": str(error)}
     module.exit_json(**result)
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _vrrp
 from ansible_collections.multimaster.kubernetes.plugins.modules import api_endpoint
@@ -32,7 +34,7 @@ def test_check_then_do_then_nothing(run):
         "run_balancer", "wait_backend", "cover", "hand_to_vrrp", "settle", "uncover",
     ]  # fmt: skip
     assert done["after"]["vrrp_state"] == "holder" and done["before"]["direct_up"]
-    assert "hand_to_vrrp: VRRP takes the address over" in done["diff"]["after"]
+    assert "hand_to_vrrp: VRRP takes the address over" in done["diff"][-1]["after"]
     before = world.now
     again = run(world, "balanced")
     assert not again["changed"] and again["reason"] == "it is as wanted"
@@ -47,7 +49,31 @@ def test_preparing_asks_no_neighbour(run):
 def test_refused(run):
     result = run(World(others=(OTHER,)), "direct")
     assert result["failed"] and "nothing was changed" in result["msg"] and OTHER in result["msg"]
-    assert result["before"]["others"] == [OTHER]
+
+
+def test_a_refusal_comes_before_any_file_is_written(run, tmp_path):
+    entry = {"path": str(tmp_path / "haproxy.cfg"), "content": "x", "owner": str(os.geteuid()), "group": str(os.getegid())}
+    assert run(World(others=(OTHER,)), "direct", files=[entry])["failed"]
+    assert not os.listdir(tmp_path)
+    done = run(World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,)), "balanced", files=[entry])
+    assert done["changed_paths"] == [entry["path"]] and os.listdir(tmp_path) == ["haproxy.cfg"]
+
+
+def test_remnants_go_last(run, tmp_path):
+    path = tmp_path / "keepalived.conf"
+    path.write_text("x")
+    world = World(others=(OTHER,), up=(BALANCER, VRRP), enabled=(BALANCER, VRRP))
+    assert run(world, "direct", absent=[str(path)])["failed"] and path.exists()
+    done = run(World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,)), "direct", absent=[str(path)])
+    assert done["changed_paths"] == [str(path)] and not path.exists()
+
+
+def test_a_prepared_master_says_whether_it_needs_its_turn(run):
+    world = World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,))
+    assert run(world, "prepared")["turn_needed"]
+    assert not run(world, "balanced")["turn_needed"]
+    again = run(world, "prepared")
+    assert not again["turn_needed"] and not again["changed"]
 
 
 def test_a_virtual_router_id_that_is_in_use(run):

@@ -132,3 +132,11 @@ def test_names_that_are_none_are_refused_before_anything_is_done(machine, call):
 def test_nothing_wanted_writes_no_file(machine, call):
     assert not call(host_kernel, arguments(machine, swap_off=True))["changed"]
     assert not (machine.root / "etc/sysctl.d").exists()
+
+
+def test_files_are_written_in_the_same_execution(machine, check_run_again):
+    path = str(machine.root / "etc/multimaster.json")
+    _checked, done, _again = check_run_again(host_kernel, arguments(machine, files=[{"path": path, "content": "{}"}]))
+    assert done["changed_paths"] == [path]
+    with open(path) as handle:
+        assert handle.read() == "{}"

@@ -28,6 +28,19 @@ def test_check_run_again(fake, check_run_again):
     assert [one["after"]["metadata"]["name"] for one in done["diff"]] == ["x:y", "c"]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "forbidden", "reported"),
+    [((403, "Forbidden", "no"), "report", True), ((403, "Forbidden", "no"), "fail", False),
+     ((422, "Invalid", "no"), "report", False)],
+)
+def test_missing_rights_fail_or_are_reported(fake, call, refusal, forbidden, reported):
+    fake.refusals = [refusal]
+    result = call(kube_object, {"objects": [ROLE], "forbidden": forbidden})
+    assert result.get("authorized") is (False if reported else None)
+    assert bool(result.get("failed")) is not reported
+    assert call(kube_object, {"objects": [ROLE], "forbidden": forbidden})["authorized"] is True
+
+
 def test_absent_goes_the_other_way_round(fake, call, check_run_again):
     call(kube_object, {"objects": [ROLE, CONFIG]})
     _checked, done, _again = check_run_again(kube_object, {"objects": [ROLE, CONFIG], "state": "absent", "wait": True})

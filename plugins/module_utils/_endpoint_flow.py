@@ -1,0 +1,80 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Bring one master into its part: judge, write its files, take the steps, prove the outcome, remove what is left over.
+
+Solves the order of writing and judging: what is written decides what has to restart, and a refusal must come before
+anything is written. Leaves out deciding (`_endpoint_plan`) and doing a step (`_endpoint_host`).
+"""
+
+from __future__ import annotations
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _addresses,
+    _arp,
+    _endpoint_host,
+    _endpoint_plan,
+    _file_plan,
+    _files,
+    _haproxy,
+    _keepalived,
+    _systemd,
+    _vrrp,
+)
+
+ERRORS = (
+    _addresses.AddressError, _arp.ArpError, _endpoint_host.EndpointError, _file_plan.PlanError, _files.FileError,
+    _haproxy.HaproxyError, _keepalived.KeepalivedError, _systemd.UnitError, _vrrp.VrrpError,
+)  # fmt: skip
+
+
+def bring(master, wanted, check):
+    """Return (seen before, seen after, plan, steps of files that changed); raise one of ERRORS.
+
+    `master` is an `_endpoint_host.Master`, `wanted` the arguments of module `api_endpoint`; in check mode nothing is done.
+    """
+    files = _files.survey(_files.from_arguments({**wanted, "absent": []}), check=check)
+    remnants = _files.survey([_files.wanted({"path": path}, "absent") for path in wanted["absent"]])
+    before, plan = look(master, wanted)
+    after, written = before, [step for step in [*files, *remnants] if step.changed]
+    agreed(plan)
+    if not check:
+        if any(step.changed for step in files):
+            _files.apply(files)
+            after, plan = look(master, wanted, listen=False)
+        after = work(master, agreed(plan), wanted["state"], wanted["allow_loss"]) or after
+        _files.apply(remnants)
+    return before, after, plan, written
+
+
+def look(master, wanted, listen=True):
+    """Return what is seen and the plan; neighbours are asked only when something has to be done."""
+    state, allow_loss = wanted["state"], wanted["allow_loss"]
+    preparing = state == _endpoint_plan.PREPARED
+    seen = master.observe(
+        ask_neighbours=False, listen_for=wanted["vrid"] if preparing and listen else None, peers=wanted["peers"]
+    )
+    plan = _endpoint_plan.plan(seen, state, allow_loss)
+    if plan.changed and not preparing:
+        seen = master.observe()
+        plan = _endpoint_plan.plan(seen, state, allow_loss)
+    return seen, plan
+
+
+def agreed(plan):
+    """Return the plan; raise EndpointError with its reasons when it refuses."""
+    if plan.refusals:
+        raise _endpoint_host.EndpointError(f"nothing was changed: {plan.reason}")
+    return plan
+
+
+def work(master, plan, state, allow_loss):
+    """Take the steps, prove the outcome, return what is seen then."""
+    for step in plan.steps:
+        try:
+            master.take(step, allow_loss)
+        except ERRORS as error:
+            raise _endpoint_host.EndpointError(f"step {step.kind} ({step.why}): {error}") from error
+    if plan.changed and state != _endpoint_plan.PREPARED:
+        master.prove(state)
+    return master.observe(ask_neighbours=False) if plan.changed else None
