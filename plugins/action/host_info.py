@@ -4,8 +4,8 @@
 """Run the module host_info, and note the controller's clock around it.
 
 A host's clock read somewhere between two readings of the controller's clock tells the skew up to the time the
-execution took; without them nothing can be said about it. What the inventory knows is filled in: the endpoint address,
-and for etcd members the other members as peers.
+execution took; without them nothing can be said about it. What the inventory knows is filled in: the endpoint's address
+and port, and for etcd members the other members as peers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports, _topology
 
 SSH_PORT = 22
 
@@ -50,6 +50,9 @@ def defaults(task_vars):
     ports = {int(value(hostvars[name], "ansible_port") or SSH_PORT) for name in peers}
     if len(ports) == 1:
         found["peer_port"] = ports.pop()
+    endpoint_port = str(value(hostvars[own], "multimaster_endpoint_port") or "")
+    if endpoint_port.isdigit() and int(endpoint_port) not in _ports.NUMBERS:
+        found["ports"] = [*_ports.NUMBERS, int(endpoint_port)]
     return {name: given for name, given in found.items() if given}
 
 

@@ -13,7 +13,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_vie
 
 # keepalived states in which it knows its place.
 SETTLED = ("holder", "backup")
-# Seconds beyond a lease's own duration: clocks of two masters may differ by that much (_preflight.CLOCK_SKEW_SECONDS).
+# Seconds beyond a lease's own duration: clocks of two masters may differ by that much (_preflight_hosts.CLOCK_SKEW_SECONDS).
 LEASE_SLACK = 2.0
 
 

@@ -126,7 +126,8 @@ def etcd_known(seen):
                 "etcd-stray",
                 f"etcd has {member.label} as a {'voter' if member.voter else 'learner'}, and the inventory does not know it",
                 "only members of the inventory",
-                f"Add its host to the inventory again, or take it out for good: etcdctl member remove {int(member.id):x}.",
+                "Add its host to the inventory again. Only if the machine is gone for good: etcdctl member remove "
+                f"{int(member.id):x}.",
                 WARNING,
             )
 

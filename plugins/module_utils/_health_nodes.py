@@ -34,7 +34,8 @@ def hosts_reached(seen):
                 "host-unreachable",
                 seen.reasons.get(name) or "the host was not observed",
                 "a host that answers by SSH",
-                f"ansible {name} -m ping; a machine that is gone for good is taken out by remove.yml or replaced.",
+                f"ansible {name} -m ping; a master or etcd host has to come back. A worker that is gone for good may go from the "
+                "inventory, and its node by kubectl delete node.",
             )
 
 

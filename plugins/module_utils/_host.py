@@ -24,6 +24,8 @@ import ssl
 import subprocess
 import time
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports
+
 UNITS = (
     "etcd",
     "kube-apiserver",
@@ -39,8 +41,6 @@ UNITS = (
     "multimaster-endpoint",
 )
 COMMANDS = ("openssl", "ip", "systemctl", "nft", "iptables", "conntrack", "tar", "mount", "haproxy", "keepalived")
-# Ports the components listen on: API server, etcd client and peer, kubelet, controller-manager, scheduler, kube-proxy.
-PORTS = (6443, 2379, 2380, 10250, 10257, 10259, 10249, 10256)
 DISKS = ("/var/lib", "/opt")
 # When to ask by ARP who holds the endpoint address, which takes half a second; bare: when the host has no certificates.
 NEVER, BARE, ALWAYS = PROBES = ("never", "bare", "always")
@@ -164,7 +164,7 @@ def observe(
     peer_port=22,
     probe_arp=NEVER,
     disk_latency=False,
-    ports=PORTS,
+    ports=_ports.NUMBERS,
     etcd_status=None,
     arp_probe=None,
 ):
@@ -173,17 +173,32 @@ def observe(
     `peers` maps names to addresses for the round-trip times; `probe_arp` says when to ask who holds the endpoint address;
     `etcd_status` (of certificate files and listeners) and `arp_probe` (of interface and address) default to the real ones.
     """
-    etcd_status = etcd_status or read_etcd_status
-    hostname, machine, kernel, python, cpus = system.facts()
-    links = _json(system.run(["ip", "-j", "addr"])[1]) or []
-    addresses = parse_addresses(links)
-    own = [item for item in addresses if item["address"] != endpoint_address]
-    interface, address = default_route(system.run(["ip", "-j", "route", "show", "default"])[1], own)
+    network = _network(system, endpoint_address)
     units = parse_units(system.run(units_command(UNITS))[1], UNITS)
     listeners = listening(system, ports)
-    data = system.exists(ETCD_DATA)
     certificates = any(name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path))
     asks = endpoint_address and (probe_arp == ALWAYS or (probe_arp == BARE and not certificates))
+    return {
+        **_machine(system),
+        **network,
+        "listening": listeners,
+        "etcd": _etcd(system, units["etcd"][0], listeners, etcd_status or read_etcd_status),
+        "certificates": certificates,
+        "ca_fingerprints": {name: _fingerprints(system, paths) for name, paths in CAS.items()},
+        "units": {name: state for name, (state, _pid) in units.items()},
+        "versions": running_versions(system, units),
+        "api_server": api_server(system, units["kube-apiserver"][1]),
+        "kubelet_credentials": _kubelet_credentials(system),
+        "arp": _arp(network["addresses"], endpoint_address, arp_probe) if asks else None,
+        "rtt_ms": round_trips(system, peers or {}, peer_port),
+        "disk_fdatasync_p99_ms": fdatasync_p99_ms(_existing("/var/lib/etcd", "/var/lib")) if disk_latency else None,
+        "cluster": _json(system.read(CLUSTER_FILE)),
+    }
+
+
+def _machine(system):
+    """Return the part of the observation that says what the host itself is."""
+    hostname, machine, kernel, python, cpus = system.facts()
     return {
         "hostname": hostname,
         "machine_id": (system.read("/etc/machine-id") or "").strip(),
@@ -197,29 +212,33 @@ def observe(
         "clock": system.clock(),
         "swap": len((system.read("/proc/swaps") or "").strip().splitlines()) > 1,
         "cgroup": 2 if system.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
+        "commands": {name: system.which(name) is not None for name in COMMANDS},
+    }
+
+
+def _network(system, endpoint_address):
+    """Return the part of the observation that says which addresses the host has."""
+    links = _json(system.run(["ip", "-j", "addr"])[1]) or []
+    addresses = parse_addresses(links)
+    own = [item for item in addresses if item["address"] != endpoint_address]
+    interface, address = default_route(system.run(["ip", "-j", "route", "show", "default"])[1], own)
+    return {
         "addresses": addresses,
         "macs": parse_macs(links),
         "default_interface": interface,
         "default_address": address,
-        "listening": listeners,
-        "commands": {name: system.which(name) is not None for name in COMMANDS},
-        "etcd": {
-            "data": data,
-            "record": _json(system.read(ETCD_RECORD)),
-            "unit": units["etcd"][0],
-            "status": etcd_status(ETCD_CLIENT, listeners) if data or units["etcd"][0] == "active" else None,
-        },
-        "certificates": certificates,
-        "ca_fingerprints": {name: _fingerprints(system, paths) for name, paths in CAS.items()},
-        "units": {name: state for name, (state, _pid) in units.items()},
-        "versions": running_versions(system, units),
-        "api_server": api_server(system, units["kube-apiserver"][1]),
-        "kubelet_credentials": _kubelet_credentials(system),
         "endpoint_address": {"held_on": holders(addresses, endpoint_address)},
-        "arp": _arp(addresses, endpoint_address, arp_probe) if asks else None,
-        "rtt_ms": round_trips(system, peers or {}, peer_port),
-        "disk_fdatasync_p99_ms": fdatasync_p99_ms(_existing("/var/lib/etcd", "/var/lib")) if disk_latency else None,
-        "cluster": _json(system.read(CLUSTER_FILE)),
+    }
+
+
+def _etcd(system, unit, listeners, ask):
+    """Return the part of the observation about the host's own etcd member, which is asked when there may be one."""
+    data = system.exists(ETCD_DATA)
+    return {
+        "data": data,
+        "record": _json(system.read(ETCD_RECORD)),
+        "unit": unit,
+        "status": ask(ETCD_CLIENT, listeners) if data or unit == "active" else None,
     }
 
 
@@ -292,7 +311,7 @@ def api_server(system, pid):
 
 
 def parse_os_release(text):
-    """Return {id, version_id, name} from os-release(5)."""
+    """Return {id, like, version_id, name} from os-release(5); `like` are the ids of the systems it descends from."""
     values = {}
     for line in text.splitlines():
         key, separator, value = line.partition("=")
@@ -300,6 +319,7 @@ def parse_os_release(text):
             values[key.strip()] = value.strip().strip("\"'")
     return {
         "id": values.get("ID", ""),
+        "like": values.get("ID_LIKE", "").split(),
         "version_id": values.get("VERSION_ID", ""),
         "name": values.get("PRETTY_NAME", values.get("NAME", "")),
     }

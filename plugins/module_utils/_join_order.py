@@ -42,7 +42,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum imp
     Step,
     Verdict,
     judge,
-    quorum,
+    placement_losses,
 )
 
 # Steps of a plan besides those that _quorum judges: they change no membership.
@@ -227,7 +227,8 @@ def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
             found.append(Obstacle(host.name, reason, "make it reachable and run again"))
         elif member is None and host.data and not host.leftover:
             reason = "it holds etcd data and is no member of this cluster; joining would wipe the data"
-            found.append(Obstacle(host.name, reason, "find out whose data it is; replace the host by name to wipe it"))
+            remedy = "find out whose data it is; if nobody needs it, remove /var/lib/etcd/member on this host and run again"
+            found.append(Obstacle(host.name, reason, remedy))
     for member in _strays(observed, wanted):
         reason = "it is a member of the etcd cluster and no host of the inventory accounts for it"
         found.append(
@@ -287,7 +288,7 @@ def _voting(observed, wanted):
 
 def _survives_zones(zones):
     """Return whether voters in these zones keep quorum when any one zone is lost."""
-    return bool(zones) and max(map(zones.count, zones)) <= len(zones) - quorum(len(zones))
+    return bool(zones) and all(loss.survives for loss in placement_losses(zones))
 
 
 def _may_join(observed, host):

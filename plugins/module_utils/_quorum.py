@@ -484,3 +484,11 @@ def zone_losses(members_by_zone) -> tuple:
         left = sum(healthy.values()) - healthy[zone]
         losses.append(ZoneLoss(zone, left >= quorum(n), n, left, avoidable))
     return tuple(losses)
+
+
+def placement_losses(zones, known=()) -> tuple:
+    """Return a ZoneLoss for each zone of a placement, given as the zone of each voter, all of them healthy.
+
+    ``known``: zones that voters could be spread to besides.
+    """
+    return zone_losses({zone: (Member("", healthy=True),) * zones.count(zone) for zone in {*zones, *known}})

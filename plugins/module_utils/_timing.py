@@ -7,8 +7,9 @@ Solves: defaults made for one rack make a cluster over three sites elect leaders
 each measurement would restart every member on every run. Leaves out: measuring.
 
 Rules (etcd docs, "Tuning"): the heartbeat interval is about the largest mean round-trip time between two members, the
-election timeout at least ten times that; both are the same on all members. Changing them takes a rolling restart, so
-values in use stay as long as they are within the bounds the same page gives (0.5 to 1.5 times).
+election timeout at least ten times that; both are the same on all members. What is measured is the least of a few TCP
+connects (`_host.round_trips`), which lies below the mean where the way is uneven. Changing the values takes a rolling
+restart, so those in use stay as long as they are within the bounds the same page gives (0.5 to 1.5 times).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Timing:
 
 
 def timing(rtt_ms, present=None) -> Timing:
-    """Return the Timing for {member: {peer: mean round-trip time in ms, or None}}.
+    """Return the Timing for {member: {peer: measured round-trip time in ms, or None}}.
 
     ``present``: (heartbeat, election) in use. What was measured in either direction counts, the larger of both.
     """
@@ -56,7 +57,7 @@ def timing(rtt_ms, present=None) -> Timing:
     if not measured:
         return _unmeasured(pairs, present, warnings)
     (one, other), largest = max(measured.items(), key=lambda item: (item[1], item[0]))
-    said = f"the largest mean round-trip time is {largest:g} ms ({one}-{other})"
+    said = f"the largest round-trip time is {largest:g} ms ({one}-{other})"
     if largest > FAR:
         warnings.append(f"{said}: every write waits for a majority, and elections take longer than ten times that")
     if largest > HEARTBEAT_MAX:

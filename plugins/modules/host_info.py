@@ -47,10 +47,12 @@ options:
     type: bool
     default: false
   ports:
-    description: TCP ports of which listeners are reported.
+    description:
+      - TCP ports of which listeners are reported.
+      - By default those of all components, and the host's C(multimaster_endpoint_port).
     type: list
     elements: int
-    default: [6443, 2379, 2380, 10250, 10257, 10259, 10249, 10256]
+    default: [6443, 6440, 2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259]
 """
 
 EXAMPLES = r"""
@@ -84,7 +86,7 @@ ansible_facts:
       sample:
         hostname: m1
         machine_id: 3f0c2b9f8f0d4f0f9d0f6a2b6d0f1a11
-        os: {id: debian, version_id: "12", name: Debian GNU/Linux 12 (bookworm)}
+        os: {id: debian, like: [], version_id: "12", name: Debian GNU/Linux 12 (bookworm)}
         architecture: amd64
         kernel: 6.1.0-30-amd64
         python: 3.11.2
@@ -117,7 +119,7 @@ ansible_facts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _host
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _host, _ports
 
 
 def main():
@@ -129,7 +131,7 @@ def main():
             "peer_port": {"type": "int", "default": 22},
             "probe_arp": {"type": "str", "choices": list(_host.PROBES), "default": _host.NEVER},
             "disk_latency": {"type": "bool", "default": False},
-            "ports": {"type": "list", "elements": "int", "default": list(_host.PORTS)},
+            "ports": {"type": "list", "elements": "int", "default": list(_ports.NUMBERS)},
         },
         supports_check_mode=True,
     )

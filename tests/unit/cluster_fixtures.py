@@ -47,7 +47,7 @@ def fresh(name, **changes):
     seen = {
         "hostname": name,
         "machine_id": f"{number:032x}",
-        "os": {"id": "debian", "version_id": "12", "name": "Debian GNU/Linux 12 (bookworm)"},
+        "os": {"id": "debian", "like": [], "version_id": "12", "name": "Debian GNU/Linux 12 (bookworm)"},
         "architecture": "amd64",
         "kernel": "6.1.0-30-amd64",
         "python": "3.11.2",

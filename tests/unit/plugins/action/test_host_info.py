@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from unittest import mock
 
+import pytest
 from ansible_collections.multimaster.kubernetes.plugins.action import host_info
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports
 
 
 def task_vars(own, groups, **hosts):
@@ -38,6 +40,17 @@ def test_another_ssh_port_is_used_and_different_ones_are_left_to_the_module():
     assert host_info.defaults(task_vars("m1", groups, **hosts))["peer_port"] == 2222
     hosts["w1"]["ansible_port"] = 2223
     assert "peer_port" not in host_info.defaults(task_vars("m1", groups, **hosts))
+
+
+@pytest.mark.parametrize("given", [8443, "8443"])
+def test_the_endpoints_own_port_is_looked_at_beside_all_others(given):
+    found = host_info.defaults(task_vars("w1", {}, w1={"multimaster_endpoint_port": given}))
+    assert found["ports"] == [*_ports.NUMBERS, 8443]
+
+
+@pytest.mark.parametrize("given", [None, "", 6443, "no port", "-1"])
+def test_a_port_that_is_known_or_none_leaves_the_ports_to_the_module(given):
+    assert "ports" not in host_info.defaults(task_vars("w1", {}, w1={"multimaster_endpoint_port": given}))
 
 
 def test_the_controllers_clock_is_noted_around_the_execution(monkeypatch):

@@ -136,7 +136,7 @@ def observe(picture=None, **arguments):
 def test_a_fresh_look_has_everything_the_contract_names():
     seen = observe(endpoint_address="192.0.2.10")
     assert seen["hostname"] == "m1"
-    assert seen["os"] == {"id": "debian", "version_id": "12", "name": "Debian GNU/Linux 12 (bookworm)"}
+    assert seen["os"] == {"id": "debian", "like": [], "version_id": "12", "name": "Debian GNU/Linux 12 (bookworm)"}
     assert (seen["architecture"], seen["cpus"], seen["memory_mib"], seen["swap"], seen["cgroup"]) == ("amd64", 4, 7950, False, 1)
     assert seen["machine_id"] == "3f0c2b9f8f0d4f0f9d0f6a2b6d0f1a11"
     assert seen["clock"] == 1763831820.25
@@ -151,6 +151,10 @@ def test_three_programs_are_run_at_most_for_a_fresh_host():
     picture = Picture()
     observe(picture)
     assert [argv[0] for argv in picture.ran] == ["ip", "ip", "systemctl"]
+
+
+def test_the_systems_that_one_descends_from_are_told():
+    assert _host.parse_os_release('ID=linuxmint\nID_LIKE="ubuntu debian"\n')["like"] == ["ubuntu", "debian"]
 
 
 def test_loopback_and_link_local_addresses_are_left_out_but_not_ours_on_lo():

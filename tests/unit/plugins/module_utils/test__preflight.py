@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _preflight,
+    _preflight_cluster,
+    _preflight_hosts,
+    _topology,
+)
 from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
 
 NAMES = ("m1", "m2", "m3")
@@ -25,6 +30,10 @@ def three(**changes):
     observed = bare(*NAMES, "w1")
     observed["m1"].update(changes)
     return judge(inventory(NAMES, ["w1"]), observed)
+
+
+def system(name, version, like=""):
+    return {"id": name, "like": like.split(), "version_id": version, "name": f"{name} {version}"}
 
 
 def found(findings, level=None):
@@ -106,13 +115,32 @@ def test_a_worker_may_not_hold_the_endpoint():
     assert ("w1", "endpoint-taken") in found(judge(inventory(["m1"], ["w1"]), observed), "error")
 
 
-@pytest.mark.parametrize(("interfaces", "expected"), [(["eth0"], [("m1", "endpoint-twice")]), (["lo"], [])])
-def test_two_holders_are_a_warning_and_the_address_on_lo_is_no_holder(interfaces, expected):
+@pytest.mark.parametrize(
+    ("interfaces", "mode", "expected"),
+    [
+        (["eth0"], "managed", [("m1", "endpoint-twice")]),
+        (["lo", "eth0"], "managed", [("m1", "endpoint-twice")]),
+        (["lo"], "managed", []),
+        ([], "managed", []),
+        (["eth0"], "external", []),
+    ],
+)
+def test_two_holders_are_an_error_and_the_address_on_lo_is_no_holder(interfaces, mode, expected):
     observed = bare(*NAMES)
     observed["m1"]["endpoint_address"] = {"held_on": ["eth0"]}
     observed["m2"]["endpoint_address"] = {"held_on": interfaces}
-    findings = judge(inventory(NAMES), observed)
-    assert (found(findings), found(findings, "error")) == (expected, [])
+    findings = judge(inventory(NAMES), observed, endpoint_mode=mode)
+    assert found(findings) == found(findings, "error") == expected
+
+
+def test_two_holders_are_named_with_the_remedy():
+    observed = bare(*NAMES)
+    for name in ("m1", "m3"):
+        observed[name]["endpoint_address"] = {"held_on": ["eth0"]}
+    (finding,) = judge(inventory(NAMES), observed)
+    assert finding.found == f"the endpoint address {ENDPOINT} is on m1 (eth0), m3 (eth0)"
+    assert f"ip neigh show {ENDPOINT}" in finding.fix
+    assert "stop keepalived" in finding.fix
 
 
 # Networks
@@ -168,7 +196,7 @@ def test_why_a_host_was_not_observed_is_told():
     listed, made = inventory(NAMES), settings()
     topology = _topology.build(made, listed, bare("m1", "m2"), nonce="5eed")
     view = _preflight.View(made, listed, bare("m1", "m2"), topology, reasons={"m3": "connection timed out"})
-    assert [finding.found for finding in _preflight.hosts_observed(view)] == ["not observed: connection timed out"]
+    assert [finding.found for finding in _preflight_hosts.hosts_observed(view)] == ["not observed: connection timed out"]
 
 
 def test_an_unreachable_host_is_found_once():
@@ -187,6 +215,9 @@ def test_an_unreachable_host_is_found_once():
         ({"hostname": "localhost.localdomain"}, ("m1", "hostname-invalid")),
         ({"hostname": "-m1"}, ("m1", "hostname-invalid")),
         ({"hostname": "m" * 64}, ("m1", "hostname-invalid")),
+        ({"os": system("fedora", "42")}, ("m1", "os-unsupported")),
+        ({"os": system("rocky", "12", "rhel centos fedora")}, ("m1", "os-unsupported")),
+        ({"os": system("", "")}, ("m1", "os-unsupported")),
         ({"architecture": "riscv64"}, ("m1", "architecture")),
         ({"kernel": "5.12.19"}, ("m1", "kernel")),
         ({"python": "3.8.10"}, ("m1", "python")),
@@ -221,7 +252,7 @@ def test_an_unfit_host_is_an_error(changes, expected):
         {"clock": 1002.9},
         {"clock": 998.1},
         {"clock": 0, "clock_window": None},
-        {"os": {"id": "ubuntu", "version_id": "24.04", "name": "Ubuntu 24.04"}},
+        {"os": system("ubuntu", "24.04", "debian")},
     ],
 )
 def test_a_fit_host_is_none(changes):
@@ -231,8 +262,10 @@ def test_a_fit_host_is_none(changes):
 @pytest.mark.parametrize(
     ("changes", "check"),
     [
-        ({"os": {"id": "fedora", "version_id": "42", "name": "Fedora Linux 42"}}, "os-unsupported"),
-        ({"os": {"id": "debian", "version_id": "11", "name": "Debian 11"}}, "os-unsupported"),
+        ({"os": system("debian", "11")}, "os-unsupported"),
+        ({"os": system("ubuntu", "26.04", "debian")}, "os-unsupported"),
+        ({"os": system("linuxmint", "22", "ubuntu debian")}, "os-unsupported"),
+        ({"os": system("raspbian", "12", "debian")}, "os-unsupported"),
         ({"disk_fdatasync_p99_ms": 10.1}, "disk-slow"),
     ],
 )
@@ -282,12 +315,47 @@ def test_two_inventory_names_for_one_host_are_found():
         (10250, "", "", True),
         (2379, "etcd", "/opt/multimaster/etcd/3.6.16/etcd", False),
         (6443, "haproxy", "/usr/sbin/haproxy", True),
+        (6440, "x", "/usr/bin/x", True),
+        (2381, "etcd", "/usr/bin/etcd", True),
+        (10248, "kubelet", "/usr/bin/kubelet", True),
+        (2381, "etcd", "/opt/multimaster/etcd/3.6.16/etcd", False),
         (9100, "node_exporter", "/usr/bin/node_exporter", False),
     ],
 )
 def test_a_port_taken_by_a_foreign_process_is_found(port, process, executable, taken):
     listener = {"port": port, "address": "::", "process": process, "executable": executable}
     assert found(three(listening=[listener])) == ([("m1", "port-taken")] if taken else [])
+
+
+def listener(port):
+    return {"port": port, "address": "::", "process": "x", "executable": "/x"}
+
+
+@pytest.mark.parametrize(
+    ("port", "more", "taken"),
+    [
+        (8443, {"endpoint_port": 8443}, True),
+        (6443, {"endpoint_port": 8443}, False),
+        (8443, {"endpoint_port": 8443, "endpoint_mode": "external"}, False),
+        (6443, {"endpoint_port": 8443, "endpoint_mode": "external"}, True),
+        (6440, {"endpoint_mode": "external"}, False),
+    ],
+)
+def test_the_port_of_the_api_is_the_endpoints_unless_a_balancer_of_the_user_has_it(port, more, taken):
+    observed = bare(*NAMES)
+    observed["m1"]["listening"] = [listener(port)]
+    assert found(judge(inventory(NAMES), observed, **more)) == ([("m1", "port-taken")] if taken else [])
+
+
+def test_one_master_runs_no_balancer_and_an_etcd_host_no_node():
+    observed = bare("m1", "e1")
+    observed["m1"]["listening"] = [listener(port) for port in (6440, 2379, 2380, 2381)]
+    observed["e1"]["listening"] = [listener(port) for port in (6443, 6440, 10248, 10250, 10257)]
+    assert judge(inventory(["m1"], etcd=["e1"]), observed) == ()
+
+
+def test_what_needs_the_port_is_named():
+    assert [finding.wanted for finding in three(listening=[listener(2381)])] == ["a free port: etcd's health and metrics"]
 
 
 def test_our_own_balancer_is_no_foreign_process():
@@ -325,6 +393,78 @@ def test_hosts_in_the_middle_of_a_ca_rotation_agree():
     for name, prints in (("m1", ["old"]), ("m2", ["new", "old"]), ("m3", ["new"])):
         observed[name]["ca_fingerprints"] = {"kubernetes": prints}
     assert judge(inventory(NAMES), observed) == ()
+
+
+# One cluster
+
+
+MADE = {
+    "name": "prod",
+    "endpoint": ENDPOINT,
+    "service_cidr": "10.96.0.0/16",
+    "pod_cidr": "10.244.0.0/16",
+    "cluster_domain": "cluster.local",
+    "etcd": "stacked",
+}
+
+
+def recorded(record, **more):
+    """Judge a living cluster of three masters that carry this record."""
+    members = [member(name) for name in NAMES]
+    observed = {name: living(name, members, cluster=record) for name in NAMES}
+    return judge(inventory(NAMES), observed, store=True, **more)
+
+
+@pytest.mark.parametrize(
+    ("more", "was"),
+    [
+        ({"endpoint_address": "192.0.2.99"}, ENDPOINT),
+        ({"service_cidr": "10.97.0.0/16"}, "10.96.0.0/16"),
+        ({"pod_cidr": "10.245.0.0/16"}, "10.244.0.0/16"),
+        ({"cluster_domain": "example.org"}, "cluster.local"),
+    ],
+)
+def test_what_a_living_cluster_was_made_with_stays(more, was):
+    (name,) = more
+    (finding,) = recorded(MADE, **more)
+    assert (finding.check, finding.level) == ("cluster-changed", "error")
+    assert finding.fix.startswith(f"Set multimaster_{name} back to {was}:")
+    assert finding.found.endswith(f"made with {was} (m1, m2, m3)")
+
+
+@pytest.mark.parametrize(
+    ("record", "more"),
+    [
+        (MADE, {}),
+        (MADE, {"even_voters": True, "endpoint_port": 8443}),
+        ({"name": "prod"}, {"service_cidr": "10.97.0.0/16", "pod_cidr": "10.245.0.0/16"}),
+        ({"name": "prod", "endpoint": ENDPOINT}, {"cluster_domain": "example.org"}),
+        (None, {"cluster_domain": "example.org"}),
+    ],
+)
+def test_a_record_without_a_difference_says_nothing_and_neither_does_an_older_one(record, more):
+    assert recorded(record, **more) == ()
+
+
+def test_a_host_that_has_no_certificates_yet_may_still_change():
+    assert three(cluster=MADE) == ()
+    listed, observed = inventory(NAMES), {name: fresh(name, cluster=MADE) for name in NAMES}
+    assert judge(listed, observed, service_cidr="10.97.0.0/16") == ()
+
+
+def test_a_host_of_another_cluster_is_told_once_with_what_is_to_be_done():
+    members = [member("m1")]
+    observed = {"m1": living("m1", members), "w1": fresh("w1", certificates=True, cluster=dict(MADE, name="old", endpoint="x"))}
+    (finding,) = judge(inventory(["m1"], ["w1"]), observed, store=True)
+    assert (finding.host, finding.check) == ("w1", "cluster-other")
+    assert "/etc/kubernetes/multimaster.json" in finding.found
+    assert all(path in finding.fix for path in ("/etc/kubernetes", "/etc/etcd", "/var/lib/etcd", "/var/lib/kubelet"))
+
+
+def test_many_hosts_are_counted_instead_of_named():
+    assert _preflight_cluster._some(["a"]) == "a"
+    assert _preflight_cluster._some(["a", "b", "c"]) == "a, b, c"
+    assert _preflight_cluster._some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
 # Inventory
@@ -436,11 +576,59 @@ def test_data_without_a_record_and_without_quorum_is_an_error():
     assert ("", "etcd-refused") in found(judge(inventory(["m1"]), {"m1": fresh("m1", etcd=etcd)}), "error")
 
 
-def test_a_stray_member_is_a_warning():
+def strays(listed, members, **changes):
+    """Return (level, found) of the findings on strays in a living cluster; changes go to every host."""
+    observed = {name: living(name, members, master=name in listed.masters, **changes) for name in listed.names}
+    findings = judge(listed, observed, store=True)
+    return [(finding.level, finding.found) for finding in findings if finding.check == "etcd-stray"]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "level"),
+    [
+        (member("m3"), "error"),
+        (member("m3", learner=True), "error"),
+        (member("m3", learner=True, started=False), "warning"),
+    ],
+)
+def test_a_master_left_out_of_the_inventory_is_an_error_and_a_member_that_never_ran_a_warning(left_out, level):
+    found_ones = strays(inventory(["m1", "m2"]), [member("m1"), member("m2"), left_out])
+    assert [one for one, _found in found_ones] == [level]
+    assert "m3" in found_ones[0][1] or "unnamed" in found_ones[0][1]
+
+
+def test_both_kinds_of_strays_are_told_apart():
+    members = [member("m1"), member("m2"), member("m3"), member("m4", learner=True, started=False)]
+    assert [level for level, _found in strays(inventory(["m1", "m2"]), members)] == ["error", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("etcd", "record", "level"),
+    [
+        (["e1", "e2"], {"name": "prod"}, "warning"),
+        (["e1", "e2"], {"name": "prod", "etcd": "external"}, "warning"),
+        (["e1", "e2"], {"name": "prod", "etcd": "stacked"}, "error"),
+    ],
+)
+def test_a_stray_of_external_etcd_is_a_warning_unless_etcd_was_on_the_masters(etcd, record, level):
+    members = [member(name) for name in ("e1", "e2", "e3")]
+    assert [one for one, _found in strays(inventory(["m1"], etcd=etcd), members, cluster=record)] == [level]
+
+
+def test_masters_that_are_listed_as_etcd_hosts_too_are_stacked():
     members = [member(name) for name in NAMES]
-    findings = judge(inventory(["m1", "m2"]), {name: living(name, members) for name in ("m1", "m2")}, store=True)
-    assert ("", "etcd-stray") in found(findings, "warning")
-    assert found(findings, "error") == []
+    listed = inventory(["m1", "m2"], etcd=["m1", "m2"])
+    (finding,) = [
+        finding
+        for finding in judge(listed, {name: living(name, members) for name in listed.names}, store=True)
+        if finding.check == "etcd-stray"
+    ]
+    assert (finding.level, finding.fix[:53]) == ("error", "List the host again under kube_control_plane and etcd")
+
+
+def test_a_master_with_another_address_is_not_left_out():
+    moved = dict(member("m2"), peer_urls=["https://192.0.2.99:2380"])
+    assert [level for level, _found in strays(inventory(["m1", "m2"]), [member("m1"), moved])] == ["warning"]
 
 
 def test_data_of_no_member_is_in_the_way():
@@ -451,17 +639,56 @@ def test_data_of_no_member_is_in_the_way():
     assert found(findings, "error") == [("m2", "etcd-obstacle")]
 
 
-def test_a_skipped_minor_is_an_error():
-    members = [member("m1")]
-    observed = {"m1": living("m1", members, versions={"kube-apiserver": "1.34.4", "kubelet": "1.34.4"})}
-    assert [finding.level for finding in judge(inventory(["m1"]), observed, store=True)] == ["error"]
+@pytest.mark.parametrize(
+    ("running", "wanted", "checks"),
+    [
+        ({"kube-apiserver": "1.36.3", "kubelet": "1.36.3"}, "1.36.3", []),
+        ({"kube-apiserver": "1.36.3", "kubelet": "1.36.3"}, "1.36.9", []),
+        ({"kube-apiserver": "1.36.3"}, "1.37.0", ["version-hop"]),
+        ({"kube-apiserver": "1.36.3"}, "1.38.0", ["version-hop"]),
+        ({"kube-apiserver": "1.36.3"}, "2.0.0", ["version-hop"]),
+        ({"kubelet": "1.36.3"}, "1.37.2", ["version-hop"]),
+        ({"kube-apiserver": "1.37.2", "kubelet": "1.36.3"}, "1.37.2", []),  # a hop that was begun is finished
+        ({"kube-apiserver": "1.37.2"}, "1.36.3", ["version-downgrade"]),
+        ({"kube-apiserver": "1.36.5"}, "1.36.3", ["version-older-patch"]),
+        ({"kube-apiserver": "what"}, "1.37.2", ["skew-version"]),
+        ({"etcd": "3.6.16"}, "1.36.3", []),
+    ],
+)
+def test_a_running_cluster_keeps_its_minor(running, wanted, checks):
+    observed = {"m1": living("m1", [member("m1")], versions=running)}
+    findings = judge(inventory(["m1"]), observed, store=True, kubernetes_version=wanted)
+    assert [finding.check for finding in findings] == checks
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted", "checks"),
+    [("3.6.16", "3.6.17", []), ("3.6.16", "3.7.3", ["version-hop"]), ("3.6.10", "3.7.3", ["version-hop"])],
+)
+def test_a_running_etcd_keeps_its_minor(running, wanted, checks):
+    observed = {"m1": living("m1", [member("m1")], versions={"etcd": running})}
+    findings = judge(inventory(["m1"]), observed, store=True, etcd_version=wanted)
+    assert found(findings, "error") == [("", check) for check in checks]
+
+
+def test_the_newest_that_runs_is_the_version_to_go_back_to():
+    members = [member("m1"), member("m2"), member("m3")]
+    observed = {name: living(name, members) for name in NAMES}
+    observed["m2"]["versions"]["kube-apiserver"] = "1.36.10"
+    (finding,) = judge(inventory(NAMES), observed, store=True, kubernetes_version="1.37.2")
+    assert finding.fix.startswith("Set multimaster_kubernetes_version back to 1.36.10:")
+    assert finding.wanted == "a release of 1.36"
+
+
+def test_a_new_cluster_is_built_in_any_minor():
+    assert judge(inventory(["m1"]), bare("m1"), kubernetes_version="1.37.2", etcd_version="3.7.3") == ()
 
 
 def test_running_versions_are_gathered_by_component():
     observed = {"m1": living("m1", [member("m1")])}
     listed, made = inventory(["m1"]), settings()
     view = _preflight.View(made, listed, observed, _topology.build(made, listed, observed, True), True)
-    running = _preflight.running_versions(view)
+    running = _preflight_cluster.running_versions(view)
     assert (running.apiserver, running.etcd, running.kubelet) == ({"m1": "1.36.3"}, {"m1": "3.6.16"}, {})
 
 

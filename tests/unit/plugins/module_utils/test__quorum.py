@@ -25,6 +25,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum imp
     Member,
     Step,
     judge,
+    placement_losses,
     quorum,
     zone_losses,
 )
@@ -639,6 +640,13 @@ def test_learners_do_not_count_in_a_zone():
     members["d"] = [Member("l", "l", is_learner=True, healthy=UP)]
     assert [loss.zone for loss in zone_losses(members)] == ["a", "b", "c"]
     assert {loss.voters for loss in zone_losses(members)} == {3}
+
+
+@pytest.mark.parametrize("placement", ["", "a", "ab", "aab", "abc", "aabbc", "aaabc"])
+def test_a_placement_is_judged_as_healthy_voters_in_these_zones_are(placement):
+    counts = {zone: placement.count(zone) for zone in "abcd"}
+    assert placement_losses(list(placement), "abcd") == zone_losses(zones(**counts))
+    assert placement_losses(list(placement)) == zone_losses(zones(**{zone: n for zone, n in counts.items() if n}))
 
 
 @pytest.mark.parametrize("count", range(1, 5))

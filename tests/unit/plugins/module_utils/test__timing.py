@@ -83,7 +83,7 @@ def test_a_second_run_changes_nothing(name):
 
 def test_the_summary_names_the_pair():
     assert timing(among(a_b=1, a_c=1, b_c=142.5)) == Timing(
-        150, 1500, "the largest mean round-trip time is 142.5 ms (b-c); heartbeat 150 ms, election 10 times that"
+        150, 1500, "the largest round-trip time is 142.5 ms (b-c); heartbeat 150 ms, election 10 times that"
     )
 
 
@@ -99,7 +99,7 @@ def test_why_nothing_was_derived():
 
 def test_values_in_use_are_explained_as_such_only_when_they_differ():
     assert timing(among(a_b=0), (100, 2000)).reason == (
-        "the largest mean round-trip time is 0 ms (a-b); the values in use still fit"
+        "the largest round-trip time is 0 ms (a-b); the values in use still fit"
     )
     assert timing(among(a_b=1), (100, 1000)).reason.endswith("heartbeat 100 ms, the least used, election 10 times that")
 

@@ -17,24 +17,41 @@ SIBLINGS = "ansible_collections.multimaster.kubernetes.plugins.module_utils"
 
 # Every decision is listed here; a new one is added, and the test then holds it to the rules.
 DECISIONS = (
+    "_artifact_plan",
     "_bootstrap",
     "_csr",
     "_endpoint",
     "_endpoint_plan",
+    "_file_plan",
     "_finding",
     "_health",
     "_health_api",
     "_health_etcd",
     "_health_nodes",
     "_health_view",
+    "_image_plan",
     "_join_order",
+    "_kernel_plan",
     "_leader_election",
     "_membership",
+    "_pki",
+    "_pki_plan",
+    "_ports",
     "_preflight",
+    "_preflight_cluster",
+    "_preflight_endpoint",
+    "_preflight_hosts",
+    "_preflight_inventory",
+    "_preflight_machine",
+    "_preflight_view",
     "_quorum",
+    "_releases",
+    "_settings",
     "_skew",
+    "_summary",
     "_timing",
     "_topology",
+    "_unit_plan",
 )
 # Parts of the standard library that compute and nothing else.
 COMPUTING = {
@@ -52,7 +69,7 @@ COMPUTING = {
         "string",
         "textwrap",
     ),
-    *("types", "typing", "urllib.parse"),
+    *("collections.abc", "types", "typing", "urllib.parse"),
 }
 FORBIDDEN_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
 
@@ -89,10 +106,7 @@ def test_a_decision_imports_only_what_computes(name):
 @pytest.mark.parametrize("name", DECISIONS)
 def test_a_decision_imports_decisions_only(name):
     _outside, siblings = imported(name)
-    pure = {*DECISIONS, "_settings", "_addresses", "_releases"}
-    assert siblings <= pure
-    for sibling in siblings - set(DECISIONS):
-        assert imported(sibling)[0] - COMPUTING == set()
+    assert siblings <= set(DECISIONS)
 
 
 @pytest.mark.parametrize("name", DECISIONS)
@@ -105,7 +119,7 @@ def test_a_decision_calls_nothing_that_reaches_outside(name):
 
 @pytest.mark.parametrize("name", DECISIONS)
 def test_what_a_decision_returns_is_frozen(name):
-    """Every class is a frozen dataclass, a named tuple, or private."""
+    """Every class is a frozen dataclass, a named tuple, an error to raise, or private."""
     for node in tree(name).body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             frozen = any(
@@ -113,7 +127,7 @@ def test_what_a_decision_returns_is_frozen(name):
                 for mark in node.decorator_list
             )
             bases = {ast.unparse(base) for base in node.bases}
-            assert frozen or bases & {"typing.NamedTuple", "NamedTuple"}, node.name
+            assert frozen or bases & {"typing.NamedTuple", "NamedTuple", "Exception", "ValueError"}, node.name
 
 
 @pytest.mark.parametrize("name", DECISIONS)

@@ -1,0 +1,239 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Check that all hosts belong to one cluster, that it stays the cluster it is, and that etcd and versions allow the run.
+
+Each check is a function from a `_preflight_view.View` to findings; `_preflight` lists them. Leaves out: how etcd gets where
+it shall be (`_bootstrap`, `_join_order`) and which versions go together (`_skew`).
+"""
+
+from __future__ import annotations
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _bootstrap,
+    _skew,
+    _topology,
+)
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding
+
+AUTHORITIES = ("kubernetes", "front_proxy", "etcd_client", "etcd_peer")
+# Where a host records its cluster (role host_preparation), and which of its keys is which setting.
+RECORD = "/etc/kubernetes/multimaster.json"
+RECORDED = {
+    "endpoint": "endpoint_address",
+    "service_cidr": "service_cidr",
+    "pod_cidr": "pod_cidr",
+    "cluster_domain": "cluster_domain",
+}
+STACKED = "stacked"
+# The reboot ends the processes, mounts and addresses that removing files would leave.
+MAKE_BARE = (
+    "Take it out of the inventory. Only a host that is given up for good where it belongs is made bare by hand, and no "
+    "other: disable its services, reboot, remove /etc/kubernetes, /etc/etcd, /var/lib/etcd and /var/lib/kubelet "
+    "(docs/inventory.md says how)."
+)
+# Findings of _skew on how to make a hop; while none is made their remedies would mislead.
+HOP_IDS = frozenset({"version-skips", "version-etcd-floor"})
+
+
+def ca_store_there(view):
+    """Want the CA store to be there when any host carries certificates: a second CA would end the living cluster."""
+    holding = [host.name for host, observation in view.seen() if observation["certificates"]]
+    if holding and not view.ca_store_exists:
+        yield Finding(
+            "",
+            "ca-store",
+            f"CA store not found at {view.settings.ca_store}, but {', '.join(holding)} carry certificates",
+            "the store the cluster was made with",
+            "Copy it from where the cluster was built, restore it, or correct multimaster_ca_store. No new CA is made.",
+        )
+
+
+def ca_same(view):
+    """Want all hosts to trust the same authorities; hosts in the middle of a CA rotation still share one."""
+    for name in AUTHORITIES:
+        trusted = {host.name: frozenset(observation["ca_fingerprints"].get(name) or ()) for host, observation in view.seen()}
+        camps = []
+        for host, prints in sorted(trusted.items()):
+            camp = next((camp for camp in camps if prints & camp[0]), None)
+            if camp:
+                camp[0].update(prints)
+                camp[1].append(host)
+            elif prints:
+                camps.append((set(prints), [host]))
+        for _prints, hosts in sorted(camps, key=lambda camp: (-len(camp[1]), camp[1]))[1:]:
+            yield Finding(
+                hosts[0],
+                "ca-differs",
+                f"{', '.join(hosts)}: another {name} CA than the other hosts",
+                "one CA for the whole cluster",
+                f"Is this host another cluster's ({RECORD} on it names one)? {MAKE_BARE}",
+            )
+
+
+def same_cluster(view):
+    """Want no host that belongs to another cluster."""
+    for host, observation in view.seen():
+        name = (observation["cluster"] or {}).get("name")
+        if name and name != view.settings.cluster_name:
+            yield Finding(
+                host.name,
+                "cluster-other",
+                f"the host belongs to the cluster {name} ({RECORD})",
+                f"a host of {view.settings.cluster_name}, or a fresh one",
+                f"A cluster is not renamed: is multimaster_cluster_name right? {MAKE_BARE}",
+            )
+
+
+def settings_kept(view):
+    """Want a living cluster to keep what it was made with: endpoint address, service and pod network, domain."""
+    for key, setting in RECORDED.items():
+        wanted = getattr(view.settings, setting)
+        made = {}
+        for host, observation in view.seen():
+            record = observation["cluster"] or {}
+            # Without certificates nothing hangs on a value yet; an older record lacks the key.
+            if wanted and observation["certificates"] and record.get("name") == view.settings.cluster_name:
+                made.setdefault(str(record.get(key) or wanted), []).append(host.name)
+        for value, hosts in sorted(made.items()):
+            if value != str(wanted):
+                yield Finding(
+                    "",
+                    "cluster-changed",
+                    f"multimaster_{setting} is {wanted}; the cluster was made with {value} ({_some(hosts)})",
+                    value,
+                    f"Set multimaster_{setting} back to {value}: certificates, kubeconfigs and Services of the living cluster "
+                    "hang on it.",
+                )
+
+
+def etcd_startable(view):
+    """Want a way to an etcd cluster that loses nothing."""
+    etcd = view.topology.etcd
+    if etcd.action == _bootstrap.REFUSE and view.topology.members:
+        yield Finding("", "etcd-refused", etcd.reason, "a new cluster, or one with quorum", etcd.next_step)
+
+
+def etcd_joinable(view):
+    """Want nothing in the way of the members that are to join."""
+    for name, reason, next_step in view.topology.etcd.obstacles:
+        yield Finding(name, "etcd-obstacle", reason, "a member that can be joined", next_step)
+
+
+def etcd_known(view):
+    """Want no master left out: an error when etcd has a member of a host that is not listed and etcd is on the masters.
+
+    Nothing takes such a master out of the cluster, while the others forget it as a VRRP peer: two hosts would then hold the
+    endpoint address. Other members that no host accounts for are a warning; none is ever removed by itself.
+    """
+    dropped = _dropped_masters(view)
+    others = [name for name in view.topology.etcd.strays if name not in dropped]
+    if dropped:
+        groups = f"{_topology.MASTER_GROUP} and {_topology.ETCD_GROUP}" if view.inventory.etcd else _topology.MASTER_GROUP
+        yield Finding(
+            "",
+            "etcd-stray",
+            f"etcd has members whose masters are not in the inventory: {', '.join(dropped)}",
+            "every master of the living cluster",
+            f"List the host again under {groups}: it goes on as a master, and could hold the endpoint address beside another. "
+            "This release takes no master out; health.yml says what to do about a machine that is gone for good.",
+        )
+    if others:
+        yield Finding(
+            "",
+            "etcd-stray",
+            f"etcd has members that are not in the inventory: {', '.join(others)}",
+            "only members of the inventory",
+            "List the host again, with the address its member has. No run removes a member that is not listed.",
+            WARNING,
+        )
+
+
+def _dropped_masters(view):
+    """Return the strays that are masters left out: members that ran, where etcd is on the masters.
+
+    Where etcd was counts too (RECORD), since a group etcd may have been added just now. A master that is listed with
+    another address is not left out.
+    """
+    stacked = view.topology.stacked or any((seen["cluster"] or {}).get("etcd") == STACKED for _host, seen in view.seen())
+    cluster = _topology.etcd_cluster(view.topology.hosts, view.observed)
+    not_so = {member.label for member in cluster.strays if not member.started}
+    not_so |= {host.node_name for host in view.topology.hosts if host.master}
+    return [name for name in view.topology.etcd.strays if stacked and name not in not_so]
+
+
+def timings_good(view):
+    """Tell what the measured round-trip times mean for etcd."""
+    fix = "Members must reach each other (measured on the SSH port); far ones belong closer together."
+    for sentence in view.topology.timing.warnings:
+        yield Finding("", "etcd-latency", sentence, "members near each other", fix, WARNING)
+
+
+def versions_fit(view):
+    """Want versions that may run side by side, and of a running cluster the same minors: only patches change."""
+    running = running_versions(view)
+    hops = tuple(_hops(running, view.settings))
+    targets = _skew.judge_target(running, view.settings.kubernetes_version, view.settings.etcd_version)
+    yield from _skew.judge_skew(running)
+    yield from (finding for finding in targets if not hops or finding.check not in HOP_IDS)
+    yield from hops
+
+
+def _hops(running, settings):
+    """Refuse a newer minor: site.yml would restart controller-managers before API servers, and all kubelets at once.
+
+    The newest that runs counts, so a hop that was begun may be finished.
+    """
+    kubernetes = [getattr(running, component) for component in _skew.COMPONENTS if component != "etcd"]
+    for what, setting, versions in (
+        ("Kubernetes", "kubernetes_version", kubernetes),
+        ("etcd", "etcd_version", [running.etcd]),
+    ):
+        newest, wanted = _newest(versions), _skew.parse(getattr(settings, setting))
+        if newest and wanted.line > newest.line:
+            yield Finding(
+                "",
+                "version-hop",
+                f"{what} runs in {newest}, multimaster_{setting} is {wanted}",
+                f"a release of {newest.major}.{newest.minor}",
+                f"Set multimaster_{setting} back to {newest}: this release changes only patches of a running cluster. A playbook "
+                "for rolling upgrades comes with a later one.",
+            )
+
+
+def _newest(versions):
+    """Return the newest _skew.Version of several {host: text}, None when there is none; what is no version does not count."""
+    found = []
+    for text in {text for one in versions for text in one.values()}:
+        try:
+            found.append(_skew.parse(text))
+        except ValueError:
+            continue  # judge_skew tells of it
+    return max(found, default=None)
+
+
+def _some(names):
+    """Return up to three names, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def running_versions(view):
+    """Return what runs on which host, by inventory name, as _skew.Versions."""
+    units = {
+        "apiserver": "kube-apiserver",
+        "controller_manager": "kube-controller-manager",
+        "scheduler": "kube-scheduler",
+        "kubelet": "kubelet",
+        "kube_proxy": "kube-proxy",
+        "etcd": "etcd",
+    }
+    return _skew.Versions(
+        **{
+            component: {
+                host.name: observation["versions"][unit]
+                for host, observation in view.seen()
+                if observation.get("versions", {}).get(unit)
+            }
+            for component, unit in units.items()
+        }
+    )

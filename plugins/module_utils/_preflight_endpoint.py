@@ -1,0 +1,102 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Check that the endpoint address is the cluster's own: in the right subnet, on no host for itself, held once at most.
+
+Each check is a function from a `_preflight_view.View` to findings; `_preflight` lists them. Leaves out: moving the address
+(`_endpoint`, `_endpoint_plan`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
+
+
+def endpoint_own(view):
+    """Want the endpoint address to belong to the cluster, not to a host."""
+    endpoint = view.settings.endpoint_address
+    for host in view.topology.hosts:
+        if endpoint and view.managed and host.address == endpoint:
+            yield Finding(
+                host.name,
+                "endpoint-is-host",
+                f"multimaster_endpoint_address {endpoint} is the node address of {host.name}",
+                "a free address in the masters' subnet that belongs to no host",
+                "Choose another one: etcd, SSH and certificates hang on the node address, while the endpoint moves.",
+            )
+
+
+def endpoint_in_subnet(view):
+    """Want the endpoint address inside the subnet of every master's node address, and not its first or last one."""
+    endpoint = view.settings.endpoint_address
+    if not endpoint or not view.managed:
+        return
+    address = ipaddress.ip_address(endpoint)
+    for host in view.masters:
+        network = _topology.subnet(host)
+        if network is None:
+            continue
+        reserved = network.prefixlen < 31 and address in (network.network_address, network.broadcast_address)
+        if address not in network or reserved:
+            yield Finding(
+                host.name,
+                "endpoint-subnet",
+                f"endpoint address {endpoint}; node address {host.address}/{host.prefix}",
+                f"a usable address in {network}",
+                "Choose one in the subnet all masters share; without such a subnet use multimaster_endpoint_mode: external.",
+            )
+
+
+def endpoint_free(view):
+    """Want nobody but a master of ours to hold the endpoint address."""
+    endpoint = view.settings.endpoint_address
+    if not endpoint or not view.managed:
+        return
+    ours = {mac.lower() for _host, observation in view.seen() for mac in observation.get("macs", ())}
+    foreign = {}
+    for host, observation in view.seen():
+        for mac in observation["arp"] or ():
+            if mac.lower() not in ours:
+                foreign.setdefault(mac.lower(), []).append(host.name)
+        if observation["endpoint_address"]["held_on"] and not host.master:
+            yield Finding(
+                host.name,
+                "endpoint-taken",
+                f"the endpoint address {endpoint} is on {', '.join(observation['endpoint_address']['held_on'])}",
+                "no host but a master to hold it",
+                f"Remove it from {host.name}, or choose another endpoint address.",
+            )
+    unseen = [host.name for host in view.masters if not view.observed.get(host.name)]
+    for mac, hosts in sorted(foreign.items()):
+        yield Finding(
+            hosts[0],
+            "endpoint-taken",
+            f"{mac} answers for the endpoint address {endpoint} (asked by {', '.join(hosts)})",
+            "a free address, or one held by a master of this inventory",
+            f"It may be {' or '.join(unseen)}, which was not observed."
+            if unseen
+            else f"Find that machine (ip neigh show {endpoint}) or choose another endpoint address.",
+            WARNING if unseen else ERROR,
+        )
+
+
+def endpoint_once(view):
+    """Want at most one holder of the endpoint address; on lo it is on its way from one holder to the next."""
+    endpoint = view.settings.endpoint_address
+    holders = {}
+    for host, observation in view.seen():
+        interfaces = [interface for interface in observation["endpoint_address"]["held_on"] if interface != "lo"]
+        if host.master and interfaces:
+            holders[host.name] = f"{host.name} ({', '.join(interfaces)})"
+    if len(holders) > 1 and view.managed:
+        yield Finding(
+            next(iter(holders)),
+            "endpoint-twice",
+            f"the endpoint address {endpoint} is on {', '.join(holders.values())}",
+            "one holder",
+            f"It may just have moved: run again. If it stays, find by its MAC who answers (ip neigh show {endpoint}), and take "
+            "the address off the others (or stop keepalived there).",
+        )

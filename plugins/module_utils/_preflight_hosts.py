@@ -1,0 +1,171 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Check that each host can be asked and told apart from the others: names, addresses, identities, clocks, ports.
+
+Each check is a function from a `_preflight_view.View` to findings; `_preflight` lists them. Leaves out: what the machine
+itself is (`_preflight_machine`) and which cluster it belongs to (`_preflight_cluster`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _endpoint,
+    _ports,
+    _settings,
+)
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import Finding
+
+# Seconds. Certificates are valid from the moment they are signed and etcd warns from 1 s; leases bear more.
+CLOCK_SKEW_SECONDS = 2.0
+# File folders of ours: a listener that was started from there is no foreign process.
+OUR_BINARIES = "/opt/multimaster/"
+# Programs of the distribution that we run ourselves.
+OUR_PROCESSES = ("haproxy",)
+
+
+def hosts_observed(view):
+    """Want every host of the inventory to have been observed."""
+    for name in view.inventory.names:
+        if not view.observed.get(name):
+            yield Finding(
+                name,
+                "host-unreachable",
+                f"not observed: {view.reasons[name]}" if view.reasons.get(name) else "the host was not observed",
+                "every host of the inventory reachable and observed in this run",
+                f"Try: ansible {name} -m ping. Do not leave hosts out by --limit. A master or etcd host has to come "
+                "back; a worker that is gone for good may go from the inventory, and its node by kubectl delete node.",
+            )
+
+
+def hostnames_valid(view):
+    """Want hostnames that can be node names."""
+    for host, observation in view.seen():
+        hostname = observation["hostname"]
+        if not _settings.SUBDOMAIN.match(hostname.lower()) or hostname.split(".")[0].lower() == "localhost":
+            yield Finding(
+                host.name,
+                "hostname-invalid",
+                f"the hostname is {hostname!r}",
+                "a DNS name (RFC 1123), since it becomes the node's name",
+                f"Set it: hostnamectl set-hostname {_suggest_name(host.name)}",
+            )
+
+
+def hostnames_once(view):
+    """Want every hostname to be one host's: it becomes the node's name and the etcd member's."""
+    values = {host.name: host.node_name for host, _observation in view.seen()}
+    return _once("duplicate-hostname", "hostname", values, "Give each host its own: hostnamectl set-hostname NAME")
+
+
+def addresses_once(view):
+    """Want every node address to be one host's."""
+    values = {host.name: host.address for host in view.topology.hosts}
+    fix = "Is one host listed twice? Else set multimaster_node_address per host."
+    return _once("duplicate-address", "node address", values, fix)
+
+
+def machine_ids_once(view):
+    """Want every machine id to be one host's: the kubelet and VXLAN interfaces derive identities from it."""
+    values = {host.name: observation["machine_id"] for host, observation in view.seen()}
+    fix = "Cloned machines: rm /etc/machine-id /var/lib/dbus/machine-id; systemd-machine-id-setup, then reboot."
+    return _once("duplicate-machine-id", "machine id", values, fix)
+
+
+def addresses_known(view):
+    """Want every host to have a node address that it carries itself."""
+    for host in view.topology.hosts:
+        observation = view.observed.get(host.name)
+        if not host.address:
+            yield Finding(
+                host.name,
+                "node-address",
+                "no node address is known",
+                "an IPv4 address",
+                "Set multimaster_node_address for the host.",
+            )
+        elif observation and not host.interface:
+            own = ", ".join(sorted(item["address"] for item in observation["addresses"])) or "none"
+            yield Finding(
+                host.name,
+                "node-address",
+                f"{host.address} is on no interface of the host (it has {own})",
+                "one of the host's own addresses",
+                "Correct multimaster_node_address (or ansible_host) of the host.",
+            )
+
+
+def clocks_agree(view):
+    """Want the hosts' clocks within 2 s of each other and of the controller's.
+
+    A host's clock was read somewhere within the window of the controller's clock; only what lies outside is skew.
+    """
+    for host, observation in view.seen():
+        window = observation.get("clock_window")
+        if not window:
+            continue
+        clock = observation["clock"]
+        skew = clock - window[1] if clock > window[1] else min(0.0, clock - window[0])
+        if abs(skew) > CLOCK_SKEW_SECONDS:
+            yield Finding(
+                host.name,
+                "clock-skew",
+                f"the clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the controller's",
+                f"at most {CLOCK_SKEW_SECONDS:.0f} s",
+                "Let systemd-timesyncd or chrony run on the host and on the controller.",
+            )
+
+
+def ports_free(view):
+    """Want the components' ports not to be taken by somebody else's process."""
+    for host, observation in view.seen():
+        wanted = _needed(view, host)
+        for port, process in sorted(
+            {(item["port"], item["process"]) for item in observation["listening"] if _foreign(item, observation)}
+        ):
+            if port in wanted:
+                yield Finding(
+                    host.name,
+                    "port-taken",
+                    f"port {port} is taken by {process or 'an unknown process'}",
+                    f"a free port: {wanted[port]}",
+                    f"Stop and disable it (ss -ltnp 'sport = :{port}' shows it).",
+                )
+
+
+def _once(check, what, values, fix):
+    """Return a finding for each value that more than one host has; empty values do not count."""
+    hosts = {}
+    for host, value in sorted(values.items()):
+        if value:
+            hosts.setdefault(value, []).append(host)
+    return [
+        Finding(names[0], check, f"{what} {value} on {', '.join(names)}", f"a {what} of its own on each host", fix)
+        for value, names in sorted(hosts.items())
+        if len(names) > 1
+    ]
+
+
+def _needed(view, host):
+    """Return {port: what listens there}; behind a balancer of the user's the API keeps its own port."""
+    parts = {
+        _ports.MASTER: host.master,
+        _ports.BALANCER: host.master and view.topology.endpoint_mode == _endpoint.BALANCED,
+        _ports.NODE: host.master or host.worker,
+        _ports.MEMBER: host.member,
+    }
+    api_port = view.settings.endpoint_port if view.managed else _ports.API
+    return _ports.needed([part for part, played in parts.items() if played], api_port)
+
+
+def _foreign(item, observation):
+    ours = item["executable"].startswith(OUR_BINARIES) or (
+        item["process"] in OUR_PROCESSES and observation["cluster"] is not None
+    )
+    return not ours
+
+
+def _suggest_name(name):
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "NAME"

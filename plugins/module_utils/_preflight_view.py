@@ -1,0 +1,42 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Hold everything a check of preflight may look at.
+
+Leaves out: judging (`_preflight` and the checks it lists) and reading (the module host_info, the action topology).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Hold everything a check may look at.
+
+    `observed` has no entry, or None, for a host that could not be asked; `reasons` says for some of those why.
+    """
+
+    settings: object
+    inventory: _topology.Inventory
+    observed: dict
+    topology: _topology.Topology
+    ca_store_exists: bool = False
+    reasons: dict = dataclasses.field(default_factory=dict)
+
+    def seen(self):
+        """Return (host, observation) of every host that was observed."""
+        return [(host, self.observed[host.name]) for host in self.topology.hosts if self.observed.get(host.name)]
+
+    @property
+    def masters(self):
+        """Return the masters."""
+        return [host for host in self.topology.hosts if host.master]
+
+    @property
+    def managed(self):
+        """Tell whether the endpoint address is ours to move."""
+        return self.settings.endpoint_mode == "managed"
