@@ -15,14 +15,15 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/multimaster-kubernetes
 LAB_INVENTORY := $(CACHE)/labs/$(LAB)/inventory.json
 LAB_SETTINGS := tests/lab/settings.yml
 NAMESPACE := collections/ansible_collections/multimaster/kubernetes
-# What the default versions need; the second release of Kubernetes and etcd is built by test-long only.
+# What the default versions need, and the second release of Kubernetes and etcd, which components-next builds.
 COMPONENTS := kubernetes-1.36.3 etcd-3.6.16 containerd-2.3.7 runc-1.5.2 cni-plugins-1.9.1 coredns-1.14.7 \
   flannel-0.26.7 pause-3.10.2
 NEXT_COMPONENTS := kubernetes-1.37.2 etcd-3.7.3
 APT_PACKAGES := podman runc conmon netavark aardvark-dns iptables debootstrap debian-archive-keyring openssh-client \
   iproute2 make git gcc libc6-dev libseccomp-dev pkg-config python3-venv
-# The scenarios of `make test`; molecule/ holds more, run by test-long.
-SCENARIOS ?= $(sort $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
+# The scenarios of `make test`, in this order; test-long runs all there are.
+SCENARIOS ?= single external_etcd life
+ALL_SCENARIOS := $(sort $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
 
 .PHONY: help
 help: ## List what can be made
@@ -109,18 +110,22 @@ docs: $(VENV)/.complete ## Write what is derived: roles' defaults and READMEs, t
 
 .PHONY: scenario
 scenario: setup artifacts ## Run one Molecule scenario: make scenario S=name
-	@[ -n "$(S)" ] || { echo "Name one: make scenario S=name, of: $(SCENARIOS)" >&2; exit 2; }
+	@[ -n "$(S)" ] || { echo "Name one: make scenario S=name, of: $(ALL_SCENARIOS)" >&2; exit 2; }
 	$(PYTHON) components/build.py prober
 	$(BIN)/molecule destroy --no-command-borders -s $(S)
 	$(BIN)/molecule test --no-command-borders -s $(S)
+
+.PHONY: scenarios
+scenarios: ## List the scenarios of `make test`
+	@echo $(SCENARIOS)
 
 .PHONY: test
 test: ## Run what CI runs: lint, unit tests, the scenarios
 	@.ci/run
 
 .PHONY: test-long
-test-long: setup components-next ## Run every scenario, also the long ones
-	@for scenario in $(SCENARIOS); do $(MAKE) --no-print-directory scenario S=$$scenario; done
+test-long: ## Run every scenario, also the long ones
+	@for scenario in $(ALL_SCENARIOS); do $(MAKE) --no-print-directory scenario S=$$scenario; done
 
 .PHONY: bench
 bench: setup artifacts ## Measure the times that docs/performance.md promises

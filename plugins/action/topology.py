@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         else:
             for finding in findings:
                 Display().warning(finding.line())
-            fact = _topology.as_fact(topology, findings, run=secrets.token_hex(8))
+            fact = _topology.as_fact(topology, run=secrets.token_hex(8))
             fact["ca_store"] = store
             fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
             result["ansible_facts"] = {"multimaster": fact}

@@ -9,17 +9,14 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki_plan
 
 
-def certificates_for(host, cluster, extra_names=(), bootstrap_admin=False):
+def certificates_for(host, cluster):
     """Return {certificates, authorities, shared} of one host (an entry of the `multimaster` fact's hosts)."""
     try:
-        plan = _pki_plan.for_host(host, cluster, extra_names)
+        return _pki_plan.for_host(host, cluster)
     except (KeyError, TypeError) as error:
         raise AnsibleFilterError(
             f"certificates_for: the topology lacks {error}; give it one entry of multimaster.hosts and the fact multimaster"
         ) from error
-    if bootstrap_admin:
-        plan["certificates"].append(_pki_plan.bootstrap_admin())
-    return plan
 
 
 class FilterModule:

@@ -1,11 +1,17 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Offer the renderers and the release table to roles."""
+"""Offer the renderers and the release table to roles, and to the wiring who restarts."""
 
 from __future__ import annotations
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _rendering, _summary
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _releases,
+    _rendering,
+    _summary,
+    _topology,
+    _unit_plan,
+)
 
 
 class FilterModule:
@@ -15,14 +21,13 @@ class FilterModule:
         """Return the filters of this file."""
         return {
             "command_line": _rendering.command_line,
-            "host_pattern": _rendering.host_pattern,
+            "host_pattern": _topology.host_pattern,
             "image_archives": _releases.image_archives,
             "kubeconfig": _rendering.kubeconfig,
-            "needing_a_turn": _rendering.needing_a_turn,
+            "needing_a_turn": _unit_plan.needing_a_turn,
             "node_objects": _rendering.node_objects,
             "release_artifacts": _releases.artifacts,
             "release_links": _releases.links,
-            "release_sets": _releases.sets_for,
             "release_versions": _releases.versions,
             "certificate_reports": _summary.certificate_reports,
             "unit_file": _rendering.unit_file,

@@ -32,8 +32,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-DIRECT, BALANCED, EXTERNAL, NOBODY = "direct", "balanced", "external", "nobody"
-PREPARED, YIELDED, ABSENT, PROVE = "prepared", "yielded", "absent", "prove"
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint_plan import (
+    ABSENT,
+    BALANCED,
+    DIRECT,
+    PREPARED,
+    YIELDED,
+)
+
+# States of the endpoint beside direct and balanced, and the step beside the parts of one master.
+EXTERNAL, NOBODY, PROVE = "external", "nobody", "prove"
 KINDS = (PREPARED, BALANCED, YIELDED, DIRECT, ABSENT, PROVE)
 
 # VRRP: virtual router ids 1-255 (RFC 5798, 5.2.3); priorities 1-254 for backups, 255 is the address owner's (5.2.4).

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Derive from the topology which certificates, authorities and shared keys a host holds, and where.
 
-The identities are the contract between the certificates and the RBAC bindings, so they stand here and nowhere else.
+The identities that last are the contract between the certificates and the RBAC bindings, so they stand here and nowhere else.
+Leaves out the certificate of ten minutes that makes the first bindings: role cluster_access asks for it where it uses it.
 Workers get the kubernetes authority only: their kubelets obtain certificates by TLS bootstrap.
 """
 
@@ -14,7 +15,6 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
 KUBERNETES = "/etc/kubernetes/pki/"
 ETCD = "/etc/etcd/pki/"
 ENCRYPTION_CONFIG = "/etc/kubernetes/encryption-config.yaml"
-BOOTSTRAP_ADMIN = "/run/multimaster/bootstrap-admin"
 
 # RBAC subjects. None of them is system:masters: each is bound by an object that can be read and removed.
 ADMIN_GROUP = "kubeadm:cluster-admins"
@@ -31,18 +31,15 @@ KUBELET_CERTIFICATES = (
 BOTH = ["client", "server"]
 
 
-def for_host(host, cluster, extra_names=()):
-    """Return {certificates, authorities, shared} for one entry of the `multimaster` fact's hosts.
-
-    `extra_names`: further DNS names or addresses of the API server (a cloud balancer's, for instance).
-    """
+def for_host(host, cluster):
+    """Return {certificates, authorities, shared} for one entry of the `multimaster` fact's hosts."""
     master, member = bool(host.get("master")), bool(host.get("member"))
     certificates, authorities, shared = [], [], []
     if master or host.get("worker"):
         authorities.append(dict({"ca": "kubernetes", "path": KUBERNETES + "ca.crt"},
                                 **({"key_path": KUBERNETES + "ca.key"} if master else {})))
     if master:
-        certificates.extend(_control_plane(host, cluster, extra_names))
+        certificates.extend(_control_plane(host, cluster))
         authorities.append({"ca": "front-proxy", "path": KUBERNETES + "front-proxy-ca.crt"})
         authorities.append({"ca": "etcd-client", "path": KUBERNETES + "etcd-client-ca.crt"})
         shared.extend([
@@ -69,17 +66,12 @@ def watched(host, cluster):
     return files
 
 
-def bootstrap_admin(minutes=10):
-    """Return the short-lived all-powerful certificate with which the first RBAC bindings are made."""
-    return dict(_client(BOOTSTRAP_ADMIN, "multimaster-bootstrap", _pki.ALMIGHTY), minutes=minutes)
-
-
 def administrator(path, days=_pki.DEFAULT_DAYS):
     """Return the operator's client certificate; it has no rights until its group is bound to cluster-admin."""
     return dict(_client(path, "kubernetes-admin", ADMIN_GROUP), days=days)
 
 
-def _control_plane(host, cluster, extra_names):
+def _control_plane(host, cluster):
     network = cluster["network"]
     service = "kubernetes.default.svc"
     names = [
@@ -87,8 +79,7 @@ def _control_plane(host, cluster, extra_names):
         "localhost", "127.0.0.1", host["address"], cluster["endpoint"]["address"], network["api_service_address"],
     ]
     return [
-        _server(KUBERNETES + "apiserver", "kube-apiserver", names + list(extra_names), ca="kubernetes",
-                usages=["server"]),
+        _server(KUBERNETES + "apiserver", "kube-apiserver", names, ca="kubernetes", usages=["server"]),
         _client(KUBERNETES + "apiserver-kubelet-client", "kube-apiserver-kubelet-client", KUBELET_CLIENT_GROUP),
         _client(KUBERNETES + "controller-manager", "system:kube-controller-manager"),
         _client(KUBERNETES + "scheduler", "system:kube-scheduler"),

@@ -107,12 +107,11 @@ LINKS = {
 }
 
 
-def sets_for(host, network_plugin):
-    """Return the names out of SETS a host needs; `host`: an entry of the `multimaster` fact's hosts."""
-    node = host["master"] or host["worker"]
-    chosen = {"master": host["master"], "member": host["member"], "node": node}
-    chosen["flannel"] = node and network_plugin == "flannel"
-    return sorted(name for name, needed in chosen.items() if needed)
+def sets_for(master, worker, member, network_plugin):
+    """Return the names out of SETS, in its order, that a host with these parts (booleans) needs."""
+    node = master or worker
+    needed = {"master": master, "member": member, "node": node, "flannel": node and network_plugin == "flannel"}
+    return [name for name in SETS if needed[name]]
 
 
 def folder(component, version):

@@ -70,23 +70,3 @@ def kubeconfig(server, user, ca, cert=None, key=None, token=None, cluster="multi
 def node_objects(names, labels):
     """Return one Node object a name that says nothing but these labels, for server-side apply."""
     return [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}} for name in names]
-
-
-def host_pattern(names):
-    """Return the Ansible pattern for exactly these hosts in this order; one that matches nobody for none."""
-    return ",".join(names) or "all:!all"
-
-
-def needing_a_turn(hostvars, names, registered):
-    """Return those of the hosts whose service is down or runs with other settings than it should.
-
-    `registered`: the variable in which a host's result of `unit_set` or `api_endpoint` stands; a host without one needs
-    nothing.
-    """
-    chosen = []
-    for name in names:
-        result = hostvars[name].get(registered) or {}
-        down = any(unit["active"] not in ("active", "activating") for unit in (result.get("units") or {}).values())
-        if result.get("restart_needed") or result.get("turn_needed") or down:
-            chosen.append(name)
-    return chosen

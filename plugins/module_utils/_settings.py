@@ -65,7 +65,13 @@ SETTINGS = (
         "balancer, the balancer's address.",
         required=True,
     ),
-    Setting("endpoint_port", "port", 6443, "Port of the API at the endpoint address."),
+    Setting(
+        "endpoint_port",
+        "port",
+        6443,
+        "Port of the API at the endpoint address. The API servers listen on it too; behind an external balancer they listen on "
+        "6443.",
+    ),
     Setting(
         "endpoint_mode",
         "string",

@@ -24,18 +24,18 @@ def endpoint_line(cluster, holders):
     where = "https://{0}:{1}".format(endpoint["address"], endpoint["port"])
     if endpoint["mode"] == "external":
         return "Endpoint   {0} (a balancer of yours; point it at port {1} of: {2})".format(
-            where, endpoint["port"], ", ".join(cluster["masters"])
+            where, endpoint["api_port"], ", ".join(cluster["masters"])
         )
     held = ", ".join(holders) if holders else "NOBODY"
     return "Endpoint   {0} ({1}), held by {2}".format(where, endpoint["mode"], held)
 
 
 def node_rows(cluster, nodes):
-    """Return one row a node: name, role, zone, version, address, state."""
-    masters = {cluster["hosts"][name]["node_name"] for name in cluster["masters"]}
+    """Return one row a node: name, role ("-" when the inventory does not know it), zone, version, address, state."""
+    roles = {host["node_name"]: "master" if host["master"] else "worker" for host in cluster["hosts"].values()}
     rows = []
     for node in nodes:
-        role = "master" if node["name"] in masters else "worker"
+        role = roles.get(node["name"], "-")
         state = "Ready" if node["ready"] else "NotReady"
         if node["unschedulable"]:
             state += ", cordoned"
@@ -50,6 +50,19 @@ def member_rows(members):
         role = "learner" if member["is_learner"] else "leader" if member["leader"] else "voter"
         rows.append((member["name"] or "(never started)", role, "healthy" if member["healthy"] else "NOT HEALTHY"))
     return rows
+
+
+def stray_lines(cluster, nodes, members):
+    """Return a line that names the nodes and etcd members no host of the inventory accounts for; none when there are none."""
+    hosts = cluster["hosts"].values()
+    node_names, peer_urls = {host["node_name"] for host in hosts}, {host["peer_url"] for host in hosts if host["member"]}
+    found = ["node " + node["name"] for node in nodes if node["name"] not in node_names]
+    found += [
+        "etcd member " + (member["name"] or member["id"])
+        for member in members
+        if not peer_urls.intersection(member["peer_urls"])
+    ]
+    return ["Strays     in the cluster, not in the inventory, left alone: {0}".format(", ".join(found))] if found else []
 
 
 def certificate_reports(hostvars, names):
@@ -76,9 +89,9 @@ def certificate_line(certificates):
 def lines(cluster, nodes, members, holders, certificates, kubeconfig):
     """Return the whole summary as lines of text.
 
-    `cluster`: the fact `multimaster`; `nodes`: summaries as kube_info returns them; `members`: [{name, is_learner, leader,
-    healthy}]; `holders`: hosts with the endpoint address; `certificates`: see certificate_line; `kubeconfig`: path on the
-    controller or "".
+    `cluster`: the fact `multimaster`; `nodes`: summaries as kube_info returns them; `members`: [{id, name, peer_urls,
+    is_learner, leader, healthy}]; `holders`: hosts with the endpoint address; `certificates`: see certificate_line;
+    `kubeconfig`: path on the controller or "".
     """
     voters = [member for member in members if not member["is_learner"]]
     text = [
@@ -95,6 +108,7 @@ def lines(cluster, nodes, members, holders, certificates, kubeconfig):
         "           heartbeat {0} ms, election timeout {1} ms".format(
             cluster["etcd"]["heartbeat_ms"], cluster["etcd"]["election_ms"]
         ),
+        *stray_lines(cluster, nodes, members),
         "",
         *table(("NODE", "ROLE", "ZONE", "VERSION", "ADDRESS", "STATE"), node_rows(cluster, nodes)),
         "",

@@ -17,6 +17,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _endpoint,
     _join_order,
     _quorum,
+    _releases,
     _timing,
 )
 
@@ -28,9 +29,6 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 DNS_OFFSET = 10
 API_SERVICE_OFFSET = 1
-
-# Units whose version is a setting.
-VERSIONED_UNITS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
 
 MASTER_GROUP = "kube_control_plane"
 WORKER_GROUP = "kube_node"
@@ -114,8 +112,8 @@ class Host:
 class Etcd:
     """Hold what is to be done about etcd, in inventory names.
 
-    `initial_cluster` is ((node name, peer URL), ...); `plan` is ((kind, host, why), ...), every step in order; `remove`
-    names members as etcd knows them, since their host may be gone.
+    `initial_cluster` is ((node name, peer URL), ...); `strays` names members as etcd knows them, since they have no host;
+    `obstacles` is ((host, reason, next step), ...).
     """
 
     action: str
@@ -127,9 +125,6 @@ class Etcd:
     start: tuple
     join: tuple
     promote: tuple
-    remove: tuple
-    repoint: tuple
-    plan: tuple
     strays: tuple
     obstacles: tuple
 
@@ -145,18 +140,21 @@ class Topology:
     members: tuple
     stacked: bool
     endpoint_mode: str
-    endpoint_prefix: int
     vrid: int
     etcd: Etcd
     timing: _timing.Timing
     order: tuple
     joining: tuple
-    outdated: tuple
     ca_may_be_created: bool
 
-    def host(self, name):
-        """Return the host of that inventory name."""
-        return next(host for host in self.hosts if host.name == name)
+    @property
+    def api_port(self):
+        """Return the port every API server listens on.
+
+        Without a balancer in between an API server answers at the endpoint address itself, so ours listen on the endpoint's
+        port; behind somebody else's balancer they keep the usual one, whatever the balancer listens on.
+        """
+        return API_PORT if self.endpoint_mode == _endpoint.EXTERNAL else self.settings.endpoint_port
 
 
 def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=True):
@@ -169,27 +167,21 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
     bare = _placed(inventory, observed, settings.endpoint_address)
     etcd = _etcd(settings, bare, observed, nonce)
     masters = tuple(sorted(set(inventory.masters)))
-    hosts = _complete(bare, masters, etcd)
     mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
+    joining = _joining(bare, observed)
     return Topology(
         settings=settings,
-        hosts=hosts,
+        hosts=_complete(bare, masters, etcd),
         masters=masters,
         workers=tuple(sorted(set(inventory.workers))),
         members=inventory.members,
         stacked=set(inventory.members) == set(masters),
         endpoint_mode=mode,
-        endpoint_prefix=_endpoint_prefix(settings.endpoint_address, hosts),
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
-        order=tuple(sorted(_orders(inventory, hosts, observed, etcd, settings.endpoint_mode, acts).items())),
-        joining=tuple(
-            host.name
-            for host in hosts
-            if (host.master or host.worker) and not (observed.get(host.name) or {}).get("kubelet_credentials")
-        ),
-        outdated=tuple(host.name for host in hosts if _outdated(settings, observed.get(host.name) or {})),
+        order=tuple(sorted(_orders(inventory, observed, etcd, mode, joining, acts).items())),
+        joining=joining,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
     )
@@ -221,9 +213,9 @@ def placement(address, observation):
     return "", 0
 
 
-def pattern(names):
-    """Return the Ansible host pattern for exactly these hosts in this order."""
-    return ",".join(names) if names else NOBODY
+def host_pattern(names):
+    """Return the Ansible host pattern for exactly these hosts in this order; one that matches nobody for none."""
+    return ",".join(names) or NOBODY
 
 
 def subnet(host):
@@ -312,15 +304,6 @@ def _complete(hosts, masters, etcd):
     )
 
 
-def _endpoint_prefix(address, hosts):
-    """Return the prefix length of the masters' subnet the endpoint address lies in; 32 when it lies in none."""
-    for host in hosts:
-        network = subnet(host) if host.master and address else None
-        if network is not None and ipaddress.ip_address(address) in network:
-            return host.prefix
-    return 32
-
-
 def _etcd(settings, hosts, observed, nonce):
     """Decide between founding, finishing and joining, and put the hosts in order."""
     members = tuple(host for host in hosts if host.member)
@@ -348,9 +331,6 @@ def _etcd(settings, hosts, observed, nonce):
         start=tuple(sorted(named.get(name, name) for name in decision.start)),
         join=targets(_quorum.ADD_LEARNER, _join_order.START),
         promote=targets(_quorum.PROMOTE),
-        remove=tuple(step.target for step in plan if step.kind == _quorum.REMOVE),
-        repoint=targets(_join_order.REPOINT),
-        plan=tuple((step.kind, named.get(step.target, step.target), step.why) for step in plan),
         strays=tuple(sorted(member.label for member in cluster.strays)),
         obstacles=tuple(
             (named[obstacle.host], obstacle.reason, obstacle.next_step)
@@ -458,130 +438,116 @@ def _measured_timing(members, observed):
     return _timing.timing(rtt, present=present)
 
 
-def _outdated(settings, observation):
-    """Tell whether a component of the host runs in another version than the wanted one."""
-    return any(
-        version != (settings.etcd_version if unit == "etcd" else settings.kubernetes_version)
-        for unit, version in observation.get("versions", {}).items()
-        if unit in VERSIONED_UNITS
-    )
+def _joining(hosts, observed):
+    """Return the nodes whose kubelet has no credentials yet."""
+    nodes = [host.name for host in hosts if host.master or host.worker]
+    return tuple(name for name in nodes if not (observed.get(name) or {}).get("kubelet_credentials"))
 
 
-def _orders(inventory, hosts, observed, etcd, mode, acts=True):
-    """Return every named order, as inventory names.
+def _orders(inventory, observed, etcd, mode, joining, acts):
+    """Return every named order, as inventory names; wiring.yml lists the same names.
 
-    bootstrap: first voters to start from one record; join: members to add as learners, in order; promote: learners to
-    make voters, in order; grow: learners that stand by, then newcomers, so that two in a row become voters
-    together; repoint: masters whose API server changes its etcd members; etcd_running: members whose etcd runs;
-    balancers: masters, unless one alone holds the address; holder, not_holder, holder_first, holder_last: masters
-    by who has the endpoint address; api_running, api_new: masters by whether their API server runs; any_master: one
-    master, with a running API server if there is one; joining: nodes without kubelet credentials; token_issuer: the
-    master to make their token, nobody when none joins; all, masters, workers, nodes, members: these hosts by name;
-    workers_by_zone: workers one zone after the other.
+    all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
+    stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
+    address; holder_first: masters, those with the endpoint address first; any_master: one master, with a running API server
+    if there is one; token_issuer: the master to make the token of nodes that join, nobody when none does.
     """
-
-    def state(name, unit):
-        return (observed.get(name) or {}).get("units", {}).get(unit, "unknown")
-
-    def holds(name):
-        return bool((observed.get(name) or {}).get("endpoint_address", {}).get("held_on"))
-
     masters = sorted(set(inventory.masters))
-    nodes = sorted(set(inventory.masters) | set(inventory.workers))
-    holders = [name for name in masters if holds(name)]
-    others = [name for name in masters if name not in holders]
-    running = [name for name in masters if state(name, "kube-apiserver") == "active"]
-    joining = [name for name in nodes if not (observed.get(name) or {}).get("kubelet_credentials")]
-    zones = {host.name: host.zone for host in hosts}
-    speaker = running[:1] or (masters[:1] if acts else [])
+    speaker = _speaker(masters, observed, acts)
     return {
-        "bootstrap": etcd.start,
-        "join": etcd.join,
-        "grow": [name for name in etcd.promote if name not in etcd.join] + list(etcd.join),
-        "promote": etcd.promote,
-        "repoint": etcd.repoint,
         "all": inventory.names,
         "masters": masters,
-        "workers": sorted(set(inventory.workers)),
-        "nodes": nodes,
         "members": inventory.members,
+        "nodes": sorted({*inventory.masters, *inventory.workers}),
+        "bootstrap": etcd.start,
+        "grow": [name for name in etcd.promote if name not in etcd.join] + list(etcd.join),
+        "balancers": masters if mode == _endpoint.BALANCED else (),
+        "holder_first": sorted(masters, key=lambda name: (not _holds(observed.get(name)), name)),
         "any_master": speaker,
         "token_issuer": speaker if joining else (),
-        "etcd_running": [name for name in inventory.members if state(name, "etcd") == "active"],
-        "holder": holders,
-        "not_holder": others,
-        "balancers": masters if _endpoint.wanted_state(masters, mode) == _endpoint.BALANCED else (),
-        "holder_first": holders + others,
-        "holder_last": others + holders,
-        "api_running": running,
-        "api_new": [name for name in masters if name not in running],
-        "joining": joining,
-        "workers_by_zone": sorted(set(inventory.workers), key=lambda name: (zones.get(name, ""), name)),
     }
 
 
-def as_fact(topology, findings=(), run=""):
-    """Return the fact `multimaster`: plain data, exactly what wiring.yml reads; `run` names this run."""
+def _speaker(masters, observed, acts):
+    """Return one master to ask the API: one that answers already, else one that will once this run has started it."""
+    running = [name for name in masters if ((observed.get(name) or {}).get("units") or {}).get("kube-apiserver") == "active"]
+    return running[:1] or (masters[:1] if acts else [])
+
+
+def _holds(observation):
+    """Tell whether the host was seen to have the endpoint address."""
+    return bool((observation or {}).get("endpoint_address", {}).get("held_on"))
+
+
+def as_fact(topology, run=""):
+    """Return the fact `multimaster`: plain data, each key of which a playbook, a filter or an action reads.
+
+    `run` names this run.
+    """
     settings = topology.settings
-    service = settings.service_cidr
-    mode = topology.endpoint_mode
-    api_port = API_PORT if mode == _endpoint.EXTERNAL else settings.endpoint_port
     return {
+        "run": run,
         "cluster": {"name": settings.cluster_name},
-        "endpoint": {
-            "address": settings.endpoint_address,
-            "port": settings.endpoint_port,
-            "api_port": api_port,
-            "prefix": topology.endpoint_prefix,
-            "mode": mode,
-            "vrid": topology.vrid,
-        },
+        "endpoint": _endpoint_fact(topology),
         "versions": {"kubernetes": settings.kubernetes_version, "etcd": settings.etcd_version},
+        "network": _network_fact(settings),
+        "etcd": _etcd_fact(topology),
         "artifact_source": settings.artifact_source,
         "kubeconfig": settings.kubeconfig,
-        "network": {
-            "pod_cidr": str(settings.pod_cidr),
-            "service_cidr": str(service),
-            "cluster_domain": settings.cluster_domain,
-            "dns_address": str(service.network_address + DNS_OFFSET),
-            "api_service_address": str(service.network_address + API_SERVICE_OFFSET),
-            "plugin": settings.network,
-        },
+        "ca_store": settings.ca_store,
+        "ca_may_be_created": topology.ca_may_be_created,
         "masters": list(topology.masters),
         "workers": list(topology.workers),
         "members": list(topology.members),
-        "etcd": {
-            "stacked": topology.stacked,
-            "action": topology.etcd.action,
-            "reason": topology.etcd.reason,
-            "token": topology.etcd.token,
-            "initial_cluster": dict(topology.etcd.initial_cluster),
-            "endpoints": [host.client_url for host in topology.hosts if host.member],
-            "heartbeat_ms": topology.timing.heartbeat_ms,
-            "election_ms": topology.timing.election_ms,
-            "timing_reason": topology.timing.reason,
-            "remove": list(topology.etcd.remove),
-            "plan": [{"kind": kind, "host": host, "why": why} for kind, host, why in topology.etcd.plan],
-        },
-        "hosts": {host.name: _host_fact(host, settings, api_port) for host in topology.hosts},
-        "order": {name: pattern(names) for name, names in topology.order},
-        "ca_store": settings.ca_store,
-        "ca_may_be_created": topology.ca_may_be_created,
         "joining": list(topology.joining),
-        "strays": list(topology.etcd.strays),
-        "outdated": list(topology.outdated),
-        "findings": [finding.as_dict() for finding in findings],
-        "run": run,
+        "hosts": {host.name: _host_fact(host, settings, topology.api_port) for host in topology.hosts},
+        "order": {name: host_pattern(names) for name, names in topology.order},
+    }
+
+
+def _endpoint_fact(topology):
+    """Return where the API answers, who sees to it, and the port of the API servers behind it."""
+    return {
+        "address": topology.settings.endpoint_address,
+        "port": topology.settings.endpoint_port,
+        "api_port": topology.api_port,
+        "mode": topology.endpoint_mode,
+        "vrid": topology.vrid,
+    }
+
+
+def _network_fact(settings):
+    """Return the networks of pods and Services and the two Service addresses that are fixed."""
+    first = settings.service_cidr.network_address
+    return {
+        "plugin": settings.network,
+        "pod_cidr": str(settings.pod_cidr),
+        "service_cidr": str(settings.service_cidr),
+        "cluster_domain": settings.cluster_domain,
+        "dns_address": str(first + DNS_OFFSET),
+        "api_service_address": str(first + API_SERVICE_OFFSET),
+    }
+
+
+def _etcd_fact(topology):
+    """Return what the members are started with and where they serve."""
+    return {
+        "stacked": topology.stacked,
+        "token": topology.etcd.token,
+        "initial_cluster": dict(topology.etcd.initial_cluster),
+        "endpoints": [host.client_url for host in topology.hosts if host.member],
+        "heartbeat_ms": topology.timing.heartbeat_ms,
+        "election_ms": topology.timing.election_ms,
     }
 
 
 def _host_fact(host, settings, api_port):
+    """Return one host's place in the cluster; masters use their own API server, workers the endpoint."""
     local = f"https://{host.address}:{api_port}"
     return {
         "node_name": host.node_name,
         "address": host.address,
         "interface": host.interface,
-        "prefix": host.prefix,
         "zone": host.zone,
         "master": host.master,
         "worker": host.worker,
@@ -589,22 +555,9 @@ def _host_fact(host, settings, api_port):
         "voter": host.voter,
         "labels": host.labels,
         "taints": host.taints,
-        "sets": _sets(host, settings.network),
+        "sets": _releases.sets_for(host.master, host.worker, host.member, settings.network),
         "vrrp": {"priority": host.vrrp_priority, "peers": list(host.vrrp_peers)},
         "etcd_endpoints": list(host.etcd_endpoints),
-        "client_url": host.client_url if host.member else "",
         "peer_url": host.peer_url if host.member else "",
         "api_server": local if host.master else f"https://{settings.endpoint_address}:{settings.endpoint_port}",
     }
-
-
-def _sets(host, network):
-    """Return the names of the release sets (_releases.SETS) whose files make this host."""
-    node = host.master or host.worker
-    wanted = (
-        ("master", host.master),
-        ("member", host.member),
-        ("node", node),
-        ("flannel", node and network == "flannel"),
-    )
-    return [name for name, needed in wanted if needed]

@@ -19,18 +19,11 @@ description:
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.controller
+  - multimaster.kubernetes.ca_store
 attributes:
   diff_mode:
     details: [Shows server and certificate before and after. The key is never shown.]
 options:
-  store:
-    description: Folder of the CA store on the controller.
-    type: str
-    required: true
-  cluster_name:
-    description: The cluster the store must belong to.
-    type: str
-    required: true
   path:
     description: Where the kubeconfig is written, on the controller.
     type: str

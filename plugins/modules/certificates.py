@@ -25,6 +25,7 @@ requirements:
   - openssl on the host
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
+  - multimaster.kubernetes.ca_store
 attributes:
   check_mode:
     details: [Says which certificates would be issued and why; makes no keys, no requests and no CA store.]
@@ -38,14 +39,6 @@ attributes:
     description: Hosts this can be used on.
     platforms: linux
 options:
-  store:
-    description: Folder of the CA store on the controller.
-    type: str
-    required: true
-  cluster_name:
-    description: The cluster the store must belong to.
-    type: str
-    required: true
   may_create:
     description: Whether a store that is missing is founded. Refused all the same when this host already holds a certificate.
     type: bool

@@ -67,11 +67,11 @@ ansible_facts:
       type: dict
       sample:
         cluster: {name: prod}
-        endpoint: {address: 192.0.2.10, port: 6443, api_port: 6443, prefix: 24, mode: direct, vrid: 51}
+        endpoint: {address: 192.0.2.10, port: 6443, api_port: 6443, mode: direct, vrid: 51}
         versions: {kubernetes: 1.36.3, etcd: 3.6.16}
         masters: [m1]
         workers: [w1]
         members: [m1]
         joining: [m1, w1]
-        order: {bootstrap: m1, join: "all:!all", promote: "all:!all", holder_first: m1}
+        order: {bootstrap: m1, grow: "all:!all", holder_first: m1}
 """

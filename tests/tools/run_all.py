@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run every check of the project, the cheap ones first, and end with one line that counts.
 
-Usage: run_all.py [SCENARIO…]    (default: the scenarios of `make test`)
+Usage: run_all.py [SCENARIO…]    (default: what `make scenarios` lists)
 Each part's output goes to the screen and to .cache/logs/; a scenario is run only when all cheap parts have passed. The last
 lines are the time of each part and `N passed, N failed`, where tests count one each and a part without tests counts one.
 """
@@ -20,7 +20,12 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".cache" / "logs"
 CHEAP = (("lint", "lint"), ("sanity", "sanity"), ("unit tests", "unit"), ("modules on real components", "integration"))
-SCENARIOS = ("single", "external_etcd", "life")
+
+
+def scenarios():
+    """Return the names that the Makefile lists for `make test`, in order."""
+    command = ["make", "--no-print-directory", "scenarios"]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
 def run(name, *target):
@@ -61,7 +66,7 @@ def main():
     parts = [run(name, target) for name, target in CHEAP]
     if not any(failed for _name, _seconds, _passed, failed in parts):
         parts.append(run("components and images", "artifacts"))
-        parts += [run(f"scenario {name}", "scenario", f"S={name}") for name in sys.argv[1:] or SCENARIOS]
+        parts += [run(f"scenario {name}", "scenario", f"S={name}") for name in sys.argv[1:] or scenarios()]
     print("\n===== account =====")
     for name, seconds, passed, failed in parts:
         print(f"{seconds:8.1f} s  {name:32} {passed} passed, {failed} failed")

@@ -218,7 +218,7 @@ def imported(path):
 def test_what_runs_on_hosts_needs_nothing_but_python(path):
     shipped = {sibling.stem for sibling in path.parent.glob("_*.py")}  # some files also run beside a script of ours
     found = {name for name in imported(path) if name.split(".")[0] not in ON_EVERY_HOST | shipped}
-    assert not found, "hosts have no PyYAML, cryptography or netaddr; work that needs them belongs on the controller"
+    assert not found, "hosts have neither PyYAML nor cryptography; work that needs them belongs on the controller"
 
 
 @pytest.mark.parametrize(

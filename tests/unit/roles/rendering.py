@@ -19,16 +19,19 @@ ZONES = {"m1": "a", "m2": "b", "m3": "c", "w1": "a"}
 GIVEN = {"api_endpoint": {"api_endpoint_state": "balanced"}}
 
 
-def cluster():
-    """Return (inventory, observations, the fact `multimaster`) of three masters and a worker on bare hosts."""
+def cluster(**more):
+    """Return (inventory, observations, the fact `multimaster`) of three masters and a worker on bare hosts.
+
+    `more`: settings without their prefix.
+    """
     listed = inventory(["m1", "m2", "m3"], ["w1"], zones=ZONES)
     seen = {name: fresh(name) for name in listed.names}
-    return listed, seen, _topology.as_fact(_topology.build(settings(), listed, seen, nonce="0"), run="run")
+    return listed, seen, _topology.as_fact(_topology.build(settings(**more), listed, seen, nonce="0"), run="run")
 
 
-def variables(role, host):
-    """Return the variables a task of the role sees on that host."""
-    listed, seen, fact = cluster()
+def variables(role, host, **more):
+    """Return the variables a task of the role sees on that host, with further settings."""
+    _listed, seen, fact = cluster(**more)
     loader = DataLoader()
     folder = ROOT / "roles" / role
     loader.set_basedir(str(folder))
@@ -47,15 +50,15 @@ def variables(role, host):
     return loader, known
 
 
-def render(role, name, host="m1"):
-    """Return the value of a role's variable on a host."""
-    loader, known = variables(role, host)
+def render(role, name, host="m1", **more):
+    """Return the value of a role's variable on a host, with further settings."""
+    loader, known = variables(role, host, **more)
     return Templar(loader=loader, variables=known).template(known[name])
 
 
-def files(role, host="m1"):
-    """Return {path: text} of the files a role writes on a host."""
-    return {one["path"]: one["content"] for one in render(role, f"__{role}_files", host)}
+def files(role, host="m1", **more):
+    """Return {path: text} of the files a role writes on a host, with further settings."""
+    return {one["path"]: one["content"] for one in render(role, f"__{role}_files", host, **more)}
 
 
 def flags(unit):

@@ -28,7 +28,7 @@ LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
     [
         ("Sets O(path) to V(true).", "Sets `path` to `true`."),
         ("As M(multimaster.kubernetes.file_set) does.", "As [file_set](file_set.md) does."),
-        ("P(multimaster.kubernetes.release_sets#filter)", "[release_sets](release_sets_filter.md)"),
+        ("P(multimaster.kubernetes.release_links#filter)", "[release_links](release_links_filter.md)"),
         ("P(ansible.builtin.env#lookup)", "`ansible.builtin.env`"),
         ("See L(the site, https://etcd.io/docs).", "See [the site](https://etcd.io/docs)."),
         ("C(host (a name\\))", "`host (a name)`"),

@@ -15,6 +15,7 @@ import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.multimaster.kubernetes.plugins.action import admin_kubeconfig, certificates
+from ansible_collections.multimaster.kubernetes.plugins.doc_fragments import ca_store
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
 from ansible_collections.multimaster.kubernetes.plugins.modules import admin_kubeconfig as admin_kubeconfig_docs
 from ansible_collections.multimaster.kubernetes.plugins.modules import certificate_set
@@ -209,4 +210,7 @@ def test_arguments_and_documentation_agree(action, docs):
                 assert argument.get(field) == options[name].get(field), (name, field)
             agree(argument.get("options", {}), options[name].get("suboptions", {}))
 
-    agree(action.ARGUMENTS, yaml.safe_load(docs.DOCUMENTATION)["options"])
+    document = yaml.safe_load(docs.DOCUMENTATION)
+    assert "multimaster.kubernetes.ca_store" in document["extends_documentation_fragment"]
+    shared = yaml.safe_load(ca_store.ModuleDocFragment.DOCUMENTATION)["options"]
+    agree(action.ARGUMENTS, {**shared, **document["options"]})

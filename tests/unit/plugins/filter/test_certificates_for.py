@@ -16,8 +16,6 @@ MASTER = {"node_name": "m1", "address": "192.0.2.1", "master": True, "member": T
 def test_certificates_for():
     certificates_for = plugin.FilterModule().filters()["certificates_for"]
     assert set(certificates_for(MASTER, CLUSTER)) == {"certificates", "authorities", "shared"}
-    extra = [entry["path"] for entry in certificates_for(MASTER, CLUSTER, bootstrap_admin=True)["certificates"]]
-    assert extra[-1] == "/run/multimaster/bootstrap-admin"
 
 
 def test_a_topology_that_lacks_something_is_named():

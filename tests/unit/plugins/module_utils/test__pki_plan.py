@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import itertools
+import pathlib
 
 import pytest
+import yaml
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki, _pki_plan
 
+ROOT = pathlib.Path(__file__).resolve().parents[4]
 CLUSTER = {
     "endpoint": {"address": "192.0.2.100"},
     "network": {"cluster_domain": "cluster.local", "api_service_address": "10.96.0.1"},
@@ -61,12 +64,12 @@ def test_identities_of_a_stacked_master():
 
 
 def test_names_of_servers():
-    plan = _pki_plan.for_host(host(master=True, member=True), CLUSTER, extra_names=["api.example", "198.51.100.1"])
+    plan = _pki_plan.for_host(host(master=True, member=True), CLUSTER)
     names = {entry["path"].rpartition("/")[2]: (entry.get("dns"), entry.get("ip")) for entry in plan["certificates"]}
     assert names["apiserver"] == (
-        ["api.example", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+        ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
          "localhost", "m1"],
-        ["10.96.0.1", "127.0.0.1", "192.0.2.1", "192.0.2.100", "198.51.100.1"],
+        ["10.96.0.1", "127.0.0.1", "192.0.2.1", "192.0.2.100"],
     )
     assert names["server"] == (["localhost", "m1"], ["127.0.0.1", "192.0.2.1"])
     assert names["peer"] == (["m1"], ["192.0.2.1"])
@@ -105,7 +108,8 @@ def test_nothing_lasting_is_almighty():
     plan = _pki_plan.for_host(host(master=True, member=True), CLUSTER)
     lasting = [*plan["certificates"], _pki_plan.administrator("/x/admin")]
     assert not any("system:masters" in entry["organizations"] for entry in lasting)
-    (bootstrap,), findings = _pki.certificates([_pki_plan.bootstrap_admin()])
+    access = yaml.safe_load((ROOT / "roles/cluster_access/vars/main.yml").read_text())
+    (bootstrap,), findings = _pki.certificates([access["__cluster_access_bootstrap"]])
     assert findings == ()
     assert bootstrap.organizations == ("system:masters",)
     assert bootstrap.lifetime == 600

@@ -62,14 +62,14 @@ def test_the_runtime_pulls_images_itself_unless_there_is_a_mirror():
 @pytest.mark.parametrize(
     ("master", "worker", "member", "network", "sets"),
     [
-        (True, False, True, "flannel", ["flannel", "master", "member", "node"]),
+        (True, False, True, "flannel", ["master", "member", "node", "flannel"]),
         (True, False, False, "none", ["master", "node"]),
-        (False, True, False, "flannel", ["flannel", "node"]),
+        (False, True, False, "flannel", ["node", "flannel"]),
         (False, False, True, "flannel", ["member"]),
     ],
 )
 def test_a_host_gets_what_its_part_needs(master, worker, member, network, sets):
-    assert _releases.sets_for({"master": master, "worker": worker, "member": member}, network) == sets
+    assert _releases.sets_for(master, worker, member, network) == sets
 
 
 def test_a_file_of_a_folder_is_fetched_and_verified_like_any_other(tmp_path):

@@ -5,16 +5,28 @@ from __future__ import annotations
 
 import itertools
 import json
+import pathlib
+import re
 
 import pytest
+import yaml
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
 from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+
+
+def built(listed, observed, store=False, **more):
+    return _topology.build(settings(**more), listed, observed, store, nonce="5eed")
 
 
 def fact(listed, observed, store=False, **more):
-    return _topology.as_fact(_topology.build(settings(**more), listed, observed, store, nonce="5eed"))
+    return _topology.as_fact(built(listed, observed, store, **more))
+
+
+def etcd(listed, observed, store=False, **more):
+    return built(listed, observed, store, **more).etcd
 
 
 def bare(*names):
@@ -30,26 +42,51 @@ def test_one_master_and_one_worker_are_founded():
     assert made["masters"] == made["members"] == ["m1"]
     assert made["workers"] == ["w1"]
     assert made["endpoint"]["mode"] == "direct"
-    assert (made["endpoint"]["address"], made["endpoint"]["port"], made["endpoint"]["prefix"]) == (ENDPOINT, 6443, 24)
-    assert made["etcd"]["action"] == "bootstrap"
+    assert (made["endpoint"]["address"], made["endpoint"]["port"]) == (ENDPOINT, 6443)
     assert made["etcd"]["initial_cluster"] == {"m1": "https://192.0.2.11:2380"}
     assert made["order"]["bootstrap"] == made["order"]["token_issuer"] == "m1"
-    assert made["order"]["join"] == made["order"]["promote"] == made["order"]["holder"] == NOBODY
+    assert made["order"]["grow"] == made["order"]["balancers"] == NOBODY
     assert made["joining"] == ["m1", "w1"]
     assert (made["ca_store"], made["ca_may_be_created"]) == ("/inv/pki", True)
 
 
-def test_the_fact_is_plain_data_with_the_contracts_keys():
+def test_bare_hosts_are_founded():
+    decided = etcd(inventory(["m1"], ["w1"]), bare("m1", "w1"))
+    assert (decided.action, decided.start, decided.join) == ("bootstrap", ("m1",), ())
+
+
+def test_the_fact_is_plain_data():
     made = one_and_one()
     assert json.loads(json.dumps(made)) == made
-    assert {
-        "cluster", "endpoint", "versions", "network", "masters", "workers", "members", "etcd", "hosts", "order",
-        "ca_store", "ca_may_be_created", "joining", "strays", "findings", "run",
-    } <= set(made)  # fmt: skip
-    assert set(made["hosts"]["m1"]) >= {
-        "node_name", "address", "interface", "prefix", "zone", "master", "worker", "member", "voter", "labels", "taints",
-        "vrrp", "etcd_endpoints", "api_server",
-    }  # fmt: skip
+
+
+# Who is given the fact: playbooks and their wiring, actions, and the files actions and filters hand it to.
+HANDED_ON = ("_summary", "_pki_plan", "_health*")
+READERS = ("playbooks/**/*.yml", "plugins/action/*.py", *(f"plugins/module_utils/{name}.py" for name in HANDED_ON))
+KEYS = sorted(
+    (part, key)
+    for part, content in {"multimaster": one_and_one(), **one_and_one(), "host": one_and_one()["hosts"]["m1"]}.items()
+    if isinstance(content, dict) and part not in ("hosts", "order")
+    for key in content
+)
+
+
+def readings(part, key):
+    """Return a pattern for every way in which a key is read: by the part's usual names, as an attribute or as an item."""
+    names = {"multimaster": "multimaster|cluster", "host": r"__self|hosts?|host\(\w+\)", "etcd": "etcd"}.get(part, part)
+    item = rf'\.{key}\b|(?:"\])?\["{key}"\]|\.get\("{key}"\)'
+    return re.compile(rf"""\b(?:{names})(?:{item})|(?:attribute|key_name|value_name)='{key}'""")
+
+
+@pytest.mark.parametrize(("part", "key"), KEYS)
+def test_every_key_of_the_fact_is_read_by_somebody(part, key):
+    files = [path for pattern in READERS for path in ROOT.glob(pattern)]
+    assert any(readings(part, key).search(path.read_text()) for path in files), "leave out of the fact what nobody reads"
+
+
+def test_the_wiring_knows_every_order_and_no_other():
+    wiring = yaml.safe_load((ROOT / "playbooks/vars/wiring.yml").read_text())
+    assert sorted(wiring["__orders"]) == sorted(one_and_one()["order"])
 
 
 def test_the_services_first_addresses_are_the_apis_and_the_dns():
@@ -111,7 +148,8 @@ def test_of_two_masters_one_votes_and_one_joins_as_learner():
     voters = [name for name, host in made["hosts"].items() if host["voter"]]
     assert len(voters) == 1
     (learner,) = {"m1", "m2"} - set(voters)
-    assert (made["order"]["bootstrap"], made["order"]["join"], made["order"]["promote"]) == (voters[0], learner, NOBODY)
+    assert (made["order"]["bootstrap"], made["order"]["grow"]) == (voters[0], learner)
+    assert etcd(inventory(["m1", "m2"]), bare("m1", "m2")).promote == ()
     assert made["hosts"][learner]["etcd_endpoints"] == [f"https://{address(voters[0])}:2379"]
 
 
@@ -141,27 +179,29 @@ def test_etcd_on_some_masters_serves_the_others_too():
 
 
 def test_a_finished_cluster_has_nothing_to_do():
-    members = [member(name) for name in ("m1", "m2", "m3")]
-    made = fact(inventory(["m1", "m2", "m3"]), {name: living(name, members) for name in ("m1", "m2", "m3")}, True)
-    assert made["etcd"]["action"] == "none"
-    assert made["etcd"]["plan"] == []
-    for name in ("bootstrap", "join", "promote", "repoint", "joining", "token_issuer", "api_new"):
+    listed, members = inventory(["m1", "m2", "m3"]), [member(name) for name in ("m1", "m2", "m3")]
+    observed = {name: living(name, members) for name in ("m1", "m2", "m3")}
+    made, decided = fact(listed, observed, True), etcd(listed, observed, True)
+    assert (decided.action, decided.start, decided.join, decided.promote) == ("none", (), (), ())
+    for name in ("bootstrap", "grow", "token_issuer"):
         assert made["order"][name] == NOBODY
-    assert made["order"]["api_running"] == made["order"]["etcd_running"] == "m1,m2,m3"
+    assert made["joining"] == []
     assert made["ca_may_be_created"] is False
 
 
-def test_hosts_that_run_another_version_are_named():
-    observed = {"m1": living("m1", [member("m1")]), "w1": living("w1", [], master=False, versions={"flanneld": "0.26.7"})}
-    assert fact(inventory(["m1"], ["w1"]), observed, True)["outdated"] == []
-    assert fact(inventory(["m1"], ["w1"]), observed, True, etcd_version="3.7.3")["outdated"] == ["m1"]
-    assert fact(inventory(["m1"], ["w1"]), observed, True, kubernetes_version="1.37.2")["outdated"] == ["m1"]
+def test_the_api_is_asked_where_it_runs_and_in_check_mode_nowhere_else():
+    listed, members = inventory(["m1", "m2", "m3"]), [member("m2")]
+    observed = {**bare("m1", "m3"), "m2": living("m2", members)}
+    assert fact(listed, observed, True)["order"]["any_master"] == "m2"
+    assert fact(listed, bare("m1", "m2", "m3"))["order"]["any_master"] == "m1"
+    looking = _topology.build(settings(), listed, bare("m1", "m2", "m3"), acts=False)
+    assert dict(looking.order)["any_master"] == dict(looking.order)["token_issuer"] == []
 
 
 def test_a_second_master_joins_as_learner_and_the_first_keeps_voting():
-    made = fact(inventory(["m1", "m2"]), {"m1": living("m1", [member("m1")]), "m2": fresh("m2")}, True)
-    assert made["etcd"]["action"] == "join"
-    assert (made["order"]["join"], made["order"]["promote"]) == ("m2", NOBODY)
+    listed, observed = inventory(["m1", "m2"]), {"m1": living("m1", [member("m1")]), "m2": fresh("m2")}
+    made, decided = fact(listed, observed, True), etcd(listed, observed, True)
+    assert (decided.action, decided.join, decided.promote) == ("join", ("m2",), ())
     assert made["hosts"]["m1"]["voter"] is True
     assert made["order"]["token_issuer"] == made["order"]["any_master"] == "m1"
 
@@ -169,75 +209,66 @@ def test_a_second_master_joins_as_learner_and_the_first_keeps_voting():
 def test_a_third_master_makes_the_standby_and_itself_voters():
     members = [member("m1"), member("m2", learner=True)]
     observed = {"m1": living("m1", members), "m2": living("m2", members), "m3": fresh("m3")}
-    made = fact(inventory(["m1", "m2", "m3"]), observed, True)
-    assert made["order"]["join"] == "m3"
-    assert sorted(made["order"]["promote"].split(",")) == ["m2", "m3"]
-    assert made["order"]["repoint"] == "m2"
+    decided = etcd(inventory(["m1", "m2", "m3"]), observed, True)
+    assert (decided.join, sorted(decided.promote)) == (("m3",), ["m2", "m3"])
 
 
 def test_two_new_masters_become_voters_in_a_pair():
     observed = {"m1": living("m1", [member("m1")]), "m2": fresh("m2"), "m3": fresh("m3")}
-    made = fact(inventory(["m1", "m2", "m3"]), observed, True)
-    assert (made["order"]["join"], made["order"]["promote"]) == ("m2,m3", "m2,m3")
+    decided = etcd(inventory(["m1", "m2", "m3"]), observed, True)
+    assert decided.join == decided.promote == ("m2", "m3")
 
 
 def test_a_group_etcd_added_to_a_living_cluster_founds_no_second_one():
     members = [member("m1"), member("m2"), member("m3")]
     observed = {**{name: living(name, members) for name in ("m1", "m2", "m3")}, **bare("e1", "e2", "e3")}
-    made = fact(inventory(["m1", "m2", "m3"], etcd=["e1", "e2", "e3"]), observed, store=True)
-    assert (made["etcd"]["action"], made["order"]["bootstrap"]) == ("refuse", NOBODY)
-    assert "m1 holds etcd data and is no etcd host in the inventory" in made["etcd"]["reason"]
+    decided = etcd(inventory(["m1", "m2", "m3"], etcd=["e1", "e2", "e3"]), observed, store=True)
+    assert (decided.action, decided.start) == ("refuse", ())
+    assert "m1 holds etcd data and is no etcd host in the inventory" in decided.reason
 
 
 def test_a_group_etcd_lost_from_the_inventory_founds_no_second_cluster():
     observed = {name: living(name, [member("e1")]) for name in ("m1", "m2")}
-    made = fact(inventory(["m1", "m2"]), observed, store=True)
-    assert (made["etcd"]["action"], made["order"]["bootstrap"]) == ("refuse", NOBODY)
-    assert "the API server of m1 uses the etcd at https://192.0.2.31:2379" in made["etcd"]["reason"]
+    decided = etcd(inventory(["m1", "m2"]), observed, store=True)
+    assert (decided.action, decided.start) == ("refuse", ())
+    assert "the API server of m1 uses the etcd at https://192.0.2.31:2379" in decided.reason
 
 
 def test_a_founding_that_was_cut_off_goes_on_from_its_record():
     record = {"token": "prod-old", "initial_cluster": {name: f"https://{address(name)}:2380" for name in ("m1", "m2", "m3")}}
-    etcd = {"data": True, "record": record, "unit": "active", "status": None}
-    observed = {"m1": fresh("m1", etcd=etcd, certificates=True), "m2": fresh("m2"), "m3": fresh("m3")}
+    seen = {"data": True, "record": record, "unit": "active", "status": None}
+    observed = {"m1": fresh("m1", etcd=seen, certificates=True), "m2": fresh("m2"), "m3": fresh("m3")}
+    assert etcd(inventory(["m1", "m2", "m3"]), observed, True).action == "resume"
     made = fact(inventory(["m1", "m2", "m3"]), observed, True)
-    assert (made["etcd"]["action"], made["etcd"]["token"]) == ("resume", "prod-old")
-    assert made["etcd"]["initial_cluster"] == record["initial_cluster"]
+    assert (made["etcd"]["token"], made["etcd"]["initial_cluster"]) == ("prod-old", record["initial_cluster"])
 
 
 def test_data_without_a_record_and_without_quorum_is_refused():
-    etcd = {"data": True, "record": None, "unit": "active", "status": None}
-    topology = _topology.build(settings(), inventory(["m1"]), {"m1": fresh("m1", etcd=etcd)}, True)
-    assert topology.etcd.action == "refuse"
-    assert topology.etcd.reason
-    assert topology.etcd.next_step
+    seen = {"data": True, "record": None, "unit": "active", "status": None}
+    decided = etcd(inventory(["m1"]), {"m1": fresh("m1", etcd=seen)}, True)
+    assert decided.action == "refuse"
+    assert decided.reason
+    assert decided.next_step
 
 
 def test_members_without_a_host_are_strays_and_are_never_planned_for():
     members = [member(name) for name in ("m1", "m2", "m3")]
-    made = fact(inventory(["m1", "m2"]), {name: living(name, members) for name in ("m1", "m2")}, True)
-    assert made["strays"] == ["m3"]
-    assert made["etcd"]["plan"] == []
+    decided = etcd(inventory(["m1", "m2"]), {name: living(name, members) for name in ("m1", "m2")}, True)
+    assert (decided.strays, decided.action) == (("m3",), "none")
+    assert decided.join == decided.promote == ()
 
 
 def test_a_half_done_join_is_finished():
     members = [member("m1"), member("m2", learner=True, started=False)]
-    made = fact(inventory(["m1", "m2"]), {"m1": living("m1", members), "m2": fresh("m2")}, True)
-    assert made["order"]["join"] == "m2"
+    decided = etcd(inventory(["m1", "m2"]), {"m1": living("m1", members), "m2": fresh("m2")}, True)
+    assert decided.join == ("m2",)
 
 
-def test_the_holder_of_the_endpoint_comes_first_or_last():
+def test_the_holder_of_the_endpoint_comes_first():
     members = [member(name) for name in ("m1", "m2", "m3")]
     observed = {name: living(name, members) for name in ("m1", "m2", "m3")}
     observed["m2"]["endpoint_address"] = {"held_on": ["eth0"]}
-    order = fact(inventory(["m1", "m2", "m3"]), observed, True)["order"]
-    assert (order["holder"], order["not_holder"]) == ("m2", "m1,m3")
-    assert (order["holder_first"], order["holder_last"]) == ("m2,m1,m3", "m1,m3,m2")
-
-
-def test_workers_come_one_zone_after_the_other():
-    listed = inventory(["m1"], ["w1", "w2", "m2"], zones={"w1": "b", "w2": "a", "m2": "b"})
-    assert fact(listed, bare("m1", "m2", "w1", "w2"))["order"]["workers_by_zone"] == "w2,m2,w1"
+    assert fact(inventory(["m1", "m2", "m3"]), observed, True)["order"]["holder_first"] == "m2,m1,m3"
 
 
 @pytest.mark.parametrize(
@@ -291,16 +322,16 @@ def test_measured_round_trips_set_etcds_timing():
     observed = bare("m1", "m2", "m3")
     for one, other in itertools.permutations(observed, 2):
         observed[one]["rtt_ms"][other] = 180.0
-    etcd = fact(inventory(["m1", "m2", "m3"]), observed)["etcd"]
-    assert etcd["heartbeat_ms"] >= 180
-    assert etcd["election_ms"] >= 10 * etcd["heartbeat_ms"]
+    made = fact(inventory(["m1", "m2", "m3"]), observed)["etcd"]
+    assert made["heartbeat_ms"] >= 180
+    assert made["election_ms"] >= 10 * made["heartbeat_ms"]
 
 
 def test_the_timing_in_use_stays_while_it_fits():
     members = [member("m1")]
     cluster = {"name": "prod", "heartbeat_ms": 100, "election_ms": 1000}
-    etcd = fact(inventory(["m1"]), {"m1": living("m1", members, cluster=cluster)}, True)["etcd"]
-    assert (etcd["heartbeat_ms"], etcd["election_ms"]) == (100, 1000)
+    made = fact(inventory(["m1"]), {"m1": living("m1", members, cluster=cluster)}, True)["etcd"]
+    assert (made["heartbeat_ms"], made["election_ms"]) == (100, 1000)
 
 
 def test_an_empty_inventory_and_missing_settings_still_make_a_topology():
@@ -325,5 +356,5 @@ def test_a_learner_that_stands_by_becomes_a_voter_together_with_the_newcomer():
     members = [member("m1"), member("m2", learner=True)]
     seen = {name: living(name, members) for name in ("m1", "m2")}
     seen["m3"] = fresh("m3")
-    order = _topology.as_fact(_topology.build(settings(), listed, seen, ca_store_exists=True))["order"]
-    assert (order["join"], order["grow"]) == ("m3", "m2,m3")
+    assert etcd(listed, seen, store=True).join == ("m3",)
+    assert fact(listed, seen, store=True)["order"]["grow"] == "m2,m3"

@@ -1,0 +1,58 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person reads at the end of a run."""
+
+from __future__ import annotations
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _summary, _topology
+from cluster_fixtures import address, fresh, inventory, member, settings
+
+NAMES = ("m1", "m2", "m3")
+
+
+def cluster(**more):
+    listed = inventory(NAMES, ["w1"])
+    return _topology.as_fact(_topology.build(settings(**more), listed, {name: fresh(name) for name in listed.names}))
+
+
+def node(name, **changes):
+    known = {"name": name, "ready": True, "unschedulable": False, "zone": "", "version": "v1.36.3", "internal_ip": address(name)}
+    return {**known, **changes}
+
+
+def members(*names):
+    return [{**member(name), "leader": name == "m1", "healthy": True} for name in names]
+
+
+def text(fact=None, nodes=(*NAMES, "w1"), etcd=NAMES):
+    return _summary.lines(fact or cluster(), [node(name) for name in nodes], members(*etcd), ["m2"], [], "/inv/admin.conf")
+
+
+def test_a_whole_cluster_is_said_in_a_few_lines():
+    said = text()
+    assert said[0] == "Cluster    prod: 3 masters, 1 workers"
+    assert said[1] == "Endpoint   https://192.0.2.10:6443 (balanced), held by m2"
+    assert said[2] == "etcd       stacked, 3 voters (quorum 2), survives the loss of 1"
+    assert not [line for line in said if line.startswith("Strays")]
+    assert said[-1] == "export KUBECONFIG=/inv/admin.conf"
+
+
+def test_a_node_and_a_member_that_the_inventory_lacks_are_named():
+    said = text(nodes=(*NAMES, "w1", "w2"), etcd=(*NAMES, "e1"))
+    assert "Strays     in the cluster, not in the inventory, left alone: node w2, etcd member e1" in said
+    assert [line.split()[:2] for line in said if line.startswith("w")] == [["w1", "worker"], ["w2", "-"]]
+
+
+def test_a_member_that_never_started_is_known_by_its_peer_url():
+    unnamed = [{**one, "name": "", "id": "7"} for one in members("m3", "e1")]
+    assert _summary.stray_lines(cluster(), [], unnamed)[0].endswith(": etcd member 7")
+
+
+def test_a_balancer_of_somebody_elses_is_pointed_at_the_port_the_api_servers_listen_on():
+    line = text(cluster(endpoint_mode="external", endpoint_port=443))[1]
+    assert line == "Endpoint   https://192.0.2.10:443 (a balancer of yours; point it at port 6443 of: m1, m2, m3)"
+
+
+def test_a_managed_endpoint_is_named_with_its_port():
+    assert text(cluster(endpoint_port=443))[1] == "Endpoint   https://192.0.2.10:443 (balanced), held by m2"

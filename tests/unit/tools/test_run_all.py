@@ -1,0 +1,38 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `make test` runs, and how its parts are counted."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "tools"))
+import run_all  # noqa: E402
+
+
+def test_the_scenarios_are_those_of_the_makefile_and_exist(monkeypatch):
+    for name in ("SCENARIOS", "MAKEFLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    names = run_all.scenarios()
+    assert names
+    assert set(names) <= {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+    monkeypatch.setenv("SCENARIOS", "single life")
+    assert run_all.scenarios() == ["single", "life"]
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("", (0, 0)),
+        ("12 passed in 3.4s", (12, 0)),
+        ("==== 1 failed, 12 passed, 2 errors in 3.4s ====", (12, 3)),
+        ("3 passed in 1.0s\nmore\n=== 4 passed in 2.0s ===", (7, 0)),
+    ],
+)
+def test_tests_are_summed_over_all_summaries(text, counted):
+    assert run_all.count(text) == counted
