@@ -24,6 +24,8 @@ import ssl
 import subprocess
 import time
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership
+
 UNITS = (
     "etcd",
     "kube-apiserver",
@@ -52,7 +54,7 @@ CAS = {
     "etcd_peer": ("/etc/etcd/pki/peer-ca.crt",),
 }
 CERTIFICATE_FOLDERS = ("/etc/kubernetes/pki", "/etc/etcd/pki")
-ETCD_DATA = "/var/lib/etcd/member"
+ETCD_WAL = "/var/lib/etcd/" + _membership.WAL
 ETCD_RECORD = "/etc/etcd/bootstrap.json"
 ETCD_CLIENT = {
     "ca": "/etc/etcd/pki/client-ca.crt",
@@ -181,7 +183,7 @@ def observe(
     interface, address = default_route(system.run(["ip", "-j", "route", "show", "default"])[1], own)
     units = parse_units(system.run(units_command(UNITS))[1], UNITS)
     listeners = listening(system, ports)
-    data = system.exists(ETCD_DATA)
+    data = _membership.has_data(system.names(ETCD_WAL))
     certificates = any(name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path))
     asks = endpoint_address and (probe_arp == ALWAYS or (probe_arp == BARE and not certificates))
     return {
