@@ -97,7 +97,7 @@ def test_every_task_has_a_name():
 
 
 def test_a_command_says_when_it_changed_something():
-    assert not offenders(lambda t: "command" in t and "changed_when" not in t), "`changed=0` is a promise (P3)"
+    assert not offenders(lambda t: "command" in t and "changed_when" not in t), "`changed=0` of a second run is a promise"
 
 
 def test_nothing_waits_blindly():
