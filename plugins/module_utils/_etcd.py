@@ -24,10 +24,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._https impo
 READ_TIMEOUT = 5.0
 # seconds: a change of membership that meets an election may take this long; afterwards the list is read again anyway.
 CHANGE_TIMEOUT = 10.0
-# seconds: etcd is told to rewrite its whole database.
-DEFRAGMENT_TIMEOUT = 120.0
-# a key that need not exist: reading it proves quorum without touching data.
-PROBE_KEY = "multimaster/health"
+# a key that need not exist: reading it proves quorum without touching data. The gateway wants bytes as base64.
+PROBE_KEY = base64.b64encode(b"multimaster/health").decode()
 
 # gRPC status codes (https://grpc.io/docs/guides/status-codes/) as the gateway returns them in `code`.
 NOT_FOUND, FAILED_PRECONDITION, UNAVAILABLE = 5, 9, 14
@@ -137,10 +135,6 @@ def _alarms(errors, member_id):
     return tuple(found)
 
 
-def _b64(text):
-    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
-
-
 def _member(data):
     return Member(
         id=data["ID"],
@@ -216,44 +210,13 @@ class Etcd:
         """Remove a member for good and return those left."""
         return _members(self._call("/v3/cluster/member/remove", {"ID": member_id}, CHANGE_TIMEOUT))
 
-    def member_update(self, member_id, peer_urls):
-        """Change where the others find a member and return all members."""
-        body = {"ID": member_id, "peerURLs": list(peer_urls)}
-        return _members(self._call("/v3/cluster/member/update", body, CHANGE_TIMEOUT))
-
     def move_leader(self, target_id):
         """Give the leadership away; only the leader itself carries this out ("not leader" else)."""
         self._call("/v3/maintenance/transfer-leadership", {"targetID": target_id}, CHANGE_TIMEOUT)
 
-    def alarms(self):
-        """Return the raised alarms as (member id, alarm); needs quorum, unlike ``status().alarms``."""
-        data = self._call("/v3/maintenance/alarm", {"action": "GET"})
-        return tuple((one["memberID"], one["alarm"]) for one in data.get("alarms", ()))
-
-    def disarm(self, member_id, alarm):
-        """Take an alarm back after its cause is gone."""
-        self._call("/v3/maintenance/alarm", {"action": "DEACTIVATE", "memberID": member_id, "alarm": alarm}, CHANGE_TIMEOUT)
-
-    def get(self, key):
-        """Return a key's value (bytes) by a linearizable read, or None."""
-        found = self._call("/v3/kv/range", {"key": _b64(key)}).get("kvs", ())
-        return base64.b64decode(found[0].get("value", "")) if found else None
-
     def read(self):
         """Prove by a linearizable read that this member serves and a quorum stands behind it; raise otherwise."""
-        self.get(PROBE_KEY)
-
-    def put(self, key, value):
-        """Write one key; for probes."""
-        self._call("/v3/kv/put", {"key": _b64(key), "value": _b64(value)})
-
-    def delete(self, key):
-        """Delete one key and return whether it was there."""
-        return self._call("/v3/kv/deleterange", {"key": _b64(key)}).get("deleted", "0") != "0"
-
-    def defragment(self):
-        """Rewrite this member's database; it answers nothing meanwhile, so one member at a time."""
-        self._call("/v3/maintenance/defragment", timeout=DEFRAGMENT_TIMEOUT)
+        self._call("/v3/kv/range", {"key": PROBE_KEY})
 
 
 @dataclass(frozen=True)
@@ -304,11 +267,6 @@ class Observed:
     def errors(self):
         """One line for each endpoint that did not prove itself."""
         return tuple(f"{v.endpoint}: {v.error}" for v in self.views if v.error)
-
-    def member(self, name="", peer_url=""):
-        """Return the member with this peer URL, else with this name, else None."""
-        by_url = next((m for m in self.members if peer_url and peer_url in m.peer_urls), None)
-        return by_url or next((m for m in self.members if name and m.name == name), None)
 
 
 def look(endpoint, opener, timeout=READ_TIMEOUT):

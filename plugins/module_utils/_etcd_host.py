@@ -20,6 +20,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etc
 PAUSE = 1.0
 # seconds; systemctl itself only queues the job
 SYSTEMCTL_TIMEOUT = 90.0
+# What to do when waiting was in vain and the last thing waited for says nothing better.
+LOOK = "health.yml names the members that do not serve; when they do, run this again"
 
 
 class StepFailed(Exception):
@@ -28,6 +30,10 @@ class StepFailed(Exception):
     def __init__(self, message, next_step="", verdict=None):
         self.verdict = verdict
         super().__init__(message + (f". Next: {next_step}" if next_step else ""))
+
+
+class NobodyServes(Exception):
+    """No member that could carry a step out answers just now; ``run`` waits for one."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Host:
     def has_data(self):
         """Tell whether a write-ahead log exists; without one there is no member here, whatever else lies about."""
         try:
-            return any(name.endswith(".wal") for name in os.listdir(os.path.join(self.paths.data_dir, "member", "wal")))
+            return _membership.has_data(os.listdir(os.path.join(self.paths.data_dir, _membership.WAL)))
         except FileNotFoundError:
             return False
 
@@ -176,12 +182,15 @@ class Stepper:
         return _quorum.judge(cluster_of(observed, self._ours), _quorum.Step(kind, target))
 
     def serving(self, observed, leader_only=False):
-        """Return a client of a healthy voter, the leader's when it is one; StepFailed when nobody serves."""
+        """Return a client of a healthy voter, the leader's when it is one; NobodyServes when there is none."""
         leader = observed.leader_id
         views = [v for v in observed.views if v.healthy and not v.status.is_learner]
         views.sort(key=lambda v: v.status.member_id != leader)
         if not views or (leader_only and views[0].status.member_id != leader):
-            raise StepFailed("no member serves just now" + (" as the leader" if leader_only else ""))
+            silent = "; ".join(observed.errors)
+            raise NobodyServes(
+                f"no member serves just now{' as the leader' if leader_only else ''}" + (f" ({silent})" if silent else "")
+            )
         return self._client(views[0].endpoint)
 
     def run(self, decide, act):
@@ -190,7 +199,7 @@ class Stepper:
         ``act(observed, move)`` returns (what it did, None), or (None, the verdict that refused).
 
         A refusal of the gate, of etcd ("unhealthy cluster", "not in sync") or silence is waited out while there is
-        patience; every other refusal fails at once.
+        patience, and then fails with a next step; every other refusal fails at once.
         """
         while True:
             observed = self.look()
@@ -212,14 +221,14 @@ class Stepper:
                     if not (error.not_in_sync or error.busy):
                         raise
                     waiting = str(error)
-                except _etcd.EtcdUnreachable as error:
+                except (_etcd.EtcdUnreachable, NobodyServes) as error:
                     waiting = str(error)
             if self._patience.over():
-                raise StepFailed(f"not within {self._patience.seconds:g} s: {waiting}", hint, verdict)
+                raise StepFailed(f"not within {self._patience.seconds:g} s: {waiting}", hint or LOOK, verdict)
 
 
 def _no_quorum(observed):
     said = "; ".join(observed.errors) or "no endpoint was given"
     return _membership.Move(
-        _membership.WAIT, f"no member served a linearizable read ({said})", next_step=_quorum.LOST_QUORUM_RUNBOOK
+        _membership.WAIT, f"no member served a linearizable read ({said})", next_step=f"see {_quorum.LOST_QUORUM_RUNBOOK}"
     )

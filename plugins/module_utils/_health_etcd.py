@@ -21,7 +21,7 @@ def etcd_quorum(seen):
     if seen.survival.failures >= 0:
         return
     found = f"etcd: {seen.survival}" if seen.etcd.voters else "etcd: no member could be asked"
-    down = [_place(seen, member) for member in seen.etcd.voters if not runs(seen, member)]
+    down = [seen.place_of(member) for member in seen.etcd.voters if not runs(seen, member)]
     start = f"Start etcd on {', '.join(down)}" if down else "Start etcd on its hosts"
     yield Finding(
         "",
@@ -46,7 +46,7 @@ def etcd_one(seen):
 
 def etcd_alarms(seen):
     """Want no alarm: with NOSPACE or CORRUPT raised etcd takes no write."""
-    names = {member.id: _place(seen, member) for member in seen.etcd.members}
+    names = {member.id: seen.place_of(member) for member in seen.etcd.members}
     for member_id, alarm in seen.etcd.alarms:
         name = names.get(member_id, "")
         yield Finding(
@@ -238,6 +238,3 @@ def _etcd_error(seen, member):
     said = [line for _name, answer in seen.answers for line in answer["errors"] if line.startswith(urls)] if urls else []
     return cause(said[0]) if said else "nobody could ask it"
 
-
-def _place(seen, member):
-    return seen.host_of(member) or member.label

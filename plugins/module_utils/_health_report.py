@@ -40,7 +40,7 @@ def document(seen, findings, verdict, judged_at=""):
         },
         "etcd": {
             **seen.survival.as_dict(),
-            "leader": _place(seen, seen.etcd.leader) if seen.etcd.leader else "",
+            "leader": seen.place_of(seen.etcd.leader) if seen.etcd.leader else "",
             "database_bytes": max((size for size, _quota in sizes), default=0),
             "quota_bytes": max((quota for _size, quota in sizes), default=0),
             "survives_loss_of_zone": {loss.zone: loss.survives for loss in _health_etcd.zone_losses(seen)},
@@ -131,10 +131,6 @@ def _certificates(certificates):
     return "{0} read, the first to end in {1:.0f} days ({2}:{3})".format(
         certificates["read"], first["days_left"], first["host"], first["path"]
     )
-
-
-def _place(seen, member):
-    return seen.host_of(member) or member.label
 
 
 def _etcd(seen, name):

@@ -80,6 +80,10 @@ class View:
                 return name
         return ""
 
+    def place_of(self, member):
+        """Return how to call a member of etcd: by its host, or as etcd does when the inventory knows none."""
+        return self.host_of(member) or member.label
+
     def member_of(self, name):
         """Return the member of etcd that a host carries, or None."""
         return next((member for member in self.etcd.members if self.host_of(member) == name), None)

@@ -24,7 +24,7 @@ import ssl
 import subprocess
 import time
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership, _ports
 
 UNITS = (
     "etcd",
@@ -52,7 +52,7 @@ CAS = {
     "etcd_peer": ("/etc/etcd/pki/peer-ca.crt",),
 }
 CERTIFICATE_FOLDERS = ("/etc/kubernetes/pki", "/etc/etcd/pki")
-ETCD_DATA = "/var/lib/etcd/member"
+ETCD_WAL = "/var/lib/etcd/" + _membership.WAL
 ETCD_RECORD = "/etc/etcd/bootstrap.json"
 ETCD_CLIENT = {
     "ca": "/etc/etcd/pki/client-ca.crt",
@@ -233,7 +233,7 @@ def _network(system, endpoint_address):
 
 def _etcd(system, unit, listeners, ask):
     """Return the part of the observation about the host's own etcd member, which is asked when there may be one."""
-    data = system.exists(ETCD_DATA)
+    data = _membership.has_data(system.names(ETCD_WAL))
     return {
         "data": data,
         "record": _json(system.read(ETCD_RECORD)),

@@ -15,6 +15,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import LOST_QUORUM_RUNBOOK
+
+# Where etcd keeps its write-ahead log below its data folder (server/storage/datadir of etcd 3.6).
+WAL = "member/wal"
+
 # Log entries a learner may lag behind the leader to count as in sync: about what a busy cluster writes in a second.
 # etcd's own bound (90 % of the leader's index, readyPercentThreshold in server/etcdserver/server.go) is asked again by
 # `member promote`.
@@ -52,6 +57,15 @@ class Move:
     next_step: str = ""
 
 
+def has_data(names):
+    """Tell from the names in the folder ``WAL`` whether a member lives here, as etcd does (wal.Exist): by its log's files.
+
+    A member folder without a log is none: etcd would start it empty, so a join sets it aside. (The unit asserts the folder
+    alone, which is as good: etcd makes it by renaming one that has its files, wal.Create.)
+    """
+    return any(name.endswith(".wal") for name in names)
+
+
 def in_sync(learner_index, leader_index, lag=LAG):
     """Tell whether a learner's applied index is close enough to the leader's log for a promotion."""
     return learner_index > 0 and leader_index > 0 and leader_index - learner_index <= lag
@@ -67,36 +81,50 @@ def toward_learner(members, own, leader_index, wipe=False):
     ``members`` must be confirmed by a quorum; ``leader_index`` is 0 when nobody leads.
     """
     mine = _mine(members, own)
-    namesake = next((m for m in members if m.name == own.name and m is not mine), None)
-    if namesake:
-        return Move(
-            REFUSE,
-            f"the cluster has a member {own.name} with another peer URL: {', '.join(namesake.peer_urls)}",
-            namesake.id,
-            f"remove that member (id {namesake.id}) if it is this host's former self, then run again",
-        )
-    answers = own.status is not None
-    belongs = answers and mine is not None and own.status.member_id == mine.id
-    if (answers and not belongs) or (own.data and mine is None):
-        if wipe and (mine is None or mine.is_learner or not mine.started):
-            return Move(WIPE, "the data on this host do not belong to a member of this cluster, and wiping was asked for")
-        return Move(
-            REFUSE,
-            "this host holds etcd data that do not belong to a member of this cluster",
-            next_step="if nobody needs them, let them be wiped (`wipe: true`); else take this host out of the inventory",
-        )
+    belongs = own.status is not None and mine is not None and own.status.member_id == mine.id
+    in_the_way = _namesake(members, own, mine) or _foreign(own, mine, belongs, wipe)
+    if in_the_way:
+        return in_the_way
     if mine is None:
         return Move(ADD, "it is not a member yet")
+    if belongs and not mine.is_learner:
+        return Move(DONE, "it is a voter", mine.id)
     if belongs:
-        if not mine.is_learner:
-            return Move(DONE, "it is a voter", mine.id)
-        if in_sync(own.status.raft_applied_index, leader_index):
-            return Move(DONE, "it is a learner in sync", mine.id)
-        return Move(WAIT, f"it has applied entry {own.status.raft_applied_index} of the leader's {leader_index}", mine.id)
+        return _behind(own, mine, leader_index) or Move(DONE, "it is a learner in sync", mine.id)
     if own.data or mine.id == own.added:
         if own.unit == "running":
             return Move(WAIT, "etcd runs here and does not answer yet", mine.id, JOURNAL)
         return Move(START, "it is a member and etcd is not running here", mine.id, JOURNAL)
+    return _emptied(mine)
+
+
+def _namesake(members, own, mine):
+    """Refuse while another member has this host's name; None when there is none."""
+    namesake = next((m for m in members if m.name == own.name and m is not mine), None)
+    return namesake and Move(
+        REFUSE,
+        f"the cluster has a member {own.name} with another peer URL: {', '.join(namesake.peer_urls)}",
+        namesake.id,
+        f"remove that member (id {namesake.id}) if it is this host's former self, then run again",
+    )
+
+
+def _foreign(own, mine, belongs, wipe):
+    """Wipe, when asked to, or refuse data of another member or cluster; None when there are none."""
+    if belongs or (own.status is None and (mine is not None or not own.data)):
+        return None
+    if wipe and (mine is None or mine.is_learner or not mine.started):
+        return Move(WIPE, "the data on this host do not belong to a member of this cluster, and wiping was asked for")
+    return Move(
+        REFUSE,
+        "this host holds etcd data that do not belong to a member of this cluster",
+        next_step="if nobody needs them, put them aside on this host and run again (systemctl stop etcd; mv "
+        "/var/lib/etcd/member /var/lib/etcd/member.old); else take this host out of the inventory",
+    )
+
+
+def _emptied(mine):
+    """Say what becomes of a member whose host has no data: a voter that ran is refused, everything else added anew."""
     if not mine.is_learner and mine.client_urls:
         return Move(
             REFUSE,
@@ -109,6 +137,13 @@ def toward_learner(members, own, leader_index, wipe=False):
     )
 
 
+def _behind(own, mine, leader_index):
+    """Wait for a learner that is not in sync; None when it is."""
+    if in_sync(own.status.raft_applied_index, leader_index):
+        return None
+    return Move(WAIT, f"it has applied entry {own.status.raft_applied_index} of the leader's {leader_index}", mine.id)
+
+
 def toward_voter(members, own, leader_index):
     """Return the next move on the way to a voter that serves."""
     mine = _mine(members, own)
@@ -118,9 +153,7 @@ def toward_voter(members, own, leader_index):
         return Move(DONE, "it is a voter", mine.id)
     if own.status is None or own.status.member_id != mine.id:
         return Move(WAIT, "the learner on this host does not answer", mine.id, JOURNAL)
-    if not in_sync(own.status.raft_applied_index, leader_index):
-        return Move(WAIT, f"it has applied entry {own.status.raft_applied_index} of the leader's {leader_index}", mine.id)
-    return Move(PROMOTE, "it is a learner in sync", mine.id)
+    return _behind(own, mine, leader_index) or Move(PROMOTE, "it is a learner in sync", mine.id)
 
 
 def toward_absent(members, own):
@@ -150,7 +183,7 @@ def first_start(record, wanted, own):
         return Move(
             REFUSE,
             "this host holds etcd data without a bootstrap record, so it is no part of a cluster that is being founded",
-            next_step="if its cluster lost quorum, follow docs/runbooks/etcd-lost-quorum.md; found no second cluster",
+            next_step=f"if its cluster lost quorum, follow {LOST_QUORUM_RUNBOOK}; found no second cluster",
         )
     if own.data and record != wanted:
         return Move(

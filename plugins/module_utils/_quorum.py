@@ -111,7 +111,7 @@ _SENTENCES = {
     ),
     "outage": (
         "{target} is the only voter: while it restarts the whole API is away",
-        "allow the outage for this step, or add a second master and let the step find a standby",
+        "allow it for this run (-e etcd_allow_outage=true), or have three masters first: of three voters one can be spared",
     ),
     "last_voter": (
         "{target} is the last voter: removing it removes the cluster",
@@ -330,7 +330,8 @@ class _Refusals(list):
 def judge(cluster: Cluster, step: Step, allow_outage: bool = False) -> Verdict:
     """Judge a step on the projected cluster and return the verdict with all its reasons.
 
-    ``allow_outage`` allows one thing only: restarting the only voter. Raises ValueError on an unknown kind of step.
+    ``allow_outage`` (etcd_allow_outage of the role) allows one thing only: restarting the only voter. Raises ValueError on
+    an unknown kind of step.
     """
     if step.kind not in KINDS:
         raise ValueError(f"unknown kind of step {step.kind!r}, known are {', '.join(KINDS)}")

@@ -8,6 +8,8 @@ Pure: everything observed comes in as plain data. Leaves out: judging, which is 
 
 from __future__ import annotations
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum
+
 GAP = "  "
 
 
@@ -65,6 +67,16 @@ def stray_lines(cluster, nodes, members):
     return ["Strays     in the cluster, not in the inventory, left alone: {0}".format(", ".join(found))] if found else []
 
 
+def etcd_line(stacked, members):
+    """Return how many voters there are and what they survive; `members` as in `lines`."""
+    voters = [member for member in members if not member["is_learner"]]
+    survival = _quorum.Survival(len(voters), len([member for member in voters if member["healthy"]]))
+    survives = "survives the loss of {0}".format(survival.failures) if survival.failures >= 0 else "HAS NO QUORUM"
+    return "etcd       {0}, {1} voters (quorum {2}), {3}".format(
+        "stacked" if stacked else "external", survival.voters, survival.quorum, survives
+    )
+
+
 def certificate_reports(hostvars, names):
     """Return [{host, path, days_left}] from what the certificates role registered on each named host."""
     found = []
@@ -93,18 +105,12 @@ def lines(cluster, nodes, members, holders, certificates, kubeconfig):
     is_learner, leader, healthy}]; `holders`: hosts with the endpoint address; `certificates`: see certificate_line;
     `kubeconfig`: path on the controller or "".
     """
-    voters = [member for member in members if not member["is_learner"]]
     text = [
         "Cluster    {0}: {1} masters, {2} workers".format(
             cluster["cluster"]["name"], len(cluster["masters"]), len(cluster["workers"])
         ),
         endpoint_line(cluster, holders),
-        "etcd       {0}, {1} voters (quorum {2}), survives the loss of {3}".format(
-            "stacked" if cluster["etcd"]["stacked"] else "external",
-            len(voters),
-            len(voters) // 2 + 1,
-            len([member for member in voters if member["healthy"]]) - (len(voters) // 2 + 1),
-        ),
+        etcd_line(cluster["etcd"]["stacked"], members),
         "           heartbeat {0} ms, election timeout {1} ms".format(
             cluster["etcd"]["heartbeat_ms"], cluster["etcd"]["election_ms"]
         ),

@@ -122,7 +122,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             **_etcd.ARGUMENTS,
-            "step": {"type": "str", "choices": ["restart", "remove", "add_learner", "promote"], "required": True},
+            "step": {"type": "str", "choices": list(_quorum.KINDS), "required": True},
             "target": {"type": "str", "required": True},
             "ours": {"type": "list", "elements": "str"},
             "repairs": {"type": "str", "default": ""},

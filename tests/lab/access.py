@@ -111,7 +111,7 @@ class Cluster:
 
     @property
     def voters(self) -> int:
-        """Return how many voters etcd has at rest: the largest odd number of its members (behaviour.md, odd voters)."""
+        """Return how many voters etcd has at rest: the largest odd number of its members."""
         return len(self.members) - 1 + len(self.members) % 2
 
     def variable(self, name: str, host: str = "", default=None):

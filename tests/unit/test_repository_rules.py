@@ -97,7 +97,7 @@ def test_every_task_has_a_name():
 
 
 def test_a_command_says_when_it_changed_something():
-    assert not offenders(lambda t: "command" in t and "changed_when" not in t), "`changed=0` is a promise (P3)"
+    assert not offenders(lambda t: "command" in t and "changed_when" not in t), "`changed=0` of a second run is a promise"
 
 
 def test_nothing_waits_blindly():
@@ -243,6 +243,63 @@ def test_a_playbook_at_the_root_only_points_to_the_collections_own():
             continue
         targets = [short(play).get("import_playbook", "") for play in plays]
         assert targets == [f"multimaster.kubernetes.{path.stem}"], place(path)
+
+
+# A path below docs/ that stands for itself, and a YAML file by its name or path; URLs are taken out before.
+NAMED_DOCUMENT = re.compile(r"(?<![\w./-])docs/[\w./-]*\w")
+NAMED_PLAYBOOK = re.compile(r"(?<![\w/*.<-])[\w-][\w./-]*\.yml\b")
+# What a reader makes in an inventory of his own.
+OF_THE_READER = re.compile(r"inventories/mine/|(group|host)_vars/")
+
+
+def naming_files():
+    """Yield (path, text without URLs) of every file that a person or a program reads names in."""
+    for folder in ("plugins", "roles", "playbooks", "docs"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".py", ".yml", ".md", ".j2"):
+                yield path, re.sub(r"https?://\S+", "", path.read_text(encoding="utf-8"))
+    for name in ("Makefile", "README.md", "CONTRIBUTING.md"):
+        yield ROOT / name, re.sub(r"https?://\S+", "", (ROOT / name).read_text(encoding="utf-8"))
+
+
+def places(path):
+    """Yield the folders in which a YAML file that is named in this file may lie."""
+    yield from (ROOT, ROOT / "playbooks", ROOT / "playbooks" / "vars", path.parent)
+    parts = path.relative_to(ROOT).parts
+    if parts[0] == "roles":
+        yield from (ROOT / "roles" / parts[1] / part for part in ("", "tasks", "vars"))
+    if parts[0] == "playbooks":  # tasks_from
+        yield from (role / "tasks" for role in ROLES)
+    if path.name == "CONTRIBUTING.md":  # speaks of any role and any scenario
+        yield from (*ROLES, *(ROOT / "molecule").iterdir())
+
+
+def missing(pattern, folders):
+    return sorted(
+        f"{place(path)} names {name}"
+        for path, text in naming_files()
+        for name in set(pattern.findall(text))
+        if not OF_THE_READER.match(name) and not any((folder / name).exists() for folder in folders(path))
+    )
+
+
+def test_every_page_that_is_named_exists():
+    assert not missing(NAMED_DOCUMENT, lambda path: [ROOT]), "a message that names a page sends somebody there in an emergency"
+
+
+def test_every_playbook_that_is_named_exists():
+    assert not missing(NAMED_PLAYBOOK, places), "a next step is one that can be taken"
+
+
+def test_every_link_of_a_page_leads_somewhere():
+    found = [
+        f"{place(path)} links to {target}"
+        for path, text in naming_files()
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\(([^)#\s]+)", text)
+        if not (path.parent / target).exists()
+    ]
+    assert not found
 
 
 def test_the_tarball_installs_without_a_network():

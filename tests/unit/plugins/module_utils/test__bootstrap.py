@@ -218,7 +218,7 @@ SHOWN = (
 
 @pytest.mark.parametrize("first", SHOWN)
 def test_every_combination_of_three_hosts_keeps_the_promises(first):
-    """P5: no second cluster; a founding that was cut off is finished from its own record."""
+    """No second cluster; a founding that was cut off is finished from its own record."""
     for shown in ((first, *rest) for rest in itertools.product(SHOWN, repeat=2)):
         decision = decided(shown)
         served = any(what.startswith("serving") for what in shown)

@@ -90,12 +90,10 @@ def test_adding_a_learner_gives_the_new_member_and_all():
     assert [m.name for m in members] == ["", "a"]
 
 
-def test_keys_and_values_travel_in_base64():
-    asked, opener = client("{" + HEADER + ',"kvs":[{"key":"eA==","value":"eQ=="}],"count":"1"}')
-    assert asked.get("x") == b"y"
-    assert opener.asked[2] == {"key": "eA=="}
-    assert client("{" + HEADER + "}")[0].get("x") is None
-    assert client("{" + HEADER + ',"kvs":[{"key":"eA=="}]}')[0].get("x") == b""
+def test_a_read_is_linearizable_and_needs_no_key():
+    asked, opener = client("{" + HEADER + "}")
+    asked.read()
+    assert opener.asked[1:] == ("https://a:2379/v3/kv/range", {"key": "bXVsdGltYXN0ZXIvaGVhbHRo"})
 
 
 @pytest.mark.parametrize(
@@ -211,13 +209,6 @@ def test_a_member_that_hangs_does_not_hold_the_others_up(monkeypatch):
     assert time.monotonic() - started < 1.5
     assert [m.name for m in seen.members if seen.healthy(m.id)] == ["a", "b"]
     assert "no answer within 0.4 s" in " ".join(seen.errors)
-
-
-def test_a_member_is_found_by_its_peer_url_before_its_name():
-    seen = observe(FakeEtcd("a", "b"), "a")
-    assert seen.member(name="a", peer_url="https://b:2380").name == "b"
-    assert seen.member(name="a").name == "a"
-    assert seen.member(name="", peer_url="https://x:2380") is None
 
 
 def test_the_status_for_host_info_has_every_key_of_the_contract():

@@ -150,7 +150,7 @@ def test_wiping_takes_only_the_member_folder_and_only_when_asked(machine, tmp_pa
     b = machine(fake)
     b.give_data()
     (tmp_path / "b" / "backup").write_text("mine")
-    with pytest.raises(StepFailed, match="do not belong to a member.*wipe: true"):
+    with pytest.raises(StepFailed, match="do not belong to a member.*member.old"):
         b.flow(["a"]).bring_to("learner")
     assert b.wal.exists()
     assert b.flow(["a"], wipe=True).bring_to("learner").actions == ("wipe", "add", "start", "remove_one_shots")

@@ -236,9 +236,15 @@ def test_etcd_is_not_asked_on_a_host_without_it():
 
 def test_etcd_data_and_record_are_seen_while_it_is_down():
     record = {"token": "prod-1", "initial_cluster": {"m1": "https://192.0.2.11:2380"}}
-    picture = Picture({"/etc/etcd/bootstrap.json": json.dumps(record)}, {"systemctl": ""}, paths=["/var/lib/etcd/member"])
+    wal = "/var/lib/etcd/member/wal/0000000000000000-0000000000000000.wal"
+    picture = Picture({"/etc/etcd/bootstrap.json": json.dumps(record)}, {"systemctl": ""}, paths=[wal])
     seen = observe(picture)["etcd"]
     assert (seen["data"], seen["record"], seen["status"]) == (True, record, {"ok": True})
+
+
+def test_a_member_folder_without_a_log_is_no_data():
+    picture = Picture(commands={"systemctl": ""}, paths=["/var/lib/etcd/member", "/var/lib/etcd/member/snap/db"])
+    assert observe(picture)["etcd"] == {"data": False, "record": None, "unit": "not-found", "status": None}
 
 
 def test_a_broken_record_reads_as_none():

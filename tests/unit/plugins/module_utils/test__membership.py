@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership as m
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import LOST_QUORUM_RUNBOOK
 
 URL = "https://b:2380"
 
@@ -73,6 +74,25 @@ def test_the_way_to_a_learner(members, here, wipe, kind):
 
 def test_wiping_is_never_a_default():
     assert m.toward_learner((A,), own(data=True), 100).kind == m.REFUSE
+
+
+def test_who_holds_data_of_nobody_is_told_what_a_person_can_do():
+    move = m.toward_learner((A,), own(data=True), 100)
+    assert "mv /var/lib/etcd/member /var/lib/etcd/member.old" in move.next_step
+    assert "wipe" not in move.next_step, "no role has such an input"
+
+
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [
+        (["0000000000000000-0000000000000000.wal", "0.tmp"], True),
+        (["0.tmp"], False),
+        (["0000000000000000-0000000000000000.wal.broken"], False),
+        ([], False),
+    ],
+)
+def test_data_are_a_write_ahead_log_and_nothing_else(names, there):
+    assert m.has_data(names) is there
 
 
 def test_a_member_without_a_log_is_started_only_when_this_run_added_it():
@@ -160,6 +180,10 @@ OTHER = {**RECORD, "token": "u"}
 )
 def test_a_bootstrap_starts_from_its_own_record_only(carried, here, kind):
     assert m.first_start(carried, RECORD, here).kind == kind
+
+
+def test_data_without_a_record_lead_to_the_runbook():
+    assert LOST_QUORUM_RUNBOOK in m.first_start(None, RECORD, own(data=True)).next_step
 
 
 def test_the_initial_cluster_has_every_member_by_url():

@@ -221,6 +221,7 @@ def test_the_outage_of_the_only_voter_is_named_and_needs_to_be_allowed():
     refused, allowed = judge(one, Step(RESTART, "m1")), judge(one, Step(RESTART, "m1"), allow_outage=True)
     assert (refused.safe, refused.outage) == (False, False)
     assert "the whole API is away" in refused.reason
+    assert "etcd_allow_outage=true" in refused.next_step, "the name of the role's input"
     assert (allowed.safe, allowed.outage) == (True, True)
     assert "outage" in allowed.reason
 

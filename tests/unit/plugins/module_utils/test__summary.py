@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _summary, _topology
 from cluster_fixtures import address, fresh, inventory, member, settings
 
@@ -56,3 +57,27 @@ def test_a_balancer_of_somebody_elses_is_pointed_at_the_port_the_api_servers_lis
 
 def test_a_managed_endpoint_is_named_with_its_port():
     assert text(cluster(endpoint_port=443))[1] == "Endpoint   https://192.0.2.10:443 (balanced), held by m2"
+
+
+def counted(letters):
+    """Return members from `v` (healthy voter), `V` (a voter that is not) and `l` (learner)."""
+    return [{"is_learner": one == "l", "healthy": one != "V"} for one in letters]
+
+
+@pytest.mark.parametrize(
+    ("letters", "said"),
+    [
+        ("vvv", "3 voters (quorum 2), survives the loss of 1"),
+        ("vvV", "3 voters (quorum 2), survives the loss of 0"),
+        ("vVV", "3 voters (quorum 2), HAS NO QUORUM"),
+        ("vl", "1 voters (quorum 1), survives the loss of 0"),
+        ("lV", "1 voters (quorum 1), HAS NO QUORUM"),
+        ("", "0 voters (quorum 1), HAS NO QUORUM"),
+    ],
+)
+def test_etcds_line_counts_voters_that_serve(letters, said):
+    assert _summary.etcd_line(True, counted(letters)) == f"etcd       stacked, {said}"
+
+
+def test_etcd_on_hosts_of_its_own_is_called_external():
+    assert _summary.etcd_line(False, counted("v")).startswith("etcd       external, 1 voters")

@@ -259,6 +259,8 @@ def test_counters_that_are_no_numbers_count_as_none():
         ({"units": {"etcd": {"active": "failed"}}, "restart_needed": []}, True),
         ({"units": {"a": {"active": "active"}, "b": {"active": "inactive"}}, "restart_needed": []}, True),
         ({"units": {"etcd": {"active": "active"}}, "restart_needed": ["etcd"]}, True),
+        ({"turn_needed": False}, False),
+        ({"turn_needed": True}, True),
     ],
 )
 def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(result, needs):

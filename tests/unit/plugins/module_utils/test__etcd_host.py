@@ -1,0 +1,90 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test waiting: a silent leader is waited for in bounded time, and what ends in vain names a next step."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _etcd_host, _membership, _quorum
+from fake_etcd import FakeEtcd
+
+MOVE, DONE = _membership.Move("move_leader", "it leads"), _membership.Move(_membership.DONE, "it does not lead")
+
+
+class Clock:
+    """Count the seconds slept, and call something back at each sleep."""
+
+    def __init__(self, after=None):
+        self.now, self._after = 0.0, after or (lambda now: None)
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self._after(self.now)
+
+
+def stepper(fake, clock, seconds=10):
+    return _etcd_host.Stepper(
+        lambda: _etcd.observe([fake.client_url(name) for name in "bc"], fake),
+        lambda endpoint: SimpleNamespace(endpoint=endpoint),
+        _etcd_host.Patience(seconds, clock, clock.sleep),
+    )
+
+
+def ask_the_leader(step):
+    """Return an act that needs the leader itself, as giving the leadership away does."""
+    asked = []
+
+    def act(observed, move):
+        asked.append(step.serving(observed, leader_only=True).endpoint)
+        return "asked", None
+
+    return act, lambda observed: DONE if asked else MOVE, asked
+
+
+def test_a_leader_that_does_not_answer_is_waited_for():
+    fake = FakeEtcd("a", "b", "c")
+    fake.running.discard("a")
+    clock = Clock(lambda now: fake.running.add("a") if now >= 3 else None)
+    step = stepper(fake, clock)
+    act, decide, asked = ask_the_leader(step)
+    step.run(decide, act)
+    assert asked == ["https://a:2379"]
+    assert clock.now == 3
+
+
+def test_waiting_for_the_leader_is_bounded_and_ends_with_a_next_step():
+    fake = FakeEtcd("a", "b", "c")
+    fake.running.discard("a")
+    clock = Clock()
+    step = stepper(fake, clock, seconds=5)
+    act, decide, asked = ask_the_leader(step)
+    with pytest.raises(_etcd_host.StepFailed) as failed:
+        step.run(decide, act)
+    said = str(failed.value)
+    assert said.startswith("not within 5 s: no member serves just now as the leader (https://a:2379: ")
+    assert said.endswith(f". Next: {_etcd_host.LOOK}")
+    assert clock.now == 5
+    assert asked == []
+
+
+def test_a_lost_quorum_ends_with_the_runbook():
+    fake = FakeEtcd("a", "b", "c")
+    fake.running = {"b"}
+    clock = Clock()
+    step = stepper(fake, clock, seconds=2)
+    with pytest.raises(_etcd_host.StepFailed, match=f"Next: see {_quorum.LOST_QUORUM_RUNBOOK}$"):
+        step.run(lambda observed: DONE, lambda observed, move: ("never", None))
+
+
+def test_any_healthy_voter_will_do_and_the_leader_is_asked_first():
+    fake = FakeEtcd("a", "b", "c")
+    step = stepper(fake, Clock())
+    assert step.serving(step.look()).endpoint == "https://a:2379"
+    fake.running.discard("a")
+    assert step.serving(step.look()).endpoint == "https://b:2379"

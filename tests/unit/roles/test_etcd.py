@@ -1,0 +1,56 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test what the etcd role promises the quorum gate, and where its constants meet those of the decisions."""
+
+from __future__ import annotations
+
+import yaml
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_quorum
+from rendering import ROOT, files, flags, render, variables
+
+UNIT = "/etc/systemd/system/etcd.service"
+ROLE = ROOT / "roles/etcd"
+
+
+def service_tasks():
+    return yaml.safe_load((ROLE / "tasks/service.yml").read_text())
+
+
+def test_the_outage_of_a_lone_voter_is_never_allowed_by_default():
+    assert variables("etcd", "m1")[1]["etcd_allow_outage"] is False
+
+
+def test_the_gate_stands_before_what_runs_and_a_member_that_is_down_is_simply_started():
+    """`restart_needed` holds units that run with other settings; one that is down is not among them (_unit_plan)."""
+    gate, leadership, start = service_tasks()
+    running = "etcd_result.restart_needed | length > 0"
+    assert gate["multimaster.kubernetes.etcd_quorum"]["step"] == "restart"
+    assert gate["when"] == running
+    assert running in leadership["when"]
+    assert "when" not in start
+    assert set(start) == {"name", "multimaster.kubernetes.unit_set"}
+
+
+def test_growing_changes_nothing_a_member_was_started_with():
+    """A lone voter is not restarted because others join: nothing in its unit tells how many there are."""
+    text = files("etcd", "m1")[UNIT]
+    for of_others in ("192.0.2.12", "192.0.2.13", "initial-cluster"):
+        assert of_others not in text
+    read_once = {"etcd_initial_cluster", "etcd_cluster_token", "etcd_members", "etcd_endpoints"}
+    source = (ROLE / "vars/main.yml").read_text()
+    assert not [name for name in read_once if name in source]
+    assert render("etcd", "__etcd_units")[0]["inputs"] == [], "a file that is an input would restart it"
+
+
+def test_etcd_takes_as_many_learners_as_the_decisions_count_on():
+    assert int(flags(files("etcd")[UNIT])["max-learners"]) == _quorum.MAX_LEARNERS
+
+
+def test_the_unit_starts_nothing_where_the_decisions_see_no_data():
+    assert f"AssertPathExists=/var/lib/etcd/{_membership.WAL}\n" in files("etcd")[UNIT]
+
+
+def test_the_gates_documentation_names_every_kind_of_step():
+    assert yaml.safe_load(etcd_quorum.DOCUMENTATION)["options"]["step"]["choices"] == list(_quorum.KINDS)
