@@ -41,6 +41,8 @@ UNITS = (
     "multimaster-endpoint",
 )
 COMMANDS = ("openssl", "ip", "systemctl", "nft", "iptables", "conntrack", "tar", "mount", "haproxy", "keepalived")
+#: Users of services; one that only a directory service knows counts as missing, and creating it then changes nothing.
+USERS = ("etcd",)
 DISKS = ("/var/lib", "/opt")
 # When to ask by ARP who holds the endpoint address, which takes half a second; bare: when the host has no certificates.
 NEVER, BARE, ALWAYS = PROBES = ("never", "bare", "always")
@@ -213,6 +215,7 @@ def _machine(system):
         "swap": len((system.read("/proc/swaps") or "").strip().splitlines()) > 1,
         "cgroup": 2 if system.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
         "commands": {name: system.which(name) is not None for name in COMMANDS},
+        "users": [name for name in USERS if f"\n{name}:" in "\n" + (system.read("/etc/passwd") or "")],
     }
 
 

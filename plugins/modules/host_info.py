@@ -104,6 +104,7 @@ ansible_facts:
         listening:
           - {port: 2379, address: 192.0.2.11, process: etcd, executable: /opt/multimaster/etcd/3.6.16/etcd}
         commands: {openssl: true}
+        users: [etcd]
         etcd: {data: false, record: null, unit: not-found, status: null}
         certificates: false
         ca_fingerprints: {kubernetes: [], front_proxy: [], etcd_client: [], etcd_peer: []}

@@ -140,6 +140,7 @@ def test_a_fresh_look_has_everything_the_contract_names():
     assert (seen["architecture"], seen["cpus"], seen["memory_mib"], seen["swap"], seen["cgroup"]) == ("amd64", 4, 7950, False, 1)
     assert seen["machine_id"] == "3f0c2b9f8f0d4f0f9d0f6a2b6d0f1a11"
     assert seen["clock"] == 1763831820.25
+    assert seen["users"] == []
     assert (seen["commands"]["openssl"], seen["commands"]["nft"]) == (True, False)
     assert seen["cluster"] == {"name": "prod"}
     assert seen["kubelet_credentials"] is False
@@ -373,3 +374,11 @@ def test_the_real_system_answers(tmp_path):
     assert system.free_mib(str(tmp_path / "not" / "there")) > 0
     assert system.connect_ms("127.0.0.1", 1) is None
     assert len(system.facts()) == 5
+
+
+@pytest.mark.parametrize(
+    ("passwd", "users"),
+    [("", []), ("root:x:0:0::/root:/bin/sh\netcd:x:997:997::/:/sbin/nologin\n", ["etcd"]), ("etcd:x:1:1\n", ["etcd"]), ("etcd2:x\n", [])],
+)
+def test_the_users_of_services_that_are_there(passwd, users):
+    assert observe(Picture(files={"/etc/passwd": passwd}))["users"] == users

@@ -31,15 +31,10 @@ def test_the_survivor_alone_takes_the_others_in_as_a_pair(others):
     seen = built(m1=living("m1", ALONE), m2=others("m2"), m3=others("m3"))
     assert seen.etcd.action == _bootstrap.JOIN
     assert seen.etcd.start == (), "nobody founds a second cluster"
-    assert [(kind, target) for kind, target, _why in seen.etcd.plan][:4] == [
-        (ADD_LEARNER, "m2"),
-        (ADD_LEARNER, "m3"),
-        (PROMOTE, "m2"),
-        (PROMOTE, "m3"),
-    ]
+    assert (seen.etcd.join, seen.etcd.promote) == (("m2", "m3"), ("m2", "m3"))
     assert dict(seen.order)["grow"] == ["m2", "m3"]
     assert not dict(seen.order)["bootstrap"]
-    assert (seen.etcd.remove, seen.etcd.obstacles, seen.etcd.strays) == ((), (), ())
+    assert (seen.etcd.obstacles, seen.etcd.strays) == ((), ())
     assert seen.etcd.voters == NAMES
 
 
@@ -62,4 +57,4 @@ def test_before_the_runbook_nothing_is_founded_beside_what_is_left():
     seen = built(m1=living("m1", ALONE, etcd=silent), m2=wiped("m2"), m3=wiped("m3"))
     assert seen.etcd.action == _bootstrap.REFUSE
     assert _quorum.LOST_QUORUM_RUNBOOK in seen.etcd.next_step
-    assert seen.etcd.plan == ()
+    assert (seen.etcd.start, seen.etcd.join) == ((), ())
