@@ -378,7 +378,7 @@ def test_the_real_system_answers(tmp_path):
 
 @pytest.mark.parametrize(
     ("passwd", "users"),
-    [("", []), ("root:x:0:0::/root:/bin/sh\netcd:x:997:997::/:/sbin/nologin\n", ["etcd"]), ("etcd:x:1:1\n", ["etcd"]), ("etcd2:x\n", [])],
+    [("", []), ("root:x:0:0::/:/bin/sh\netcd:x:997:997::/:\n", ["etcd"]), ("etcd:x:1:1\n", ["etcd"]), ("etcd2:x\n", [])],
 )
 def test_the_users_of_services_that_are_there(passwd, users):
     assert observe(Picture(files={"/etc/passwd": passwd}))["users"] == users
