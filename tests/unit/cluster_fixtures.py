@@ -64,6 +64,7 @@ def fresh(name, **changes):
         "default_address": address(name),
         "listening": [],
         "commands": {"openssl": True, "systemctl": True, "ip": True},
+        "users": [],
         "etcd": {"data": False, "record": None, "unit": "not-found", "status": None},
         "certificates": False,
         "ca_fingerprints": {"kubernetes": [], "front_proxy": [], "etcd_client": [], "etcd_peer": []},
