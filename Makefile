@@ -17,7 +17,7 @@ LAB_SETTINGS := tests/lab/settings.yml
 NAMESPACE := collections/ansible_collections/multimaster/kubernetes
 # What the default versions need, and the second release of Kubernetes and etcd, which components-next builds.
 COMPONENTS := kubernetes-1.36.3 etcd-3.6.16 containerd-2.3.7 runc-1.5.2 cni-plugins-1.9.1 coredns-1.14.7 \
-  flannel-0.26.7 pause-3.10.2
+  flannel-0.27.4 pause-3.10.2
 NEXT_COMPONENTS := kubernetes-1.37.2 etcd-3.7.3
 APT_PACKAGES := podman runc conmon netavark aardvark-dns iptables debootstrap debian-archive-keyring openssh-client \
   iproute2 make git gcc libc6-dev libseccomp-dev pkg-config python3-venv

@@ -146,10 +146,9 @@ def cni_plugins(version: str, arch: str) -> Recipe:
 
 def flannel(version: str, arch: str) -> Recipe:
     """Return the recipe of flanneld (its UDP back end is C)."""
-    base = f"github.com/flannel-io/flannel/releases/download/v{version}"
-    path = f"{base}/flannel-v{version}-linux-{arch}.tar.gz"
+    path = f"github.com/flannel-io/flannel/releases/download/v{version}/flanneld-{arch}"
     return Recipe(
-        (Tarball(path, f"{path}.sha256", {"flanneld": "flannel"}),),
+        (File("flannel", path, f"{path}.sha256"),),
         cgo=True,
         tags="netgo,osusergo",
         stamps={"github.com/flannel-io/flannel/pkg/version.Version": f"v{version}"},
@@ -188,7 +187,7 @@ def recipes(arch: str) -> dict[str, Recipe]:
         "runc-1.5.2": runc("1.5.2", arch),
         "cni-plugins-1.9.1": cni_plugins("1.9.1", arch),
         "coredns-1.14.7": coredns("1.14.7", arch),
-        "flannel-0.26.7": flannel("0.26.7", arch),
+        "flannel-0.27.4": flannel("0.27.4", arch),
         "pause-3.10.2": pause("3.10.2", arch),
         "prober": prober(),
     }

@@ -18,9 +18,18 @@ VERSIONS = {
     "cni-plugins": "1.9.1",
     "containerd": "2.3.7",
     "coredns": "1.14.7",
-    "flannel": "0.26.7",
+    "flannel": "0.27.4",
     "pause": "3.10.2",
     "runc": "1.5.2",
+}
+
+# The publisher of flannel offers no checksum file, so the digests of its release are known here; a mirror has the file, which
+# its keeper makes. They were taken from a public deployment that pins the same files and not from a download of our own.
+PINNED = {
+    ("flannel", "0.27.4"): {
+        "amd64": "fc1233aac3ad2707d14c9ae42016b5402753f755f0d07cc5c41dc4190e95d299",
+        "arm64": "aa4f59bff09603ad10634c5a930afa57631dd99d8da0b7baeaadc655f00831b7",
+    },
 }
 
 # Images of the cluster itself: component, reference. A mirror keeps their archives under `images/`.
@@ -88,13 +97,12 @@ SETS = {
         ),
     ],
     "flannel": [
-        _archive(
-            "flannel",
-            "flannel-io/flannel",
-            "flannel-v{version}-linux-{arch}.tar.gz",
-            "flannel-v{version}-linux-{arch}.tar.gz.sha256",
-            {"flanneld": "flanneld"},
-        )
+        {
+            "component": "flannel",
+            "url": GITHUB.replace("{project}", "flannel-io/flannel") + "/flanneld-{arch}",
+            "checksum": GITHUB.replace("{project}", "flannel-io/flannel") + "/flanneld-{arch}.sha256",
+            "dest": "flanneld",
+        }
     ],
 }
 
@@ -142,10 +150,12 @@ def artifacts(sets, versions, architecture, source):
             version = versions[component]
             fill = {"version": version, "arch": architecture}
             target = folder(component, version)
-            entry = {
-                "url": base_url(source) + "/" + row["url"].format(**fill),
-                "checksum_url": base_url(source) + "/" + row["checksum"].format(**fill),
-            }
+            entry = {"url": base_url(source) + "/" + row["url"].format(**fill)}
+            pinned = PINNED.get((component, version), {}).get(architecture) if source == "release" else None
+            if pinned:
+                entry["sha256"] = pinned
+            else:
+                entry["checksum_url"] = base_url(source) + "/" + row["checksum"].format(**fill)
             if "dest" in row:
                 entry["dest"] = target + "/" + row["dest"]
             else:

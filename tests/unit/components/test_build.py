@@ -57,7 +57,7 @@ def test_no_two_components_publish_the_same_file():
             "cni-plugins-1.9.1",
             "github.com/containernetworking/plugins/releases/download/v1.9.1/cni-plugins-linux-amd64-v1.9.1.tgz",
         ),
-        ("flannel-0.26.7", "github.com/flannel-io/flannel/releases/download/v0.26.7/flannel-v0.26.7-linux-amd64.tar.gz"),
+        ("flannel-0.27.4", "github.com/flannel-io/flannel/releases/download/v0.27.4/flanneld-amd64"),
         ("coredns-1.14.7", "images/coredns-1.14.7.tar"),
         ("pause-3.10.2", "images/pause-3.10.2.tar"),
         ("kubernetes-1.36.3", "images/agnhost-2.63.0.tar"),
@@ -86,7 +86,7 @@ def test_the_version_is_stamped_into_kubernetes():
     assert line.endswith("-o out/ tool")
 
 
-@pytest.mark.parametrize("name", ["runc-1.5.2", "flannel-0.26.7"])
+@pytest.mark.parametrize("name", ["runc-1.5.2", "flannel-0.27.4"])
 def test_what_needs_c_is_linked_statically(name):
     assert RECIPES[name].cgo
     flags = build.command(RECIPES[name], "out/")

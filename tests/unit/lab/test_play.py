@@ -29,6 +29,8 @@ EVENTS = [
     event("task", 11.0, task="write", number=2),
     event("result", 14.0, task="write", host="m1", status="changed"),
     event("result", 15.0, task="write", host="m2", status="failed", message="disk full"),
+    event("task", 15.0, task="validate", number=3, action="ansible.builtin.validate_argument_spec"),
+    event("result", 15.0, task="validate", host="m1", status="ok"),
     event("stats", 15.0, hosts={"m1": {"ok": 2}, "m2": {"failures": 1}}),
 ]
 

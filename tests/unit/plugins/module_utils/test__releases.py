@@ -32,13 +32,23 @@ def test_a_mirror_or_folder_keeps_the_publishers_layout(source, start):
 
 def test_every_file_of_every_set_names_its_version_its_checksum_and_a_folder_of_its_version():
     for entry in _releases.artifacts(_releases.SETS, VERSIONS, "arm64", "release"):
-        assert "{" not in entry["url"] + entry["checksum_url"]
+        assert "{" not in entry["url"] + entry.get("checksum_url", "")
+        assert ("sha256" in entry) is not ("checksum_url" in entry), "nothing is installed unverified"
         targets = [entry["dest"]] if "dest" in entry else list(entry["extract"].values())
         assert targets
         for target in targets:
             component, version = target[len(_releases.ROOT) + 1 :].split("/")[:2]
             assert VERSIONS[component] == version
             assert version in entry["url"]
+
+
+@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
+def test_a_publisher_without_a_checksum_file_has_its_digest_pinned_and_a_mirror_brings_the_file(architecture):
+    [released] = _releases.artifacts(["flannel"], VERSIONS, architecture, "release")
+    assert len(released["sha256"]) == 64 and released["url"].endswith(f"/flanneld-{architecture}")
+    [mirrored] = _releases.artifacts(["flannel"], VERSIONS, architecture, "http://192.0.2.5")
+    assert mirrored["checksum_url"] == mirrored["url"] + ".sha256" and "sha256" not in mirrored
+    assert set(_releases.PINNED) <= set(_releases.VERSIONS.items()), "a digest of a version nobody installs"
 
 
 def test_links_point_at_files_that_are_installed():
