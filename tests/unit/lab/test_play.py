@@ -69,9 +69,6 @@ HOSTS = {"m1": {"ok": 1}}
         ("untouched", outcome(hosts=HOSTS, restarted=["m1 /etc/etcd was absent, is present"]), False),
         ("cut", outcome(code=-9, cut="start 7 x"), True),
         ("cut", outcome(hosts=HOSTS), False),
-        ("cut-or-done", outcome(code=-9, cut="start 7 x"), True),
-        ("cut-or-done", outcome(hosts=HOSTS), True),
-        ("cut-or-done", outcome(hosts=HOSTS, code=2), False),
     ],
 )
 def test_an_outcome_is_held_to_its_expectation(expect, made, good):
