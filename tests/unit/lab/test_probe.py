@@ -55,10 +55,11 @@ def test_one_failure_of_any_kind_is_a_problem(path, value):
 
 
 def test_limits_allow_so_many_and_no_more():
-    limits = probe.parse_allowed("reads=1,gap=600")
-    assert probe.problems(result(("read", "failed"), 1), limits) == []
-    assert probe.problems(result(("read", "failed"), 2), limits) != []
-    assert probe.problems(result(("write", "failed"), 1), limits) != []
+    limits = probe.parse_allowed("percent=1,gap=600")
+    for stream in ("read", "write"):
+        most = CLEAN[stream]["sent"] // 100
+        assert probe.problems(result((stream, "failed"), most), limits) == []
+        assert probe.problems(result((stream, "failed"), most + 1), limits) != []
     assert probe.problems(result(("write", "longest_gap_ms"), 601), limits) != []
 
 
