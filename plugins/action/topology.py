@@ -8,6 +8,7 @@ Everything here is reading: the decisions are _settings, _topology and _prefligh
 
 from __future__ import annotations
 
+import difflib
 import os
 import secrets
 import time
@@ -26,6 +27,7 @@ from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_
 ARGUMENTS = {
     "only": {"type": "str", "choices": ["preflight", "topology"]},
     "max_age": {"type": "int", "default": 900},
+    "leaving": {"type": "list", "elements": "str"},
 }
 FACT = "multimaster_host"
 # What role preflight registers of its one task.
@@ -44,13 +46,21 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _unused, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         settings, inventory, findings, folder = read(task_vars["groups"], task_vars["hostvars"])
+        asked = None if args["leaving"] is None else [name for name in args["leaving"] if name]
+        leaving = tuple(sorted(set(asked or ()) & set(inventory.names)))
+        findings += named(asked, inventory.names)
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
         observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
-        topology = _topology.build(settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode)
+        topology = _topology.build(
+            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, leaving
+        )
+        findings += refused(topology.removal)
         if args["only"] != "topology":
-            why = reasons(inventory.names, task_vars["hostvars"])
-            view = _preflight.View(settings, inventory, observed, topology, exists, why)
+            staying = inventory.without(leaving)
+            why = reasons(staying.names, task_vars["hostvars"])
+            seen = {name: observed[name] for name in staying.names if name in observed}
+            view = _preflight.View(settings, staying, seen, topology, exists, why)
             findings += _preflight.judge(view, settings.preflight_ignore)
         findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore))
         errors = _finding.errors(findings)
@@ -68,6 +78,9 @@ class ActionModule(ActionBase):
             fact["ca_store"] = store
             fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
             result["ansible_facts"] = {"multimaster": fact}
+            if topology.removal:
+                result["plan"] = list(topology.removal.lines())
+                Display().display("\nWhat will be done:\n" + "\n".join(result["plan"]) + "\n")
         return result
 
 
@@ -101,6 +114,24 @@ def read(groups, hostvars):
         groups=tuple(name for name, members in groups.items() if members and name not in ("all", "ungrouped")),
     )
     return settings, inventory, findings, folder
+
+
+def named(leaving, known):
+    """Return findings for names that are to leave and are no hosts of the inventory; None: nobody was asked for."""
+    found = []
+    if leaving is not None and not leaving:
+        found.append(("no host is named", "-e node=NAME, or several with commas"))
+    for name in sorted(set(leaving or ()) - set(known)):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else "List the host until it is out of the cluster."
+        found.append((f"{name} is no host of the inventory", hint))
+    return tuple(_finding.Finding("", "removal-unknown", said, "names of hosts in the inventory", fix) for said, fix in found)
+
+
+def refused(removal):
+    """Return a finding for each reason not to take hosts out."""
+    reasons_given = removal.refusals if removal else ()
+    return tuple(_finding.Finding("", "removal-refused", said, "a step that is safe", fix) for said, fix in reasons_given)
 
 
 def ours(host, name):

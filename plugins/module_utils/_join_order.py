@@ -121,11 +121,24 @@ def plan_joins(observed: Cluster, wanted: Wanted) -> tuple:
 
 def preview(observed: Cluster, wanted: Wanted) -> tuple:
     """Return the plan with each step's expected verdict, as far as today's health lets us tell."""
+    return _followed(observed, wanted)[0]
+
+
+def at_rest(observed: Cluster, wanted: Wanted) -> Roles:
+    """Return who votes and who stands by when the plan is done.
+
+    Asked at its beginning, ``wanted_roles`` may name another standby than in the end: the leader changes on the way.
+    """
+    return wanted_roles(*_followed(observed, wanted)[1:])
+
+
+def _followed(observed, wanted):
+    """Return the plan with its verdicts, and the model of cluster and wanted cluster at its end."""
     planned = []
     for _step in range(STEPS_PER_MEMBER * (len(observed.members) + len(wanted.hosts) + len(wanted.api_servers) + 1)):
         step = _next_step(observed, wanted)
         if step is None:
-            return tuple(planned)
+            return tuple(planned), observed, wanted
         planned.append(Planned(step, judge(observed, step) if step.kind in KINDS else None))
         observed, wanted = _taken(observed, wanted, step)
     raise AssertionError(f"the plan does not end: {phases(one.step for one in planned)}")

@@ -18,6 +18,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _join_order,
     _quorum,
     _releases,
+    _removal,
     _timing,
 )
 
@@ -65,6 +66,14 @@ class Inventory:
         """Return the hosts that carry an etcd member, sorted."""
         return tuple(sorted(set(self.etcd or self.masters)))
 
+    def without(self, leaving):
+        """Return the inventory as it will be when these hosts are gone; a group etcd stays one, even when it is empty."""
+        masters, workers, etcd = (
+            tuple(name for name in names if name not in leaving) for names in (self.masters, self.workers, self.etcd)
+        )
+        hosts = tuple(host for host in self.hosts if host.name not in leaving)
+        return dataclasses.replace(self, masters=masters, workers=workers, etcd=etcd, hosts=hosts)
+
 
 @dataclasses.dataclass(frozen=True)
 class Host:
@@ -83,6 +92,7 @@ class Host:
     vrrp_priority: int = 0
     vrrp_peers: tuple = ()
     etcd_endpoints: tuple = ()
+    etcd_leftover: bool = False
 
     @property
     def client_url(self):
@@ -113,7 +123,8 @@ class Etcd:
     """Hold what is to be done about etcd, in inventory names.
 
     `initial_cluster` is ((node name, peer URL), ...); `strays` names members as etcd knows them, since they have no host;
-    `obstacles` is ((host, reason, next step), ...).
+    `obstacles` is ((host, reason, next step), ...). `demote` names hosts that stay and whose voter becomes a learner;
+    `planned` is the whole plan, each step with its expected verdict.
     """
 
     action: str
@@ -127,6 +138,8 @@ class Etcd:
     promote: tuple
     strays: tuple
     obstacles: tuple
+    demote: tuple = ()
+    planned: tuple = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +159,8 @@ class Topology:
     order: tuple
     joining: tuple
     ca_may_be_created: bool
+    leaving: tuple = ()
+    removal: _removal.Plan | None = None
 
     @property
     def api_port(self):
@@ -157,15 +172,17 @@ class Topology:
         return API_PORT if self.endpoint_mode == _endpoint.EXTERNAL else self.settings.endpoint_port
 
 
-def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=True):
-    """Return the Topology of the wanted cluster.
+def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=True, leaving=()):
+    """Return the Topology of the wanted cluster: of `inventory` without the hosts that are `leaving`.
 
     `observed` maps inventory names to observations (`multimaster_host`); a missing one is an unreachable host, and
     unknown counts as bad. `nonce` goes into the token of a new etcd cluster, so that no two clusters share one. `acts`
     is false in check mode, which starts nothing: then only an API server that runs already can be asked.
     """
-    bare = _placed(inventory, observed, settings.endpoint_address)
-    etcd = _etcd(settings, bare, observed, nonce)
+    placed = _placed(inventory, observed, settings.endpoint_address)
+    inventory = inventory.without(leaving)
+    bare, gone = (tuple(host for host in placed if (host.name in leaving) is out) for out in (False, True))
+    etcd = _etcd(settings, bare, observed, nonce, gone)
     masters = tuple(sorted(set(inventory.masters)))
     mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
     joining = _joining(bare, observed)
@@ -180,8 +197,10 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
-        order=tuple(sorted(_orders(inventory, observed, etcd, mode, joining, acts).items())),
+        order=tuple(sorted({**_orders(inventory, observed, etcd, mode, joining, acts), **_parting(gone, observed)}.items())),
         joining=joining,
+        leaving=gone,
+        removal=_removal.plan(_going(gone, observed), etcd.planned, masters, mode) if gone else None,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
     )
@@ -277,9 +296,15 @@ def _placed(inventory, observed, endpoint_address):
                 master=name in masters,
                 worker=name in workers,
                 member=name in members,
+                etcd_leftover=_leftover(observation),
             )
         )
     return tuple(hosts)
+
+
+def _leftover(observation):
+    """Tell whether the host's etcd data are those of its own former member, which was taken out to come back as a learner."""
+    return bool(((observation or {}).get("cluster") or {}).get("etcd_leftover"))
 
 
 def _complete(hosts, masters, etcd):
@@ -304,18 +329,20 @@ def _complete(hosts, masters, etcd):
     )
 
 
-def _etcd(settings, hosts, observed, nonce):
-    """Decide between founding, finishing and joining, and put the hosts in order."""
+def _etcd(settings, hosts, observed, nonce, gone=()):
+    """Decide between founding, finishing and joining, and put the hosts in order; `gone` are those that are to leave."""
+    staying, hosts = hosts, (*hosts, *gone)
     members = tuple(host for host in hosts if host.member)
-    wanted = _wanted(settings, hosts, observed)
+    wanted = _wanted(settings, hosts, observed, tuple(host.name for host in gone))
     first = _join_order.wanted_roles(_quorum.Cluster(), wanted).voters
     states = tuple(_state(host, observed.get(host.name)) for host in members)
     decision = _bootstrap.decide(states, first, settings.cluster_name or "", nonce, _elsewhere(hosts, observed))
     cluster = etcd_cluster(hosts, observed)
     if decision.action in (_bootstrap.BOOTSTRAP, _bootstrap.RESUME):
         cluster = _founded(decision.initial_cluster, members, cluster.ours)
-    plan = () if decision.action == _bootstrap.REFUSE else _join_order.plan_joins(cluster, wanted)
-    roles = _join_order.wanted_roles(cluster, wanted)
+    planned = () if decision.action == _bootstrap.REFUSE else _join_order.preview(cluster, wanted)
+    plan = tuple(one.step for one in planned)
+    roles = _join_order.at_rest(cluster, wanted)
     named = _names(hosts, cluster)
 
     def targets(*kinds):
@@ -337,6 +364,8 @@ def _etcd(settings, hosts, observed, nonce):
             for obstacle in _join_order.obstacles(cluster, wanted)
             if obstacle.host in named and observed.get(named[obstacle.host])
         ),
+        demote=tuple(name for name in targets(_quorum.REMOVE) if name in {host.name for host in staying}),
+        planned=planned,
     )
 
 
@@ -376,14 +405,16 @@ def _names(hosts, cluster):
     return named
 
 
-def _wanted(settings, hosts, observed):
+def _wanted(settings, hosts, observed, leaving):
+    """Return what _join_order is to reach; the API servers of masters that leave stop before their members do."""
     return _join_order.Wanted(
         hosts=tuple(_wanted_host(host, observed.get(host.name)) for host in hosts if host.member),
         even_voters=settings.even_voters,
+        leaving=tuple(host.peer_url for host in hosts if host.member and host.name in leaving),
         api_servers=tuple(
             (host.node_name, tuple(observed[host.name]["api_server"]["etcd_servers"]))
             for host in hosts
-            if host.master and (observed.get(host.name) or {}).get("api_server")
+            if host.master and host.name not in leaving and (observed.get(host.name) or {}).get("api_server")
         ),
     )
 
@@ -395,7 +426,7 @@ def _wanted_host(host, observation):
         peer_url=host.peer_url,
         client_url=host.client_url,
         data=observation["etcd"]["data"] if observation else None,
-        leftover=bool(((observation or {}).get("cluster") or {}).get("etcd_leftover")),
+        leftover=host.etcd_leftover,
     )
 
 
@@ -450,7 +481,8 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
     address; holder_first: masters, those with the endpoint address first; any_master: one master, with a running API server
-    if there is one; token_issuer: the master to make the token of nodes that join, nobody when none does.
+    if there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose
+    voter becomes the learner that stands by.
     """
     masters = sorted(set(inventory.masters))
     speaker = _speaker(masters, observed, acts)
@@ -460,12 +492,34 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
         "members": inventory.members,
         "nodes": sorted({*inventory.masters, *inventory.workers}),
         "bootstrap": etcd.start,
-        "grow": [name for name in etcd.promote if name not in etcd.join] + list(etcd.join),
+        "demote": etcd.demote,
+        "grow": [name for name in (*(n for n in etcd.promote if n not in etcd.join), *etcd.join) if name not in etcd.demote],
         "balancers": masters if mode == _endpoint.BALANCED else (),
         "holder_first": sorted(masters, key=lambda name: (not _holds(observed.get(name)), name)),
         "any_master": speaker,
         "token_issuer": speaker if joining else (),
     }
+
+
+def _going(gone, observed):
+    """Return the hosts that are to leave as _removal sees them: those that cannot be reached first, the holder last."""
+    return tuple(
+        _removal.Going(
+            name=host.name,
+            node_name=host.node_name,
+            master=host.master,
+            node=host.master or host.worker,
+            alive=bool(observed.get(host.name)),
+            holds=_holds(observed.get(host.name)),
+        )
+        for host in sorted(gone, key=lambda host: (bool(observed.get(host.name)), _holds(observed.get(host.name)), host.name))
+    )
+
+
+def _parting(gone, observed):
+    """Return the orders of hosts that leave and can be reached: all of them, and the masters among them."""
+    alive = [host for host in _going(gone, observed) if host.alive]
+    return {"leaving": [host.name for host in alive], "leaving_masters": [host.name for host in alive if host.master]}
 
 
 def _speaker(masters, observed, acts):
@@ -500,7 +554,8 @@ def as_fact(topology, run=""):
         "workers": list(topology.workers),
         "members": list(topology.members),
         "joining": list(topology.joining),
-        "hosts": {host.name: _host_fact(host, settings, topology.api_port) for host in topology.hosts},
+        "leaving": [_leaving_fact(host, topology) for host in topology.leaving],
+        "hosts": {host.name: _host_fact(host, settings, topology.api_port) for host in (*topology.hosts, *topology.leaving)},
         "order": {name: host_pattern(names) for name, names in topology.order},
     }
 
@@ -541,6 +596,19 @@ def _etcd_fact(topology):
     }
 
 
+def _leaving_fact(host, topology):
+    """Return what the others need to know of a host that leaves; its node and member are known by these names."""
+    alive = dict(topology.order)["leaving"]
+    return {
+        "node_name": host.node_name,
+        "node": host.master or host.worker,
+        "master": host.master,
+        "member": host.member,
+        "alive": host.name in alive,
+        "peer_url": host.peer_url,
+    }
+
+
 def _host_fact(host, settings, api_port):
     """Return one host's place in the cluster; masters use their own API server, workers the endpoint."""
     local = f"https://{host.address}:{api_port}"
@@ -558,6 +626,7 @@ def _host_fact(host, settings, api_port):
         "sets": _releases.sets_for(host.master, host.worker, host.member, settings.network),
         "vrrp": {"priority": host.vrrp_priority, "peers": list(host.vrrp_peers)},
         "etcd_endpoints": list(host.etcd_endpoints),
+        "etcd_leftover": host.etcd_leftover,
         "peer_url": host.peer_url if host.member else "",
         "api_server": local if host.master else f"https://{settings.endpoint_address}:{settings.endpoint_port}",
     }

@@ -14,7 +14,7 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Before an API server is stopped on purpose, every balancer stops sending it new connections; those it has are kept
     until the API server itself ends them. So this runs on every master, for the one API server.
-  - A host without a running balancer has nothing to do.
+  - A host without a running balancer has nothing to do, nor one whose balancer does not know the server (yet, or any more).
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host
@@ -94,7 +94,8 @@ def run(module, haproxy, systemd):
         return {"changed": False, "before": None, "after": None, "reason": "no balancer runs on this host"}
     servers = haproxy.servers()
     if name not in servers:
-        raise _haproxy.HaproxyError(f"HAProxy on this host knows no server {name}, only {', '.join(servers) or 'none'}")
+        known = ", ".join(servers) or "none"
+        return {"changed": False, "before": None, "after": None, "reason": f"HAProxy here knows no server {name}, only {known}"}
     before = after = servers[name]
     steps = _haproxy.drain_steps(before, drained)
     if not module.check_mode:

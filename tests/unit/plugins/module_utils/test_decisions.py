@@ -46,6 +46,7 @@ DECISIONS = (
     "_preflight_view",
     "_quorum",
     "_releases",
+    "_removal",
     "_settings",
     "_skew",
     "_summary",
