@@ -70,6 +70,11 @@ def transient(error):
     return isinstance(error, KubeUnreachable)
 
 
+def conflict(error):
+    """Tell whether somebody else was faster: the object exists already, or is no longer the one that was read."""
+    return isinstance(error, KubeRefused) and error.status == 409
+
+
 class Kube:
     """One API server; ``opener`` comes from ``_https.https_opener``, ``retry_seconds`` bounds the patience per call."""
 
@@ -99,14 +104,17 @@ class Kube:
             raise KubeRefused(asked, self.server, answer.status, *_reason(text))
         return text
 
-    def request(self, method, path, body=None, content_type="application/json"):
-        """Return the answer's text; asked again for ``retry_seconds`` while the failure is transient."""
+    def request(self, method, path, body=None, content_type="application/json", optimistic=False):
+        """Return the answer's text; asked again for ``retry_seconds`` while the failure is transient.
+
+        With ``optimistic`` a conflict is an answer: whoever asks reads again and judges again.
+        """
         deadline = self._clock() + self._retry_seconds
         while True:
             try:
                 return self._once(method, path, body, content_type)
             except KubeError as error:
-                if not transient(error) or self._clock() >= deadline:
+                if not transient(error) or (optimistic and conflict(error)) or self._clock() >= deadline:
                     raise
             self._sleep(PAUSE)
 
@@ -162,26 +170,34 @@ class Kube:
         # JSON is YAML: the server wants this content type for server-side apply.
         return self._json("PATCH", path, obj, "application/apply-patch+yaml")
 
-    def create(self, obj, path=None):
+    def create(self, obj, path=None, optimistic=False):
         """Post one object (or a subresource by its path) and return the answer."""
         if path is None:
             plural, namespaced = self._kind(obj["apiVersion"], obj["kind"])
             namespace = (obj.get("metadata") or {}).get("namespace") or "default"
             path = objects.resource_path(obj["apiVersion"], plural, namespaced, None, namespace)
-        return self._json("POST", path, obj)
+        return self._json("POST", path, obj, optimistic=optimistic)
+
+    def replace(self, obj):
+        """Put one object in the place of the version that was read, which it carries, and return it; a conflict is raised."""
+        api_version, kind, namespace, name = objects.identity(obj)
+        path = self._path(api_version, kind, name, namespace) + "?" + urlencode({"fieldManager": FIELD_MANAGER})
+        return self._json("PUT", path, obj, optimistic=True)
 
     def merge(self, api_version, kind, name, change, namespace=None):
         """Change some fields of one object (JSON merge patch) and return it."""
         path = self._path(api_version, kind, name, namespace) + "?" + urlencode({"fieldManager": FIELD_MANAGER})
         return self._json("PATCH", path, change, "application/merge-patch+json")
 
-    def delete(self, api_version, kind, name, namespace=None, dry_run=False):
-        """Delete one object and return whether it was there."""
+    def delete(self, api_version, kind, name, namespace=None, dry_run=False, only=None):
+        """Delete one object and return whether it was there; with ``only``, an object as read, a newer one is a conflict."""
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if dry_run:
             options["dryRun"] = ["All"]
+        if only:
+            options["preconditions"] = {key: only["metadata"][key] for key in ("uid", "resourceVersion")}
         try:
-            self.request("DELETE", self._path(api_version, kind, name, namespace), options)
+            self.request("DELETE", self._path(api_version, kind, name, namespace), options, optimistic=bool(only))
         except KubeRefused as error:
             if error.status == 404:
                 return False

@@ -40,6 +40,8 @@ class FakeKube:
 
     def _answer(self, method, path, query, body):
         found = self.objects.get(path)
+        if method == "PUT" or (method == "POST" and path.endswith("/leases")):
+            return self._write(method, path, body)
         if method == "POST":
             return Answer(201, json.dumps({**body, "status": {"allowed": self.allowed}}).encode())
         if method == "PATCH":
@@ -48,9 +50,26 @@ class FakeKube:
             return self._list(path, query)
         if found is None:
             return status(404, "NotFound", f'"{path}" not found')
+        wanted = (body or {}).get("preconditions") or {}
+        if method == "DELETE" and {**found["metadata"], **wanted} != found["metadata"]:
+            return status(409, "Conflict", "the ResourceVersion in the precondition does not match")
         if method == "DELETE" and not (body or {}).get("dryRun"):
             del self.objects[path]
         return Answer(200, json.dumps(found).encode())
+
+    def _write(self, method, path, body):
+        """Create by POST on the collection, or replace by PUT the version that the body carries."""
+        metadata = body["metadata"]
+        if method == "POST":
+            path += "/" + metadata["name"]
+            if path in self.objects:
+                return status(409, "AlreadyExists", f'"{path}" already exists')
+        elif self.objects.get(path, {"metadata": {}})["metadata"].get("resourceVersion") != metadata["resourceVersion"]:
+            return status(409, "Conflict", "the object has been modified")
+        self.version += 1
+        kept = {"uid": f"uid-{self.version}", **metadata, "resourceVersion": str(self.version)}
+        self.objects[path] = {**body, "metadata": kept}
+        return Answer(201 if method == "POST" else 200, json.dumps(self.objects[path]).encode())
 
     def _apply(self, path, found, body, dry):
         merged = copy.deepcopy(found or {"metadata": {}})

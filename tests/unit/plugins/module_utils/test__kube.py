@@ -124,6 +124,30 @@ def test_what_does_not_pass_is_said_at_once(refusal):
     )
 
 
+def test_who_read_before_is_told_of_a_conflict_at_once_and_waits_out_the_rest():
+    fake = FakeKube()
+    kube, clock = client(fake, retry_seconds=10)
+    wanted = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l", "namespace": "n"}}
+    first = kube.create(wanted, optimistic=True)
+    second = kube.replace({**first, "spec": {"leaseTransitions": 1}})
+    name = ("coordination.k8s.io/v1", "Lease", "l", "n")
+    for stale in (
+        lambda: kube.create(wanted, optimistic=True),
+        lambda: kube.replace(first),
+        lambda: kube.delete(*name, only=first),
+    ):
+        with pytest.raises(_kube.KubeRefused) as refused:
+            stale()
+        assert _kube.conflict(refused.value)
+    assert clock.now == 0
+    assert kube.get(*name) == second
+    fake.refusals = [(503, "ServiceUnavailable", "starting")]
+    third = kube.replace(second)
+    assert clock.now == _kube.PAUSE
+    assert kube.delete(*name, only=third)
+    assert not kube.delete(*name, only=third)
+
+
 def test_an_api_server_that_starts_is_waited_for():
     fake = FakeKube()
     kube, clock = client(fake, retry_seconds=10)

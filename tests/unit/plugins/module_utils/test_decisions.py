@@ -33,6 +33,7 @@ DECISIONS = (
     "_join_order",
     "_kernel_plan",
     "_leader_election",
+    "_lock",
     "_membership",
     "_pki",
     "_pki_plan",

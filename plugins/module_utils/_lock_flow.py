@@ -1,0 +1,150 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Take, renew and release the operation lock: read the Lease, let ``_lock`` judge, write what was judged and nothing newer.
+
+Each write carries the version that was read, or is a create, so that of two runs one wins and the other reads again.
+Source of the Lease's fields: Kubernetes API reference, coordination.k8s.io/v1.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, fields
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import (
+    KubeError,
+    KubeRefused,
+    KubeUnreachable,
+    conflict,
+)
+
+API, KIND = "coordination.k8s.io/v1", "Lease"
+PREFIX = "multimaster.kubernetes/"
+# A conflict means that another run was faster, and the next reading most often ends in a refusal.
+ATTEMPTS = 5
+# What a Lease has a field for is not repeated as an annotation.
+ANNOTATED = tuple(field.name for field in fields(_lock.Run) if field.name != "holder")
+NUMBERS = ("pid", "started")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdict, and the lock as it stands afterwards: None when nobody holds it."""
+
+    verdict: _lock.Verdict
+    lease: _lock.Lease | None
+
+    def as_dict(self):
+        """Return a module's result; the lock is bookkeeping of the run, so nothing counts as changed."""
+        return {
+            "changed": False,
+            "step": self.verdict.step,
+            "refused": self.verdict.refused,
+            "reason": self.verdict.reason,
+            "lock": self.lease.as_dict() if self.lease else {},
+        }
+
+
+def _stamp(moment):
+    """Return seconds since the epoch as a MicroTime."""
+    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _moment(text):
+    """Return a MicroTime (with or without its fraction) in seconds since the epoch; None when it is none."""
+    for shape in ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ"):
+        try:
+            return datetime.datetime.strptime(text or "", shape).replace(tzinfo=datetime.timezone.utc).timestamp()
+        except ValueError:
+            continue
+    return None
+
+
+def _number(text):
+    return int(text) if text.isdecimal() else 0
+
+
+def lease_of(found):
+    """Return the _lock.Lease of a Lease object, of None when there is none."""
+    if found is None:
+        return None
+    spec, noted = found.get("spec") or {}, found["metadata"].get("annotations") or {}
+    said = {name: noted.get(PREFIX + name, "") for name in ANNOTATED}
+    said.update({name: _number(said[name]) for name in NUMBERS})
+    run = _lock.Run(holder=spec.get("holderIdentity") or "", **said)
+    renewed, lasts = _moment(spec.get("renewTime")), spec.get("leaseDurationSeconds")
+    ends = renewed + lasts if renewed is not None and lasts else None
+    return _lock.Lease(run, spec.get("acquireTime") or "", "" if ends is None else _stamp(ends), ends)
+
+
+def claim(found, me, step, seconds, now):
+    """Return the Lease object that makes this run the holder; ``found`` is what was read, with its version, or None."""
+    old = (found or {}).get("spec") or {}
+    metadata = dict((found or {}).get("metadata") or {"name": _lock.NAME, "namespace": _lock.NAMESPACE})
+    noted = {PREFIX + name: str(getattr(me, name)) for name in ANNOTATED}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), **noted}
+    kept = old.get("acquireTime") if step == _lock.RENEW else None
+    spec = {
+        "holderIdentity": me.holder,
+        "leaseDurationSeconds": _lock.duration(seconds),
+        "acquireTime": kept or _stamp(now),
+        "renewTime": _stamp(now),
+        "leaseTransitions": (old.get("leaseTransitions") or 0) + (step == _lock.TAKE_OVER),
+    }
+    return {"apiVersion": API, "kind": KIND, "metadata": metadata, "spec": spec}
+
+
+def _read(kube, check):
+    """Return the Lease object or None; in check mode also when no API server answers yet."""
+    try:
+        return kube.get(API, KIND, _lock.NAME, _lock.NAMESPACE)
+    except KubeUnreachable:
+        if not check:
+            raise
+        return None
+
+
+def _until_nobody_is_faster(kube, attempt):
+    """Return what ``attempt()`` returns, begun anew for a few times when somebody else wrote in between."""
+    for _number_of in range(ATTEMPTS):
+        try:
+            return attempt()
+        except KubeRefused as error:
+            if not conflict(error):
+                raise
+    asked = f"the Lease {_lock.NAMESPACE}/{_lock.NAME}"
+    raise KubeError(asked, kube.server, f"{ATTEMPTS} times it was changed between reading and writing. Next: run again")
+
+
+def hold(kube, me, seconds, clock, gone="", check=False):
+    """Take, renew or take over the lock for a step of at most ``seconds``; ``clock()`` in seconds since the epoch."""
+    _lock.duration(seconds)
+
+    def attempt():
+        found = _read(kube, check)
+        now, lease = clock(), lease_of(found)
+        verdict = _lock.judge(lease, me, now, gone)
+        if verdict.refused or check:
+            return Outcome(verdict, lease)
+        wanted = claim(found, me, verdict.step, seconds, now)
+        written = kube.replace(wanted) if found else kube.create(wanted, optimistic=True)
+        return Outcome(verdict, lease_of(written))
+
+    return _until_nobody_is_faster(kube, attempt)
+
+
+def free(kube, me, check=False):
+    """Release the lock by deleting the Lease this run holds."""
+
+    def attempt():
+        found = _read(kube, check)
+        lease = lease_of(found)
+        verdict = _lock.judge_release(lease, me)
+        if verdict.step != _lock.RELEASE or check:
+            return Outcome(verdict, lease)
+        kube.delete(API, KIND, _lock.NAME, _lock.NAMESPACE, only=found)
+        return Outcome(verdict, None)
+
+    return _until_nobody_is_faster(kube, attempt)

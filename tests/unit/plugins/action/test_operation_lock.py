@@ -1,0 +1,157 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test what the controller adds: who this run is, and which of its own dead runs it takes over from."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from unittest import mock
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.multimaster.kubernetes.plugins.action import operation_lock
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock
+
+GIVEN = {"purpose": "remove m1", "seconds": 60}
+
+
+class Played:
+    """The action with a played module: what it was given, and its answers in order."""
+
+    def __init__(self, monkeypatch, args, *answers):
+        task = mock.MagicMock(args=args, async_val=0, check_mode=False)
+        self.plugin = operation_lock.ActionModule(task, *[mock.MagicMock() for _each in range(4)], None)
+        self.given, self.answers = [], list(answers)
+        monkeypatch.setattr(self.plugin, "_execute_module", self.execute)
+
+    def execute(self, module_args, task_vars):
+        self.given.append(module_args)
+        return self.answers.pop(0)
+
+    def run(self):
+        return self.plugin.run(task_vars={})
+
+
+def refused(**lock):
+    here = {**operation_lock.process(), "holder": "x/y", "purpose": "upgrade", "run": "y", "since": "", "until": "", **lock}
+    return {"failed": True, "refused": True, "lock": here, "msg": "another operation holds the lock"}
+
+
+@pytest.fixture
+def ended():
+    """Return the number of a process that is no more."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_a_run_is_named_by_its_controller_and_process(monkeypatch):
+    played = Played(monkeypatch, GIVEN, {"step": "take", "refused": False, "lock": {}})
+    assert played.run()["step"] == "take"
+    (given,) = played.given
+    me = operation_lock.process()
+    assert {**GIVEN, **me} == {name: given[name] for name in (*GIVEN, *me)}
+    assert (me["pid"], me["started"]) == (os.getpid(), operation_lock.started(os.getpid()))
+    assert given["run"] == f"{me['boot'][:8]}-{me['pid']}-{me['started']}"
+    assert given["holder"] == f"{me['controller']}/{given['run']}"
+
+
+def test_a_task_names_the_process_it_was_forked_from():
+    """Tasks run in children; the lock is the run's, whichever child asks for it."""
+    context = multiprocessing.get_context("fork")
+    mine, theirs = context.Pipe()
+    child = context.Process(target=lambda: theirs.send(operation_lock.process()))
+    child.start()
+    assert mine.recv() == operation_lock.process()
+    child.join()
+
+
+def test_what_is_given_stands_and_what_is_empty_is_filled_in():
+    given = operation_lock.completed({"run": "nightly-7", "controller": "ctl9", "holder": "", "boot": None})
+    assert (given["holder"], given["controller"], given["run"]) == ("ctl9/nightly-7", "ctl9", "nightly-7")
+    assert given["boot"] == operation_lock.boot() != ""
+    assert operation_lock.completed({"holder": "me", "run": "r"})["holder"] == "me"
+
+
+def test_a_controller_that_cannot_tell_its_processes_apart_wants_a_name(monkeypatch):
+    monkeypatch.setattr(operation_lock, "boot", lambda: "")
+    with pytest.raises(AnsibleActionFail, match="give `run`, unique to this run"):
+        operation_lock.completed(GIVEN)
+    assert operation_lock.completed({**GIVEN, "run": "r"})["run"] == "r"
+
+
+def test_a_dead_run_of_this_controller_is_taken_over_at_once(monkeypatch, ended):
+    played = Played(monkeypatch, GIVEN, refused(pid=ended, started=1), {"step": "take_over", "refused": False})
+    assert played.run() == {"step": "take_over", "refused": False}
+    assert "gone" not in played.given[0]
+    assert played.given[1] == {**played.given[0], "gone": "x/y"}
+
+
+@pytest.mark.parametrize(
+    ("args", "lock"),
+    [
+        pytest.param({}, {"controller": "elsewhere"}, id="another-controller"),
+        pytest.param({}, {"boot": "before the reboot"}, id="another-boot"),
+        pytest.param({}, {"pid": 0}, id="says-no-process"),
+        pytest.param({}, {"started": 0}, id="says-no-start"),
+        pytest.param({"state": "free"}, {}, id="release"),
+    ],
+)
+def test_others_are_waited_for(monkeypatch, ended, args, lock):
+    played = Played(monkeypatch, {**GIVEN, **args}, refused(**{"pid": ended, "started": 1, **lock}))
+    assert played.run()["failed"]
+    assert len(played.given) == 1
+
+
+def test_a_living_run_is_waited_for(monkeypatch):
+    played = Played(monkeypatch, GIVEN, refused())  # this very process under another name
+    assert played.run()["failed"]
+    assert len(played.given) == 1
+
+
+def test_other_failures_are_passed_on(monkeypatch):
+    for answer in ({"failed": True, "msg": "no python"}, {"unreachable": True}):
+        assert Played(monkeypatch, GIVEN, answer).run() == answer
+
+
+def test_the_start_of_processes(ended):
+    assert operation_lock.started(os.getpid()) > 0
+    assert operation_lock.started(os.getpid()) >= operation_lock.started(os.getppid())
+    assert operation_lock.started(ended) is None
+    assert operation_lock.started(2**80) == _lock.UNKNOWN
+
+
+def test_a_killed_process_that_nobody_waited_for_is_gone():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        assert operation_lock.started(child.pid) > 0
+        os.kill(child.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert operation_lock.started(child.pid) is None
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_process_hidden_from_this_account_may_be_alive(monkeypatch):
+    def hidden(*_args, **_more):
+        raise FileNotFoundError
+
+    for answer in (PermissionError, None):
+        monkeypatch.setattr(operation_lock.os, "kill", mock.Mock(side_effect=answer))
+        monkeypatch.setattr("builtins.open", hidden)
+        assert operation_lock.started(4711) == _lock.UNKNOWN
+        assert operation_lock.boot() == ""
+        monkeypatch.undo()
+
+
+def test_a_program_may_be_called_anything(monkeypatch):
+    text = "4711 (a) Z (b) S 1 " + " ".join(str(number) for number in range(5, 53))
+    monkeypatch.setattr(operation_lock.os, "kill", mock.Mock())
+    monkeypatch.setattr("builtins.open", mock.mock_open(read_data=text))
+    assert operation_lock.started(4711) == 22

@@ -1,0 +1,135 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test who gets the lock: by a table, and by every combination of holder, controller, process and time."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _preflight_hosts
+
+END = 1000.0
+ME = _lock.Run("ctl1/b", "remove m1", "ctl1", "boot1", 20, 200, "b")
+OTHER = _lock.Run("ctl1/a", "upgrade to 1.37.2", "ctl1", "boot1", 10, 100, "a")
+HELD = _lock.Lease(OTHER, "ten", "eleven", END)
+ENDED = END + _lock.CLOCK_SECONDS + 0.1
+
+
+@pytest.mark.parametrize(
+    ("lease", "now", "gone", "step", "said"),
+    [
+        pytest.param(None, 0.0, "", "take", "nobody held the lock", id="no-lease"),
+        pytest.param(replace(HELD, run=_lock.Run()), 0.0, "", "take", "nobody held the lock", id="emptied"),
+        pytest.param(replace(HELD, run=ME), 0.0, "", "renew", "this run has held the lock since ten", id="mine"),
+        pytest.param(
+            replace(HELD, run=ME), ENDED, "", "renew",
+            "this run has held the lock since ten; it had ended at eleven, and nobody took it meanwhile", id="mine-and-ended",
+        ),
+        pytest.param(replace(HELD, run=ME, ends=None), 0.0, "", "renew", None, id="mine-and-unreadable-end"),
+        pytest.param(
+            HELD, 0.0, "", "refuse",
+            "another operation holds the lock of this cluster: upgrade to 1.37.2 from ctl1 (holder ctl1/a), since ten until "
+            "eleven. Next: run again after that; when that run is known to be dead, "
+            "`kubectl -n kube-system delete lease multimaster-operation` and run again", id="held",
+        ),
+        pytest.param(
+            replace(HELD, run=_lock.Run("x"), ends=None), ENDED, "", "refuse",
+            "another operation holds the lock of this cluster: an operation that says no purpose (holder x); its Lease says no "
+            "end that can be read. Next: let it end; when that run is known to be dead, "
+            "`kubectl -n kube-system delete lease multimaster-operation` and run again", id="unreadable-end",
+        ),
+        pytest.param(HELD, END + _lock.CLOCK_SECONDS, "", "refuse", None, id="ended-by-less-than-clocks-differ"),
+        pytest.param(
+            HELD, ENDED, "", "take_over",
+            "the lock was held for upgrade to 1.37.2 from ctl1 (holder ctl1/a) until eleven and was not renewed", id="ended",
+        ),
+        pytest.param(
+            HELD, 0.0, "ctl1/a", "take_over",
+            "the lock was held for upgrade to 1.37.2 from ctl1 (holder ctl1/a), whose process is gone", id="gone",
+        ),
+        pytest.param(replace(HELD, ends=None), 0.0, "ctl1/a", "take_over", None, id="gone-and-unreadable-end"),
+        pytest.param(HELD, 0.0, "ctl1/c", "refuse", None, id="another-is-gone"),
+        pytest.param(replace(HELD, run=ME), 0.0, ME.holder, "renew", None, id="mine-whatever-is-gone"),
+    ],
+)  # fmt: skip
+def test_judge(lease, now, gone, step, said):
+    verdict = _lock.judge(lease, ME, now, gone)
+    assert verdict.step == step
+    assert said is None or verdict.reason == said
+    assert verdict.refused == (step == "refuse")
+
+
+@pytest.mark.parametrize("mine", [True, False], ids=["mine", "another's"])
+@pytest.mark.parametrize("same_controller", [True, False], ids=["this-controller", "another-controller"])
+@pytest.mark.parametrize("process", ["alive", "gone", "number-reused", "unknown"])
+@pytest.mark.parametrize("expired", [True, False, None], ids=["ended", "running", "end-unreadable"])
+def test_every_combination_against_the_rule(mine, same_controller, process, expired):
+    """Another's lock is had when its end has passed, or its process is seen gone from where it can be seen; else never."""
+    run = replace(OTHER, holder=ME.holder if mine else OTHER.holder, controller="ctl1" if same_controller else "ctl2")
+    lease = _lock.Lease(run, "ten", "eleven", None if expired is None else END)
+    now = ENDED if expired else END - 1
+    seen = {"alive": run.started, "gone": None, "number-reused": run.started + 1, "unknown": _lock.UNKNOWN}[process]
+    gone = run.holder if _lock.abandoned(run, ME, seen) else ""
+    dead = same_controller and process in ("gone", "number-reused")
+    wanted = "renew" if mine else "take_over" if dead or expired else "refuse"
+    assert _lock.judge(lease, ME, now, gone).step == wanted
+
+
+SEEN = {"gone": None, "reused": 101, "alive": 100, "hidden": _lock.UNKNOWN}
+
+
+def test_a_process_is_gone_only_where_its_number_is_known_to_mean_something():
+    """Enumerates what is known of the other run and of this one; whatever is unknown or different counts as alive."""
+    fields = {"controller": ("ctl1", "ctl2", ""), "boot": ("boot1", "boot2", ""), "pid": (10, 0, -1), "started": (100, 0, -1)}
+    for controller, boot, pid, started in itertools.product(*fields.values()):
+        run = _lock.Run("x", "", controller, boot, pid, started)
+        for my_controller, my_boot, (name, seen) in itertools.product(("ctl1", ""), ("boot1", ""), SEEN.items()):
+            me = _lock.Run("me", controller=my_controller, boot=my_boot)
+            known = (controller, boot, pid, started, my_controller, my_boot) == ("ctl1", "boot1", 10, 100, "ctl1", "boot1")
+            assert _lock.abandoned(run, me, seen) == (known and name in ("gone", "reused"))
+
+
+@pytest.mark.parametrize(
+    ("lease", "step", "said"),
+    [
+        pytest.param(None, "nothing", "nobody holds the lock", id="no-lease"),
+        pytest.param(replace(HELD, run=_lock.Run()), "nothing", "nobody holds the lock", id="emptied"),
+        pytest.param(replace(HELD, run=ME), "release", "this run has held the lock since ten", id="mine"),
+        pytest.param(
+            HELD, "refuse",
+            "the lock of this cluster is not this run's to release: upgrade to 1.37.2 from ctl1 (holder ctl1/a) holds it, since "
+            "ten until eleven. Next: leave it; if this run had it before, it was longer than its bound and both were at work: "
+            "see what each did", id="another's",
+        ),
+    ],
+)  # fmt: skip
+def test_judge_release(lease, step, said):
+    assert _lock.judge_release(lease, ME) == _lock.Verdict(step, said)
+
+
+@pytest.mark.parametrize("lease", [None, HELD, replace(HELD, run=_lock.Run())])
+def test_a_run_without_a_name_gets_nothing(lease):
+    for verdict in (_lock.judge(lease, _lock.Run(), ENDED), _lock.judge_release(lease, _lock.Run())):
+        assert verdict.refused
+        assert "give `holder`" in verdict.reason
+
+
+def test_bounds_of_a_step():
+    assert [_lock.duration(seconds) for seconds in (1, 600, 86400)] == [61, 660, 86460]
+    for seconds in (0, -1, 86401):
+        with pytest.raises(ValueError, match=f"a step bounded by {seconds} s: wanted 1 to 86400"):
+            _lock.duration(seconds)
+
+
+def test_clocks_are_trusted_as_far_as_preflight_holds_them():
+    assert _lock.CLOCK_SECONDS == _preflight_hosts.CLOCK_SKEW_SECONDS
+
+
+def test_what_a_module_returns_of_it():
+    assert HELD.as_dict() == {
+        "holder": "ctl1/a", "purpose": "upgrade to 1.37.2", "controller": "ctl1", "boot": "boot1", "pid": 10, "started": 100,
+        "run": "a", "since": "ten", "until": "eleven",
+    }  # fmt: skip

@@ -1,0 +1,207 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the module from its arguments to its result, on a played API that others write to as well."""
+
+from __future__ import annotations
+
+import copy
+import types
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock_flow
+from ansible_collections.multimaster.kubernetes.plugins.modules import operation_lock
+from fake_kube import FakeKube
+
+PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/multimaster-operation"
+MINE = {
+    "holder": "ctl1/a", "controller": "ctl1", "run": "a", "boot": "boot1", "pid": 10, "started": 100,
+    "purpose": "remove m1", "seconds": 600,
+}  # fmt: skip
+OTHERS = {**MINE, "holder": "ctl2/b", "controller": "ctl2", "run": "b", "purpose": "upgrade"}
+NOON, LATER = 1767268800.0, "2026-01-01T12:11:00.000000Z"
+
+
+class Raced(FakeKube):
+    """Before each write ``meanwhile`` may do something, once for each entry."""
+
+    def __init__(self):
+        super().__init__()
+        self.meanwhile = []
+
+    def __call__(self, method, *args):
+        if method != "GET" and self.meanwhile:
+            self.meanwhile.pop(0)()
+        return super().__call__(method, *args)
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    made = Raced()
+    made.now = NOON
+    monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
+    monkeypatch.setattr(operation_lock.run, "__defaults__", (lambda: made.now,))
+    return made
+
+
+def run_as(params, fake):
+    module = types.SimpleNamespace(params={"state": "held", "gone": "", **params}, check_mode=False)
+    return operation_lock.run(module, _kube.Kube("https://m1:6443", fake), lambda: fake.now)
+
+
+def writes(fake):
+    return [method for method, _path, _query, _type in fake.asked if method != "GET"]
+
+
+def test_check_take_renew_release(fake, call):
+    assert call(operation_lock, MINE, check=True)["step"] == "take"
+    assert fake.objects == {}
+    taken = call(operation_lock, MINE)
+    assert (taken["changed"], taken["step"], taken["reason"]) == (False, "take", "nobody held the lock")
+    assert (taken["lock"]["since"], taken["lock"]["until"]) == ("2026-01-01T12:00:00.000000Z", LATER)
+    assert {name: taken["lock"][name] for name in MINE if name != "seconds"} == {k: v for k, v in MINE.items() if k != "seconds"}
+    lease = copy.deepcopy(fake.objects[PATH])
+    assert lease["metadata"]["annotations"] == {
+        "multimaster.kubernetes/purpose": "remove m1", "multimaster.kubernetes/controller": "ctl1",
+        "multimaster.kubernetes/boot": "boot1", "multimaster.kubernetes/pid": "10", "multimaster.kubernetes/started": "100",
+        "multimaster.kubernetes/run": "a",
+    }  # fmt: skip
+    assert lease["spec"] == {
+        "holderIdentity": "ctl1/a", "leaseDurationSeconds": 660, "acquireTime": "2026-01-01T12:00:00.000000Z",
+        "renewTime": "2026-01-01T12:00:00.000000Z", "leaseTransitions": 0,
+    }  # fmt: skip
+    fake.now += 30
+    assert call(operation_lock, {**MINE, "seconds": 60}, check=True)["step"] == "renew"
+    assert fake.objects[PATH] == lease
+    renewed = call(operation_lock, {**MINE, "seconds": 60})
+    assert (renewed["changed"], renewed["step"], renewed["lock"]["until"]) == (False, "renew", "2026-01-01T12:02:30.000000Z")
+    assert renewed["lock"]["since"] == "2026-01-01T12:00:00.000000Z"
+    free = {**MINE, "state": "free"}
+    assert call(operation_lock, free, check=True)["step"] == "release"
+    assert PATH in fake.objects
+    released = call(operation_lock, free)
+    assert (released["changed"], released["step"], released["lock"], fake.objects) == (False, "release", {}, {})
+    assert call(operation_lock, free)["step"] == "nothing"
+
+
+def test_another_run_is_refused_and_told_who_and_what_to_do(fake, call):
+    call(operation_lock, MINE)
+    before = copy.deepcopy(fake.objects)
+    refused = call(operation_lock, OTHERS)
+    assert refused["failed"] and refused["refused"]
+    assert f"remove m1 from ctl1 (holder ctl1/a), since 2026-01-01T12:00:00.000000Z until {LATER}" in refused["msg"]
+    assert "kubectl -n kube-system delete lease multimaster-operation" in refused["msg"]
+    assert refused["lock"]["pid"] == 10
+    released = call(operation_lock, {**OTHERS, "state": "free"})
+    assert released["failed"] and "not this run's to release" in released["msg"]
+    assert fake.objects == before
+
+
+def test_a_check_is_told_and_goes_on(fake, call, monkeypatch):
+    call(operation_lock, MINE)
+    warned = []
+    monkeypatch.setattr(operation_lock.AnsibleModule, "warn", lambda _module, text: warned.append(text))
+    checked = call(operation_lock, OTHERS, check=True)
+    assert not checked.get("failed")
+    assert (checked["refused"], checked["step"], checked["changed"]) == (True, "refuse", False)
+    assert warned == [checked["reason"]]
+
+
+def test_a_lock_that_ended_is_taken_over(fake, call):
+    call(operation_lock, MINE)
+    fake.objects[PATH]["metadata"]["labels"] = {"kept": "yes"}
+    fake.now += 660 + 2.1
+    taken = call(operation_lock, OTHERS)
+    assert (taken["step"], taken["lock"]["holder"], taken["lock"]["purpose"]) == ("take_over", "ctl2/b", "upgrade")
+    assert "was not renewed" in taken["reason"]
+    assert fake.objects[PATH]["spec"]["leaseTransitions"] == 1
+    assert fake.objects[PATH]["metadata"]["labels"] == {"kept": "yes"}
+    assert taken["lock"]["since"] == "2026-01-01T12:11:02.100000Z"
+
+
+def test_a_holder_known_to_be_gone_is_replaced_and_only_that_one(fake, call):
+    call(operation_lock, MINE)
+    assert call(operation_lock, {**OTHERS, "gone": "ctl1/x"})["failed"]
+    taken = call(operation_lock, {**OTHERS, "gone": "ctl1/a"})
+    assert (taken["step"], taken["lock"]["holder"]) == ("take_over", "ctl2/b")
+    assert "whose process is gone" in taken["reason"]
+
+
+@pytest.mark.parametrize("there", [None, "ended"], ids=["create", "replace"])
+def test_somebody_who_was_faster_keeps_the_lock(fake, call, there):
+    if there:
+        call(operation_lock, {**MINE, "holder": "ctl3/c"})
+        fake.now += 3600
+    fake.meanwhile = [lambda: run_as(OTHERS, fake)]
+    refused = call(operation_lock, {**MINE, "retry_seconds": 60})
+    assert refused["failed"] and refused["lock"]["holder"] == "ctl2/b"
+    assert fake.objects[PATH]["spec"]["holderIdentity"] == "ctl2/b"
+
+
+def test_a_lock_taken_from_this_run_is_not_released(fake, call):
+    call(operation_lock, MINE)
+    fake.now += 3600
+    fake.meanwhile = [lambda: run_as(OTHERS, fake)]
+    refused = call(operation_lock, {**MINE, "state": "free"})
+    assert refused["failed"] and refused["lock"]["holder"] == "ctl2/b"
+    assert PATH in fake.objects
+
+
+def test_an_answer_that_was_lost_is_no_other_run(fake, call):
+    """The write arrived, its answer did not: the second try finds the Lease and sees that it is this run's own."""
+    fake.meanwhile = [lambda: run_as(MINE, fake)]
+    assert call(operation_lock, MINE)["step"] == "renew"
+
+
+def test_conflicts_without_end_are_said(fake, call, monkeypatch):
+    monkeypatch.setattr(_kube.Kube, "create", conflicting)
+    failed = call(operation_lock, MINE)
+    assert failed["failed"]
+    assert "5 times it was changed between reading and writing. Next: run again" in failed["msg"]
+
+
+def test_a_refusal_that_is_no_conflict_is_the_message(fake, call):
+    fake.refusals = [(403, "Forbidden", 'User "x" cannot get')]
+    assert "HTTP 403 Forbidden" in call(operation_lock, MINE)["msg"]
+    fake.meanwhile = [lambda: fake.refusals.append((403, "Forbidden", 'User "x" cannot create'))]
+    assert "cannot create" in call(operation_lock, MINE)["msg"]
+
+
+def test_a_check_before_there_is_an_api_server(fake, call):
+    fake.down = 99
+    assert call(operation_lock, MINE, check=True)["step"] == "take"
+    assert call(operation_lock, {**MINE, "state": "free"}, check=True)["step"] == "nothing"
+    assert call(operation_lock, {**MINE, "retry_seconds": 0})["failed"]
+
+
+@pytest.mark.parametrize("wrong", [{"seconds": 0}, {"seconds": 86401}, {"holder": ""}])
+def test_what_makes_no_sense_writes_nothing(fake, call, wrong):
+    assert call(operation_lock, {**MINE, **wrong})["failed"]
+    assert writes(fake) == []
+
+
+@pytest.mark.parametrize("left_out", ["purpose", "seconds"])
+def test_a_lock_is_held_for_something_and_for_a_time(fake, call, left_out):
+    assert left_out in call(operation_lock, {k: v for k, v in MINE.items() if k != left_out})["msg"]
+    assert fake.asked == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "ends"),
+    [
+        ({"renewTime": "2026-01-01T12:00:00Z", "leaseDurationSeconds": 10}, NOON + 10),
+        ({"renewTime": "2026-01-01T12:00:00.500000Z", "leaseDurationSeconds": 10}, NOON + 10.5),
+        ({"renewTime": "yesterday", "leaseDurationSeconds": 10}, None),
+        ({"renewTime": "2026-01-01T12:00:00Z"}, None),
+        ({"leaseDurationSeconds": 10}, None),
+        (None, None),
+    ],
+)
+def test_a_lease_of_somebody_else_is_read_as_far_as_it_goes(spec, ends):
+    noted = {"multimaster.kubernetes/pid": "ten", "multimaster.kubernetes/started": "-5"}
+    lease = _lock_flow.lease_of({"metadata": {"annotations": noted}, "spec": spec})
+    assert (lease.ends, lease.run.pid, lease.run.started, lease.run.holder) == (ends, 0, 0, "")
+
+
+def conflicting(self, obj, path=None, optimistic=False):
+    raise _kube.KubeRefused("POST", self.server, 409, "AlreadyExists", "there is one")
