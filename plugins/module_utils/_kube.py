@@ -151,11 +151,11 @@ class Kube:
                 return None
             raise
 
-    def list(self, api_version, kind, namespace=None, selector=None):
+    def list(self, api_version, kind, namespace=None, selector=None, fields=None):
         """Return all objects of a kind (of all namespaces when none is given), page by page."""
         path, found, token = self._path(api_version, kind, None, namespace), [], ""
         while True:
-            query = {"limit": PAGE, "continue": token, "labelSelector": selector or ""}
+            query = {"limit": PAGE, "continue": token, "labelSelector": selector or "", "fieldSelector": fields or ""}
             answer = self._json("GET", path + "?" + urlencode({k: v for k, v in query.items() if v}))
             found += answer.get("items") or []
             token = answer.get("metadata", {}).get("continue", "")
@@ -203,6 +203,20 @@ class Kube:
                 return False
             raise
         return True
+
+    def evict(self, name, namespace, uid):
+        """Ask once for one pod's eviction: a 429 is the answer of a disruption budget, so the caller asks again, not this.
+
+        The uid keeps a pod of the same name safe that was made meanwhile (HTTP 409).
+        """
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
+        body["deleteOptions"] = {"preconditions": {"uid": uid}}
+        self._once("POST", self._path("v1", "Pod", name, namespace) + "/eviction", body, "application/json")
+
+    def delete_at_once(self, name, namespace, uid):
+        """Ask once to delete one pod without waiting for its kubelet: only for a host that is gone."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
+        self._once("DELETE", self._path("v1", "Pod", name, namespace), options, "application/json")
 
     def readyz(self):
         """Return (ready, {check: passed}) of this API server's own /readyz."""

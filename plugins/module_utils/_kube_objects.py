@@ -30,6 +30,7 @@ KINDS = {
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): ("clusterrolebindings", False),
     ("rbac.authorization.k8s.io/v1", "Role"): ("roles", True),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): ("rolebindings", True),
+    ("storage.k8s.io/v1", "VolumeAttachment"): ("volumeattachments", False),
 }
 
 # Conditions of a node that are bad when true.

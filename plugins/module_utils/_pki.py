@@ -29,7 +29,7 @@ BACKDATE = 5 * MINUTE  # clocks of hosts may be behind the controller's
 ALMIGHTY = "system:masters"  # bypasses RBAC, cannot be revoked
 ALMIGHTY_LIFETIME = 60 * MINUTE
 
-NAME_LIMIT = 64  # ub-common-name and ub-organization-name, RFC 5280 appendix A
+NAME_LIMIT = 64  # ub-common-name and ub-organization-name, RFC 5280 appendix A; signers count the bytes of UTF-8
 DNS_LABEL = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")  # RFC 1123
 
 ISSUE, KEEP = "issue", "keep"
@@ -243,8 +243,8 @@ def _problems(certificate):
     if certificate.ca not in AUTHORITIES:
         problems.append((f"names the authority {certificate.ca!r}", "one of " + ", ".join(AUTHORITIES)))
     for name in (certificate.common_name,) + certificate.organizations:
-        if not 1 <= len(name) <= NAME_LIMIT:
-            problems.append((f"common name or organization {name!r}", f"1 to {NAME_LIMIT} characters"))
+        if not 1 <= len(name.encode()) <= NAME_LIMIT:
+            problems.append((f"common name or organization {name!r}", f"1 to {NAME_LIMIT} bytes"))
     problems.extend((f"DNS name {name!r}", "a host name") for name in certificate.dns if not is_dns_name(name))
     problems.extend(
         (f"IP address {address!r}", "an IPv4 or IPv6 address")

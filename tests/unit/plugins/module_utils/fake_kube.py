@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from urllib.parse import parse_qs, urlsplit
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import Answer, TransportError
@@ -17,13 +18,30 @@ def status(code, reason, message):
     return Answer(code, json.dumps(body).encode())
 
 
+LISTED = ("nodes", "configmaps", "v1", "pods", "daemonsets", "poddisruptionbudgets", "volumeattachments")
+
+
+def merged(old, change):
+    """Return a JSON merge patch applied (RFC 7386)."""
+    if not isinstance(change, dict):
+        return change
+    result = dict(old) if isinstance(old, dict) else {}
+    for key, value in change.items():
+        result[key] = merged(result.get(key), value)
+    return {key: value for key, value in result.items() if value is not None}
+
+
 class FakeKube:
-    """``down`` requests are refused before it answers; ``refusals`` are answered first, in order."""
+    """``down`` requests are refused before it answers; ``refusals`` are answered first, in order.
+
+    ``evictions`` holds, by a pod's path, the answers to its next evictions; a pod whose eviction is accepted is gone.
+    """
 
     def __init__(self):
         self.objects, self.asked, self.down, self.refusals, self.version = {}, [], 0, [], 100
         self.readyz = (200, "[+]ping ok\n[+]etcd ok\nreadyz check passed\n")
         self.allowed = True
+        self.evictions = {}
 
     def __call__(self, method, url, body=None, headers=None, timeout=5.0):
         parts = urlsplit(url)
@@ -36,17 +54,22 @@ class FakeKube:
             return status(*self.refusals.pop(0))
         if parts.path == "/readyz":
             return Answer(self.readyz[0], self.readyz[1].encode())
-        return self._answer(method, parts.path, query, json.loads(body) if body else None)
+        sent = json.loads(body) if body else None
+        if method == "PATCH" and "merge-patch" in headers["Content-Type"]:
+            return self._merge(parts.path, sent)
+        return self._answer(method, parts.path, query, sent)
 
     def _answer(self, method, path, query, body):
         found = self.objects.get(path)
         if method == "PUT" or (method == "POST" and path.endswith("/leases")):
             return self._write(method, path, body)
+        if method == "POST" and path.endswith("/eviction"):
+            return self._evict(path[: -len("/eviction")])
         if method == "POST":
             return Answer(201, json.dumps({**body, "status": {"allowed": self.allowed}}).encode())
         if method == "PATCH":
             return self._apply(path, found, body, "dryRun" in query)
-        if method == "GET" and path.rsplit("/", 1)[-1] in ("nodes", "configmaps", "v1"):
+        if method == "GET" and path.rsplit("/", 1)[-1] in LISTED:
             return self._list(path, query)
         if found is None:
             return status(404, "NotFound", f'"{path}" not found')
@@ -84,6 +107,20 @@ class FakeKube:
                 metadata["managedFields"] = [{"manager": "multimaster", "time": "now"}]
         return Answer(201 if found is None else 200, json.dumps(merged).encode())
 
+    def _merge(self, path, change):
+        if path not in self.objects:
+            return status(404, "NotFound", f'"{path}" not found')
+        self.objects[path] = merged(self.objects[path], change)
+        return Answer(200, json.dumps(self.objects[path]).encode())
+
+    def _evict(self, path):
+        answers = self.evictions.get(path)
+        if answers:
+            return status(*answers.pop(0))
+        if self.objects.pop(path, None) is None:
+            return status(404, "NotFound", f'"{path}" not found')
+        return Answer(201, json.dumps({"kind": "Status", "status": "Success"}).encode())
+
     def _list(self, path, query):
         if path == "/apis/scheduling.k8s.io/v1":
             resources = [
@@ -91,7 +128,12 @@ class FakeKube:
                 {"name": "priorityclasses/status", "kind": "PriorityClass", "namespaced": False},
             ]
             return Answer(200, json.dumps({"kind": "APIResourceList", "resources": resources}).encode())
-        items = [obj for key, obj in sorted(self.objects.items()) if key.startswith(path + "/")]
+        # without a namespace a list is over all of them
+        folder, _slash, plural = path.rpartition("/")
+        inside = re.compile(f"{re.escape(folder)}(/namespaces/[^/]+)?/{plural}/[^/]+$")
+        items = [obj for key, obj in sorted(self.objects.items()) if inside.match(key)]
+        if query.get("fieldSelector", "").startswith("spec.nodeName="):
+            items = [obj for obj in items if obj["spec"]["nodeName"] == query["fieldSelector"].split("=")[1]]
         start, limit = int(query.get("continue") or 0), int(query.get("limit", 1000))
         more = {"continue": str(start + limit)} if start + limit < len(items) else {}
         return Answer(200, json.dumps({"items": items[start : start + limit] or None, "metadata": more}).encode())

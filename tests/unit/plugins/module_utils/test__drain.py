@@ -1,0 +1,296 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The decisions of a drain, in tables: whose cordon it is, which pods go, what an eviction's answer means."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain, _kube
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._drain import DELETE, EVICT, LEAVE, REFUSE, WAIT, Wanted
+from drain_fixtures import MARK, budget, node, owner, pod
+
+EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
+OURS, THEIRS = "multimaster", "kubectl-cordon"
+
+
+def test_our_name_is_the_one_requests_are_made_under():
+    assert _drain.MANAGER == _kube.FIELD_MANAGER
+    assert _drain.MARK == MARK
+
+
+# --- whose cordon --------------------------------------------------------------------------------------------------
+
+CORDONS = {
+    # name: (node, is it a cordon of ours; None = it is not cordoned)
+    "no cordon": (node(), None),
+    "no cordon, a mark left over": (node(mark="op"), None),
+    "ours, nothing known of who": (node(cordoned=True, mark="op"), True),
+    "ours, an empty id": (node(cordoned=True, mark=""), True),
+    "ours by name": (node(cordoned=True, mark="op", setters=[(OURS, EARLY, ["cordon", "mark"])]), True),
+    "ours, somebody cordoned it once more": (
+        node(cordoned=True, mark="op", setters=[(OURS, EARLY, ["cordon", "mark"]), (THEIRS, LATE, ["cordon"])]), True),
+    "taken over": (node(cordoned=True, mark="op", setters=[(THEIRS, EARLY, ["cordon"]), (OURS, LATE, ["mark"])]), True),
+    "taken over within the same second": (
+        node(cordoned=True, mark="op", setters=[(THEIRS, EARLY, ["cordon"]), (OURS, EARLY, ["mark"])]), True),
+    "uncordoned and cordoned by somebody, our mark left over": (
+        node(cordoned=True, mark="op", setters=[(OURS, EARLY, ["mark"]), (THEIRS, LATE, ["cordon"])]), False),
+    "ours, the record of the mark is lost": (node(cordoned=True, mark="op", setters=[(THEIRS, LATE, ["cordon"])]), True),
+    "theirs": (node(cordoned=True, setters=[(THEIRS, EARLY, ["cordon"])]), False),
+    "theirs, nothing known of who": (node(cordoned=True), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "ours"), CORDONS.values(), ids=CORDONS)
+@pytest.mark.parametrize("take_over", [False, True])
+def test_a_drain_makes_resumes_or_refuses_a_cordon(found, ours, take_over):
+    judged = _drain.judge_cordon(found, "new", take_over)
+    makes = {"metadata": {"annotations": {MARK: "new"}}, "spec": {"unschedulable": True}}
+    if ours is None:
+        assert (judged.change, judged.refusal) == (makes, "")
+        assert judged.undo == {"metadata": {"annotations": {MARK: None}}, "spec": {"unschedulable": None}}
+    elif ours:
+        assert (judged.change, judged.undo, judged.refusal) == (None, None, "")
+        assert "was cordoned by our operation" in judged.reason
+    elif take_over:
+        before = found["metadata"]["annotations"].get(MARK)
+        assert (judged.change, judged.refusal) == (makes, "")
+        assert judged.undo == {"metadata": {"annotations": {MARK: before}}, "spec": {"unschedulable": True}}
+    else:
+        assert (judged.change, judged.undo) == (None, None)
+        assert "w1 was cordoned by somebody else" in judged.refusal
+        assert "`kubectl uncordon w1`" in judged.refusal
+
+
+@pytest.mark.parametrize(("found", "ours"), CORDONS.values(), ids=CORDONS)
+def test_only_a_cordon_of_ours_is_taken_back(found, ours):
+    judged = _drain.judge_uncordon(found)
+    takes_back = {"metadata": {"annotations": {MARK: None}}, "spec": {"unschedulable": None}}
+    marked = MARK in found["metadata"]["annotations"]
+    assert judged.change == (takes_back if ours or (ours is None and marked) else None)
+    assert judged.refusal == ""
+    assert ("somebody else" in judged.reason) is (ours is False)
+
+
+def test_a_refusal_names_who_the_api_server_saw_last():
+    found = node(cordoned=True, setters=[("kubectl-edit", LATE, ["cordon"]), (THEIRS, EARLY, ["cordon"])])
+    assert f"kubectl-edit at {LATE}" in _drain.judge_cordon(found, "op", False).refusal
+    assert "no record of" in _drain.judge_cordon(node(cordoned=True), "op", False).refusal
+
+
+def test_other_managers_fields_are_no_cordon():
+    found = node(cordoned=True, mark="op", setters=[(OURS, EARLY, ["mark"])])
+    found["metadata"]["managedFields"] += [{"manager": "kubelet", "time": LATE}, {"manager": "x", "fieldsV1": {"f:spec": {}}}]
+    assert _drain.judge_cordon(found, "op", False).refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "seen"),
+    [
+        (node(), {"unschedulable": False, "operation": ""}),
+        (node(cordoned=True, mark="op"), {"unschedulable": True, "operation": "op"}),
+        ({"metadata": {"name": "w1"}}, {"unschedulable": False, "operation": ""}),
+    ],
+)
+def test_a_cordon_is_shown_as_it_stands(found, seen):
+    assert _drain.cordon_of(found) == seen
+
+
+@pytest.mark.parametrize(("ready", "lives"), [("True", True), ("False", False), ("Unknown", False)])
+def test_a_host_lives_while_its_kubelet_says_ready(ready, lives):
+    assert _drain.lives(node(ready=ready)) is lives
+
+
+def test_a_node_without_conditions_never_lived():
+    assert not _drain.lives({"metadata": {"name": "w1"}})
+
+
+# --- which pods go -------------------------------------------------------------------------------------------------
+
+KNOWN = frozenset({("shop", "o")})
+MIRRORED = {_drain.MIRROR: "hash"}
+FORCE, KEEP_DATA, DEAD = {"force": True}, {"delete_emptydir": False}, {"node_dead": True}
+
+PODS = {
+    # name: (pod, options, action, words of the reason)
+    "of a ReplicaSet": (pod(owners=["ReplicaSet"]), {}, EVICT, "ReplicaSet o makes it again"),
+    "of a StatefulSet": (pod(owners=["StatefulSet"]), {}, EVICT, "StatefulSet o"),
+    "of a Job": (pod(owners=["Job"]), {}, EVICT, "Job o"),
+    "pending": (pod(owners=["ReplicaSet"], phase="Pending"), {}, EVICT, "ReplicaSet"),
+    "static": (pod(owners=["Node"], annotations=MIRRORED), {}, LEAVE, "from a file"),
+    "static, whatever is asked": (pod(annotations=MIRRORED), {**FORCE, **DEAD}, LEAVE, "from a file"),
+    "static and finished": (pod(annotations=MIRRORED, phase="Failed"), {}, LEAVE, "from a file"),
+    "static and being deleted": (pod(annotations=MIRRORED, deletionTimestamp=EARLY), DEAD, LEAVE, "from a file"),
+    "with another annotation": (pod(owners=["ReplicaSet"], annotations={"a": "b"}), {}, EVICT, "ReplicaSet"),
+    "of a DaemonSet": (pod(owners=["DaemonSet"]), {}, LEAVE, "DaemonSet o keeps it"),
+    "of a DaemonSet, by force": (pod(owners=["DaemonSet"]), FORCE, LEAVE, "DaemonSet o keeps it"),
+    "of a DaemonSet on a dead host": (pod(owners=["DaemonSet"]), DEAD, LEAVE, "DaemonSet o keeps it"),
+    "of a DaemonSet, being deleted": (pod(owners=["DaemonSet"], deletionTimestamp=EARLY), {}, LEAVE, "DaemonSet o"),
+    "of a DaemonSet, with an emptyDir": (pod(owners=["DaemonSet"], volumes=["emptyDir"]), KEEP_DATA, LEAVE, "DaemonSet o"),
+    "of a DaemonSet, finished": (pod(owners=["DaemonSet"], phase="Failed"), {}, EVICT, "finished (Failed)"),
+    "of a DaemonSet that is gone": (pod(owners=[owner("DaemonSet", "x")]), {}, REFUSE, "DaemonSet x is gone"),
+    "of a DaemonSet that is gone, by force": (pod(owners=[owner("DaemonSet", "x")]), FORCE, EVICT, "DaemonSet x is gone"),
+    "of a DaemonSet that is gone, ending": (pod(owners=[owner("DaemonSet", "x")], deletionTimestamp=EARLY), {}, WAIT, "being"),
+    "of a DaemonSet that does not control it": (
+        pod(owners=[owner("DaemonSet", controller=False), owner("ReplicaSet", "rs")]), {}, EVICT, "ReplicaSet rs"),
+    "finished well": (pod(phase="Succeeded"), {}, EVICT, "finished (Succeeded)"),
+    "finished badly": (pod(phase="Failed", volumes=["emptyDir"]), KEEP_DATA, EVICT, "finished (Failed)"),
+    "finished on a dead host": (pod(phase="Failed"), DEAD, DELETE, "finished"),
+    "finished and being deleted": (pod(phase="Failed", deletionTimestamp=EARLY), {}, WAIT, "being deleted"),
+    "bare": (pod(), {}, REFUSE, "no controller"),
+    "bare, with an owner that does not control it": (pod(owners=[owner("ReplicaSet", controller=False)]), {}, REFUSE, "no cont"),
+    "bare, by force": (pod(), FORCE, EVICT, "no controller"),
+    "bare on a dead host": (pod(), DEAD, REFUSE, "no controller"),
+    "bare on a dead host, by force": (pod(), {**FORCE, **DEAD}, DELETE, "no controller"),
+    "bare and being deleted": (pod(deletionTimestamp=EARLY), {}, WAIT, "being deleted"),
+    "being deleted": (pod(owners=["ReplicaSet"], deletionTimestamp=EARLY), {}, WAIT, "being deleted"),
+    "being deleted on a dead host": (pod(owners=["ReplicaSet"], deletionTimestamp=EARLY), DEAD, DELETE, "being deleted"),
+    "with an emptyDir": (pod(owners=["ReplicaSet"], volumes=["emptyDir"]), {}, EVICT, "emptyDir is lost; ReplicaSet o makes"),
+    "with an emptyDir that is kept": (pod(owners=["ReplicaSet"], volumes=["emptyDir"]), KEEP_DATA, REFUSE, "emptyDir is lost"),
+    "with other volumes": (pod(owners=["ReplicaSet"], volumes=["configMap", "hostPath"]), KEEP_DATA, EVICT, "ReplicaSet"),
+    "bare with an emptyDir that is kept": (
+        pod(volumes=["emptyDir"]), KEEP_DATA, REFUSE, "emptyDir is lost; it has no controller"),
+    "bare with an emptyDir": (pod(volumes=["emptyDir"]), {}, REFUSE, "it has no controller"),
+    "on a dead host": (pod(owners=["ReplicaSet"]), DEAD, DELETE, "ReplicaSet"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "options", "action", "words"), PODS.values(), ids=PODS)
+def test_every_kind_of_pod(found, options, action, words):
+    verdict = _drain.classify(found, Wanted("w1", **options), KNOWN)
+    assert verdict.action == action
+    assert words in verdict.reason
+    assert (verdict.title, verdict.uid) == ("shop/p", "uid-p")
+
+
+def every_pod():
+    """Yield every mix of what a verdict looks at."""
+    controllers = ((), ("ReplicaSet",), ("DaemonSet",), (owner("DaemonSet", "x"),))
+    marks = ({}, {"annotations": MIRRORED}, {"deletionTimestamp": EARLY})
+    for owners, phase, volumes, more in itertools.product(controllers, ("Running", "Failed"), ((), ("emptyDir",)), marks):
+        yield pod(owners=owners, phase=phase, volumes=volumes, **more)
+
+
+@pytest.mark.parametrize("options", [dict(zip(("force", "delete_emptydir", "node_dead"), bits))
+                                     for bits in itertools.product((False, True), repeat=3)], ids=str)  # fmt: skip
+def test_over_every_mix_options_only_do_what_they_say(options):
+    wanted = Wanted("w1", **options)
+    for found in every_pod():
+        plain, asked = _drain.classify(found, Wanted("w1"), KNOWN), _drain.classify(found, wanted, KNOWN)
+        assert (plain.action == LEAVE) == (asked.action == LEAVE), "no option moves what would come back at once"
+        assert asked.reason
+        if options["node_dead"]:
+            assert asked.action not in (EVICT, WAIT), "nothing on a dead host ends by itself"
+        else:
+            assert asked.action != DELETE, "a pod that may run is never deleted past its budget"
+        if options["force"] and options["delete_emptydir"]:
+            assert asked.action != REFUSE
+        if asked.action == REFUSE:
+            assert found["status"]["phase"] == "Running"
+
+
+def test_a_refusal_names_every_pod_and_the_way_on():
+    found = [pod("a"), pod("b", owners=["ReplicaSet"]), pod("c", owners=["ReplicaSet"], volumes=["emptyDir"])]
+    verdicts = [_drain.classify(one, Wanted("w1", delete_emptydir=False), KNOWN) for one in found]
+    said = _drain.refusal("w1", verdicts)
+    assert "shop/a (it has no controller" in said
+    assert "shop/c (the data of its emptyDir" in said
+    assert "shop/b" not in said
+    assert "Next:" in said
+    assert _drain.refusal("w1", [verdicts[1]]) == ""
+
+
+# --- what an answer means --------------------------------------------------------------------------------------------
+
+ANSWERS = {
+    "created": (201, "", _drain.ACCEPTED),
+    "deleted": (200, "", _drain.ACCEPTED),
+    "gone": (404, "pods not found", _drain.ACCEPTED),
+    "another pod of that name": (409, "Precondition failed: UID in precondition", _drain.AGAIN),
+    "a budget": (429, "Cannot evict pod as it would violate the pod's disruption budget.", _drain.AGAIN),
+    "overload": (429, "too many requests", _drain.AGAIN),
+    "two budgets": (500, "This pod has more than one PodDisruptionBudget, which is not supported", _drain.FAIL),
+    "another internal error": (500, "etcdserver: leader changed", _drain.AGAIN),
+    "not yet": (503, "starting", _drain.AGAIN),
+    "gateway": (502, "", _drain.AGAIN),
+    "timeout": (504, "", _drain.AGAIN),
+    "not implemented": (501, "", _drain.FAIL),
+    "the namespace ends": (403, "forbidden: unable to create: namespace x because it is being terminated", _drain.AGAIN),
+    "no rights": (403, 'User "x" cannot create resource "pods/eviction"', _drain.FAIL),
+    "not known": (401, "Unauthorized", _drain.FAIL),
+    "a wrong request": (422, "invalid", _drain.FAIL),
+    "no answer": (None, "", _drain.AGAIN),
+}
+
+
+@pytest.mark.parametrize(("status", "message", "meaning"), ANSWERS.values(), ids=ANSWERS)
+def test_every_answer_to_an_eviction(status, message, meaning):
+    assert _drain.judge_answer(status, message) == meaning
+
+
+def expression(operator, *values):
+    return {"matchExpressions": [{"key": "app", "operator": operator, "values": list(values)}]}
+
+
+SELECTORS = {
+    "none": (None, False),
+    "empty": ({}, True),
+    "one label": ({"matchLabels": {"app": "web"}}, True),
+    "another value": ({"matchLabels": {"app": "db"}}, False),
+    "one of two labels": ({"matchLabels": {"app": "web", "tier": "x"}}, False),
+    "in": (expression("In", "db", "web"), True),
+    "not among": (expression("In", "db"), False),
+    "not in": (expression("NotIn", "db"), True),
+    "not in, but it is": (expression("NotIn", "web"), False),
+    "exists": (expression("Exists"), True),
+    "does not exist": (expression("DoesNotExist"), False),
+    "unknown operators are named rather than hidden": (expression("Gt", "1"), True),
+    "labels and expressions": ({"matchLabels": {"app": "web"}, **expression("NotIn", "web")}, False),
+}
+
+
+@pytest.mark.parametrize(("selector", "takes_in"), SELECTORS.values(), ids=SELECTORS)
+def test_selectors(selector, takes_in):
+    assert _drain.selects(selector, {"app": "web"}) is takes_in
+
+
+def test_budgets_in_the_way_are_those_of_the_namespace_that_allow_nothing():
+    budgets = [
+        budget("blocks", {"matchLabels": {"app": "web"}}),
+        budget("allows", {}, allowed=1),
+        budget("elsewhere", {}, namespace="other"),
+        budget("of-others", {"matchLabels": {"app": "db"}}),
+        {"metadata": {"name": "not-seen-yet", "namespace": "shop"}, "spec": {"selector": {}}},
+    ]
+    found = _drain.blocking(budgets, [pod(labels={"app": "web"})])
+    assert found == ["shop/blocks (1 healthy pods, 1 needed)", "shop/not-seen-yet (0 healthy pods, 0 needed)"]
+    assert _drain.blocking(budgets[:1], [pod()]) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "budgets", "words"),
+    [
+        ("HTTP 429 TooManyRequests: no", ["shop/b (1 healthy)"], ["shop/p (HTTP 429", "no disruption: shop/b (1 healthy)"]),
+        ("", [], ["shop/p (it is still ending)", "finalizers"]),
+    ],
+)
+def test_what_is_said_when_time_ran_out(answer, budgets, words):
+    verdict = _drain.classify(pod(owners=["ReplicaSet"]), Wanted("w1"), KNOWN)
+    said = _drain.overdue(Wanted("w1", timeout=7), [(verdict, answer)], budgets)
+    assert all(one in said for one in ["node w1", "after 7 s", "Next:", *words])
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [("HTTP 500: This pod has more than one PodDisruptionBudget", "only one budget"), ("HTTP 403: no", "the API server names")],
+)
+def test_what_is_said_of_an_eviction_refused_for_good(answer, words):
+    said = _drain.unevictable("shop/p", answer)
+    assert all(one in said for one in ("shop/p", answer, "Next:", words))
+
+
+def test_a_diff_shows_the_cordon_and_the_pods():
+    seen = {"unschedulable": True, "operation": "op"}
+    assert _drain.shown(seen, ["b/b", "a/a"]) == "unschedulable: true\noperation: op\npod: a/a\npod: b/b\n"

@@ -1,0 +1,313 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The course of a drain on a played API and clock: order, patience, and what is left behind when it fails."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _node_flow
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._drain import Wanted
+from drain_fixtures import MARK, budget, node, owner, pod
+from fake_kube import FakeKube
+
+NODE = "/api/v1/nodes/w1"
+BLOCKED = (429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.")
+EVICTED = "/eviction"
+
+
+def path(name):
+    return f"/api/v1/namespaces/shop/pods/{name}"
+
+
+class World:
+    """A played API with one node, and a clock at whose seconds things happen (``at``: second -> what)."""
+
+    def __init__(self, *pods, **about):
+        self.fake, self.now, self.at = FakeKube(), 0.0, {}
+        self.fake.objects[NODE] = node(**about)
+        for one in pods:
+            self.fake.objects[path(one["metadata"]["name"])] = one
+        self.fake.objects["/apis/apps/v1/namespaces/shop/daemonsets/o"] = {"metadata": {"name": "o", "namespace": "shop"}}
+
+    def clock(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        for second in sorted(second for second in self.at if second <= self.now):
+            self.at.pop(second)()
+
+    def flow(self, check=False, **wanted):
+        kube = _kube.Kube("https://m1:6443", self.fake, clock=self.clock, sleep=self.sleep)
+        return _node_flow.NodeFlow(kube, Wanted("w1", **{"operation": "op", **wanted}), check, self.clock, self.sleep)
+
+    def attach(self, volume, where="w1"):
+        self.fake.objects[f"/apis/storage.k8s.io/v1/volumeattachments/{volume}"] = {
+            "spec": {"nodeName": where, "source": {"persistentVolumeName": volume}}
+        }
+
+    @property
+    def cordoned(self):
+        return self.fake.objects[NODE]["spec"].get("unschedulable", False)
+
+    @property
+    def mark(self):
+        return self.fake.objects[NODE]["metadata"]["annotations"].get(MARK)
+
+    def pods(self):
+        return sorted(key.rsplit("/", 1)[1] for key in self.fake.objects if "/pods/" in key)
+
+    def wrote(self):
+        return [(method, where) for method, where, *_ in self.fake.asked if method != "GET"]
+
+    def fails(self, **wanted):
+        with pytest.raises(_node_flow.NodeError) as failed:
+            self.flow(**wanted).drained()
+        return failed.value
+
+
+def titles(verdicts):
+    return [one.title for one in verdicts]
+
+
+def web(name="web", **more):
+    return pod(name, owners=["ReplicaSet"], **more)
+
+
+def test_cordoned_before_anything_is_evicted_and_the_rest_is_named():
+    world = World(web(), pod("agent", owners=["DaemonSet"]), web("other", where="w2"))
+    done = world.flow().drained()
+    assert world.wrote() == [("PATCH", NODE), ("POST", path("web") + EVICTED)]
+    assert (world.cordoned, world.mark) == (True, "op")
+    assert (titles(done.evicted), titles(done.left)) == (["shop/web"], ["shop/agent"])
+    assert done.reason == "it is cordoned; pods evicted: 1, left: 1"
+    assert world.pods() == ["agent", "other"]
+
+
+def test_a_check_writes_nothing_and_foretells_the_run():
+    world = World(web(), pod("agent", owners=["DaemonSet"]), web("ending", deletionTimestamp="x"))
+    world.attach("pv")
+    foretold = world.flow(check=True).drained()
+    assert world.wrote() == []
+    assert world.now == 0
+    world.at = {2: lambda: world.fake.objects.pop(path("ending"))}
+    world.fake.objects.pop("/apis/storage.k8s.io/v1/volumeattachments/pv")
+    assert world.flow().drained() == foretold
+
+
+def test_a_drained_node_is_as_it_should_be_and_costs_reads_only():
+    world = World(web())
+    world.flow().drained()
+    world.fake.asked.clear()
+    again = world.flow(operation="another").drained()
+    assert not again.changed
+    assert world.wrote() == []
+    assert "our operation 'op'" in again.reason
+    assert again.after == {"unschedulable": True, "operation": "op"}
+
+
+def test_a_drain_that_was_cut_off_is_finished():
+    world = World(web(), cordoned=True, mark="op")
+    done = world.flow().drained()
+    assert done.changed
+    assert world.wrote() == [("POST", path("web") + EVICTED)]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_somebody_elses_cordon_and_pods_that_would_be_lost_are_refused_before_anything_is_touched(check):
+    theirs = World(web(), cordoned=True)
+    assert "cordoned by somebody else" in str(theirs.fails(check=check))
+    bare = World(web(), pod("bare"))
+    assert "shop/bare (it has no controller" in str(bare.fails(check=check))
+    assert theirs.wrote() == bare.wrote() == []
+
+
+def test_a_budget_is_asked_again_every_five_seconds_until_it_allows():
+    world = World(web(), web("free"))
+    world.fake.evictions[path("web")] = [BLOCKED] * 3
+    done = world.flow().drained()
+    assert titles(done.evicted) == ["shop/free", "shop/web"]
+    assert 15 <= world.now < 17
+    assert world.wrote().count(("POST", path("web") + EVICTED)) == 4
+
+
+def test_a_budget_that_never_allows_is_named_and_the_node_takes_pods_again():
+    world = World(web(labels={"app": "web"}), web("free"))
+    world.fake.evictions[path("web")] = [BLOCKED] * 99
+    world.fake.objects["/apis/policy/v1/namespaces/shop/poddisruptionbudgets/b"] = budget("b", {"matchLabels": {"app": "web"}})
+    failed = world.fails(timeout=20)
+    said = str(failed)
+    assert "after 20 s: shop/web (HTTP 429 TooManyRequests: Cannot evict pod" in said
+    assert "Budgets that allow no disruption: shop/b (1 healthy pods, 1 needed)" in said
+    assert said.endswith("Node w1 takes pods again")
+    assert (world.cordoned, world.mark) == (False, None)
+    assert (titles(failed.evicted), failed.changed) == (["shop/free"], True)
+    assert 20 <= world.now <= 21
+
+
+def test_budgets_that_cannot_be_read_do_not_hide_the_failure():
+    world = World(web())
+    world.fake.evictions[path("web")] = [BLOCKED] * 99
+    flow = world.flow(timeout=0)
+    real = flow.kube.list
+
+    def unreadable(api_version, kind, **more):
+        if kind == "PodDisruptionBudget":
+            raise _kube.KubeRefused("GET", "m1", 403, "Forbidden", "no")
+        return real(api_version, kind, **more)
+
+    flow.kube.list = unreadable
+    with pytest.raises(_node_flow.NodeError, match="violate the pod's disruption budget"):
+        flow.drained()
+
+
+def test_a_pod_that_does_not_end_is_named():
+    world = World(web("stuck", deletionTimestamp="x"))
+    said = str(world.fails(timeout=10))
+    assert "shop/stuck (it is still ending)" in said
+    assert "finalizers" in said
+
+
+@pytest.mark.parametrize(
+    ("about", "options", "words", "cordoned", "mark"),
+    [
+        ({}, {}, "takes pods again", False, None),
+        ({"mark": "old"}, {}, "takes pods again", False, None),
+        ({}, {"keep_cordoned": True}, "stays cordoned, as keep_cordoned says", True, "op"),
+        ({"cordoned": True, "mark": "before"}, {}, "was cordoned before this run", True, "before"),
+        ({"cordoned": True}, {"take_over": True}, "is cordoned as it was before", True, None),
+        ({"cordoned": True}, {"take_over": True, "keep_cordoned": True}, "stays cordoned", True, "op"),
+    ],
+)
+@pytest.mark.parametrize(
+    "refusal", [(403, "Forbidden", 'User "x" cannot'), (500, "InternalError", "more than one PodDisruptionBudget")]
+)
+def test_after_any_failure_the_node_stands_as_it_was_found(about, options, words, cordoned, mark, refusal):
+    world = World(web(), **about)
+    world.fake.evictions[path("web")] = [refusal]
+    failed = world.fails(**options)
+    assert refusal[2] in str(failed) and words in str(failed)
+    assert (world.cordoned, world.mark) == (cordoned, mark)
+    assert failed.changed is bool(options.get("keep_cordoned"))
+    assert world.now == 0, "no patience mends it"
+
+
+def test_a_defect_of_ours_does_not_leave_the_node_out_of_use():
+    world = World(web())
+    flow = world.flow()
+    flow.kube.evict = None
+    with pytest.raises(_node_flow.NodeError, match="takes pods again"):
+        flow.drained()
+    assert not world.cordoned
+
+
+def test_a_cordon_that_cannot_be_taken_back_is_said_beside_the_first_failure():
+    world = World(web())
+    world.fake.evictions[path("web")] = [(403, "Forbidden", "first")]
+    flow = world.flow()
+    write = flow._write
+    flow._write = lambda change: write(change) if change["spec"]["unschedulable"] else flow.kube.get("v1", "Nonsense", "x")
+    with pytest.raises(_node_flow.NodeError, match=r"first.*may still be cordoned.*`kubectl uncordon w1`"):
+        flow.drained()
+
+
+def test_an_api_server_that_stops_for_a_moment_is_outlived():
+    world = World(web())
+    world.fake.evictions[path("web")] = [(503, "", "starting"), (409, "Conflict", "uid"), (500, "", "leader changed")]
+    assert titles(world.flow().drained().evicted) == ["shop/web"]
+
+
+def test_a_pod_that_went_by_itself_is_no_eviction_of_ours():
+    world = World(web())
+    world.fake.evictions[path("web")] = [(404, "NotFound", "gone")]
+    world.at = {1: lambda: world.fake.objects.pop(path("web"))}
+    assert world.flow().drained().evicted == ()
+
+
+def test_a_pod_that_comes_between_the_look_and_the_cordon_goes_too_or_is_refused():
+    for late, fails in ((web("late"), False), (pod("late"), True)):
+        world = World(web())
+        world.at = {1: lambda world=world, late=late: world.fake.objects.update({path("late"): late})}
+        world.fake.evictions[path("web")] = [BLOCKED]
+        if fails:
+            assert "shop/late" in str(world.fails())
+            assert not world.cordoned
+        else:
+            assert titles(world.flow().drained().evicted) == ["shop/late", "shop/web"]
+
+
+def test_volumes_are_waited_for_and_those_left_are_told():
+    world = World(web())
+    world.attach("pv-a")
+    world.attach("pv-b", where="w2")
+    world.at = {5: lambda: world.fake.objects.pop("/apis/storage.k8s.io/v1/volumeattachments/pv-a")}
+    assert world.flow().drained().attached == ()
+    assert 5 <= world.now < 6
+    world.attach("pv-a")
+    done = world.flow(detach_timeout=10).drained()
+    assert (done.attached, done.changed) == (("pv-a",), False)
+    assert done.reason.endswith("still attached: pv-a")
+    assert 15 <= world.now < 17
+
+
+def test_pods_of_a_dead_host_are_deleted_and_its_volumes_left_to_the_control_plane():
+    world = World(web(), web("ending", deletionTimestamp="x"), pod("agent", owners=["DaemonSet"]))
+    world.attach("pv")
+    done = world.flow(node_dead=True).drained()
+    assert world.wrote() == [("PATCH", NODE), ("DELETE", path("ending")), ("DELETE", path("web"))]
+    assert (titles(done.evicted), titles(done.left)) == (["shop/ending", "shop/web"], ["shop/agent"])
+    assert world.now < 2
+
+
+def test_a_host_that_lives_is_not_treated_as_dead():
+    world = World(web(), ready="True")
+    with pytest.raises(_kube.KubeNotYet, match="still reports Ready"):
+        world.flow(node_dead=True, timeout=40).drained()
+    assert world.wrote() == []
+    world.at = {60: lambda: world.fake.objects.update({NODE: node(ready="Unknown")})}
+    assert world.flow(node_dead=True).drained().changed
+
+
+def test_orphans_of_a_daemonset_are_refused_without_force():
+    world = World(pod("orphan", owners=[owner("DaemonSet", "gone")]))
+    assert "DaemonSet gone is gone" in str(world.fails())
+    assert titles(world.flow(force=True).drained().evicted) == ["shop/orphan"]
+
+
+@pytest.mark.parametrize("state", ["drained", "ready"])
+def test_a_node_nobody_knows_is_a_misspelt_name(state):
+    world = World(name="w2")
+    world.fake.objects = {"/api/v1/nodes/w2": world.fake.objects.pop(NODE)}
+    with pytest.raises(_node_flow.NodeError, match="there is no node w1 .* it knows w2"):
+        getattr(world.flow(), state)()
+
+
+@pytest.mark.parametrize(
+    ("about", "changed", "words", "cordoned"),
+    [
+        ({}, False, "takes pods", False),
+        ({"mark": "op"}, True, "mark that operation 'op' left goes", False),
+        ({"cordoned": True, "mark": "another"}, True, "cordon of operation 'another' goes", False),
+        ({"cordoned": True}, False, "cordoned by somebody else", True),
+    ],
+)
+def test_ready_takes_back_what_is_ours(about, changed, words, cordoned):
+    world = World(**about)
+    assert world.flow(check=True).ready().changed is changed
+    assert world.wrote() == []
+    done = world.flow().ready()
+    assert (done.changed, world.cordoned, world.mark) == (changed, cordoned, None)
+    assert words in done.reason
+    assert done.after["unschedulable"] is cordoned
+    assert not world.flow().ready().changed
+
+
+def test_absent_deletes_the_object_once():
+    world = World(cordoned=True, mark="op")
+    assert world.flow(check=True).absent().changed
+    assert NODE in world.fake.objects
+    done = world.flow().absent()
+    assert (done.changed, done.before, done.after) == (True, {"unschedulable": True, "operation": "op"}, None)
+    assert NODE not in world.fake.objects
+    assert not world.flow().absent().changed
