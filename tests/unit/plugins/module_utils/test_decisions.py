@@ -46,6 +46,7 @@ DECISIONS = (
     "_preflight_view",
     "_quorum",
     "_releases",
+    "_reset_plan",
     "_settings",
     "_skew",
     "_summary",
