@@ -101,7 +101,8 @@ def test_a_command_says_when_it_changed_something():
 
 
 def test_nothing_waits_blindly():
-    assert not offenders(lambda t: "pause" in t and "prompt" not in (t["pause"] or {})), "wait for a condition with a bound, never for a time"
+    found = offenders(lambda t: "pause" in t and "prompt" not in (t["pause"] or {}))
+    assert not found, "wait for a condition with a bound, never for a time"
 
 
 def test_conditions_stay_readable():

@@ -444,7 +444,8 @@ BREAKS = [case for case in CASES if case[2] == {}]
 def test_a_cluster_of_which_anything_is_not_known_is_not_healthy(broken, lost, blinded):
     made = cluster()
     for number in broken:
-        with contextlib.suppress(TypeError, KeyError, AttributeError):  # the first fault may have taken away what the second one changes
+        # The first fault may have taken away what the second one changes.
+        with contextlib.suppress(TypeError, KeyError, AttributeError):
             BREAKS[number][3](made)
     before = made.judge()[1].status
     for name in lost & set(made.read):

@@ -49,6 +49,7 @@ DECISIONS = (
     "_quorum",
     "_releases",
     "_removal",
+    "_reset_plan",
     "_settings",
     "_skew",
     "_summary",
