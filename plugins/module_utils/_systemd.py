@@ -68,7 +68,6 @@ class Systemd:
     ) -> None:
         self._runner, self._prober, self._root = runner, prober, root
         self._manifest, self._sleep, self._monotonic = manifest, sleep, monotonic
-        self._hashes: dict[str, str] = {}
         self._programs: dict | None = None
 
     # Reading
@@ -249,19 +248,16 @@ class Systemd:
         return f"Last journal lines of {name}:\n{lines or '(none)'}"
 
     def _hash(self, path: str) -> str:
-        """Return the SHA-256 of a file, or of all files below a directory; each is read once."""
-        if path not in self._hashes:
-            try:
-                if os.path.isdir(path):
-                    below = sorted(os.path.join(top, name) for top, _folders, files in os.walk(path) for name in files)
-                    text = "".join(f"{name}\0{self._hash(name)}\n" for name in below)
-                    self._hashes[path] = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-                else:
-                    with open(path, "rb") as handle:
-                        self._hashes[path] = hashlib.sha256(handle.read()).hexdigest()
-            except OSError:
-                self._hashes[path] = "missing"
-        return self._hashes[path]
+        """Return the SHA-256 of a file, or of all files below a directory; read anew, since it may have been written since."""
+        try:
+            if os.path.isdir(path):
+                below = sorted(os.path.join(top, name) for top, _folders, files in os.walk(path) for name in files)
+                text = "".join(f"{name}\0{self._hash(name)}\n" for name in below)
+                return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+            with open(path, "rb") as handle:
+                return hashlib.sha256(handle.read()).hexdigest()
+        except OSError:
+            return "missing"
 
     def _known_programs(self) -> dict[str, str]:
         """Return {program: SHA-256} as release_artifact has written it down, so that no binary is read again."""

@@ -141,6 +141,15 @@ def test_an_input_folder_counts_with_everything_in_it(host):
     assert action(host.run(web)) == "restart"
 
 
+def test_what_was_written_since_the_last_look_counts(host):
+    config = host.root / "web.conf"
+    host.fake.add("web.service")
+    config.write_text("one")
+    one = host.systemd.identity(unit(inputs=(str(config),)))
+    config.write_text("two")
+    assert host.systemd.identity(unit(inputs=(str(config),))).all != one.all, "module api_endpoint looks, writes and looks again"
+
+
 def test_missing_inputs_are_named(host):
     assert host.systemd.missing_inputs(unit(inputs=("/nowhere/a", __file__))) == ["/nowhere/a"]
 

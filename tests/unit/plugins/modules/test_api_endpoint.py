@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _vrrp
@@ -57,6 +58,24 @@ def test_a_refusal_comes_before_any_file_is_written(run, tmp_path):
     assert not os.listdir(tmp_path)
     done = run(World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,)), "balanced", files=[entry])
     assert done["changed_paths"] == [entry["path"]] and os.listdir(tmp_path) == ["haproxy.cfg"]
+
+
+def test_what_is_written_decides_who_restarts(run, tmp_path):
+    """A master that runs as it should is told of another master: its services run with the old file until they reload."""
+    path = tmp_path / "keepalived.conf"
+
+    class Reading(World):
+        def identity(self, unit):
+            content = path.read_text() if path.exists() and unit.name == VRRP else ""
+            return replace(super().identity(unit), all=unit.name + content)
+
+        def running(self, state):
+            return replace(super().running(state), all=state.name)
+
+    world = Reading(held=("eth0",), up=(BALANCER, VRRP), enabled=(BALANCER, VRRP))
+    assert not run(world, "prepared")["turn_needed"]
+    entry = {"path": str(path), "content": "m3 too", "owner": str(os.geteuid()), "group": str(os.getegid())}
+    assert run(world, "prepared", files=[entry])["turn_needed"]
 
 
 def test_remnants_go_last(run, tmp_path):
