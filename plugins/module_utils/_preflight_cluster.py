@@ -136,7 +136,7 @@ def etcd_known(view):
             f"etcd has members whose masters are not in the inventory: {', '.join(dropped)}",
             "every master of the living cluster",
             f"List the host again under {groups}: it goes on as a master, and could hold the endpoint address beside another. "
-            "This release takes no master out; health.yml says what to do about a machine that is gone for good.",
+            "remove_node.yml takes masters out while they are listed, dead ones too.",
         )
     if others:
         yield Finding(

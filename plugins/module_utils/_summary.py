@@ -91,7 +91,7 @@ def certificate_line(certificates):
     """Return which certificate ends first; `certificates`: [{host, path, days_left (None: not issued)}]."""
     dated = [item for item in certificates if item.get("days_left") is not None]
     if not dated:
-        return "Certificates: none read"
+        return "Certificates: not read in this run, health.yml does"
     first = min(dated, key=lambda item: (item["days_left"], item["host"], item["path"]))
     return "Certificates: {0} read, the first to end in {1} days ({2}:{3})".format(
         len(dated), first["days_left"], first["host"], first["path"]
