@@ -237,4 +237,3 @@ def _etcd_error(seen, member):
     urls = tuple(url + ":" for url in member.client_urls)
     said = [line for _name, answer in seen.answers for line in answer["errors"] if line.startswith(urls)] if urls else []
     return cause(said[0]) if said else "nobody could ask it"
-

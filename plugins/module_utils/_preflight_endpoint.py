@@ -93,7 +93,7 @@ def endpoint_once(view):
             holders[host.name] = f"{host.name} ({', '.join(interfaces)})"
     if len(holders) > 1 and view.managed:
         yield Finding(
-            next(iter(holders)),
+            sorted(holders)[0],
             "endpoint-twice",
             f"the endpoint address {endpoint} is on {', '.join(holders.values())}",
             "one holder",

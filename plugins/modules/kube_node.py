@@ -176,15 +176,16 @@ def main():
     )
     try:
         kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
-        module.exit_json(**run(module, kube))
+        result = run(module, kube)
     except (KubeError, CredentialsError, NodeError) as error:
         failure = error if isinstance(error, NodeError) else NodeError(str(error))
-    module.fail_json(
-        msg=f"{module.params['name']} is not {module.params['state']}: {failure}",
-        changed=failure.changed,
-        evicted=[one.as_dict() for one in failure.evicted],
-        left=[one.as_dict() for one in failure.left],
-    )
+        module.fail_json(
+            msg=f"{module.params['name']} is not {module.params['state']}: {failure}",
+            changed=failure.changed,
+            evicted=[one.as_dict() for one in failure.evicted],
+            left=[one.as_dict() for one in failure.left],
+        )
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":
