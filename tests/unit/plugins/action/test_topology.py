@@ -186,3 +186,40 @@ def test_secrets_do_not_repeat_between_runs(tmp_path, warned):
     facts = [run(task_vars(tmp_path))["ansible_facts"]["multimaster"] for _run in range(2)]
     assert facts[0]["run"] != facts[1]["run"]
     assert facts[0]["etcd"]["token"] != facts[1]["etcd"]["token"]
+
+
+def living_three(tmp_path, **more):
+    """Return a healthy cluster of three masters and a worker, with its CA store."""
+    (tmp_path / "pki").mkdir()
+    (tmp_path / "pki" / "store.json").write_text("{}")
+    names = ("m1", "m2", "m3")
+    members = [member(name) for name in names]
+    seen = {name: living(name, members) for name in names} | {"w1": living("w1", members, master=False)}
+    return task_vars(tmp_path, masters=names, workers=["w1"], observed=seen, **more)
+
+
+@pytest.mark.parametrize(
+    ("leaving", "check", "said"),
+    [
+        ("", "removal-unknown", "no host is named"),
+        ("m9", "removal-unknown", "m9 is no host of the inventory"),
+        ("m1,m2,m3", "removal-refused", "no master"),
+    ],
+)
+def test_what_cannot_leave_is_refused_before_anything_is_touched(tmp_path, warned, shown, monkeypatch, leaving, check, said):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    result = run(living_three(tmp_path), leaving=leaving)
+    assert result["failed"] and check in result["msg"] and "Nothing was touched" in result["msg"]
+    assert said in words(shown) and "ansible_facts" not in result
+
+
+def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path, warned, shown, monkeypatch):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    variables = living_three(tmp_path)
+    variables["hostvars"]["m2"]["ansible_facts"] = {}
+    assert "host-unreachable (m2)" in run(variables, leaving="w1")["msg"]
+    result = run(variables, leaving="m2")
+    assert not result.get("failed"), result["msg"]
+    assert result["ansible_facts"]["multimaster"]["masters"] == ["m1", "m3"]
+    assert "What will be done: 1. drain m2 it cannot be reached" in words(shown)
+    assert "quorum 2 of 3, survives 0 -> quorum 2 of 2, survives 0" in words(result["plan"])
