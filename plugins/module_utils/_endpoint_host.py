@@ -9,6 +9,7 @@ was seen instead. Programs, sockets, clock and systemd are injected. Leaves out 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 
@@ -216,6 +217,17 @@ class Master:
                 f"no other master took {self.address} within {TAKE_OVER:g} s, so keepalived was started again here; see "
                 "`journalctl -u keepalived` on the other masters"
             )
+        self._tell_clients()
+
+    def _tell_clients(self):
+        """End the connections that came in at the address while it was here.
+
+        A client that only listens would else notice when it sends next, up to 30 s later: kube-proxy then goes on using API
+        servers that are gone. HAProxy may still send from the address, since its socket is bound `transparent`.
+        """
+        if self._facts.seen.balancer_up:
+            with contextlib.suppress(_haproxy.HaproxyError):
+                self.haproxy.end_sessions()
 
     def _stop_vrrp(self, step):
         keep = step.detail == "keep"

@@ -194,6 +194,11 @@ class Haproxy:
         """Switch the health check of a server on or off; an open connection is then cut by no check."""
         self.order(f"{'enable' if enabled else 'disable'} health {self._backend}/{name}")
 
+    def end_sessions(self):
+        """Close every session with an API server; each client sees its connection end and opens another one."""
+        for name in self.servers():
+            self.order(f"shutdown sessions server {self._backend}/{name}")
+
     def state(self, name, state):
         """Put a server into ready, drain or maint."""
         if state not in STATES:

@@ -44,9 +44,11 @@ class FakeHaproxy:
             return "\n".join(["1", STATES, *rows]) + "\n\n"
         if command == "show info":
             return "Name: HAProxy\nVersion: 2.6.12\nPid: 71\nUptime_sec: 1285\nMaxconn: 2026\nCurrConns: 4\n\n"
-        name = words[2].split("/")[1]
+        name = words[-1 if words[0] == "shutdown" else 2].split("/")[1]
         if self.refuse or name not in self.servers:
             return (self.refuse or "No such server.") + "\n\n"
+        if words[0] == "shutdown":
+            return "\n"
         if words[1] == "health":
             self.servers[name].update(checked=words[0] == "enable", check="L7OK" if words[0] == "enable" else "")
         else:

@@ -57,6 +57,8 @@ def test_the_holder_leaves():
 def test_the_holder_steps_aside_and_comes_back():
     world = bring(World(held=("eth0",), elsewhere=True, **BALANCED), "yielded")
     assert world.states[VRRP].file_state == "enabled"
+    ended = [command for command in world.haproxy.commands if command.startswith("shutdown")]
+    assert ended == ["shutdown sessions server kube-apiserver/m1", "shutdown sessions server kube-apiserver/m2"]
     bring(world, "balanced")
     assert world.log == ["stop keepalived", "start keepalived"] and not world.held
 
@@ -65,6 +67,7 @@ def test_nobody_takes_the_address():
     world = World(held=("eth0",), **BALANCED)
     with pytest.raises(_endpoint_host.EndpointError, match="no other master took 192.0.2.10"):
         bring(world, "yielded")
+    assert not [command for command in world.haproxy.commands if command.startswith("shutdown")], "its connections still work"
     assert world.log == ["stop keepalived", "start keepalived"] and world.held == {"eth0"}
     bring(World(held=("eth0",), **BALANCED), "absent", allow_loss=True)
 
