@@ -35,8 +35,8 @@ def hosts_observed(view):
                 "host-unreachable",
                 f"not observed: {view.reasons[name]}" if view.reasons.get(name) else "the host was not observed",
                 "every host of the inventory reachable and observed in this run",
-                f"Try: ansible {name} -m ping. Do not leave hosts out by --limit. A master or etcd host has to come "
-                "back; a worker that is gone for good may go from the inventory, and its node by kubectl delete node.",
+                f"Try: ansible {name} -m ping. Do not leave hosts out by --limit. A host that is gone for good is taken out by "
+                f"remove_node.yml -e node={name}.",
             )
 
 
