@@ -73,10 +73,10 @@ class Plan:
 def plan(going, etcd, masters, mode) -> Plan:
     """Return the Plan for these hosts.
 
-    ``going``: Going of each host; ``etcd``: ``_join_order.Planned`` steps of the whole change; ``masters``: names of those
-    that stay; ``mode``: the endpoint's state afterwards, as ``_endpoint.wanted_state`` names it.
+    ``going``: Going of each host, those that cannot be reached first, the holder last; ``etcd``: ``_join_order.Planned`` steps
+    of the whole change; ``masters``: names of those that stay; ``mode``: the endpoint's state afterwards, as
+    ``_endpoint.wanted_state`` names it.
     """
-    going = tuple(sorted(going, key=lambda host: (host.alive, host.holds, host.name)))
     refusals = tuple(_refusals(going, etcd, masters))
     if refusals:
         return Plan(refusals=refusals)

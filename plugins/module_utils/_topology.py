@@ -123,7 +123,8 @@ class Etcd:
     """Hold what is to be done about etcd, in inventory names.
 
     `initial_cluster` is ((node name, peer URL), ...); `strays` names members as etcd knows them, since they have no host;
-    `obstacles` is ((host, reason, next step), ...). `demote` names hosts that stay and whose voter becomes a learner;
+    `obstacles` is ((host, reason, next step), ...). `remove` names the hosts whose members go, in order; `demote` those of them
+    that stay, as learners;
     `planned` is the whole plan, each step with its expected verdict.
     """
 
@@ -138,6 +139,7 @@ class Etcd:
     promote: tuple
     strays: tuple
     obstacles: tuple
+    remove: tuple = ()
     demote: tuple = ()
     planned: tuple = ()
 
@@ -183,6 +185,7 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
     inventory = inventory.without(leaving)
     bare, gone = (tuple(host for host in placed if (host.name in leaving) is out) for out in (False, True))
     etcd = _etcd(settings, bare, observed, nonce, gone)
+    going = _going(gone, observed)
     masters = tuple(sorted(set(inventory.masters)))
     mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
     joining = _joining(bare, observed)
@@ -197,10 +200,10 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
-        order=tuple(sorted({**_orders(inventory, observed, etcd, mode, joining, acts), **_parting(gone, observed)}.items())),
+        order=tuple(sorted({**_orders(inventory, observed, etcd, mode, joining, acts), **_parting(going)}.items())),
         joining=joining,
-        leaving=gone,
-        removal=_removal.plan(_going(gone, observed), etcd.planned, masters, mode) if gone else None,
+        leaving=tuple(sorted(gone, key=lambda host: etcd.remove.index(host.name) if host.name in etcd.remove else -1)),
+        removal=_removal.plan(going, etcd.planned, masters, mode) if gone else None,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
     )
@@ -364,6 +367,7 @@ def _etcd(settings, hosts, observed, nonce, gone=()):
             for obstacle in _join_order.obstacles(cluster, wanted)
             if obstacle.host in named and observed.get(named[obstacle.host])
         ),
+        remove=targets(_quorum.REMOVE),
         demote=tuple(name for name in targets(_quorum.REMOVE) if name in {host.name for host in staying}),
         planned=planned,
     )
@@ -516,9 +520,9 @@ def _going(gone, observed):
     )
 
 
-def _parting(gone, observed):
+def _parting(going):
     """Return the orders of hosts that leave and can be reached: all of them, and the masters among them."""
-    alive = [host for host in _going(gone, observed) if host.alive]
+    alive = [host for host in going if host.alive]
     return {"leaving": [host.name for host in alive], "leaving_masters": [host.name for host in alive if host.master]}
 
 

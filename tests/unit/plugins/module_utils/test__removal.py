@@ -111,6 +111,20 @@ def test_one_master_left_holds_the_address_itself():
     assert made.endpoint_mode == "direct" and "one master is left" in made.removal.lines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("leaving", "masters", "seen", "order"),
+    [
+        (["m1", "m3"], THREE, {"dead": ("m3",)}, ["m3", "m1"]),  # never a healthy one while a dead one counts
+        (["m1", "m2"], FIVE, {}, ["m2", "m1"]),  # the leader last
+        (["m1", "w1"], THREE, {}, ["w1", "m1"]),
+    ],
+)
+def test_members_leave_in_the_order_of_the_plan_that_was_shown(leaving, masters, seen, order):
+    made = removal(leaving, masters, **seen)
+    assert not made.removal.refusals
+    assert [one["node_name"] for one in _topology.as_fact(made)["leaving"]] == order
+
+
 def test_the_fact_keeps_the_hosts_that_leave_apart_from_those_that_stay():
     fact = _topology.as_fact(removal(["m1", "w1"], THREE))
     assert fact["masters"] == ["m2", "m3"] and fact["workers"] == []
