@@ -24,7 +24,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _health_view,
     _pki_plan,
 )
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _x509
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _x509
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils._x509 import CertificateError
 
 ARGUMENTS = {
@@ -60,12 +60,8 @@ class ActionModule(ActionBase):
         document = _health_report.document(
             seen, findings, verdict, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
         )
-        if args["format"] == "json":
-            Display().display(json.dumps(document, sort_keys=True))
-        else:
-            Display().display("\n" + "\n".join(_health_report.lines(document)) + "\n")
-        if args["output"] and not self._task.check_mode:
-            write(os.path.expanduser(args["output"]), json.dumps(document, indent=2, sort_keys=True) + "\n")
+        output = "" if self._task.check_mode else args["output"]
+        _document.publish(document, _health_report.lines(document), args["format"], output)
         result.update(changed=False, verdict=verdict.status)
         if _health.VERDICTS.index(verdict.status) > _health.VERDICTS.index(ALLOWED[args["must"]]):
             result.update(failed=True, msg=f"{verdict.status}: {verdict.reason}")
@@ -102,16 +98,3 @@ def dated(name, cluster, found, now):
         begin, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
         rows.append(_health_view.Certificate(name, path, kind, (end - now) / DAY, (end - begin) / DAY))
     return rows
-
-
-def write(path, text):
-    """Replace a file on the controller at once, so that a reader never sees half of it; readable by all."""
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".health-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise AnsibleActionFail(f"the health document cannot be written to {path}: {error}") from error

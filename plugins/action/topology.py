@@ -8,7 +8,6 @@ Everything here is reading: the decisions are _settings, _topology and _prefligh
 
 from __future__ import annotations
 
-import difflib
 import os
 import secrets
 import time
@@ -19,15 +18,21 @@ from ansible.utils.display import Display
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _finding,
     _preflight,
+    _request,
     _settings,
     _topology,
 )
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _document
 
 ARGUMENTS = {
     "only": {"type": "str", "choices": ["preflight", "topology"]},
     "max_age": {"type": "int", "default": 900},
-    "leaving": {"type": "list", "elements": "str"},
+    "remove": {"type": "list", "elements": "str"},
+    "replace": {"type": "list", "elements": "str"},
+    "by": {"type": "str", "default": ""},
+    "format": {"type": "str", "choices": ["text", "json"], "default": "text"},
+    "output": {"type": "str", "default": ""},
+    "must": {"type": "str", "choices": ["be_sound", "be_empty"], "default": "be_sound"},
 }
 FACT = "multimaster_host"
 # What role preflight registers of its one task.
@@ -44,23 +49,23 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Judge first, unless told not to, and return the topology of what passed."""
         result = super().run(tmp, task_vars)
-        _unused, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        _unused, args = self.validate_argument_spec(
+            argument_spec=ARGUMENTS, mutually_exclusive=[("remove", "replace")]
+        )
         settings, inventory, findings, folder = read(task_vars["groups"], task_vars["hostvars"])
-        asked = None if args["leaving"] is None else [name for name in args["leaving"] if name]
-        leaving = tuple(sorted(set(asked or ()) & set(inventory.names)))
-        findings += named(asked, inventory.names)
+        request, unknown = _request.read(inventory.names, args["remove"], args["replace"], args["by"])
+        findings += unknown
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
         observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
         topology = _topology.build(
-            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, leaving
+            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request
         )
-        findings += refused(topology.removal)
         if args["only"] != "topology":
-            staying = inventory.without(leaving)
+            findings += refused(topology.plan)
+            staying = inventory.without(request.leaving)
             why = reasons(staying.names, task_vars["hostvars"])
-            seen = {name: observed[name] for name in staying.names if name in observed}
-            view = _preflight.View(settings, staying, seen, topology, exists, why)
+            view = _preflight.View(settings, staying, observed, topology, exists, why)
             findings += _preflight.judge(view, settings.preflight_ignore)
         findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore))
         errors = _finding.errors(findings)
@@ -71,16 +76,19 @@ class ActionModule(ActionBase):
         result.update(changed=False, findings=[one.as_dict() for one in findings])
         if args["only"] == "preflight":
             Display().display(passed(len(inventory.names), findings))
-        else:
-            for finding in findings:
-                Display().warning(finding.line())
-            fact = _topology.as_fact(topology, run=secrets.token_hex(8))
-            fact["ca_store"] = store
-            fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
-            result["ansible_facts"] = {"multimaster": fact}
-            if topology.removal:
-                result["plan"] = list(topology.removal.lines())
-                Display().display("\nWhat will be done:\n" + "\n".join(result["plan"]) + "\n")
+            return result
+        for finding in findings:
+            Display().warning(finding.line())
+        fact = _topology.as_fact(topology, run=secrets.token_hex(8))
+        fact["ca_store"] = store
+        fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
+        result["ansible_facts"] = {"multimaster": fact}
+        if args["only"] != "topology":
+            result["plan"] = topology.plan.as_dict()
+            output = "" if self._task.check_mode else args["output"]
+            _document.publish(result["plan"], shown(topology.plan), args["format"], output)
+            if args["must"] == "be_empty" and topology.plan.steps:
+                result.update(failed=True, msg=f"{len(topology.plan.steps)} step(s) are to be done; nothing was touched.")
         return result
 
 
@@ -116,22 +124,14 @@ def read(groups, hostvars):
     return settings, inventory, findings, folder
 
 
-def named(leaving, known):
-    """Return findings for names that are to leave and are no hosts of the inventory; None: nobody was asked for."""
-    found = []
-    if leaving is not None and not leaving:
-        found.append(("no host is named", "-e node=NAME, or several with commas"))
-    for name in sorted(set(leaving or ()) - set(known)):
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else "List the host until it is out of the cluster."
-        found.append((f"{name} is no host of the inventory", hint))
-    return tuple(_finding.Finding("", "removal-unknown", said, "names of hosts in the inventory", fix) for said, fix in found)
+def refused(plan):
+    """Return a finding for each reason not to do what is asked."""
+    return tuple(_finding.Finding("", "request-refused", said, "a step that is safe", fix) for said, fix in plan.refusals)
 
 
-def refused(removal):
-    """Return a finding for each reason not to take hosts out."""
-    reasons_given = removal.refusals if removal else ()
-    return tuple(_finding.Finding("", "removal-refused", said, "a step that is safe", fix) for said, fix in reasons_given)
+def shown(plan):
+    """Return the plan as lines for people."""
+    return ["What will be done:", *plan.lines()] if plan.steps else ["Nobody joins, leaves or moves."]
 
 
 def ours(host, name):

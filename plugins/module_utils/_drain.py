@@ -41,6 +41,7 @@ class Wanted:
     delete_emptydir: bool = True
     node_dead: bool = False
     keep_cordoned: bool = False
+    missing_ok: bool = False
     timeout: float = 300
     detach_timeout: float = 60
 

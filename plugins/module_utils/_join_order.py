@@ -233,6 +233,10 @@ def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
     found = []
     for host in wanted.staying:
         member = _member(observed, host)
+        if member is not None and member.voter and _lost(host, member):
+            reason = f"its etcd member {member.name or member.id} ran and this host has lost the data: it must not start again"
+            found.append(Obstacle(host.name, reason, f"replace_node.yml -e node={host.name}"))
+            continue
         if member is not None and not _never_ran(member):
             continue
         if host.data is None:
@@ -291,6 +295,12 @@ def _never_ran(member):
 def _lost(host, member):
     """Return whether a member that once ran has provably lost its disk; it must never start again."""
     return host.data is False and member.healthy is not True and not _never_ran(member)
+
+
+def lost(observed: Cluster, wanted: Wanted) -> tuple:
+    """Return the names of the staying hosts whose member once ran and whose disk is provably gone."""
+    pairs = ((host, _member(observed, host)) for host in wanted.staying)
+    return tuple(host.name for host, member in pairs if member and _lost(host, member))
 
 
 def _voting(observed, wanted):

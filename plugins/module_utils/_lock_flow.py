@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass, fields
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain, _lock
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import (
     KubeError,
     KubeRefused,
@@ -118,9 +118,25 @@ def _until_nobody_is_faster(kube, attempt):
     raise KubeError(asked, kube.server, f"{ATTEMPTS} times it was changed between reading and writing. Next: run again")
 
 
-def hold(kube, me, seconds, clock, gone="", check=False):
-    """Take, renew or take over the lock for a step of at most ``seconds``; ``clock()`` in seconds since the epoch."""
+def cordoned(kube, nodes):
+    """Return a refusal for each of these nodes that somebody else has cordoned: the earliest sign that somebody is at work."""
+    found = []
+    for name in nodes:
+        node = kube.get("v1", "Node", name)
+        if node is not None:
+            found.append(_drain.judge_cordon(node, "", take_over=False).refusal)
+    return [said for said in found if said]
+
+
+def hold(kube, me, seconds, clock, gone="", check=False, nodes=()):
+    """Take, renew or take over the lock for a step of at most ``seconds``; ``clock()`` in seconds since the epoch.
+
+    Refused as well while somebody else has cordoned one of ``nodes``.
+    """
     _lock.duration(seconds)
+    foreign = cordoned(kube, nodes)
+    if foreign:
+        return Outcome(_lock.Verdict(_lock.REFUSE, "; ".join(foreign)), lease_of(_read(kube, check)))
 
     def attempt():
         found = _read(kube, check)

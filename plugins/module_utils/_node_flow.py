@@ -87,7 +87,10 @@ class NodeFlow:
 
     def drained(self):
         """Cordon the node and move its pods away; raise NodeError when that is refused or fails."""
-        wanted, node = self.wanted, self._node()
+        wanted = self.wanted
+        if wanted.missing_ok and self.kube.get("v1", "Node", wanted.name) is None:
+            return Outcome(False, f"there is no node {wanted.name}", None, None)
+        node = self._node()
         cordon = _drain.judge_cordon(node, wanted.operation, wanted.take_over)
         verdicts, _pods = self._look()
         said = cordon.refusal or _drain.refusal(wanted.name, verdicts)

@@ -55,7 +55,8 @@ def endpoint_free(view):
     endpoint = view.settings.endpoint_address
     if not endpoint or not view.managed:
         return
-    ours = {mac.lower() for _host, observation in view.seen() for mac in observation.get("macs", ())}
+    # Those of hosts that leave are ours as well: until then one of them may hold it.
+    ours = {mac.lower() for observation in view.observed.values() for mac in (observation or {}).get("macs", ())}
     foreign = {}
     for host, observation in view.seen():
         for mac in observation["arp"] or ():

@@ -17,7 +17,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _top
 class View:
     """Hold everything a check may look at.
 
-    `observed` has no entry, or None, for a host that could not be asked; `reasons` says for some of those why.
+    `observed` has no entry, or None, for a host that could not be asked; `reasons` says for some of those why. Hosts that
+    leave may be in it, and are not judged.
     """
 
     settings: object

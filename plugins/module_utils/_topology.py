@@ -16,9 +16,10 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
     _endpoint,
     _join_order,
+    _plan,
     _quorum,
     _releases,
-    _removal,
+    _request,
     _timing,
 )
 
@@ -124,8 +125,8 @@ class Etcd:
 
     `initial_cluster` is ((node name, peer URL), ...); `strays` names members as etcd knows them, since they have no host;
     `obstacles` is ((host, reason, next step), ...). `remove` names the hosts whose members go, in order; `demote` those of them
-    that stay, as learners;
-    `planned` is the whole plan, each step with its expected verdict.
+    that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `planned` is the whole plan, each step
+    with its expected verdict.
     """
 
     action: str
@@ -141,6 +142,7 @@ class Etcd:
     obstacles: tuple
     remove: tuple = ()
     demote: tuple = ()
+    lost: tuple = ()
     planned: tuple = ()
 
 
@@ -162,7 +164,9 @@ class Topology:
     joining: tuple
     ca_may_be_created: bool
     leaving: tuple = ()
-    removal: _removal.Plan | None = None
+    forgotten: tuple = ()
+    asked: tuple = ()
+    plan: _plan.Plan = _plan.Plan()
 
     @property
     def api_port(self):
@@ -174,21 +178,34 @@ class Topology:
         return API_PORT if self.endpoint_mode == _endpoint.EXTERNAL else self.settings.endpoint_port
 
 
-def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=True, leaving=()):
-    """Return the Topology of the wanted cluster: of `inventory` without the hosts that are `leaving`.
+def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=True, request=_request.Request()):
+    """Return the Topology of the wanted cluster: of `inventory` without the hosts that are to leave.
 
     `observed` maps inventory names to observations (`multimaster_host`); a missing one is an unreachable host, and
     unknown counts as bad. `nonce` goes into the token of a new etcd cluster, so that no two clusters share one. `acts`
     is false in check mode, which starts nothing: then only an API server that runs already can be asked.
     """
     placed = _placed(inventory, observed, settings.endpoint_address)
-    inventory = inventory.without(leaving)
-    bare, gone = (tuple(host for host in placed if (host.name in leaving) is out) for out in (False, True))
-    etcd = _etcd(settings, bare, observed, nonce, gone)
+    inventory = inventory.without(request.leaving)
+    bare, gone = (tuple(host for host in placed if (host.name in request.leaving) is out) for out in (False, True))
+    etcd = _etcd(settings, bare, observed, nonce, gone, request.renewed)
     going = _going(gone, observed)
     masters = tuple(sorted(set(inventory.masters)))
     mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
     joining = _joining(bare, observed)
+    coming = _coming(bare, observed, joining)
+    served = tuple(host.name for host in placed if host.master and host.name not in {one.name for one in coming})
+    scene = _plan.Scene(
+        going=going,
+        coming=coming,
+        renewed=request.renewed,
+        lost=tuple(host.node_name for host in bare if host.name in etcd.lost),
+        etcd=etcd.planned,
+        founders=etcd.start,
+        masters=masters,
+        mode_before=_endpoint.wanted_state(served, settings.endpoint_mode) if served else "",
+        mode=mode,
+    )
     return Topology(
         settings=settings,
         hosts=_complete(bare, masters, etcd),
@@ -203,7 +220,9 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
         order=tuple(sorted({**_orders(inventory, observed, etcd, mode, joining, acts), **_parting(going)}.items())),
         joining=joining,
         leaving=tuple(sorted(gone, key=lambda host: etcd.remove.index(host.name) if host.name in etcd.remove else -1)),
-        removal=_removal.plan(going, etcd.planned, masters, mode) if gone else None,
+        forgotten=_forgotten(going, bare, request.renewed, etcd.lost, joining),
+        asked=request.nodes,
+        plan=_plan.plan(request, scene),
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
     )
@@ -332,8 +351,11 @@ def _complete(hosts, masters, etcd):
     )
 
 
-def _etcd(settings, hosts, observed, nonce, gone=()):
-    """Decide between founding, finishing and joining, and put the hosts in order; `gone` are those that are to leave."""
+def _etcd(settings, hosts, observed, nonce, gone=(), renewed=()):
+    """Decide between founding, finishing and joining, and put the hosts in order.
+
+    `gone` are hosts that are to leave, `renewed` those that come back as new machines under their names.
+    """
     staying, hosts = hosts, (*hosts, *gone)
     members = tuple(host for host in hosts if host.member)
     wanted = _wanted(settings, hosts, observed, tuple(host.name for host in gone))
@@ -347,6 +369,7 @@ def _etcd(settings, hosts, observed, nonce, gone=()):
     plan = tuple(one.step for one in planned)
     roles = _join_order.at_rest(cluster, wanted)
     named = _names(hosts, cluster)
+    lost = tuple(named[name] for name in _join_order.lost(cluster, wanted) if name in named)
 
     def targets(*kinds):
         return tuple(dict.fromkeys(named.get(step.target, step.target) for step in plan if step.kind in kinds))
@@ -365,10 +388,11 @@ def _etcd(settings, hosts, observed, nonce, gone=()):
         obstacles=tuple(
             (named[obstacle.host], obstacle.reason, obstacle.next_step)
             for obstacle in _join_order.obstacles(cluster, wanted)
-            if obstacle.host in named and observed.get(named[obstacle.host])
+            if obstacle.host in named and observed.get(named[obstacle.host]) and named[obstacle.host] not in renewed
         ),
         remove=targets(_quorum.REMOVE),
-        demote=tuple(name for name in targets(_quorum.REMOVE) if name in {host.name for host in staying}),
+        demote=tuple(n for n in targets(_quorum.REMOVE) if n in {host.name for host in staying} and n not in lost),
+        lost=lost,
         planned=planned,
     )
 
@@ -505,16 +529,54 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
     }
 
 
-def _going(gone, observed):
-    """Return the hosts that are to leave as _removal sees them: those that cannot be reached first, the holder last."""
+def _coming(hosts, observed, joining):
+    """Return the hosts that are not part of the cluster yet: nodes without credentials, etcd hosts without a member's data."""
     return tuple(
-        _removal.Going(
+        _plan.Coming(
+            name=host.name,
+            node_name=host.node_name,
+            master=host.master,
+            worker=host.worker,
+            member=host.member,
+            zone=host.zone,
+            alive=bool(observed.get(host.name)),
+        )
+        for host in hosts
+        if (host.name in joining if host.master or host.worker else _new_member(host, observed.get(host.name)))
+    )
+
+
+def _new_member(host, observation):
+    return bool(observation) and not observation["etcd"]["data"] and not host.etcd_leftover
+
+
+def _forgotten(going, hosts, renewed, lost, joining):
+    """Return what is to be forgotten before anything joins: the dead that leave, and former selves of renewed hosts.
+
+    A renewed host that kept its kubelet's credentials is the same node as before; only its etcd member is another.
+    """
+    dead = [{"node_name": host.node_name, "node": host.node, "member": host.member, "name": host.name} for host in going if not host.alive]
+    again = [
+        {"node_name": host.node_name, "node": host.name in joining, "member": host.member, "name": host.name}
+        for host in hosts
+        if host.name in renewed and (host.name in joining or host.name in lost)
+    ]
+    return (*dead, *again)
+
+
+def _going(gone, observed):
+    """Return the hosts that are to leave as _plan sees them: those that cannot be reached first, the holder last."""
+    return tuple(
+        _plan.Going(
             name=host.name,
             node_name=host.node_name,
             master=host.master,
             node=host.master or host.worker,
             alive=bool(observed.get(host.name)),
             holds=_holds(observed.get(host.name)),
+            worker=host.worker,
+            member=host.member,
+            zone=host.zone,
         )
         for host in sorted(gone, key=lambda host: (bool(observed.get(host.name)), _holds(observed.get(host.name)), host.name))
     )
@@ -543,6 +605,7 @@ def as_fact(topology, run=""):
     `run` names this run.
     """
     settings = topology.settings
+    peer_urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
     return {
         "run": run,
         "cluster": {"name": settings.cluster_name},
@@ -559,6 +622,8 @@ def as_fact(topology, run=""):
         "members": list(topology.members),
         "joining": list(topology.joining),
         "leaving": [_leaving_fact(host, topology) for host in topology.leaving],
+        "asked": list(topology.asked),
+        "forgotten": [dict(one, peer_url=peer_urls[one["name"]]) for one in topology.forgotten],
         "hosts": {host.name: _host_fact(host, settings, topology.api_port) for host in (*topology.hosts, *topology.leaving)},
         "order": {name: host_pattern(names) for name, names in topology.order},
     }

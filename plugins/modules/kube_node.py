@@ -64,6 +64,10 @@ options:
       - Volumes are not waited for. They are detached by the control plane once the node is O(state=absent).
     type: bool
     default: false
+  missing_ok:
+    description: A node that does not exist counts as drained, as when a cut-off run has deleted it already.
+    type: bool
+    default: false
   keep_cordoned:
     description: Leave the node cordoned when the drain fails.
     type: bool
@@ -167,6 +171,7 @@ def main():
             "force": {"type": "bool", "default": False},
             "delete_emptydir": {"type": "bool", "default": True},
             "node_dead": {"type": "bool", "default": False},
+            "missing_ok": {"type": "bool", "default": False},
             "keep_cordoned": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
             "detach_timeout": {"type": "int", "default": 60},

@@ -48,6 +48,12 @@ options:
   seconds:
     description: Bound of the coming step in seconds, at most a day. Required when O(state=held).
     type: int
+  nodes:
+    description: Nodes that nobody else may have cordoned, the earliest sign that somebody is at work there. While one is, the
+      lock is refused.
+    type: list
+    elements: str
+    default: []
   run:
     description: Identity of the run, unique to it. By default made from boot, number and start of its ansible process.
     type: str
@@ -137,7 +143,7 @@ def run(module, kube, clock=time.time):
     me = _lock.Run(**{name: params[name] or getattr(_lock.Run, name) for name in names})
     if params["state"] == "free":
         return _lock_flow.free(kube, me, check).as_dict()
-    return _lock_flow.hold(kube, me, params["seconds"], clock, params["gone"], check).as_dict()
+    return _lock_flow.hold(kube, me, params["seconds"], clock, params["gone"], check, params["nodes"]).as_dict()
 
 
 def main():
@@ -147,6 +153,7 @@ def main():
             "state": {"type": "str", "choices": ["held", "free"], "default": "held"},
             "purpose": {"type": "str"},
             "seconds": {"type": "int"},
+            "nodes": {"type": "list", "elements": "str", "default": []},
             **{name: {"type": "str", "default": ""} for name in ("run", "holder", "controller", "boot", "gone")},
             **{name: {"type": "int", "default": 0} for name in ("pid", "started")},
             "retry_seconds": {"type": "int", "default": 60},

@@ -24,6 +24,36 @@ options:
     description: Only judge (V(preflight)), or only work out the fact without judging the hosts (V(topology)).
     type: str
     choices: [preflight, topology]
+  remove:
+    description:
+      - Hosts of the inventory that the cluster is to be without. They stay in the inventory until they are out, since their
+        groups say what they are.
+    type: list
+    elements: str
+  replace:
+    description:
+      - The one host that is to be replaced, by O(by) or by a new machine that has its name and address already.
+    type: list
+    elements: str
+  by:
+    description: The host that takes the place of the one in O(replace); of the same groups and zone, and new.
+    type: str
+    default: ""
+  format:
+    description: Whether to show the plan as lines for a person, or as one line of JSON.
+    type: str
+    choices: [text, json]
+    default: text
+  output:
+    description: File on the controller that the plan is written to as JSON as well; not in check mode.
+    type: str
+    default: ""
+  must:
+    description:
+      - V(be_empty) fails when the plan has steps, so that a scheduler sees by the exit code whether anything is to be done.
+    type: str
+    choices: [be_sound, be_empty]
+    default: be_sound
   max_age:
     description:
       - Seconds after which an observation counts as none, so that a fact cache does not pass for a living host.
@@ -55,6 +85,15 @@ findings:
       wanted: an odd number of members
       fix: With two masters the loss of the voter stops the API; a third one makes the cluster survive any one loss.
       level: warning
+plan:
+  description:
+    - What will be done in order, and what to know beside it. Files, flags and programs that differ are not part of it. What
+      they restart is seen by C(--check --diff).
+  returned: success, unless O(only) is given
+  type: dict
+  sample:
+    steps: [{kind: drain, host: w1, why: "no new pods; its pods are evicted", before: "", after: ""}]
+    notes: []
 ansible_facts:
   description: The fact, on the host the task ran for.
   returned: when O(only) is not V(preflight)

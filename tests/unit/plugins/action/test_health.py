@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.multimaster.kubernetes.plugins.action import health
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_view, _pki_plan
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _x509
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _x509
 from health_fixtures import cluster
 
 YEAR = 365 * health.DAY
@@ -33,7 +33,7 @@ PEM = certificate(3000.0)
 @pytest.fixture
 def shown(monkeypatch):
     lines = []
-    monkeypatch.setattr(health, "Display", lambda: mock.MagicMock(display=lines.append))
+    monkeypatch.setattr(_document, "Display", lambda: mock.MagicMock(display=lines.append))
     return lines
 
 

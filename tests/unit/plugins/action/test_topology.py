@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.multimaster.kubernetes.plugins.action import topology
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document
 from cluster_fixtures import VARIABLES, address, fresh, living, member
 
 
@@ -48,8 +49,8 @@ def task_vars(folder, masters=("m1",), workers=(), observed=None, age=0.0, **mor
     return {"groups": groups, "hostvars": hostvars}
 
 
-def run(variables, **args):
-    task = mock.MagicMock(args=args, async_val=0, check_mode=True, diff=False, action="multimaster.kubernetes.topology")
+def run(variables, check_mode=True, **args):
+    task = mock.MagicMock(args=args, async_val=0, check_mode=check_mode, diff=False, action="multimaster.kubernetes.topology")
     plugin = topology.ActionModule(task, mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), None)
     return plugin.run(task_vars=variables)
 
@@ -64,6 +65,7 @@ def shown():
 def warned(monkeypatch, shown):
     lines = []
     monkeypatch.setattr(topology, "Display", lambda: mock.MagicMock(warning=lines.append, display=shown.append))
+    monkeypatch.setattr(_document, "Display", lambda: mock.MagicMock(display=shown.append))
     return lines
 
 
@@ -201,14 +203,14 @@ def living_three(tmp_path, **more):
 @pytest.mark.parametrize(
     ("leaving", "check", "said"),
     [
-        ("", "removal-unknown", "no host is named"),
-        ("m9", "removal-unknown", "m9 is no host of the inventory"),
-        ("m1,m2,m3", "removal-refused", "no master"),
+        ("", "request-unknown", "no host is named"),
+        ("m9", "request-unknown", "m9 is no host of the inventory"),
+        ("m1,m2,m3", "request-refused", "no master"),
     ],
 )
 def test_what_cannot_leave_is_refused_before_anything_is_touched(tmp_path, warned, shown, monkeypatch, leaving, check, said):
     monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
-    result = run(living_three(tmp_path), leaving=leaving)
+    result = run(living_three(tmp_path), remove=leaving)
     assert result["failed"] and check in result["msg"] and "Nothing was touched" in result["msg"]
     assert said in words(shown) and "ansible_facts" not in result
 
@@ -217,9 +219,32 @@ def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path,
     monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
     variables = living_three(tmp_path)
     variables["hostvars"]["m2"]["ansible_facts"] = {}
-    assert "host-unreachable (m2)" in run(variables, leaving="w1")["msg"]
-    result = run(variables, leaving="m2")
+    assert "host-unreachable (m2)" in run(variables, remove="w1")["msg"]
+    result = run(variables, remove="m2")
     assert not result.get("failed"), result["msg"]
     assert result["ansible_facts"]["multimaster"]["masters"] == ["m1", "m3"]
-    assert "What will be done: 1. drain m2 it cannot be reached" in words(shown)
-    assert "quorum 2 of 3, survives 0 -> quorum 2 of 2, survives 0" in words(result["plan"])
+    assert "What will be done: 1. forget m2 its pods are taken as gone" in words(shown)
+    assert "quorum 2 of 3, survives 0 -> quorum 2 of 2, survives 0" in words(shown)
+
+
+def test_a_plan_with_steps_fails_where_it_must_be_empty(tmp_path, warned, shown, monkeypatch):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    variables = living_three(tmp_path)
+    assert not run(variables, must="be_empty").get("failed")
+    assert "Nobody joins, leaves or moves." in words(shown)
+    result = run(variables, must="be_empty", remove="w1")
+    assert result["failed"] and "nothing was touched" in result["msg"]
+
+
+def test_the_plan_is_one_line_for_a_program_and_kept_in_a_file(tmp_path, warned, shown, monkeypatch):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    kept = tmp_path / "plan.json"
+    result = run(living_three(tmp_path), False, remove="w1", format="json", output=str(kept))
+    assert json.loads(shown[-1]) == json.loads(kept.read_text()) == result["plan"]
+    assert [step["kind"] for step in result["plan"]["steps"]] == ["drain", "clean"]
+
+
+def test_in_check_mode_the_plan_is_kept_nowhere(tmp_path, warned, shown, monkeypatch):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    kept = tmp_path / "plan.json"
+    assert run(living_three(tmp_path), remove="w1", output=str(kept))["plan"]["steps"] and not kept.exists()

@@ -311,3 +311,10 @@ def test_absent_deletes_the_object_once():
     assert (done.changed, done.before, done.after) == (True, {"unschedulable": True, "operation": "op"}, None)
     assert NODE not in world.fake.objects
     assert not world.flow().absent().changed
+
+
+def test_a_node_that_a_cut_off_run_has_deleted_counts_as_drained_where_that_is_said():
+    world = World()
+    del world.fake.objects[NODE]
+    outcome = world.flow(missing_ok=True, node_dead=True).drained()
+    assert (outcome.changed, outcome.after, outcome.reason) == (False, None, "there is no node w1")

@@ -8,6 +8,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _preflight,
     _preflight_cluster,
     _preflight_hosts,
+    _request,
     _topology,
 )
 from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
@@ -703,3 +704,17 @@ def test_a_thousand_nodes_are_judged_in_no_time():
         observed[name] = fresh("w1", hostname=name, machine_id=name, addresses=addresses, macs=[name])
     listed = _topology.Inventory(("m1",), names, (), tuple(hosts))
     assert found(judge(listed, observed, pod_cidr="10.128.0.0/11")) == []
+
+
+def test_a_newcomer_may_hear_the_address_answered_by_a_host_that_is_about_to_leave():
+    made, listed = settings(), inventory(["m1", "m2"], ["w1"])
+    members = [member("m1")]
+    observed = {"m1": living("m1", members), "w1": living("w1", members, master=False), "m2": fresh("m2")}
+    observed["m2"]["arp"] = observed["m1"]["macs"]
+    request = _request.Request(_request.REPLACE, ("m1",), "m2")
+    topology = _topology.build(made, listed, observed, True, request=request)
+    judged = _preflight.judge(_preflight.View(made, listed.without(("m1",)), observed, topology, True))
+    assert "endpoint-taken" not in {finding.check for finding in judged}
+    observed["m2"]["arp"] = ["02:ff:ff:ff:ff:ff"]
+    judged = _preflight.judge(_preflight.View(made, listed.without(("m1",)), observed, topology, True))
+    assert "endpoint-taken" in {finding.check for finding in judged}

@@ -11,6 +11,7 @@ import types
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock_flow
 from ansible_collections.multimaster.kubernetes.plugins.modules import operation_lock
+from drain_fixtures import node
 from fake_kube import FakeKube
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/multimaster-operation"
@@ -45,7 +46,7 @@ def fake(monkeypatch):
 
 
 def run_as(params, fake):
-    module = types.SimpleNamespace(params={"state": "held", "gone": "", **params}, check_mode=False)
+    module = types.SimpleNamespace(params={"state": "held", "gone": "", "nodes": [], **params}, check_mode=False)
     return operation_lock.run(module, _kube.Kube("https://m1:6443", fake), lambda: fake.now)
 
 
@@ -205,3 +206,11 @@ def test_a_lease_of_somebody_else_is_read_as_far_as_it_goes(spec, ends):
 
 def conflicting(self, obj, path=None, optimistic=False):
     raise _kube.KubeRefused("POST", self.server, 409, "AlreadyExists", "there is one")
+
+
+def test_no_lock_while_somebody_else_has_cordoned_one_of_the_nodes(fake, call):
+    fake.objects["/api/v1/nodes/m2"] = node(name="m2", cordoned=True)
+    fake.objects["/api/v1/nodes/m3"] = node(name="m3", cordoned=True, mark="an operation of ours")
+    refused = call(operation_lock, {**MINE, "nodes": ["m1", "m2", "m3"]})
+    assert "m2 was cordoned by somebody else" in refused["msg"] and "m3" not in refused["msg"] and writes(fake) == []
+    assert call(operation_lock, {**MINE, "nodes": ["m1", "m3"]})["step"] == "take"

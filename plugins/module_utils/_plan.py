@@ -1,0 +1,288 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Say what a request will do to a cluster, step by step, or why it is not done.
+
+Solves: whoever types a command sees, before anything is touched, who joins and leaves, what moves, what restarts, and what
+etcd survives at every step. The etcd steps are those of ``_join_order``, each with its verdict by ``_quorum``; this file
+puts what belongs to nodes, API servers and the endpoint around them, in the order of the playbooks. Leaves out: doing, and
+judging each step again from a fresh reading at its time (the modules do).
+
+    ==========  ======================================================================================
+    kind        what is done
+    ==========  ======================================================================================
+    forget      what a host left behind that cannot come back: its pods, its node object
+    prepare     packages, kernel settings, programs and certificates of a host that is new
+    found       the first voters of a new etcd cluster start together, from one record
+    serve       a new master's API server, controller-manager and scheduler start
+    repoint     an API server restarts with other etcd URLs, drained first, one at a time
+    register    a new node's kubelet asks for its certificate and takes pods
+    drain       no new pods on the node; its pods are evicted
+    yield       the endpoint address moves to a master that stays
+    stop        the host's API server, controller-manager and scheduler stop, drained first
+    balance     HAProxy and keepalived of a master begin to take part in the endpoint
+    promote_ip  the endpoint address, until now one master's own, becomes the balancer's virtual IP
+    give_back   the endpoint address becomes the last master's own again, the balancer goes
+    clean       the node object is deleted; a host that can be reached is made bare
+    (others)    steps of etcd's membership, named as in ``_quorum`` and ``_join_order``
+    ==========  ======================================================================================
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass, replace
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint, _join_order, _quorum, _request
+
+FORGET, PREPARE, FOUND, SERVE, REGISTER = "forget", "prepare", "found", "serve", "register"
+DRAIN, YIELD, STOP, CLEAN = "drain", "yield", "stop", "clean"
+BALANCE, PROMOTE_ADDRESS, GIVE_BACK = "balance", "promote_ip", "give_back"
+
+
+@dataclass(frozen=True)
+class Going:
+    """One host that is to leave: inventory and node name, what it is, and what was seen of it."""
+
+    name: str
+    node_name: str = ""
+    master: bool = False
+    node: bool = True
+    alive: bool = True
+    holds: bool = False
+    worker: bool = False
+    member: bool = False
+    zone: str = ""
+
+
+@dataclass(frozen=True)
+class Coming:
+    """One host that is new or half-way in: what it is to be, and whether it can be reached."""
+
+    name: str
+    node_name: str = ""
+    master: bool = False
+    worker: bool = False
+    member: bool = False
+    zone: str = ""
+    alive: bool = True
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The cluster as it was seen and as it is to be, in inventory names.
+
+    ``going``: hosts that leave, those that cannot be reached first, the holder last. ``coming``: hosts that are not part of the
+    cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: node names of members
+    whose host has provably lost its data. ``etcd``: ``_join_order.Planned`` steps of the whole change; ``founders``: hosts that
+    found etcd. ``masters``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as ``_endpoint.wanted_state``
+    names it, "" before there is one.
+    """
+
+    going: tuple = ()
+    coming: tuple = ()
+    renewed: tuple = ()
+    lost: tuple = ()
+    etcd: tuple = ()
+    founders: tuple = ()
+    masters: tuple = ()
+    mode_before: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its kind, the host (or etcd member), why, and what etcd survives before and after it ("" = untouched)."""
+
+    kind: str
+    host: str
+    why: str
+    before: str = ""
+    after: str = ""
+
+    def line(self):
+        """Return the step as one line of the plan."""
+        etcd = f"   [etcd: {self.before} -> {self.after}]" if self.before else ""
+        return f"{self.kind:12} {self.host:12} {self.why}{etcd}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in order, what to know beside them, or the reasons to take none, each (reason, next step)."""
+
+    steps: tuple = ()
+    notes: tuple = ()
+    refusals: tuple = ()
+
+    def lines(self):
+        """Return the plan as text; neighbours that say the same of several hosts are one line."""
+        same = itertools.groupby(self.steps, key=lambda step: (step.kind, step.why, step.before, step.after))
+        merged = [replace(group[0], host=", ".join(step.host for step in group)) for group in (list(g) for _key, g in same)]
+        return tuple(f"{number:3}. {step.line()}" for number, step in enumerate(merged, 1)) + self.notes
+
+    def as_dict(self):
+        """Return plain data."""
+        return {"steps": [asdict(step) for step in self.steps], "notes": list(self.notes)}
+
+
+def plan(request: _request.Request, scene: Scene) -> Plan:
+    """Return the Plan of a request on a scene."""
+    refusals = tuple(_refusals(request, scene))
+    if refusals:
+        return Plan(refusals=refusals)
+    dead, grow, repoint, shrink = _phases(scene)
+    leaving = [host for host in scene.going if host.alive]
+    new = [host for host in scene.coming if host.master]
+    steps = [
+        *(_forgotten(host) for host in scene.going if not host.alive and host.node),
+        *(_forgotten(host) for host in scene.coming if host.name in scene.renewed and (host.master or host.worker)),
+        *map(_etcd, dead),
+        *(Step(PREPARE, host.name, "it is new: packages, kernel settings, programs, certificates") for host in scene.coming),
+        *(Step(FOUND, name, "the first voters start together, from one record") for name in scene.founders),
+        *map(_etcd, grow),
+        *(Step(SERVE, host.name, "its API server, controller-manager and scheduler start") for host in new),
+        *map(_etcd, repoint),
+        *(Step(REGISTER, h.name, "its kubelet asks for its certificate") for h in scene.coming if h.master or h.worker),
+        *(Step(DRAIN, h.name, "no new pods; its pods are evicted, within their PodDisruptionBudgets") for h in leaving if h.node),
+        *_parting(leaving, scene),
+        *map(_etcd, shrink),
+        *_endpoint_steps(new, scene),
+        *(Step(CLEAN, h.name, "its node object is deleted; services stop, files of the cluster go") for h in leaving),
+    ]
+    return Plan(tuple(steps), tuple(_notes(scene)))
+
+
+def _phases(scene):
+    """Return the etcd steps as (removal of the dead, growing, repointing, shrinking): the order of the playbooks.
+
+    It is ``_join_order``'s: the dead first, newcomers vote before members leave, who stands by joins last.
+    """
+    gone = {host.node_name or host.name for host in scene.going if not host.alive} | set(scene.lost)
+    dead, grow, repoint, shrink = [], [], [], []
+    for one in scene.etcd:
+        kind = one.step.kind
+        if kind == _join_order.REPOINT:
+            repoint.append(one)
+        elif kind == _quorum.REMOVE and one.step.target in gone and not grow:
+            dead.append(one)
+        elif kind == _quorum.REMOVE or shrink:
+            shrink.append(one)
+        else:
+            grow.append(one)
+    return dead, grow, repoint, shrink
+
+
+def _refusals(request, scene):
+    """Give each reason not to begin, with what to do."""
+    if any(host.master for host in scene.going) and not scene.masters:
+        yield (
+            f"{_names(scene.going)} would leave no master: a cluster without an API is no cluster",
+            "add another master first (site.yml), or give the whole cluster up (reset.yml)",
+        )
+        return
+    wanted = {*request.renewed, *filter(None, [request.by])}
+    unfinished = sorted(host.name for host in scene.coming if host.alive and host.name not in wanted)
+    if request.kind != _request.CONVERGE and unfinished:
+        yield (
+            f"{', '.join(unfinished)} is listed and not part of the cluster yet",
+            "run site.yml first, or take it out of the inventory: one change at a time",
+        )
+    if request.kind == _request.REPLACE:
+        yield from _replacement_refusals(request, scene)
+    for one in scene.etcd:
+        if one.verdict is not None and not one.verdict.safe:
+            yield f"{one.step.kind} {one.step.target}: {one.verdict.reason}", one.verdict.next_step
+            return
+
+
+def _replacement_refusals(request, scene):
+    coming = {host.name: host for host in scene.coming}
+    for name in request.renewed:
+        if name not in coming and name not in scene.lost:
+            yield (
+                f"{name} has its data and its credentials: it is no new machine, nothing has to be replaced",
+                f"if it is to be another machine, name that one (-e by=NAME), or take {name} out and bring it in again "
+                "(remove_node.yml, then site.yml)",
+            )
+        elif name in coming and not coming[name].alive:
+            yield (
+                f"{name} cannot be reached, so there is no new machine yet",
+                f"install one under this name and address and run again, name another host (-e by=NAME), or take {name} out "
+                "(remove_node.yml)",
+            )
+    if not request.by:
+        return
+    new, old = coming.get(request.by), scene.going[0] if scene.going else None
+    if new is None:
+        yield f"{request.by} is part of the cluster already, so it replaces nobody", "name a host that is new (-e by=NAME)"
+    elif old and (new.master, new.worker, new.member) != (old.master, old.worker, old.member):
+        yield (
+            f"{new.name} is {_role(new)} in the inventory and {old.name} is {_role(old)}",
+            f"put {new.name} into the groups of {old.name}",
+        )
+    elif old and new.zone != old.zone:
+        yield (
+            f"{new.name} is in zone {new.zone or '(none)'} and {old.name} in {old.zone or '(none)'}: the cluster would be spread "
+            "otherwise than before",
+            f"take a host in zone {old.zone or '(none)'}; if the move is meant, add {new.name} by site.yml, then remove "
+            f"{old.name} by remove_node.yml",
+        )
+    elif old and old.master and scene.masters == (new.name,) and scene.mode == _endpoint.DIRECT:
+        yield (
+            f"{old.name} is the only master and has the endpoint address by itself",
+            f"grow first, so that the address can move: site.yml with {new.name} listed, then remove_node.yml -e node={old.name}",
+        )
+
+
+def _role(host):
+    parts = [
+        word for word, true in (("a master", host.master), ("a worker", host.worker), ("an etcd member", host.member)) if true
+    ]
+    return " and ".join(parts) or "nothing"
+
+
+def _forgotten(host):
+    return Step(FORGET, host.name, "its pods are taken as gone and start elsewhere; its node object is deleted")
+
+
+def _etcd(one):
+    before = after = ""
+    verdict = one.verdict
+    if verdict is not None:
+        before, after = (f"quorum {s.quorum} of {s.voters}, survives {s.failures}" for s in (verdict.before, verdict.after))
+    return Step(one.step.kind, one.step.target, one.step.why, before, after)
+
+
+def _parting(leaving, scene):
+    """Return the steps that take the masters' services out of use, those with the address last."""
+    backups = sorted(set(scene.masters) - {host.name for host in scene.coming})
+    heir = "the only master left" if scene.mode == _endpoint.DIRECT else " or ".join(backups)
+    for host in (host for host in leaving if host.master):
+        if host.holds and scene.mode != _endpoint.EXTERNAL:
+            yield Step(YIELD, host.name, f"the endpoint address goes to {heir} before anything stops")
+        yield Step(STOP, host.name, "every balancer stops using its API server first")
+
+
+def _endpoint_steps(new, scene):
+    """Return what becomes of the endpoint: balancers of newcomers, and the two changes of its state."""
+    if scene.mode == _endpoint.EXTERNAL:
+        return
+    if scene.mode_before == _endpoint.DIRECT and scene.mode == _endpoint.BALANCED:
+        stayed = " and ".join(sorted(set(scene.masters) - {host.name for host in new}))
+        yield Step(PROMOTE_ADDRESS, stayed, "the address it has becomes the balancer's; it does not move")
+    if scene.mode == _endpoint.BALANCED:
+        for host in new:
+            yield Step(BALANCE, host.name, "its HAProxy sees an API server first, then VRRP may give it the address")
+    elif scene.mode_before == _endpoint.BALANCED and scene.mode == _endpoint.DIRECT:
+        yield Step(GIVE_BACK, scene.masters[0], "it holds the endpoint address by itself again; HAProxy and keepalived stop")
+
+
+def _notes(scene):
+    for host in (host for host in scene.going if not host.alive):
+        yield f"{host.name} cannot be reached: see to it that it is off and stays off, or it still answers to its old peers"
+    if scene.mode == _endpoint.DIRECT and any(host.master for host in scene.going):
+        yield "one master is left: it holds the endpoint address itself, and every restart of it is an outage of the API"
+
+
+def _names(hosts):
+    return ", ".join(host.name for host in hosts)

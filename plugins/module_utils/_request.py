@@ -1,0 +1,66 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Read what is asked of a cluster: to be as the inventory says, to lose hosts, or to have one replaced.
+
+Solves: a name that is mistyped is told before anything is looked at in earnest. Leaves out: whether it can be done (``_plan``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import Finding
+
+CONVERGE, REMOVE, REPLACE = "converge", "remove", "replace"
+CHECK = "request-unknown"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked, in inventory names.
+
+    ``nodes``: the hosts that are to go; ``by``: the host that takes the place of the one to be replaced, "" when it is a new
+    machine under the same name.
+    """
+
+    kind: str = CONVERGE
+    nodes: tuple = ()
+    by: str = ""
+
+    @property
+    def leaving(self):
+        """Return the hosts that the cluster is to be without."""
+        return self.nodes if self.kind == REMOVE or self.by else ()
+
+    @property
+    def renewed(self):
+        """Return the hosts that come back as new machines under their names."""
+        return self.nodes if self.kind == REPLACE and not self.by else ()
+
+
+def read(known, remove=None, replace=None, by="") -> tuple:
+    """Return (Request, findings) of lists of names, None when that is not asked for; ``known`` are the inventory's hosts."""
+    named = remove if remove is not None else replace
+    if named is None:
+        return Request(), ()
+    kind = REMOVE if remove is not None else REPLACE
+    nodes = tuple(sorted({name.strip() for name in named} - {""}))
+    wrong = [_unknown(name, known) for name in (*nodes, *filter(None, [by])) if name not in known]
+    if not nodes:
+        wrong.append(("no host is named", "-e node=NAME" + (", or several with commas" if kind == REMOVE else "")))
+    if kind == REPLACE and len(nodes) > 1:
+        wrong.append((f"{', '.join(nodes)} are {len(nodes)} hosts", "Replace one after the other."))
+    if by and by in nodes:
+        wrong.append((f"{by} is to be replaced by itself", "Leave `by` out: then a new machine has the old name."))
+    findings = tuple(Finding("", CHECK, said, "names of hosts in the inventory", fix) for said, fix in wrong)
+    return Request(kind, tuple(name for name in nodes if name in known), by if by in known else ""), findings
+
+
+def _unknown(name, known):
+    near = difflib.get_close_matches(name, known, n=1)
+    return (
+        f"{name} is no host of the inventory",
+        f"Did you mean {near[0]}?" if near else "List the host: one that leaves until it is out, one that comes from the start.",
+    )

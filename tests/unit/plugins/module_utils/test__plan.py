@@ -1,0 +1,232 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What taking hosts out will do, on whole clusters as they are observed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _plan, _quorum, _request, _topology
+from cluster_fixtures import fresh, inventory, living, member, settings, status
+
+ZONES = {"m1": "a", "m2": "b", "m3": "c", "m4": "a", "m5": "b"}
+THREE, FIVE = ("m1", "m2", "m3"), ("m1", "m2", "m3", "m4", "m5")
+
+
+def removal(leaving, masters, learners=(), dead=(), holder="m1", **more):
+    """Return the topology of a living stacked cluster with one worker from which hosts are to leave; m1 leads etcd."""
+    return asked(_request.Request(_request.REMOVE, tuple(leaving)), masters, learners, dead, holder, **more)
+
+
+def asked(request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",)):
+    """Return the topology of such a cluster for any request; `bare` masters are listed and new, `wiped` ones lost their disk."""
+    members = [member(name, learner=name in learners) for name in masters]
+    seen = {}
+    for name in (*masters, *workers):
+        if name in dead:
+            continue
+        seen[name] = living(name, members, master=name in masters)
+        if name in masters:
+            seen[name]["etcd"]["status"] = status(name, members, leader="m1")
+        if name == holder:
+            seen[name]["endpoint_address"] = {"held_on": ["eth0"]}
+    for name in bare:
+        seen[name] = fresh(name)
+    for name in wiped:
+        seen[name]["etcd"].update(data=False, status=None)
+    listed = inventory((*masters, *(name for name in bare if name not in masters and name not in workers)), workers,
+                       zones=zones or ZONES)  # fmt: skip
+    return _topology.build(settings(), listed, seen, True, request=request)
+
+
+def steps(topology):
+    return [f"{step.kind} {step.host}" for step in topology.plan.steps]
+
+
+def test_nobody_comes_or_leaves_nothing_is_planned():
+    made = asked(_request.Request(), THREE)
+    assert made.plan == _plan.Plan()
+
+
+@pytest.mark.parametrize(
+    ("leaving", "masters", "seen", "wanted"),
+    [
+        (["w1"], THREE, {}, ["drain w1", "clean w1"]),
+        # the first master of the inventory, holder and leader: its follower m3 becomes the learner that stands by
+        (["m1"], THREE, {},
+         ["repoint m3", "drain m1", "yield m1", "stop m1", "remove m1", "remove m3", "add_learner m3", "clean m1"]),
+        (["m3"], THREE, {}, ["repoint m2", "drain m3", "stop m3", "remove m3", "remove m2", "add_learner m2", "clean m3"]),
+        # two masters: the learner votes before the voter goes
+        (["m1"], ("m1", "m2"), {"learners": ("m2",)},
+         ["promote m2", "repoint m2", "drain m1", "yield m1", "stop m1", "remove m1", "give_back m2", "clean m1"]),
+        (["m2"], ("m1", "m2"), {"learners": ("m2",)}, ["drain m2", "stop m2", "remove m2", "give_back m1", "clean m2"]),
+        # a dead one is only forgotten
+        (["m2"], THREE, {"dead": ("m2",)}, ["forget m2", "remove m2", "repoint m3", "remove m3", "add_learner m3"]),
+        # several: the holder is the last to stop, the leader the last to leave etcd
+        (["m1", "m2"], FIVE, {},
+         ["drain m2", "drain m1", "stop m2", "yield m1", "stop m1", "remove m2", "remove m1", "clean m2", "clean m1"]),
+    ],
+)  # fmt: skip
+def test_the_plan_in_order(leaving, masters, seen, wanted):
+    assert steps(removal(leaving, masters, **seen)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("leaving", "masters", "seen", "why"),
+    [
+        (["m1"], ("m1",), {}, "no master"),
+        (["m1", "m2", "m3"], THREE, {}, "no master"),
+        (["m1"], THREE, {"dead": ("m2",)}, "1 of 2 voters would be healthy and 2 are needed"),
+    ],
+)
+def test_what_is_not_done_is_refused_with_its_reason(leaving, masters, seen, why):
+    made = removal(leaving, masters, **seen)
+    assert not made.plan.steps
+    [(reason, next_step)] = made.plan.refusals
+    assert why in reason and next_step
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_any_masters_may_leave_a_healthy_cluster_and_every_step_keeps_quorum(count):
+    masters = FIVE[:count]
+    learners = masters[-1:] if count % 2 == 0 else ()
+    for size in range(1, count):
+        for leaving in itertools.combinations(masters, size):
+            made = removal(leaving, masters, learners=learners)
+            assert not made.plan.refusals, (masters, leaving)
+            voters = set(masters) - set(learners)
+            for one in made.etcd.planned:
+                if one.verdict is not None:
+                    assert one.verdict.safe and one.verdict.after.failures >= 0
+                if one.step.kind == _quorum.PROMOTE:
+                    voters.add(one.step.target)
+                elif one.step.kind == _quorum.REMOVE:
+                    voters.discard(one.step.target)
+            assert len(voters) % 2 == 1 and voters == set(made.etcd.voters)
+            assert set(made.masters) == set(masters) - set(leaving)
+            orders = dict(made.order)
+            assert not set(leaving) & {*orders["grow"], *orders["demote"], *orders["masters"], *orders["any_master"]}
+            assert set(orders["leaving_masters"]) == set(leaving)
+
+
+def test_a_host_that_can_not_be_reached_is_warned_about_and_not_worked_on():
+    made = removal(["m2"], THREE, dead=("m2",))
+    assert any("m2 cannot be reached" in line for line in made.plan.lines())
+    assert dict(made.order)["leaving"] == []
+
+
+def test_one_master_left_holds_the_address_itself():
+    made = removal(["m1"], ("m1", "m2"), learners=("m2",))
+    assert made.endpoint_mode == "direct" and "one master is left" in made.plan.lines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("leaving", "masters", "seen", "order"),
+    [
+        (["m1", "m3"], THREE, {"dead": ("m3",)}, ["m3", "m1"]),  # never a healthy one while a dead one counts
+        (["m1", "m2"], FIVE, {}, ["m2", "m1"]),  # the leader last
+        (["m1", "w1"], THREE, {}, ["w1", "m1"]),
+    ],
+)
+def test_members_leave_in_the_order_of_the_plan_that_was_shown(leaving, masters, seen, order):
+    made = removal(leaving, masters, **seen)
+    assert not made.plan.refusals
+    assert [one["node_name"] for one in _topology.as_fact(made)["leaving"]] == order
+
+
+def test_the_fact_keeps_the_hosts_that_leave_apart_from_those_that_stay():
+    fact = _topology.as_fact(removal(["m1", "w1"], THREE))
+    assert fact["masters"] == ["m2", "m3"] and fact["workers"] == []
+    assert sorted(one["node_name"] for one in fact["leaving"]) == ["m1", "w1"]
+    assert set(fact["hosts"]) == {"m1", "m2", "m3", "w1"}
+    assert fact["etcd"]["endpoints"] == ["https://192.0.2.12:2379", "https://192.0.2.13:2379"]
+    assert fact["hosts"]["m2"]["vrrp"]["peers"] == ["192.0.2.13"]
+
+
+def replaced(node, by="", **scene):
+    scene.setdefault("masters", THREE)
+    return asked(_request.Request(_request.REPLACE, (node,), by), **scene)
+
+
+SAME_ZONE = {**ZONES, "m4": "b"}
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        # dead: forgotten before anything is added
+        (lambda: replaced("m2", "m4", dead=("m2",), bare=("m4",), zones=SAME_ZONE),
+         ["forget m2", "remove m2", "prepare m4", "add_learner m4", "promote m4", "serve m4", "register m4", "balance m4"]),
+        # healthy: it leaves only when its successor votes
+        (lambda: replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE),
+         ["prepare m4", "add_learner m4", "promote m4", "serve m4", "register m4", "drain m2", "stop m2", "remove m2",
+          "balance m4", "clean m2"]),
+        # a new machine under the old name
+        (lambda: replaced("m2", masters=("m1", "m2", "m3"), dead=("m2",), bare=("m2",)),
+         ["forget m2", "remove m2", "prepare m2", "add_learner m2", "promote m2", "serve m2", "register m2", "balance m2"]),
+        # the same machine with an empty etcd disk: the node stays, its member is another
+        (lambda: replaced("m2", wiped=("m2",)), ["remove m2", "add_learner m2", "promote m2"]),
+        (lambda: replaced("w1", "w2", dead=("w1",), bare=("w2",), workers=("w1", "w2")),
+         ["forget w1", "prepare w2", "register w2"]),
+    ],
+)  # fmt: skip
+def test_a_replacement_in_order(made, wanted):
+    assert steps(made()) == wanted
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (lambda: replaced("m2"), "has its data and its credentials"),
+        (lambda: replaced("m2", dead=("m2",)), "cannot be reached, so there is no new machine yet"),
+        (lambda: replaced("m2", "m3", dead=("m2",)), "m3 is part of the cluster already"),
+        (lambda: replaced("m2", "m4", dead=("m2",), bare=("m4",)), "m4 is in zone a and m2 in b"),
+        (lambda: replaced("w1", "m4", bare=("m4",)), "m4 is a master and an etcd member in the inventory and w1 is a worker"),
+        (lambda: replaced("m2", "m4", bare=("m4", "m5"), zones=SAME_ZONE), "m5 is listed and not part of the cluster yet"),
+        (lambda: replaced("m1", "m4", masters=("m1",), bare=("m4",)), "m1 is the only master"),
+        (lambda: replaced("m2", "m4", dead=("m2", "m3"), bare=("m4",), zones=SAME_ZONE), "1 of 3 voters are healthy"),
+    ],
+)
+def test_a_replacement_that_makes_no_sense_is_refused(made, why):
+    plan = made().plan
+    assert not plan.steps and why in " / ".join(reason for reason, _next_step in plan.refusals)
+    assert all(next_step for _reason, next_step in plan.refusals)
+
+
+def test_a_removal_waits_until_the_inventory_is_built():
+    [(reason, next_step)] = asked(_request.Request(_request.REMOVE, ("w1",)), THREE, bare=("m4",)).plan.refusals
+    assert "m4 is listed and not part" in reason and "site.yml" in next_step
+
+
+def test_bare_hosts_are_founded_and_served():
+    made = asked(_request.Request(), (), bare=THREE, workers=())
+    assert steps(made) == [f"{kind} {name}" for kind in ("prepare", "found", "serve", "register", "balance") for name in THREE]
+
+
+def test_the_second_master_promotes_the_address_of_the_first():
+    made = asked(_request.Request(), ("m1",), bare=("m2",))
+    assert steps(made) == ["prepare m2", "add_learner m2", "serve m2", "register m2", "promote_ip m1", "balance m2"]
+
+
+def test_a_former_self_is_forgotten_only_as_far_as_it_is_gone():
+    forgotten = _topology.as_fact(replaced("m2", wiped=("m2",)))["forgotten"]
+    assert [(one["node_name"], one["node"], one["member"], one["peer_url"]) for one in forgotten] == [
+        ("m2", False, True, "https://192.0.2.12:2380")
+    ]
+    new = _topology.as_fact(replaced("m2", dead=("m2",), bare=("m2",)))
+    assert [(one["node_name"], one["node"]) for one in new["forgotten"]] == [("m2", True)]
+    assert new["order"]["grow"] == "m2" and new["order"]["any_master"] == "m1"
+
+
+def test_a_voter_without_its_data_is_an_obstacle_until_it_is_replaced():
+    [(host, reason, next_step)] = asked(_request.Request(), THREE, wiped=("m2",)).etcd.obstacles
+    assert host == "m2" and "lost the data" in reason and next_step == "replace_node.yml -e node=m2"
+    assert replaced("m2", wiped=("m2",)).etcd.obstacles == ()
+
+
+def test_the_plan_is_plain_data_and_the_same_each_time():
+    one, other = (replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE).plan for _ in range(2))
+    assert one == other and json.loads(json.dumps(one.as_dict())) == one.as_dict()
