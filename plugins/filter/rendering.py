@@ -10,7 +10,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _rendering,
     _summary,
     _topology,
-    _unit_plan,
+    _turns,
 )
 
 
@@ -24,7 +24,8 @@ class FilterModule:
             "host_pattern": _topology.host_pattern,
             "image_archives": _releases.image_archives,
             "kubeconfig": _rendering.kubeconfig,
-            "needing_a_turn": _unit_plan.needing_a_turn,
+            "needing_a_turn": _turns.needing_a_turn,
+            "node_turns": _turns.node_turns,
             "node_objects": _rendering.node_objects,
             "release_artifacts": _releases.artifacts,
             "release_links": _releases.links,

@@ -109,9 +109,17 @@ class Master:
             vrrp_up=vrrp.up, vrrp_enabled=_enabled(vrrp), vrrp_action=_action(verdicts[VRRP.name]),
             vrrp_state=self.keepalived.state().state if vrrp.up else "down",
             strangers=self.strangers(listen_for, peers) if listen_for and not vrrp.up else (),
+            drained=self.drained() if balancer.up else (),
         )  # fmt: skip
         self._facts = Facts(seen, states, verdicts, wanted)
         return seen
+
+    def drained(self):
+        """Return the API servers that HAProxy here was told to leave alone; none while it does not answer."""
+        try:
+            return tuple(name for name, server in self.haproxy.servers().items() if _haproxy.drain_steps(server, False))
+        except _haproxy.HaproxyError:
+            return ()
 
     # Acting
 
@@ -143,6 +151,11 @@ class Master:
             # A stop lets connections finish first, which takes longer than keepalived looks on; the restart must be short.
             self._run(["systemctl", "kill", "--signal=SIGTERM", BALANCER.name], COMMAND_SECONDS)
         self._act([self._verdict(BALANCER, step.detail)])
+
+    def _take_back(self, _step):
+        for name, server in self.haproxy.servers().items():
+            for method, arguments in _haproxy.drain_steps(server, False):
+                getattr(self.haproxy, method)(*arguments)
 
     def _wait_backend(self, _step):
         end, said = self._clock() + self._backend_timeout, "nothing yet"

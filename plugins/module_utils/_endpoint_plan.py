@@ -18,7 +18,7 @@ STATES = (DIRECT, PREPARED, BALANCED, YIELDED, ABSENT)
 #: Steps that look and wait only; every other kind changes the host.
 WAITS = ("wait_backend", "settle")
 KINDS = (
-    "run_balancer", "wait_backend", "cover", "hand_to_vrrp", "run_vrrp", "settle", "hand_to_host", "run_direct", "uncover",
+    "run_balancer", "take_back", "wait_backend", "cover", "hand_to_vrrp", "run_vrrp", "settle", "hand_to_host", "run_direct", "uncover",
     "yield", "stop_vrrp", "stop_direct", "drop", "stop_balancer",
 )  # fmt: skip
 LOOPBACK = "lo"
@@ -29,7 +29,8 @@ class Seen:
     """Hold what is seen on a master.
 
     held_on are the interfaces that carry the address; others are the MACs of other hosts that answer for it; strangers
-    are the addresses of hosts that speak VRRP with our virtual router ID and are none of our masters. Each
+    are the addresses of hosts that speak VRRP with our virtual router ID and are none of our masters. drained are the API servers
+    that HAProxy here was told to send nothing to, or not to check. Each
     `*_action` is what brings a running service to run with what is written (none, start, restart, reload), as
     `_unit_plan.decide_started` gives it; `*_up` and `*_enabled` are systemd's.
     """
@@ -47,6 +48,7 @@ class Seen:
     vrrp_action: str = "start"
     vrrp_state: str = "down"
     strangers: tuple = ()
+    drained: tuple = ()
 
     @property
     def held(self) -> bool:
@@ -127,8 +129,11 @@ def _refusals(seen, state, allow_loss):
 
 def _prepared(seen):
     """Return the steps that make HAProxy serve; whoever holds the address keeps it."""
-    if seen.balancer_action != "none" and not (seen.balancer_action == "restart" and seen.vrrp_up):
+    later = seen.balancer_action == "restart" and seen.vrrp_up
+    if seen.balancer_action != "none" and not later:
         yield Step("run_balancer", f"HAProxy needs a {seen.balancer_action}", seen.balancer_action)
+    if seen.drained and not later:
+        yield Step("take_back", f"{', '.join(seen.drained)} was left drained by a run that was cut off")
     yield Step("wait_backend", "HAProxy must see an API server pass its check")
 
 

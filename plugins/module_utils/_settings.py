@@ -32,6 +32,7 @@ SUBDOMAIN = re.compile(r"^(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z
 # Kubernetes label values (a zone becomes one).
 LABEL_VALUE = re.compile(r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+$")
+BATCH = re.compile(r"^[1-9][0-9]*%?$")
 
 TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
 FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
@@ -97,6 +98,12 @@ SETTINGS = (
         "release",
         "Where binaries come from: release (the projects' own download hosts), the base URL of a mirror with the same "
         "layout, or an absolute folder that every host has, such as a mounted share.",
+    ),
+    Setting(
+        "upgrade_batch",
+        "batch",
+        "20%",
+        "How many workers are upgraded or restarted at once, all of one zone: a number, or a percentage of all workers (at least 1).",
     ),
     Setting("even_voters", "boolean", False, "Let an even number of etcd members vote (they survive no more failures)."),
     Setting(
@@ -312,6 +319,7 @@ _CONVERT = {
     "label": _matching(LABEL, "a DNS label: lower case letters, digits and hyphens, at most 63"),
     "domain": _matching(SUBDOMAIN, "a DNS domain in lower case, such as cluster.local"),
     "zone": _matching(LABEL_VALUE, "a zone name usable as a label value: letters, digits, - _ . (at most 63)"),
+    "batch": _matching(BATCH, "a number from 1 on, or a percentage such as 20%"),
     "version": _matching(VERSION, "a version such as 1.36.3, without v"),
     "boolean": _boolean,
     "port": _port,

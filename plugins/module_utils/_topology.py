@@ -125,7 +125,7 @@ class Etcd:
 
     `initial_cluster` is ((node name, peer URL), ...); `strays` names members as etcd knows them, since they have no host;
     `obstacles` is ((host, reason, next step), ...). `remove` names the hosts whose members go, in order; `demote` those of them
-    that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `planned` is the whole plan, each step
+    that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `learners` those that are learners now; `planned` is the whole plan, each step
     with its expected verdict.
     """
 
@@ -143,6 +143,7 @@ class Etcd:
     remove: tuple = ()
     demote: tuple = ()
     lost: tuple = ()
+    learners: tuple = ()
     planned: tuple = ()
 
 
@@ -166,6 +167,8 @@ class Topology:
     leaving: tuple = ()
     forgotten: tuple = ()
     asked: tuple = ()
+    turns: tuple = ()
+    drains: bool = False
     plan: _plan.Plan = _plan.Plan()
 
     @property
@@ -222,6 +225,7 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
         leaving=tuple(sorted(gone, key=lambda host: etcd.remove.index(host.name) if host.name in etcd.remove else -1)),
         forgotten=_forgotten(going, bare, request.renewed, etcd.lost, joining),
         asked=request.nodes,
+        turns=_turns(bare, observed),
         plan=_plan.plan(request, scene),
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
@@ -393,6 +397,7 @@ def _etcd(settings, hosts, observed, nonce, gone=(), renewed=()):
         remove=targets(_quorum.REMOVE),
         demote=tuple(n for n in targets(_quorum.REMOVE) if n in {host.name for host in staying} and n not in lost),
         lost=lost,
+        learners=tuple(sorted(named[member.id] for member in cluster.learners if member.id in named)),
         planned=planned,
     )
 
@@ -588,6 +593,18 @@ def _parting(going):
     return {"leaving": [host.name for host in alive], "leaving_masters": [host.name for host in alive if host.master]}
 
 
+def _turns(hosts, observed):
+    """Return masters and members in the order of their turns: by zone and name, the holder of the address last but the leader."""
+
+    def rank(host):
+        observation = observed.get(host.name)
+        status = ((observation or {}).get("etcd") or {}).get("status") or {}
+        leads = bool(status.get("ok")) and status.get("leader_id") == status.get("member_id")
+        return leads, _holds(observation), host.zone, host.name
+
+    return tuple(host.name for host in sorted((host for host in hosts if host.master or host.member), key=rank))
+
+
 def _speaker(masters, observed, acts):
     """Return one master to ask the API: one that answers already, else one that will once this run has started it."""
     running = [name for name in masters if ((observed.get(name) or {}).get("units") or {}).get("kube-apiserver") == "active"]
@@ -621,6 +638,10 @@ def as_fact(topology, run=""):
         "workers": list(topology.workers),
         "members": list(topology.members),
         "joining": list(topology.joining),
+        "turns": list(topology.turns),
+        "learners": list(topology.etcd.learners),
+        "drains": topology.drains,
+        "upgrade_batch": settings.upgrade_batch,
         "leaving": [_leaving_fact(host, topology) for host in topology.leaving],
         "asked": list(topology.asked),
         "forgotten": [dict(one, peer_url=peer_urls[one["name"]]) for one in topology.forgotten],

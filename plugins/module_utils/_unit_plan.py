@@ -194,22 +194,6 @@ def hold_restarts(verdicts: Sequence[Verdict]) -> list[Verdict]:
     ]
 
 
-def needing_a_turn(hostvars: Mapping[str, Mapping], names: Sequence[str], registered: str) -> list[str]:
-    """Return those of the hosts whose service is down or runs with other settings than it should, in the order given.
-
-    ``registered``: the variable in which a host's result of `unit_set` or `api_endpoint` stands; a host without one needs
-    nothing. A unit that is activating counts as up: it may wait for other members to come up.
-    """
-    chosen = []
-    for name in names:
-        result = hostvars[name].get(registered) or {}
-        states = [unit["active"] for unit in (result.get("units") or {}).values()]
-        asks = result.get("restart_needed") or result.get("turn_needed")
-        if asks or any(state not in (*UP, "activating") for state in states):
-            chosen.append(name)
-    return chosen
-
-
 def foresee(
     verdicts: Sequence[Verdict], sources: Mapping[str, Sequence[str]], changing: set[str], restart: bool,
 ) -> list[Verdict]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_host, _endpoint_plan
+from fake_haproxy import FakeHaproxy
 from fake_master import BALANCER, DIRECT, OTHER, VRRP, World
 
 BALANCED = {"up": (BALANCER, VRRP), "enabled": (BALANCER, VRRP)}
@@ -128,3 +129,20 @@ def test_two_holders_are_no_proof():
         World().master().prove("balanced")
     with pytest.raises(_endpoint_host.EndpointError, match="held by 02:00"):
         World(others=(OTHER,)).master().prove("direct")
+
+
+def test_a_drain_that_a_cut_off_run_left_is_taken_back_when_the_balancer_is_prepared():
+    world = World(up=(BALANCER, VRRP), enabled=(BALANCER, VRRP))
+    world.haproxy = FakeHaproxy(m1={}, m2={"status": "DRAIN", "checked": False, "check": ""})
+    master = world.master()
+    seen = master.observe()
+    assert seen.drained == ("m2",)
+    [step, *_rest] = _endpoint_plan.plan(seen, "prepared").steps
+    assert step.kind == "take_back" and "m2 was left drained" in step.why
+    master.take(step)
+    assert master.observe().drained == ()
+
+
+def test_a_drain_stays_while_the_balancer_still_lists_hosts_that_leave():
+    seen = _endpoint_plan.Seen(balancer_up=True, balancer_action="restart", vrrp_up=True, drained=("m1",))
+    assert "take_back" not in [step.kind for step in _endpoint_plan.plan(seen, "prepared").steps]

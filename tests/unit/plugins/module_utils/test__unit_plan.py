@@ -246,23 +246,3 @@ def test_a_state_is_not_waited_for_unless_a_job_is_under_way():
 def test_counters_that_are_no_numbers_count_as_none():
     shown = plan.parse_show("Id=a.service\nMainPID=[not set]\nNRestarts=\n", ["a.service"])["a.service"]
     assert (shown.pid, shown.restarts) == (0, 0)
-
-
-@pytest.mark.parametrize(
-    ("result", "needs"),
-    [
-        (None, False),
-        ({"skipped": True}, False),
-        ({"units": {"etcd": {"active": "active"}}, "restart_needed": []}, False),
-        ({"units": {"etcd": {"active": "activating"}}, "restart_needed": []}, False),
-        ({"units": {"etcd": {"active": "reloading"}}, "restart_needed": []}, False),
-        ({"units": {"etcd": {"active": "failed"}}, "restart_needed": []}, True),
-        ({"units": {"a": {"active": "active"}, "b": {"active": "inactive"}}, "restart_needed": []}, True),
-        ({"units": {"etcd": {"active": "active"}}, "restart_needed": ["etcd"]}, True),
-        ({"turn_needed": False}, False),
-        ({"turn_needed": True}, True),
-    ],
-)
-def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(result, needs):
-    hostvars = {"m1": {} if result is None else {"etcd_result": result}, "m2": {"etcd_result": {"restart_needed": ["etcd"]}}}
-    assert plan.needing_a_turn(hostvars, ["m2", "m1"], "etcd_result") == (["m2", "m1"] if needs else ["m2"])

@@ -56,6 +56,7 @@ DECISIONS = (
     "_summary",
     "_timing",
     "_topology",
+    "_turns",
     "_unit_plan",
 )
 # Parts of the standard library that compute and nothing else.
