@@ -174,25 +174,30 @@ def _text(version):
     return ".".join(map(str, version))
 
 
-def judge_target(running: Versions, kubernetes=None, etcd=None) -> tuple:
-    """Return the findings on the hop from what runs to the wanted versions; None leaves a version out."""
+def judge_target(running: Versions, kubernetes=None, etcd=None, back=False) -> tuple:
+    """Return the findings on the hop from what runs to the wanted versions; None leaves a version out.
+
+    ``back``: going back one minor is no finding by itself, but judged by what it needs: no node newer than the API servers
+    will be, no etcd member beside newer ones that it does not go with.
+    """
     known, _unreadable = _parsed(running)
     findings = []
     if kubernetes:
-        findings += _target("kubernetes", kubernetes, {"kube-apiserver": known["apiserver"]})
+        findings += _target("kubernetes", kubernetes, {"kube-apiserver": known["apiserver"]}, back)
     if etcd:
-        findings += _target("etcd", etcd, {"etcd": known["etcd"]})
+        findings += _target("etcd", etcd, {"etcd": known["etcd"]}, back)
     if any(finding.check == "version-unreadable" for finding in findings):
         return tuple(findings)
     if kubernetes:
+        findings += _controllers_after(known, parse(kubernetes))
         findings += _nodes_after(known, parse(kubernetes))
     if etcd:
         findings += _members_after(known["etcd"], parse(etcd))
     return tuple(findings)
 
 
-def _target(setting, text, components):
-    """Judge a wanted version against each host's present one: no skipped minor, no way back."""
+def _target(setting, text, components, back):
+    """Judge a wanted version against each host's present one: no skipped minor, and a way back only where it is asked for."""
     variable = f"multimaster_{setting}_version"
     try:
         target = parse(text)
@@ -204,15 +209,31 @@ def _target(setting, text, components):
             hop = _behind(version, target)
             found = f"{name} {version} to {target}"
             if hop > HOP:
-                wanted = f"at most {HOP} minor at a time"
-                fix = f"Set {variable} to a {version.major}.{version.minor + 1} release, upgrade, then go on."
-                yield Finding(host, "version-skips", found, wanted, fix)
-            elif hop < 0:
+                yield _skips(host, found, variable, version)
+            elif hop < -HOP and back:
+                wanted = f"at most {HOP} minor back"
+                fix = f"Set {variable} to a {version.major}.{version.minor - 1} release or later; older ones need a restored backup."
+                yield Finding(host, "version-downgrade", found, wanted, fix)
+            elif hop < 0 and not back:
                 fix = f"Set {variable} to {version} or later; going back a minor means restoring a backup."
                 yield Finding(host, "version-downgrade", found, "no older minor", fix)
-            elif target < version:
+            elif target < version and not hop:
                 fix = f"Set {variable} to {version} or later, unless you mean it."
                 yield Finding(host, "version-older-patch", found, "no older patch", fix, WARNING)
+
+
+def _skips(host, found, variable, version):
+    fix = f"Set {variable} to a {version.major}.{version.minor + 1} release, upgrade, then go on."
+    return Finding(host, "version-skips", found, f"at most {HOP} minor at a time", fix)
+
+
+def _controllers_after(known, target):
+    """Judge the controllers beside API servers that run the wanted version already: these are upgraded first."""
+    for component in ("controller_manager", "scheduler"):
+        for host, version in sorted(known[component].items()):
+            if _behind(version, target) > CONTROLLER_BEHIND:
+                found = f"{COMPONENTS[component]} {version} to {target}"
+                yield _skips(host, found, "multimaster_kubernetes_version", version)
 
 
 def _nodes_after(known, target):
@@ -236,4 +257,8 @@ def _members_after(members, target):
         if floor and version < floor and _behind(version, target) == HOP:
             fix = f"Upgrade to {_text(floor)} or later of {version.major}.{version.minor} first."
             yield Finding(host, "version-etcd-floor", f"etcd {version}", f"{_text(floor)} before {target}", fix)
+        beside = ETCD_HOP_FLOOR.get(version.line)
+        if beside and target < beside and _behind(version, target) == -HOP:
+            fix = f"Set multimaster_etcd_version to {_text(beside)} or later of {target.major}.{target.minor}."
+            yield Finding(host, "version-etcd-floor", f"etcd {target} wanted", f"{_text(beside)} beside {version}", fix)
     yield from _secure("", target)
