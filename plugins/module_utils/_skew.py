@@ -11,6 +11,7 @@ Sources: Kubernetes "Version Skew Policy"; etcd "Upgrade etcd from v3.6 to v3.7"
 
 from __future__ import annotations
 
+import functools
 import re
 import typing
 from dataclasses import dataclass, field
@@ -70,7 +71,12 @@ COMPONENTS = {
 
 def parse(text) -> Version:
     """Return the Version in "1.36.3", "v1.36.3" or "1.36.3-rc.1"; ValueError on anything else."""
-    found = _VERSION.fullmatch(str(text).strip())
+    return _parse(str(text))
+
+
+@functools.lru_cache(maxsize=256)  # a plan asks for the same few versions thousands of times
+def _parse(text):
+    found = _VERSION.fullmatch(text.strip())
     if not found:
         raise ValueError(f"{text!r} is no version like 1.36.3")
     return Version(*(int(part) for part in found.groups()[:3]))
@@ -133,13 +139,13 @@ def _nodes(name, versions, oldest, newest):
 
 
 def _controllers(name, versions, servers):
-    """Judge each against the API server of its own host, the only one it talks to; without one, against all."""
+    """Judge each against the API server of its own host, the only one it talks to; while that is down it talks to nobody."""
     for host, version in sorted(versions.items()):
-        own = [servers[host]] if host in servers else list(servers.values())
-        if _behind(version, min(own)) < 0:
-            wanted, fix = f"not newer than its API server ({min(own)})", "Upgrade that API server first."
-        elif _behind(version, max(own)) > CONTROLLER_BEHIND:
-            wanted = f"at most {CONTROLLER_BEHIND} minor behind its API server ({max(own)})"
+        own = servers.get(host, version)
+        if _behind(version, own) < 0:
+            wanted, fix = f"not newer than its API server ({own})", "Upgrade that API server first."
+        elif _behind(version, own) > CONTROLLER_BEHIND:
+            wanted = f"at most {CONTROLLER_BEHIND} minor behind its API server ({own})"
             fix = "Upgrade it to its API server's version."
         else:
             continue
@@ -211,9 +217,8 @@ def _target(setting, text, components, back):
             if hop > HOP:
                 yield _skips(host, found, variable, version)
             elif hop < -HOP and back:
-                wanted = f"at most {HOP} minor back"
-                fix = f"Set {variable} to a {version.major}.{version.minor - 1} release or later; older ones need a restored backup."
-                yield Finding(host, "version-downgrade", found, wanted, fix)
+                fix = f"Set {variable} to a {version.major}.{version.minor - 1} release first; older ones may need a backup."
+                yield Finding(host, "version-downgrade", found, f"at most {HOP} minor back at a time", fix)
             elif hop < 0 and not back:
                 fix = f"Set {variable} to {version} or later; going back a minor means restoring a backup."
                 yield Finding(host, "version-downgrade", found, "no older minor", fix)

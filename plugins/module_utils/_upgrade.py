@@ -56,6 +56,7 @@ MEMBER, SWAP, MASTER, NODES = "member", "swap", "master", "node"
 KINDS = (FETCH, SNAPSHOT, CANCEL, DOWNGRADE, MEMBER, SWAP, MASTER, NODES)
 # So many hosts are named in a line of the plan.
 NAMED = 4
+UNKNOWN = Etcd()
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,13 @@ class Plan:
         lines, told = [], ""
         for number, step in enumerate(self.steps, 1):
             lines.append(f"{number:3}. {step.line()}")
-            if step.way_back != told:
+            if step.way_back and step.way_back != told:
                 told = step.way_back
                 lines.append(f"     way back from here: {told}")
         return (*lines, *self.notes)
 
 
-def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = Etcd()) -> Plan:
+def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNKNOWN) -> Plan:
     """Return the Plan from the running versions (by host name) to the wanted ones."""
     ordered = tuple(sorted(hosts, key=lambda host: host.name))
     view = View(running, ordered, wanted, etcd)
@@ -227,17 +228,16 @@ def _to_swap(view, host):
 def _swap(view, host):
     """Return the step in which a voter makes room for another and comes back as a learner."""
     others = [other for other in view.hosts if other.member and other.votes and other != host]
-    heir = min(others or view.learners(), key=lambda other: other.name, default=None)
+    votes, leads = {host.name: False}, {host.name: False}
+    restarts = ("etcd",)
     if host.votes is None:
         why = "its member was taken out; it comes back as a learner"
     else:
-        before = "takes over" if others else f"{heir.name} is made a voter and takes over"
-        why = f"{before}, API servers are pointed there, its member is removed and comes back as a learner"
-        why = why if not others else f"{heir.name} {why}"
-    restarts = ("kube-apiserver", "etcd") if host.master and host.votes else ("etcd",)
-    votes, leads = {host.name: False}, {host.name: False}
-    if heir and host.votes:
-        votes[heir.name], leads[heir.name] = True, True
+        heir = min(others or view.learners(), key=lambda other: other.name).name
+        votes[heir], leads[heir] = True, True
+        takes = "takes over" if others else "becomes a voter and takes over"
+        why = f"{heir} {takes}; API servers are pointed there, then this member is removed and comes back as a learner"
+        restarts = ("kube-apiserver", "etcd") if host.master else restarts
     step = Step(SWAP, (host.name,), why, _changes(view, host, (ETCD,)), restarts)
     return step, view.after([(host.name, ETCD)], votes, leads)
 
@@ -250,13 +250,14 @@ def _one(view, host):
     why = "one at a time, behind the quorum gate"
     if host.master:
         alone = sum(other.master for other in view.hosts) == 1
-        outage = outage or (alone and (etcd or APISERVER in changing) and APISERVER not in host.stopped)
+        outage = outage or (alone and (etcd or APISERVER in changing) and not {ETCD, APISERVER} & set(host.stopped))
         fresh = all(view.changing(one, (ETCD, APISERVER, *CONTROLLERS)) for one in view.hosts if one.master)
         why = "the canary: the others follow only when it is well" if fresh and not alone else "one master at a time"
         why = why if etcd or APISERVER in changing else "controllers only; no drain"
     if outage:
         why = "an outage of the API: nothing stands in for it"
-    step = Step(MASTER if host.master else MEMBER, (host.name,), why, _changes(view, host, changing), _restarts(view, host), "", outage)
+    kind = MASTER if host.master else MEMBER
+    step = Step(kind, (host.name,), why, _changes(view, host, changing), _restarts(view, host), outage=outage)
     leads = {host.name: False} if etcd else {}
     return step, view.after([(host.name, component) for component in changing], {}, leads)
 
@@ -278,6 +279,7 @@ def _restarts(view, host):
 
 def _nodes(view, nodes):
     """Return the step for the next node of a master, else for the next batch of workers."""
+
     def rank(host):
         return not set(host.stopped) & set(NODE), host.zone, host.name
 

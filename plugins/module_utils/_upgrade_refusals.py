@@ -53,7 +53,7 @@ def outage(host, restarts) -> Refusal:
 def notes(view) -> tuple:
     """Return what to know beside the plan."""
     found = [*warnings(_skew.judge_skew(view.running)), *warnings(_target(view))]
-    told = [f"{one.host}: {one.found}; wanted: {one.wanted}" if one.host else f"{one.found}; wanted: {one.wanted}" for one in found]
+    told = [_sentence(one) for one in found]
     for host in view.hosts:
         if not host.reachable and not host.master and not host.member:
             told.append(f"{host.name} cannot be reached and is left out; upgrade it, or remove it, before the next minor")
@@ -79,7 +79,8 @@ def way_back(view, old: Old) -> str:
     if old.kubernetes:
         blocking = errors(_skew.judge_target(view.running, old.kubernetes, back=True))
         if blocking:
-            parts.append(f"Kubernetes only goes on ({blocking[0].host} runs {blocking[0].found}); the snapshot is the last resort")
+            newer = f"{blocking[0].host} runs {blocking[0].found}"
+            parts.append(f"Kubernetes only goes on ({newer}); the last resort is to restore the snapshot")
         else:
             plain.append(f"Kubernetes {old.kubernetes}")
     if old.etcd:
@@ -128,7 +129,7 @@ def _skewed(view):
         program = one.check[len("skew-") :]
         by_hand = one.check not in ("skew-version", "skew-etcd", "skew-apiserver")
         fix = _BY_HAND.format(program=program, host=one.host) if by_hand else one.fix
-        yield Refusal(one.check, f"{one.host}: {one.found}; wanted: {one.wanted}", fix)
+        yield Refusal(one.check, _sentence(one), fix)
 
 
 def _target(view):
@@ -137,13 +138,17 @@ def _target(view):
 
 def _hops(view):
     for one in errors(_target(view)):
-        place = f"{one.host}: " if one.host else ""
-        yield Refusal(one.check, f"{place}{one.found}; wanted: {one.wanted}", one.fix)
+        yield Refusal(one.check, _sentence(one), one.fix)
+
+
+def _sentence(finding):
+    place = f"{finding.host}: " if finding.host else ""
+    return f"{place}{finding.found}; wanted: {finding.wanted}"
 
 
 def _arguments(view):
     for program, flags in sorted(view.wanted.extra.items()):
         wanted = read(view.wanted.etcd if program == "etcd" else view.wanted.kubernetes)
-        for what, name, line in _removed_flags.gone(program, wanted.line, flags) if wanted else ():
-            reason = f"{program} {wanted} has no {what} {name} any more, which your extra arguments set (gone since {line})"
-            yield Refusal(f"{what}-gone".replace(" ", "-"), reason, f"take it out of the extra arguments of {program}")
+        for one in _removed_flags.unfit(program, wanted.line, flags) if wanted else ():
+            reason = f"{program} {wanted} does not start with the {one.what} {one.name} of your extra arguments: it {one.why}"
+            yield Refusal("argument", reason, f"take {one.name} out of the extra arguments of {program}")
