@@ -536,7 +536,7 @@ TARGETS = st.tuples(st.sampled_from(["1.35.3", "1.36.3", "1.37.3"]), st.sampled_
 FORBIDDEN = {"version-skips", "version-downgrade", "version-kubelet", "version-kube-proxy"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(mixed(), TARGETS, st.lists(st.integers(1, 40), max_size=4))
 def test_from_any_legal_state_cut_off_several_times_it_ends_well(state, target, cuts):
     hosts, versions = state
@@ -553,7 +553,7 @@ def test_from_any_legal_state_cut_off_several_times_it_ends_well(state, target, 
     assert cluster.plan(wanted(target, batch="2")).steps == ()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(mixed(), TARGETS)
 def test_every_change_is_made_once_and_nothing_else(state, target):
     hosts, versions = state
