@@ -11,6 +11,7 @@ Sources: Kubernetes "Version Skew Policy"; etcd "Upgrade etcd from v3.6 to v3.7"
 
 from __future__ import annotations
 
+import functools
 import re
 import typing
 from dataclasses import dataclass, field
@@ -70,7 +71,12 @@ COMPONENTS = {
 
 def parse(text) -> Version:
     """Return the Version in "1.36.3", "v1.36.3" or "1.36.3-rc.1"; ValueError on anything else."""
-    found = _VERSION.fullmatch(str(text).strip())
+    return _parse(str(text))
+
+
+@functools.lru_cache(maxsize=256)  # a plan asks for the same few versions thousands of times
+def _parse(text):
+    found = _VERSION.fullmatch(text.strip())
     if not found:
         raise ValueError(f"{text!r} is no version like 1.36.3")
     return Version(*(int(part) for part in found.groups()[:3]))
@@ -133,13 +139,13 @@ def _nodes(name, versions, oldest, newest):
 
 
 def _controllers(name, versions, servers):
-    """Judge each against the API server of its own host, the only one it talks to; without one, against all."""
+    """Judge each against the API server of its own host, the only one it talks to; while that is down it talks to nobody."""
     for host, version in sorted(versions.items()):
-        own = [servers[host]] if host in servers else list(servers.values())
-        if _behind(version, min(own)) < 0:
-            wanted, fix = f"not newer than its API server ({min(own)})", "Upgrade that API server first."
-        elif _behind(version, max(own)) > CONTROLLER_BEHIND:
-            wanted = f"at most {CONTROLLER_BEHIND} minor behind its API server ({max(own)})"
+        own = servers.get(host, version)
+        if _behind(version, own) < 0:
+            wanted, fix = f"not newer than its API server ({own})", "Upgrade that API server first."
+        elif _behind(version, own) > CONTROLLER_BEHIND:
+            wanted = f"at most {CONTROLLER_BEHIND} minor behind its API server ({own})"
             fix = "Upgrade it to its API server's version."
         else:
             continue
@@ -174,25 +180,30 @@ def _text(version):
     return ".".join(map(str, version))
 
 
-def judge_target(running: Versions, kubernetes=None, etcd=None) -> tuple:
-    """Return the findings on the hop from what runs to the wanted versions; None leaves a version out."""
+def judge_target(running: Versions, kubernetes=None, etcd=None, back=False) -> tuple:
+    """Return the findings on the hop from what runs to the wanted versions; None leaves a version out.
+
+    ``back``: going back one minor is no finding by itself, but judged by what it needs: no node newer than the API servers
+    will be, no etcd member beside newer ones that it does not go with.
+    """
     known, _unreadable = _parsed(running)
     findings = []
     if kubernetes:
-        findings += _target("kubernetes", kubernetes, {"kube-apiserver": known["apiserver"]})
+        findings += _target("kubernetes", kubernetes, {"kube-apiserver": known["apiserver"]}, back)
     if etcd:
-        findings += _target("etcd", etcd, {"etcd": known["etcd"]})
+        findings += _target("etcd", etcd, {"etcd": known["etcd"]}, back)
     if any(finding.check == "version-unreadable" for finding in findings):
         return tuple(findings)
     if kubernetes:
+        findings += _controllers_after(known, parse(kubernetes))
         findings += _nodes_after(known, parse(kubernetes))
     if etcd:
         findings += _members_after(known["etcd"], parse(etcd))
     return tuple(findings)
 
 
-def _target(setting, text, components):
-    """Judge a wanted version against each host's present one: no skipped minor, no way back."""
+def _target(setting, text, components, back):
+    """Judge a wanted version against each host's present one: no skipped minor, and a way back only where it is asked for."""
     variable = f"multimaster_{setting}_version"
     try:
         target = parse(text)
@@ -204,15 +215,30 @@ def _target(setting, text, components):
             hop = _behind(version, target)
             found = f"{name} {version} to {target}"
             if hop > HOP:
-                wanted = f"at most {HOP} minor at a time"
-                fix = f"Set {variable} to a {version.major}.{version.minor + 1} release, upgrade, then go on."
-                yield Finding(host, "version-skips", found, wanted, fix)
-            elif hop < 0:
+                yield _skips(host, found, variable, version)
+            elif hop < -HOP and back:
+                fix = f"Set {variable} to a {version.major}.{version.minor - 1} release first; older ones may need a backup."
+                yield Finding(host, "version-downgrade", found, f"at most {HOP} minor back at a time", fix)
+            elif hop < 0 and not back:
                 fix = f"Set {variable} to {version} or later; going back a minor means restoring a backup."
                 yield Finding(host, "version-downgrade", found, "no older minor", fix)
-            elif target < version:
+            elif target < version and not hop:
                 fix = f"Set {variable} to {version} or later, unless you mean it."
                 yield Finding(host, "version-older-patch", found, "no older patch", fix, WARNING)
+
+
+def _skips(host, found, variable, version):
+    fix = f"Set {variable} to a {version.major}.{version.minor + 1} release, upgrade, then go on."
+    return Finding(host, "version-skips", found, f"at most {HOP} minor at a time", fix)
+
+
+def _controllers_after(known, target):
+    """Judge the controllers beside API servers that run the wanted version already: these are upgraded first."""
+    for component in ("controller_manager", "scheduler"):
+        for host, version in sorted(known[component].items()):
+            if _behind(version, target) > CONTROLLER_BEHIND:
+                found = f"{COMPONENTS[component]} {version} to {target}"
+                yield _skips(host, found, "multimaster_kubernetes_version", version)
 
 
 def _nodes_after(known, target):
@@ -236,4 +262,8 @@ def _members_after(members, target):
         if floor and version < floor and _behind(version, target) == HOP:
             fix = f"Upgrade to {_text(floor)} or later of {version.major}.{version.minor} first."
             yield Finding(host, "version-etcd-floor", f"etcd {version}", f"{_text(floor)} before {target}", fix)
+        beside = ETCD_HOP_FLOOR.get(version.line)
+        if beside and target < beside and _behind(version, target) == -HOP:
+            fix = f"Set multimaster_etcd_version to {_text(beside)} or later of {target.major}.{target.minor}."
+            yield Finding(host, "version-etcd-floor", f"etcd {target} wanted", f"{_text(beside)} beside {version}", fix)
     yield from _secure("", target)

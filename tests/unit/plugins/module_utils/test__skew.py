@@ -89,9 +89,9 @@ SIDE_BY_SIDE = {
     ),
     "a scheduler one behind": (Versions(on("1.37.2"), scheduler=on("1.36.3")), []),
     "a scheduler two behind": (Versions(on("1.37.2"), scheduler=on("1.35.3")), ["m1 skew-kube-scheduler"]),
-    "a scheduler without an API server beside it": (
+    "a scheduler whose API server is down, as when a hop is cut off there": (
         Versions(on("1.36.3"), scheduler={"m9": "1.37.2"}),
-        ["m9 skew-kube-scheduler"],
+        [],
     ),
     "another major is never near": (Versions(on("2.36.3"), kubelet=on("1.36.3")), ["m1 skew-kubelet"]),
     "etcd a minor apart": (Versions(etcd=on("3.7.3", "3.6.16")), []),

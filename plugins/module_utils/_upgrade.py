@@ -1,0 +1,304 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Order the steps that lead from the versions that run to the wanted ones, or say why none is taken.
+
+Solves: an upgrade in the wrong order breaks days later, and one that was cut off must go on from wherever it stopped. The
+plan is made by asking "what is the one next step?", taking it on a model, and asking again, so a run that was cut off finds
+the rest of the same plan; what runs as wanted costs nothing. Leaves out: doing, waiting, and judging each step again from a
+fresh reading at its time (``_quorum``, ``_drain``, the modules).
+
+    =========  ==============================================================================================
+    kind       what is done
+    =========  ==============================================================================================
+    fetch      every host gets the wanted programs; nothing stops
+    snapshot   etcd is saved before it or an API server changes
+    cancel     a downgrade of etcd that is enabled is called off
+    downgrade  etcd is told to go back one minor: needed once its cluster version is the newer one
+    member     one dedicated etcd member restarts behind the quorum gate
+    swap       an etcd voter that cannot be spared changes places with a learner and comes back as one
+    master     etcd, API server, controller-manager and scheduler of one master change in one drain
+    node       kubelet and kube-proxy of one master, or of a batch of workers in one zone
+    =========  ==============================================================================================
+
+Order, each after all of the one before: dedicated etcd members; masters; the masters' nodes; workers, zone by zone. Of
+several, first the one on which something is down (nothing else may stop meanwhile), then those a cut-off run left half
+done, then by zone and name; the holder of the endpoint address last, the etcd leader after it, a voter that cannot be
+spared at the very end.
+
+Sources: Kubernetes "Version Skew Policy"; etcd "Upgrade etcd from v3.6 to v3.7" and "Downgrade etcd from v3.7 to v3.6".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _skew, _upgrade_refusals
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
+    APISERVER,
+    CONTROLLERS,
+    ETCD,
+    KUBERNETES,
+    NODE,
+    STAY,
+    Etcd,
+    Host,
+    View,
+    Wanted,
+    direction,
+    read,
+)
+
+__all__ = ["Change", "Etcd", "Host", "Plan", "Step", "Wanted", "plan"]
+
+FETCH, SNAPSHOT, CANCEL, DOWNGRADE = "fetch", "snapshot", "cancel", "downgrade"
+MEMBER, SWAP, MASTER, NODES = "member", "swap", "master", "node"
+KINDS = (FETCH, SNAPSHOT, CANCEL, DOWNGRADE, MEMBER, SWAP, MASTER, NODES)
+# So many hosts are named in a line of the plan.
+NAMED = 4
+UNKNOWN = Etcd()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One program on one host: its present version ("" when it does not run) and the wanted one."""
+
+    host: str
+    program: str
+    present: str
+    wanted: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its kind, its hosts, why, what changes, and the way back once it is done.
+
+    ``restarts``: the programs that restart on these hosts, in this order; some restart without a change.
+    """
+
+    kind: str
+    hosts: tuple
+    why: str
+    changes: tuple = ()
+    restarts: tuple = ()
+    way_back: str = ""
+    outage: bool = False
+
+    def line(self):
+        """Return the step as one line of the plan."""
+        hops = {}
+        for one in self.changes:
+            hops.setdefault(f"{one.present or 'down'} -> {one.wanted}", {})[one.program] = None
+        versions = "; ".join(f"{', '.join(programs)} {hop}" for hop, programs in hops.items())
+        hosts = ", ".join(self.hosts[:NAMED]) + (f" and {len(self.hosts) - NAMED} more" if len(self.hosts) > NAMED else "")
+        return f"{self.kind:9} {hosts:12} {self.why}" + (f"   [{versions}]" if versions else "")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in order, or every reason to take none; and what to know beside them.
+
+    ``kubernetes``, ``etcd``: the direction of each, up, back or stay.
+    """
+
+    steps: tuple = ()
+    refusals: tuple = ()
+    notes: tuple = ()
+    kubernetes: str = STAY
+    etcd: str = STAY
+
+    def lines(self):
+        """Return the plan as text, the way back wherever it changes."""
+        lines, told = [], ""
+        for number, step in enumerate(self.steps, 1):
+            lines.append(f"{number:3}. {step.line()}")
+            if step.way_back and step.way_back != told:
+                told = step.way_back
+                lines.append(f"     way back from here: {told}")
+        return (*lines, *self.notes)
+
+
+def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNKNOWN) -> Plan:
+    """Return the Plan from the running versions (by host name) to the wanted ones."""
+    ordered = tuple(sorted(hosts, key=lambda host: host.name))
+    view = View(running, ordered, wanted, etcd)
+    refusals = _upgrade_refusals.refusals(view)
+    notes = _upgrade_refusals.notes(view)
+    targets = read(wanted.kubernetes), read(wanted.etcd)
+    if not all(targets):
+        return Plan(refusals=refusals, notes=notes)
+    # A worker that cannot be reached is left out; a master or a member is refused, and the plan made as if it could be.
+    there = tuple(host for host in ordered if host.reachable or host.master or host.member)
+    steps = tuple(_followed(replace(view, hosts=there)))
+    if not wanted.allow_outage:
+        refusals += tuple(_upgrade_refusals.outage(step.hosts[0], step.restarts) for step in steps if step.outage)
+    ways = (direction(view.versions(*KUBERNETES), targets[0]), direction(view.versions(ETCD), targets[1]))
+    return Plan(() if refusals else steps, refusals, notes, *ways)
+
+
+def _followed(view):
+    """Yield the steps of the whole plan, each with its way back."""
+    old = _upgrade_refusals.old_versions(view)
+    work = list(_work(view))
+    steps = [step for step, _after in work]
+    touched = {host for step in steps for host in step.hosts}
+    begin = "nothing has changed yet: stop here"
+    if touched:
+        why = "every host gets the wanted programs before anything stops"
+        yield Step(FETCH, tuple(sorted(touched)), why, way_back=begin)
+    if any(change.program in ("etcd", "kube-apiserver") for step in steps for change in step.changes):
+        why = "etcd is saved, the copy verified and fetched, before anything changes"
+        yield Step(SNAPSHOT, _leader(view), why, way_back=begin)
+    yield from _etcd_first(view, old)
+    for step, after in work:
+        yield replace(step, way_back=_upgrade_refusals.way_back(after, old))
+
+
+def _etcd_first(view, old):
+    """Yield what etcd as a whole must be told before a member changes."""
+    target, cluster, enabled = _skew.parse(view.wanted.etcd).line, view.cluster_version(), read(_full(view.etcd.downgrade))
+    if enabled and enabled.line < target:
+        why = f"a downgrade to {view.etcd.downgrade} is enabled; it would hold the cluster version back"
+        yield Step(CANCEL, _leader(view), why, way_back=_upgrade_refusals.way_back(view, old))
+    elif cluster and cluster > target:
+        why = f"etcd stays readable for {'.'.join(map(str, target))}: every member is newer, so it goes back by its own procedure"
+        way_back = f"run again with etcd {old.etcd}: the downgrade is called off" if old.etcd else ""
+        yield Step(DOWNGRADE, _leader(view), why, way_back=way_back)
+
+
+def _full(version):
+    """Return a version with a patch; etcd tells minors ("3.6") and full versions."""
+    return f"{version}.0" if version.count(".") == 1 else version
+
+
+def _leader(view):
+    """Return the name of the member to speak to: the leader, else the first voter."""
+    voters = [host for host in view.hosts if host.member and host.votes and ETCD not in host.stopped]
+    return tuple(host.name for host in sorted(voters, key=lambda host: (not host.leads, host.name))[:1])
+
+
+def _work(view):
+    """Yield (step, View after it) of all that restarts something, until everything runs as wanted."""
+    # Every step but a swap makes at least one host right, and there are at most two swaps a host.
+    for _step in range(4 * len(view.hosts) + 1):
+        found = _next(view)
+        if found is None:
+            return
+        yield found
+        view = found[1]
+    raise AssertionError("the plan does not end")
+
+
+def _next(view):
+    """Return the one next step and the View after it, None at the end."""
+    members = [host for host in view.hosts if not host.master and view.changing(host, (ETCD,))]
+    masters = [host for host in view.hosts if host.master and view.changing(host, (ETCD, APISERVER, *CONTROLLERS))]
+    nodes = [host for host in view.hosts if view.changing(host, NODE)]
+    if members or masters:
+        host = min(members or masters, key=lambda host: _turn(view, host))
+        if ETCD in view.changing(host, (ETCD,)) and _to_swap(view, host):
+            return _swap(view, host)
+        return _one(view, host)
+    if nodes:
+        return _nodes(view, nodes)
+    return None
+
+
+def _turn(view, host):
+    """Return what orders the etcd members and the masters; the docstring of the module says it in words."""
+    here = tuple(component for component in host.components if component not in NODE)
+    changing = view.changing(host, here)
+    return (
+        not set(host.stopped) & set(here),
+        ETCD in changing and not view.spares(host),
+        len(changing) == len(here),
+        host.leads,
+        host.holds,
+        host.zone,
+        host.name,
+    )
+
+
+def _to_swap(view, host):
+    """Return whether its etcd member changes by leaving and coming back: in the middle of that, or as one not to be spared."""
+    voters = [other for other in view.hosts if other.member and other.votes]
+    return host.votes is None or (not view.spares(host) and (len(voters) > 1 or bool(view.learners())))
+
+
+def _swap(view, host):
+    """Return the step in which a voter makes room for another and comes back as a learner."""
+    others = [other for other in view.hosts if other.member and other.votes and other != host]
+    votes, leads = {host.name: False}, {host.name: False}
+    restarts = ("etcd",)
+    if host.votes is None:
+        why = "its member was taken out; it comes back as a learner"
+    else:
+        heir = min(others or view.learners(), key=lambda other: other.name).name
+        votes[heir], leads[heir] = True, True
+        takes = "takes over" if others else "becomes a voter and takes over"
+        why = f"{heir} {takes}; API servers are pointed there, then this member is removed and comes back as a learner"
+        restarts = ("kube-apiserver", "etcd") if host.master else restarts
+    step = Step(SWAP, (host.name,), why, _changes(view, host, (ETCD,)), restarts)
+    return step, view.after([(host.name, ETCD)], votes, leads)
+
+
+def _one(view, host):
+    """Return the step that changes one dedicated etcd member, or one master's control plane."""
+    changing = view.changing(host, (ETCD, APISERVER, *CONTROLLERS))
+    etcd = ETCD in changing
+    outage = etcd and not view.spares(host)
+    why = "one at a time, behind the quorum gate"
+    if host.master:
+        alone = sum(other.master for other in view.hosts) == 1
+        outage = outage or (alone and (etcd or APISERVER in changing) and not {ETCD, APISERVER} & set(host.stopped))
+        fresh = all(view.changing(one, (ETCD, APISERVER, *CONTROLLERS)) for one in view.hosts if one.master)
+        why = "the canary: the others follow only when it is well" if fresh and not alone else "one master at a time"
+        why = why if etcd or APISERVER in changing else "controllers only; no drain"
+    if outage:
+        why = "an outage of the API: nothing stands in for it"
+    kind = MASTER if host.master else MEMBER
+    step = Step(kind, (host.name,), why, _changes(view, host, changing), _restarts(view, host), outage=outage)
+    leads = {host.name: False} if etcd else {}
+    return step, view.after([(host.name, component) for component in changing], {}, leads)
+
+
+def _restarts(view, host):
+    """Return the programs that restart on a master or member, in order.
+
+    An API server does not run while its own etcd restarts. Controllers may not be newer than their API server, so they come
+    after it on the way up and before it on the way back.
+    """
+    changing = set(view.changing(host, (ETCD, APISERVER, *CONTROLLERS)))
+    store = [component for component in (ETCD, APISERVER) if component in changing or (host.master and ETCD in changing)]
+    controllers = [component for component in CONTROLLERS if component in changing]
+    target = _skew.parse(view.wanted.kubernetes)
+    newer = [version for version in (view.now(c, host) for c in (APISERVER, *CONTROLLERS)) if version and version > target]
+    order = controllers + store if newer else store + controllers
+    return tuple(_skew.COMPONENTS[component] for component in order)
+
+
+def _nodes(view, nodes):
+    """Return the step for the next node of a master, else for the next batch of workers."""
+
+    def rank(host):
+        return not set(host.stopped) & set(NODE), host.zone, host.name
+
+    first = min(nodes, key=lambda host: (not host.master, *rank(host)))
+    if first.master:
+        chosen, why = [first], "a master's node, after the last API server"
+    else:
+        same = sorted((host for host in nodes if not host.master and host.zone == first.zone), key=rank)
+        chosen = same[: view.batch() or 1]
+        why = "drained within PodDisruptionBudgets, uncordoned on failure" + (f", zone {first.zone}" if first.zone else "")
+    changes = [(host, component) for host in chosen for component in view.changing(host, NODE)]
+    programs = tuple(_skew.COMPONENTS[component] for component in NODE if component in {one for _host, one in changes})
+    told = tuple(change for host in chosen for change in _changes(view, host, view.changing(host, NODE)))
+    step = Step(NODES, tuple(host.name for host in chosen), why, told, programs)
+    return step, view.after([(host.name, component) for host, component in changes])
+
+
+def _changes(view, host, components):
+    return tuple(
+        Change(host.name, _skew.COMPONENTS[component], str(view.now(component, host) or ""), view.target(component))
+        for component in components
+    )

@@ -1,0 +1,154 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Say what forbids an upgrade, all of it at once, each with the next step; and which way back there is at a point of it.
+
+Leaves out: the order of the steps (``_upgrade``), and what stands in the way of one step at its moment (``_quorum``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _removed_flags, _skew
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import errors, warnings
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import Refusal
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
+    BACK,
+    ETCD,
+    KUBERNETES,
+    direction,
+    read,
+)
+
+# What _skew says to a state that runs assumes that somebody upgrades; an upgrade must not begin beside it.
+_BY_HAND = (
+    "bring {program} on {host} to a version its API servers allow, by hand or by remove_node.yml and site.yml; then run again"
+)
+
+
+@dataclass(frozen=True)
+class Old:
+    """The versions to go back to; "" where nothing changes."""
+
+    kubernetes: str = ""
+    etcd: str = ""
+
+
+def refusals(view) -> tuple:
+    """Return every Refusal of an upgrade, in a stable order."""
+    found = [*_settings(view), *_hosts(view), *_unreadable(view), *_skewed(view), *_hops(view), *_arguments(view)]
+    return tuple(dict.fromkeys(found))
+
+
+def outage(host, restarts) -> Refusal:
+    """Return the Refusal of a step that stops the whole API."""
+    return Refusal(
+        "outage",
+        f"{host} has no other to stand in for it: while {', '.join(restarts)} restart there, the whole API is away",
+        "allow it for this run (allow_outage), or add masters first: of three, one can be spared",
+    )
+
+
+def notes(view) -> tuple:
+    """Return what to know beside the plan."""
+    found = [*warnings(_skew.judge_skew(view.running)), *warnings(_target(view))]
+    told = [_sentence(one) for one in found]
+    for host in view.hosts:
+        if not host.reachable and not host.master and not host.member:
+            told.append(f"{host.name} cannot be reached and is left out; upgrade it, or remove it, before the next minor")
+    return tuple(dict.fromkeys(told))
+
+
+def old_versions(view) -> Old:
+    """Return what to run again with to go back: the nearest version that is left behind on this way."""
+    kubernetes = _left(view.versions(*KUBERNETES), _skew.parse(view.wanted.kubernetes))
+    return Old(kubernetes, _left(view.versions(ETCD), _skew.parse(view.wanted.etcd)))
+
+
+def _left(running, wanted):
+    if direction(running, wanted) == BACK:
+        return str(max(running))
+    older = [version for version in running if version < wanted]
+    return str(max(older)) if older else ""
+
+
+def way_back(view, old: Old) -> str:
+    """Return the way back from what runs now, in one sentence."""
+    parts, plain = [], []
+    if old.kubernetes:
+        blocking = errors(_skew.judge_target(view.running, old.kubernetes, back=True))
+        if blocking:
+            newer = f"{blocking[0].host} runs {blocking[0].found}"
+            parts.append(f"Kubernetes only goes on ({newer}); the last resort is to restore the snapshot")
+        else:
+            plain.append(f"Kubernetes {old.kubernetes}")
+    if old.etcd:
+        members, back = view.versions(ETCD), _skew.parse(old.etcd).line
+        if members and min(members).line > back:
+            parts.append(f"etcd {old.etcd} by its formal downgrade, since every member is new")
+        else:
+            plain.append(f"etcd {old.etcd}")
+    if plain:
+        parts.insert(0, f"run again with {' and '.join(plain)}")
+    return "; ".join(parts)
+
+
+def _settings(view):
+    if view.batch() is None:
+        reason = f"the batch of workers is {view.wanted.batch!r}"
+        yield Refusal("batch", reason, 'give a number from 1 on, or a percentage such as "20%"')
+
+
+def _hosts(view):
+    listed = {host.name for host in view.hosts}
+    for host in view.hosts:
+        if not host.reachable and (host.master or host.member):
+            what = "master" if host.master else "etcd member"
+            reason = f"the {what} {host.name} cannot be reached"
+            yield Refusal("unreachable", reason, "make it reachable, or take it out by remove_node.yml, then run again")
+    others = {name for component in _skew.COMPONENTS for name in getattr(view.running, component)} - listed
+    for name in sorted(others):
+        yield Refusal("unlisted", f"{name} runs parts of the cluster and is not to be upgraded", "list it, or remove it first")
+
+
+def _unreadable(view):
+    for host in view.hosts:
+        missing = [
+            _skew.COMPONENTS[component]
+            for component in host.components
+            if host.reachable and component not in host.stopped and host.name not in getattr(view.running, component)
+        ]
+        if missing:
+            reason = f"no version can be read of {', '.join(missing)} on {host.name}"
+            yield Refusal("no-version", reason, "build the host by site.yml with the present versions first")
+
+
+def _skewed(view):
+    for one in errors(_skew.judge_skew(view.running)):
+        program = one.check[len("skew-") :]
+        by_hand = one.check not in ("skew-version", "skew-etcd", "skew-apiserver")
+        fix = _BY_HAND.format(program=program, host=one.host) if by_hand else one.fix
+        yield Refusal(one.check, _sentence(one), fix)
+
+
+def _target(view):
+    return _skew.judge_target(view.running, view.wanted.kubernetes, view.wanted.etcd, back=True)
+
+
+def _hops(view):
+    for one in errors(_target(view)):
+        yield Refusal(one.check, _sentence(one), one.fix)
+
+
+def _sentence(finding):
+    place = f"{finding.host}: " if finding.host else ""
+    return f"{place}{finding.found}; wanted: {finding.wanted}"
+
+
+def _arguments(view):
+    for program, flags in sorted(view.wanted.extra.items()):
+        wanted = read(view.wanted.etcd if program == "etcd" else view.wanted.kubernetes)
+        for one in _removed_flags.unfit(program, wanted.line, flags) if wanted else ():
+            reason = f"{program} {wanted} does not start with the {one.what} {one.name} of your extra arguments: it {one.why}"
+            yield Refusal("argument", reason, f"take {one.name} out of the extra arguments of {program}")

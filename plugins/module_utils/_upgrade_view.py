@@ -1,0 +1,168 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What an upgrade is decided from: the hosts, what runs on them, what is wanted, and small questions to these.
+
+Leaves out: which step comes next (``_upgrade``) and what forbids an upgrade (``_upgrade_refusals``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum, _skew
+
+ETCD, APISERVER = "etcd", "apiserver"
+CONTROLLERS = ("controller_manager", "scheduler")
+NODE = ("kubelet", "kube_proxy")
+KUBERNETES = (APISERVER, *CONTROLLERS, *NODE)
+
+# Directions.
+UP, BACK, STAY = "up", "back", "stay"
+
+_BATCH = re.compile(r"([1-9][0-9]*)(%?)")
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host: its inventory name and zone, what it is, and what was seen of it.
+
+    ``holds`` the endpoint address; ``leads`` etcd. ``votes``: its etcd member is a voter, False a learner, None no member at
+    this moment. ``stopped``: components (names of ``_skew.COMPONENTS``) that are installed and do not run, as a cut-off run
+    or a crash leaves them.
+    """
+
+    name: str
+    zone: str = ""
+    master: bool = False
+    worker: bool = False
+    member: bool = False
+    reachable: bool = True
+    holds: bool = False
+    leads: bool = False
+    votes: bool | None = True
+    stopped: tuple = ()
+
+    @property
+    def components(self):
+        """Return what is to run here."""
+        etcd = (ETCD,) if self.member else ()
+        control = (APISERVER, *CONTROLLERS) if self.master else ()
+        return (*etcd, *control, *(NODE if self.master or self.worker else ()))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The wanted versions, and how to get there.
+
+    ``batch``: how many workers at once, a number or a percentage of all workers ("20%"). ``allow_outage``: whether the only
+    master or only voter may restart. ``extra``: {program: {flag: value}}, the user's own arguments; feature gates as the
+    value of ``feature-gates`` or ``featureGates``, text or dict.
+    """
+
+    kubernetes: str
+    etcd: str
+    batch: str = "1"
+    allow_outage: bool = False
+    extra: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Etcd:
+    """What etcd says of itself: its cluster version, and the target of a downgrade that is enabled; "" is not known or none.
+
+    Without a cluster version the oldest member's minor counts, which is what etcd makes of it at rest.
+    """
+
+    cluster_version: str = ""
+    downgrade: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """The cluster at one point of the plan."""
+
+    running: _skew.Versions
+    hosts: tuple
+    wanted: Wanted
+    etcd: Etcd = Etcd()
+
+    def target(self, component):
+        """Return the wanted version of a component as text."""
+        return self.wanted.etcd if component == ETCD else self.wanted.kubernetes
+
+    def now(self, component, host):
+        """Return the running _skew.Version, None when nothing readable runs."""
+        return read(getattr(self.running, component).get(host.name))
+
+    def changing(self, host, components):
+        """Return those of the components that are to run on this host and do not run as wanted."""
+        target = {component: _skew.parse(self.target(component)) for component in components}
+        return tuple(
+            component
+            for component in components
+            if component in host.components and (component in host.stopped or self.now(component, host) != target[component])
+        )
+
+    def versions(self, *components):
+        """Return the readable running versions of these components, on whatever host."""
+        texts = {text for component in components for text in getattr(self.running, component).values()}
+        return [version for version in map(read, texts) if version]
+
+    def spares(self, host):
+        """Return whether etcd keeps its quorum while this host's member restarts, everybody else being healthy."""
+        voters = [other for other in self.hosts if other.member and other.votes]
+        return host not in voters or ETCD in host.stopped or len(voters) - 1 >= _quorum.quorum(len(voters))
+
+    def learners(self):
+        """Return the hosts whose running learner could vote instead of another."""
+        return [host for host in self.hosts if host.member and host.votes is False and ETCD not in host.stopped]
+
+    def batch(self):
+        """Return how many workers at once, None when the setting cannot be read."""
+        found = _BATCH.fullmatch(str(self.wanted.batch).strip())
+        if not found:
+            return None
+        number = int(found.group(1))
+        workers = sum(host.worker and not host.master for host in self.hosts)
+        return max(1, workers * number // 100) if found.group(2) else number
+
+    def cluster_version(self):
+        """Return (major, minor) of etcd's cluster version, None without any member."""
+        told = read(self.etcd.cluster_version)
+        members = self.versions(ETCD)
+        return told.line if told else min(members).line if members else None
+
+    def after(self, changes, votes=None, leads=None):
+        """Return the View when these (host, component) run as wanted; `votes` and `leads` by host name where they change."""
+        running = {component: dict(getattr(self.running, component)) for component in _skew.COMPONENTS}
+        done = {}
+        for name, component in changes:
+            running[component][name] = self.target(component)
+            done.setdefault(name, set()).add(component)
+        hosts = tuple(
+            replace(
+                host,
+                stopped=tuple(component for component in host.stopped if component not in done.get(host.name, ())),
+                votes=(votes or {}).get(host.name, host.votes),
+                leads=(leads or {}).get(host.name, host.leads),
+            )
+            for host in self.hosts
+        )
+        return replace(self, running=_skew.Versions(**running), hosts=hosts)
+
+
+def read(text):
+    """Return the _skew.Version in a text, None when there is none."""
+    try:
+        return _skew.parse(text)
+    except ValueError:
+        return None
+
+
+def direction(running, wanted):
+    """Return whether the way from these versions to the wanted one is up, back (as soon as one is newer) or none."""
+    if any(version > wanted for version in running):
+        return BACK
+    return UP if any(version < wanted for version in running) else STAY
