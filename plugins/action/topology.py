@@ -8,6 +8,7 @@ Everything here is reading: the decisions are _settings, _topology and _prefligh
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import time
@@ -21,6 +22,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _request,
     _settings,
     _topology,
+    _upgrade,
+    _upgrade_scene,
 )
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _document
 
@@ -30,11 +33,20 @@ ARGUMENTS = {
     "remove": {"type": "list", "elements": "str"},
     "replace": {"type": "list", "elements": "str"},
     "by": {"type": "str", "default": ""},
+    "upgrade": {"type": "bool", "default": False},
     "format": {"type": "str", "choices": ["text", "json"], "default": "text"},
     "output": {"type": "str", "default": ""},
     "must": {"type": "str", "choices": ["be_sound", "be_empty"], "default": "be_sound"},
 }
 FACT = "multimaster_host"
+# Inputs of roles that an upgrade has to know of beforehand: the user's own arguments of each program, and a permission.
+EXTRA_FLAGS = {
+    "etcd": "etcd_extra_flags",
+    "kube-apiserver": "kube_apiserver_extra_flags",
+    "kube-controller-manager": "kube_controller_manager_extra_flags",
+    "kube-scheduler": "kube_scheduler_extra_flags",
+}
+ALLOW_OUTAGE = "etcd_allow_outage"
 # What role preflight registers of its one task.
 OBSERVATION = "preflight_result"
 
@@ -53,7 +65,7 @@ class ActionModule(ActionBase):
             argument_spec=ARGUMENTS, mutually_exclusive=[("remove", "replace")]
         )
         settings, inventory, findings, folder = read(task_vars["groups"], task_vars["hostvars"])
-        request, unknown = _request.read(inventory.names, args["remove"], args["replace"], args["by"])
+        request, unknown = _request.read(inventory.names, args["remove"], args["replace"], args["by"], args["upgrade"])
         findings += unknown
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
@@ -61,12 +73,17 @@ class ActionModule(ActionBase):
         topology = _topology.build(
             settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request
         )
+        ignored = settings.preflight_ignore
+        if request.kind == _request.UPGRADE:
+            topology = upgraded(topology, observed, task_vars["hostvars"])
+            # What the plan of an upgrade says of versions is said for this very purpose.
+            ignored = (*ignored, "version-skew")
         if args["only"] != "topology":
             findings += refused(topology.plan)
             staying = inventory.without(request.leaving)
             why = reasons(staying.names, task_vars["hostvars"])
             view = _preflight.View(settings, staying, observed, topology, exists, why)
-            findings += _preflight.judge(view, settings.preflight_ignore)
+            findings += _preflight.judge(view, ignored)
         findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore))
         errors = _finding.errors(findings)
         if errors:
@@ -82,6 +99,7 @@ class ActionModule(ActionBase):
         fact = _topology.as_fact(topology, run=secrets.token_hex(8))
         fact["ca_store"] = store
         fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
+        fact["snapshots"] = os.path.join(folder, "snapshots")
         result["ansible_facts"] = {"multimaster": fact}
         if args["only"] != "topology":
             result["plan"] = topology.plan.as_dict()
@@ -124,6 +142,17 @@ def read(groups, hostvars):
     return settings, inventory, findings, folder
 
 
+def upgraded(topology, observed, hostvars):
+    """Return the topology of an upgrade: with the plan of one, and the host whose etcd member is saved before it."""
+    host = next(iter(topology.masters), "")
+    extra = {program: variable(hostvars[host], name, {}) for program, name in EXTRA_FLAGS.items()} if host else {}
+    plan = _upgrade_scene.plan(topology, observed, extra, bool(variable(hostvars[host], ALLOW_OUTAGE, False)) if host else False)
+    saved = any(step.kind == _upgrade.SNAPSHOT for step in plan.steps)
+    return dataclasses.replace(
+        topology, plan=plan, snapshot=_upgrade_scene.snapshot_host(topology, observed) if saved else ""
+    )
+
+
 def refused(plan):
     """Return a finding for each reason not to do what is asked."""
     return tuple(_finding.Finding("", "request-refused", said, "a step that is safe", fix) for said, fix in plan.refusals)
@@ -131,7 +160,7 @@ def refused(plan):
 
 def shown(plan):
     """Return the plan as lines for people."""
-    return ["What will be done:", *plan.lines()] if plan.steps else ["Nobody joins, leaves or moves."]
+    return ["What will be done:", *plan.lines()] if plan.steps else ["Nobody joins, leaves or moves.", *plan.notes]
 
 
 def ours(host, name):

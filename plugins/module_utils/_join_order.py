@@ -74,13 +74,15 @@ class Wanted:
     """The wanted cluster.
 
     ``leaving``: exact ids, names or peer URLs of members to remove (it wins over ``hosts``). ``api_servers``: (node
-    name, etcd URLs in use) of each API server that runs now, those of leaving masters too.
+    name, etcd URLs in use) of each API server that runs now, those of leaving masters too. ``stand_by``: the host that is to
+    stand by as the learner, where one has to: a lone voter that must restart so makes room for the other.
     """
 
     hosts: tuple = ()
     even_voters: bool = False
     leaving: tuple = ()
     api_servers: tuple = ()
+    stand_by: str = ""
 
     @property
     def staying(self):
@@ -165,7 +167,7 @@ def etcd_endpoints(host: str, members) -> tuple:
 def wanted_roles(observed: Cluster, wanted: Wanted) -> Roles:
     """Return who votes at rest: all hosts of an odd number, all but one of an even one.
 
-    Who stands by: whose voting costs the survival of a zone; else who does not vote yet (an outsider before a learner,
+    Who stands by: who is asked to; else whose voting costs the survival of a zone; else who does not vote yet (an outsider before a learner,
     the last to join first); else the first to leave. A host that cannot join now (see ``obstacles``) has no role yet,
     except before the cluster is founded.
     """
@@ -182,6 +184,8 @@ def wanted_roles(observed: Cluster, wanted: Wanted) -> Roles:
     leaving = leave_order(observed, wanted, present)
 
     def rank(host):
+        if host.name == wanted.stand_by:
+            return (False, -1, 0)
         zones = [other.zone for other in hosts if other != host] + [f"\0{member.id}" for member in others]
         if host.name in present:
             return not _survives_zones(zones), 2, leaving.index(host.name)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
     _skew,
+    _upgrade_scene,
     _topology,
 )
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding
@@ -171,7 +172,7 @@ def timings_good(view):
 
 def versions_fit(view):
     """Want versions that may run side by side, and of a running cluster the same minors: only patches change."""
-    running = running_versions(view)
+    running = _upgrade_scene.running_versions(view.seen())
     hops = tuple(_hops(running, view.settings))
     targets = _skew.judge_target(running, view.settings.kubernetes_version, view.settings.etcd_version)
     yield from _skew.judge_skew(running)
@@ -180,7 +181,7 @@ def versions_fit(view):
 
 
 def _hops(running, settings):
-    """Refuse a newer minor: site.yml would restart controller-managers before API servers, and all kubelets at once.
+    """Refuse a newer minor: upgrade.yml saves etcd first, drains nodes and shows the way back; site.yml does none of it.
 
     The newest that runs counts, so a hop that was begun may be finished.
     """
@@ -196,8 +197,7 @@ def _hops(running, settings):
                 "version-hop",
                 f"{what} runs in {newest}, multimaster_{setting} is {wanted}",
                 f"a release of {newest.major}.{newest.minor}",
-                f"Set multimaster_{setting} back to {newest}: this release changes only patches of a running cluster. A playbook "
-                "for rolling upgrades comes with a later one.",
+                f"upgrade.yml goes there without an outage; or set multimaster_{setting} back to {newest}.",
             )
 
 
@@ -215,25 +215,3 @@ def _newest(versions):
 def _some(names):
     """Return up to three names, and how many more there are."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def running_versions(view):
-    """Return what runs on which host, by inventory name, as _skew.Versions."""
-    units = {
-        "apiserver": "kube-apiserver",
-        "controller_manager": "kube-controller-manager",
-        "scheduler": "kube-scheduler",
-        "kubelet": "kubelet",
-        "kube_proxy": "kube-proxy",
-        "etcd": "etcd",
-    }
-    return _skew.Versions(
-        **{
-            component: {
-                host.name: observation["versions"][unit]
-                for host, observation in view.seen()
-                if observation.get("versions", {}).get(unit)
-            }
-            for component, unit in units.items()
-        }
-    )

@@ -1,7 +1,7 @@
 # Copyright: the multimaster.kubernetes maintainers
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Read what is asked of a cluster: to be as the inventory says, to lose hosts, or to have one replaced.
+"""Read what is asked of a cluster: to be as the inventory says, to lose hosts, to have one replaced, to be upgraded.
 
 Solves: a name that is mistyped is told before anything is looked at in earnest. Leaves out: whether it can be done (``_plan``).
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import Finding
 
-CONVERGE, REMOVE, REPLACE = "converge", "remove", "replace"
+CONVERGE, REMOVE, REPLACE, UPGRADE = "converge", "remove", "replace", "upgrade"
 CHECK = "request-unknown"
 
 
@@ -40,8 +40,10 @@ class Request:
         return self.nodes if self.kind == REPLACE and not self.by else ()
 
 
-def read(known, remove=None, replace=None, by="") -> tuple:
+def read(known, remove=None, replace=None, by="", upgrade=False) -> tuple:
     """Return (Request, findings) of lists of names, None when that is not asked for; ``known`` are the inventory's hosts."""
+    if upgrade:
+        return Request(UPGRADE), ()
     named = remove if remove is not None else replace
     if named is None:
         return Request(), ()

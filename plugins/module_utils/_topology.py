@@ -169,6 +169,7 @@ class Topology:
     asked: tuple = ()
     turns: tuple = ()
     drains: bool = False
+    snapshot: str = ""
     plan: _plan.Plan = _plan.Plan()
 
     @property
@@ -191,7 +192,7 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
     placed = _placed(inventory, observed, settings.endpoint_address)
     inventory = inventory.without(request.leaving)
     bare, gone = (tuple(host for host in placed if (host.name in request.leaving) is out) for out in (False, True))
-    etcd = _etcd(settings, bare, observed, nonce, gone, request.renewed)
+    etcd = _etcd(settings, bare, observed, nonce, gone, request)
     going = _going(gone, observed)
     masters = tuple(sorted(set(inventory.masters)))
     mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
@@ -224,8 +225,9 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
         joining=joining,
         leaving=tuple(sorted(gone, key=lambda host: etcd.remove.index(host.name) if host.name in etcd.remove else -1)),
         forgotten=_forgotten(going, bare, request.renewed, etcd.lost, joining),
-        asked=request.nodes,
+        asked=request.nodes or (settings.cluster_name,),
         turns=_turns(bare, observed),
+        drains=request.kind == _request.UPGRADE,
         plan=_plan.plan(request, scene),
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
@@ -355,14 +357,12 @@ def _complete(hosts, masters, etcd):
     )
 
 
-def _etcd(settings, hosts, observed, nonce, gone=(), renewed=()):
-    """Decide between founding, finishing and joining, and put the hosts in order.
-
-    `gone` are hosts that are to leave, `renewed` those that come back as new machines under their names.
-    """
+def _etcd(settings, hosts, observed, nonce, gone, request):
+    """Decide between founding, finishing and joining, and put the hosts in order; `gone` are hosts that are to leave."""
     staying, hosts = hosts, (*hosts, *gone)
     members = tuple(host for host in hosts if host.member)
-    wanted = _wanted(settings, hosts, observed, tuple(host.name for host in gone))
+    stand_by = _giving_way(settings, staying, observed) if request.kind == _request.UPGRADE else ""
+    wanted = _wanted(settings, hosts, observed, tuple(host.name for host in gone), stand_by)
     first = _join_order.wanted_roles(_quorum.Cluster(), wanted).voters
     states = tuple(_state(host, observed.get(host.name)) for host in members)
     decision = _bootstrap.decide(states, first, settings.cluster_name or "", nonce, _elsewhere(hosts, observed))
@@ -392,7 +392,7 @@ def _etcd(settings, hosts, observed, nonce, gone=(), renewed=()):
         obstacles=tuple(
             (named[obstacle.host], obstacle.reason, obstacle.next_step)
             for obstacle in _join_order.obstacles(cluster, wanted)
-            if obstacle.host in named and observed.get(named[obstacle.host]) and named[obstacle.host] not in renewed
+            if obstacle.host in named and observed.get(named[obstacle.host]) and named[obstacle.host] not in request.renewed
         ),
         remove=targets(_quorum.REMOVE),
         demote=tuple(n for n in targets(_quorum.REMOVE) if n in {host.name for host in staying} and n not in lost),
@@ -400,6 +400,25 @@ def _etcd(settings, hosts, observed, nonce, gone=(), renewed=()):
         learners=tuple(sorted(named[member.id] for member in cluster.learners if member.id in named)),
         planned=planned,
     )
+
+
+def _giving_way(settings, hosts, observed):
+    """Return the node name of the only voter that has to restart while a learner stands by, "" when there is none.
+
+    Restarting it in place would be an outage of the API. So the learner, which restarts first, becomes the voter, and the former
+    voter comes back as the learner. A run that was cut off in the middle finds two voters, of which the old one gives way.
+    """
+    cluster = etcd_cluster(hosts, observed)
+    old = [
+        host
+        for host in hosts
+        if host.member and ((observed.get(host.name) or {}).get("versions") or {}).get("etcd") != settings.etcd_version
+    ]
+    voting = {url for member in cluster.voters for url in member.peer_urls}
+    if len(cluster.members) != 2 or settings.even_voters:
+        return ""
+    giving = [host for host in old if host.peer_url in voting]
+    return giving[0].node_name if giving else ""
 
 
 def _elsewhere(hosts, observed):
@@ -438,11 +457,12 @@ def _names(hosts, cluster):
     return named
 
 
-def _wanted(settings, hosts, observed, leaving):
+def _wanted(settings, hosts, observed, leaving, stand_by):
     """Return what _join_order is to reach; the API servers of masters that leave stop before their members do."""
     return _join_order.Wanted(
         hosts=tuple(_wanted_host(host, observed.get(host.name)) for host in hosts if host.member),
         even_voters=settings.even_voters,
+        stand_by=stand_by,
         leaving=tuple(host.peer_url for host in hosts if host.member and host.name in leaving),
         api_servers=tuple(
             (host.node_name, tuple(observed[host.name]["api_server"]["etcd_servers"]))
@@ -638,6 +658,7 @@ def as_fact(topology, run=""):
         "workers": list(topology.workers),
         "members": list(topology.members),
         "joining": list(topology.joining),
+        "snapshot": topology.snapshot,
         "turns": list(topology.turns),
         "learners": list(topology.etcd.learners),
         "drains": topology.drains,
@@ -718,5 +739,6 @@ def _host_fact(host, settings, api_port):
         "etcd_endpoints": list(host.etcd_endpoints),
         "etcd_leftover": host.etcd_leftover,
         "peer_url": host.peer_url if host.member else "",
+        "client_url": host.client_url if host.member else "",
         "api_server": local if host.master else f"https://{settings.endpoint_address}:{settings.endpoint_port}",
     }

@@ -31,7 +31,7 @@ Sources: Kubernetes "Version Skew Policy"; etcd "Upgrade etcd from v3.6 to v3.7"
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _skew, _upgrade_refusals
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
@@ -116,6 +116,10 @@ class Plan:
                 told = step.way_back
                 lines.append(f"     way back from here: {told}")
         return (*lines, *self.notes)
+
+    def as_dict(self):
+        """Return plain data."""
+        return {"steps": [asdict(step) for step in self.steps], "notes": list(self.notes)}
 
 
 def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNKNOWN) -> Plan:

@@ -39,6 +39,10 @@ options:
     description: The host that takes the place of the one in O(replace); of the same groups and zone, and new.
     type: str
     default: ""
+  upgrade:
+    description: Whether the versions that run may change to the wanted ones by more than a patch.
+    type: bool
+    default: false
   format:
     description: Whether to show the plan as lines for a person, or as one line of JSON.
     type: str

@@ -10,6 +10,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _preflight_hosts,
     _request,
     _topology,
+    _upgrade_scene,
 )
 from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
 
@@ -689,7 +690,7 @@ def test_running_versions_are_gathered_by_component():
     observed = {"m1": living("m1", [member("m1")])}
     listed, made = inventory(["m1"]), settings()
     view = _preflight.View(made, listed, observed, _topology.build(made, listed, observed, True), True)
-    running = _preflight_cluster.running_versions(view)
+    running = _upgrade_scene.running_versions(view.seen())
     assert (running.apiserver, running.etcd, running.kubelet) == ({"m1": "1.36.3"}, {"m1": "3.6.16"}, {})
 
 

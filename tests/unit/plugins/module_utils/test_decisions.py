@@ -58,6 +58,7 @@ DECISIONS = (
     "_topology",
     "_turns",
     "_unit_plan",
+    "_upgrade_scene",
 )
 # Parts of the standard library that compute and nothing else.
 COMPUTING = {
