@@ -288,7 +288,7 @@ def _nodes(view, nodes):
         chosen, why = [first], "a master's node, after the last API server"
     else:
         same = sorted((host for host in nodes if not host.master and host.zone == first.zone), key=rank)
-        chosen = same[: view.batch() or 1]
+        chosen = same[: view.batch()]
         why = "drained within PodDisruptionBudgets, uncordoned on failure" + (f", zone {first.zone}" if first.zone else "")
     changes = [(host, component) for host in chosen for component in view.changing(host, NODE)]
     programs = tuple(_skew.COMPONENTS[component] for component in NODE if component in {one for _host, one in changes})

@@ -116,8 +116,8 @@ class View:
         return host not in voters or ETCD in host.stopped or len(voters) - 1 >= _quorum.quorum(len(voters))
 
     def learners(self):
-        """Return the hosts whose running learner could vote instead of another."""
-        return [host for host in self.hosts if host.member and host.votes is False and ETCD not in host.stopped]
+        """Return the hosts whose learner could vote instead of another."""
+        return [host for host in self.hosts if host.member and host.votes is False]
 
     def batch(self):
         """Return how many workers at once, None when the setting cannot be read."""
@@ -126,7 +126,7 @@ class View:
             return None
         number = int(found.group(1))
         workers = sum(host.worker and not host.master for host in self.hosts)
-        return max(1, workers * number // 100) if found.group(2) else number
+        return max(workers * number // 100, 1) if found.group(2) else number
 
     def cluster_version(self):
         """Return (major, minor) of etcd's cluster version, None without any member."""
