@@ -260,6 +260,12 @@ def test_an_enabled_downgrade_is_called_off_on_the_way_up_and_only_then():
     assert [step.kind for step in back.steps] == ["fetch", "snapshot", "master", "master", "master"]
 
 
+def test_a_downgrade_that_is_enabled_is_not_enabled_again():
+    hosts = stacked(3)
+    plan = _upgrade.plan(running(hosts, NEW[0], NEW[1]), hosts, wanted((NEW[0], OLD[1])), _upgrade.Etcd(downgrade="3.6.0"))
+    assert "downgrade" not in [step.kind for step in plan.steps]
+
+
 def test_the_cluster_version_etcd_tells_counts_more_than_the_members():
     hosts = changed(stacked(3), "m1", stopped=("etcd",))
     versions = running(hosts, OLD[0], NEW[1])
@@ -360,6 +366,13 @@ def test_a_master_that_cannot_be_reached_makes_no_outage_of_the_others():
 def test_what_is_down_already_needs_no_permission_to_be_started(component):
     hosts = changed(stacked(1), "m1", stopped=(component,))
     assert codes(planned(hosts, NEW)) == []
+
+
+def test_no_snapshot_is_planned_of_an_etcd_that_does_not_run():
+    plan = planned(changed(stacked(1), "m1", stopped=("etcd",)))
+    assert said(plan)[:2] == ["fetch m1", f"master m1 etcd+{ALL}"]
+    assert any("no snapshot can be taken" in note for note in plan.notes)
+    assert not planned(stacked(1), allow_outage=True).notes
 
 
 def test_arguments_the_wanted_version_does_not_take_are_refused(monkeypatch):
