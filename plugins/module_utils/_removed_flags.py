@@ -17,13 +17,101 @@ GATE_FLAGS = ("feature-gates", "featureGates")
 # Whose gates are whose: the programs of Kubernetes share one set.
 FAMILY = {program: "etcd" if program == "etcd" else "kubernetes" for program in COMPONENTS.values()}
 
-# {program or family: {(major, minor) since which it is so: names}}
-FLAGS_GONE = {}
-FLAGS_ADDED = {}
-GATES_GONE = {}
-GATES_ADDED = {}
+# fmt: off
+# {program or family: {(major, minor) since which it is so: names}}; seen with Kubernetes 1.36.3 and 1.37.2, etcd 3.6.16 and 3.7.3
+FLAGS_GONE = {
+    "kube-controller-manager": {
+        (1, 37): (
+            "concurrent-service-syncs",
+        ),
+    },
+    "kubelet": {
+        (1, 37): (
+            "application-metrics-count-limit", "boot-id-file", "container-hints", "containerd", "containerd-namespace",
+            "enable-load-reader", "event-storage-age-limit", "event-storage-event-limit", "global-housekeeping-interval",
+            "log-cadvisor-usage", "machine-id-file", "storage-driver-buffer-duration", "storage-driver-db",
+            "storage-driver-host", "storage-driver-password", "storage-driver-secure", "storage-driver-table",
+            "storage-driver-user",
+        ),
+    },
+    "kube-proxy": {
+        (1, 37): (
+            "boot-id-file", "machine-id-file",
+        ),
+    },
+    "etcd": {
+        (3, 7): (
+            "experimental-bootstrap-defrag-threshold-megabytes", "experimental-compact-hash-check-enabled",
+            "experimental-compact-hash-check-time", "experimental-compaction-batch-limit",
+            "experimental-compaction-sleep-interval", "experimental-corrupt-check-time",
+            "experimental-distributed-tracing-address", "experimental-distributed-tracing-instance-id",
+            "experimental-distributed-tracing-sampling-rate", "experimental-distributed-tracing-service-name",
+            "experimental-downgrade-check-time", "experimental-enable-distributed-tracing",
+            "experimental-enable-lease-checkpoint", "experimental-enable-lease-checkpoint-persist",
+            "experimental-initial-corrupt-check", "experimental-memory-mlock",
+            "experimental-peer-skip-client-san-verification", "experimental-snapshot-catchup-entries",
+            "experimental-stop-grpc-service-on-defrag", "experimental-txn-mode-write-with-shared-buffer",
+            "experimental-warning-apply-duration", "experimental-warning-unary-request-duration",
+            "experimental-watch-progress-notify-interval",
+        ),
+    },
+}
+FLAGS_ADDED = {
+    "kube-controller-manager": {
+        (1, 37): (
+            "concurrent-disruption-syncs",
+        ),
+    },
+}
+GATES_GONE = {
+    "kubernetes": {
+        (1, 37): (
+            "APIServerTracing", "AnonymousAuthConfigurableEndpoints", "AnyVolumeDataSource", "AuthorizeNodeWithSelectors",
+            "AuthorizeWithSelectors", "BtreeWatchCache", "ConsistentListFromCache", "GangScheduling",
+            "JobBackoffLimitPerIndex", "JobPodReplacementPolicy", "JobSuccessPolicy", "LogarithmicScaleDown",
+            "OrderedNamespaceDeletion", "PodLifecycleSleepAction", "PodLifecycleSleepActionAllowZero",
+            "PreventStaticPodAPIReferences", "RelaxedDNSSearchValidation", "ResilientWatchCacheInitialization",
+            "RetryGenerateName", "SchedulerQueueingHints", "SidecarContainers", "StreamingCollectionEncodingToJSON",
+            "StreamingCollectionEncodingToProtobuf", "StructuredAuthenticationConfiguration", "WorkloadAwarePreemption",
+        ),
+    },
+}
+GATES_ADDED = {
+    "kubernetes": {
+        (1, 37): (
+            "APIServerWebhookAuthenticationToken", "AtomicWriteVolumeUserFields", "CompositePodGroup",
+            "ConsistentListFromCacheSkipTimeoutFallback", "DRADerivedAttributes", "DRADeviceCompatibilityGroups",
+            "DRAFractionalCapacityRange", "DRAOptionalNodeOperations", "DRAPartitionableDevicesType", "DefaultPodSysctls",
+            "EmptyDirVolumeMode", "EtcdRangeStream", "EvictionRequestAPI", "ExcludeAdmissionWebhookVirtualResources",
+            "GRPCContainerProbeTLS", "H2CContainerProbe", "HPAGeneration", "HPAOptimizedSelectorStore",
+            "HugepageAwareEviction", "InPlacePodVerticalScalingMemoryBackedVolumes",
+            "InPlacePodVerticalScalingSchedulerPreemption", "InterPodAffinityHostnameFastPath", "KubeProxyIPVS",
+            "KubeProxyNFTablesLocalhostNodePorts", "KubeletAllocatedPodsEndpoint", "NFTablesNetlink",
+            "NodeControllerLeaseCircuitBreaker", "NodeLifecycleConditions", "PodGroupPreemptionPolicy",
+            "PodLevelResourcesFixDefaulting", "PodLevelResourcesFixKubeletQOSClass", "SchedulerPreQueueingHints",
+            "StaleControllerConsistencyHPA", "StatefulSetRecreateStrategy", "VolumeBindMountOptions", "WatchListCompression",
+            "WebhookRoundTripLoadBalancing",
+        ),
+    },
+    "etcd": {
+        (3, 7): (
+            "FastLeaseKeepAlive", "PriorityRequest",
+        ),
+    },
+}
 # {family: {(major, minor): {gate: the only value it takes since then}}}
-GATES_LOCKED = {}
+GATES_LOCKED = {
+    "kubernetes": {
+        (1, 37): {
+            "DRAExtendedResource": True, "DRAPrioritizedList": True, "DRAResourceClaimDeviceStatus": True,
+            "DeclarativeValidationTakeover": False, "DisableCPUQuotaWithExclusiveCPUs": True,
+            "HPAConfigurableTolerance": True, "HostnameOverride": True, "InPlacePodVerticalScalingInitContainers": True,
+            "NodeDeclaredFeatures": True, "PLEGOnDemandRelist": True, "PodReadyToStartContainersCondition": True,
+            "RelaxedServiceNameValidation": True, "WatchCacheInitializationPostStartHook": True,
+        },
+    },
+}
+# fmt: on
 
 
 class Unfit(typing.NamedTuple):

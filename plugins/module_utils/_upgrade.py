@@ -150,9 +150,10 @@ def _followed(view):
     if touched:
         why = "every host gets the wanted programs before anything stops"
         yield Step(FETCH, tuple(sorted(touched)), why, way_back=begin)
-    if any(change.program in ("etcd", "kube-apiserver") for step in steps for change in step.changes):
+    speaker = _leader(view)
+    if speaker and any(change.program in ("etcd", "kube-apiserver") for step in steps for change in step.changes):
         why = "etcd is saved, the copy verified and fetched, before anything changes"
-        yield Step(SNAPSHOT, _leader(view), why, way_back=begin)
+        yield Step(SNAPSHOT, speaker, why, way_back=begin)
     yield from _etcd_first(view, old)
     for step, after in work:
         yield replace(step, way_back=_upgrade_refusals.way_back(after, old))
@@ -160,23 +161,18 @@ def _followed(view):
 
 def _etcd_first(view, old):
     """Yield what etcd as a whole must be told before a member changes."""
-    target, cluster, enabled = _skew.parse(view.wanted.etcd).line, view.cluster_version(), read(_full(view.etcd.downgrade))
+    target, cluster, enabled = _skew.parse(view.wanted.etcd).line, view.cluster_version(), view.downgrade()
     if enabled and enabled.line < target:
         why = f"a downgrade to {view.etcd.downgrade} is enabled; it would hold the cluster version back"
         yield Step(CANCEL, _leader(view), why, way_back=_upgrade_refusals.way_back(view, old))
     elif cluster and cluster > target:
-        why = f"etcd stays readable for {'.'.join(map(str, target))}: every member is newer, so it goes back by its own procedure"
+        why = f"etcd is told to make its data fit {'.'.join(map(str, target))} again, since every member is newer"
         way_back = f"run again with etcd {old.etcd}: the downgrade is called off" if old.etcd else ""
         yield Step(DOWNGRADE, _leader(view), why, way_back=way_back)
 
 
-def _full(version):
-    """Return a version with a patch; etcd tells minors ("3.6") and full versions."""
-    return f"{version}.0" if version.count(".") == 1 else version
-
-
 def _leader(view):
-    """Return the name of the member to speak to: the leader, else the first voter."""
+    """Return the name of the member to speak to, the leader, else the first voter; none when no voter runs."""
     voters = [host for host in view.hosts if host.member and host.votes and ETCD not in host.stopped]
     return tuple(host.name for host in sorted(voters, key=lambda host: (not host.leads, host.name))[:1])
 
@@ -292,7 +288,7 @@ def _nodes(view, nodes):
         chosen, why = [first], "a master's node, after the last API server"
     else:
         same = sorted((host for host in nodes if not host.master and host.zone == first.zone), key=rank)
-        chosen = same[: view.batch() or 1]
+        chosen = same[: view.batch()]
         why = "drained within PodDisruptionBudgets, uncordoned on failure" + (f", zone {first.zone}" if first.zone else "")
     changes = [(host, component) for host in chosen for component in view.changing(host, NODE)]
     programs = tuple(_skew.COMPONENTS[component] for component in NODE if component in {one for _host, one in changes})

@@ -54,6 +54,9 @@ def notes(view) -> tuple:
     """Return what to know beside the plan."""
     found = [*warnings(_skew.judge_skew(view.running)), *warnings(_target(view))]
     told = [_sentence(one) for one in found]
+    voters = [host for host in view.hosts if host.member and host.votes]
+    if voters and all(ETCD in host.stopped for host in voters):
+        told.append("no etcd voter runs, so no snapshot can be taken first: use the one of the run that was cut off")
     for host in view.hosts:
         if not host.reachable and not host.master and not host.member:
             told.append(f"{host.name} cannot be reached and is left out; upgrade it, or remove it, before the next minor")

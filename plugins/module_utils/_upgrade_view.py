@@ -72,7 +72,8 @@ class Wanted:
 class Etcd:
     """What etcd says of itself: its cluster version, and the target of a downgrade that is enabled; "" is not known or none.
 
-    Without a cluster version the oldest member's minor counts, which is what etcd makes of it at rest.
+    Without a cluster version the downgrade's target counts, else the oldest member's minor: what etcd makes of it at rest (tried:
+    a few seconds after the last old member is new or removed; at once when a downgrade is enabled).
     """
 
     cluster_version: str = ""
@@ -116,8 +117,8 @@ class View:
         return host not in voters or ETCD in host.stopped or len(voters) - 1 >= _quorum.quorum(len(voters))
 
     def learners(self):
-        """Return the hosts whose running learner could vote instead of another."""
-        return [host for host in self.hosts if host.member and host.votes is False and ETCD not in host.stopped]
+        """Return the hosts whose learner could vote instead of another."""
+        return [host for host in self.hosts if host.member and host.votes is False]
 
     def batch(self):
         """Return how many workers at once, None when the setting cannot be read."""
@@ -126,13 +127,18 @@ class View:
             return None
         number = int(found.group(1))
         workers = sum(host.worker and not host.master for host in self.hosts)
-        return max(1, workers * number // 100) if found.group(2) else number
+        return max(workers * number // 100, 1) if found.group(2) else number
 
     def cluster_version(self):
         """Return (major, minor) of etcd's cluster version, None without any member."""
-        told = read(self.etcd.cluster_version)
+        told = read(self.etcd.cluster_version) or self.downgrade()
         members = self.versions(ETCD)
         return told.line if told else min(members).line if members else None
+
+    def downgrade(self):
+        """Return the target of the downgrade that is enabled, None without one; etcd tells it with or without a patch."""
+        text = self.etcd.downgrade
+        return read(f"{text}.0" if text.count(".") == 1 else text)
 
     def after(self, changes, votes=None, leads=None):
         """Return the View when these (host, component) run as wanted; `votes` and `leads` by host name where they change."""

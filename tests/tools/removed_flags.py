@@ -22,6 +22,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import urllib.error
 import urllib.request
@@ -45,6 +46,8 @@ _GATE = re.compile(r"\b([A-Z][A-Za-z0-9]+)=true\|false")
 _METRIC = re.compile(r'^kubernetes_feature_enabled\{name="([A-Za-z0-9]+)"', re.M)
 _UNKNOWN = re.compile(r"unrecognized feature gate: (\w+)")
 _LOCKED = re.compile(r"cannot set feature gate (\w+) to (?:true|false),? feature is locked to (true|false)")
+TABLES = ("FLAGS_GONE", "FLAGS_ADDED", "GATES_GONE", "GATES_ADDED", "GATES_LOCKED")
+WIDTH = 114
 # Not gates of their own, but switches for many.
 GROUPS = {"AllAlpha", "AllBeta"}
 SECONDS = 30
@@ -124,12 +127,18 @@ def refused(program, gates):
     """Return (gates the program does not know, {gate: the only value it takes})."""
     unknown, locked = set(), {}
     for value in ("true", "false"):
-        if program.name == "etcd":  # it tells of one gate at a time, and must not start
-            said = "\n".join(output(program, f"--feature-gates={gate}={value}", "--no-such-flag") for gate in sorted(gates))
-        else:
-            said = output(program, "--feature-gates=" + ",".join(f"{gate}={value}" for gate in sorted(gates)), "--version")
-        unknown |= set(_UNKNOWN.findall(said))
-        locked.update({gate: only == "true" for gate, only in _LOCKED.findall(said)})
+        asked = set(gates)
+        while asked:
+            # A version or an error ends it before it does anything; the flag that nothing has ends etcd, which tells its
+            # version before it looks at gates. One error may hide another, so those found are left out and it is asked again.
+            last = "--no-such-flag" if program.name == "etcd" else "--version"
+            said = output(program, "--feature-gates=" + ",".join(f"{gate}={value}" for gate in sorted(asked)), last)
+            missing, fixed = set(_UNKNOWN.findall(said)), dict(_LOCKED.findall(said))
+            unknown |= missing
+            locked.update({gate: only == "true" for gate, only in fixed.items()})
+            if not asked & (missing | set(fixed)):
+                break
+            asked -= missing | set(fixed)
     return unknown, locked
 
 
@@ -157,16 +166,23 @@ def compare(old, new):
             yield "GATES_LOCKED", family, line(new / judge), {k: v for k, v in sorted(locked.items()) if k not in locked_before}
 
 
+def row(key, minor, names):
+    """Return one row of a table as lines of Python."""
+    opening, closing = "{}" if isinstance(names, dict) else "()"
+    items = [f'"{name}": {names[name]},' if isinstance(names, dict) else f'"{name}",' for name in names]
+    wrapped = textwrap.wrap(" ".join(item.replace(": ", ":\0") for item in items), WIDTH, break_on_hyphens=False)
+    lines = [" " * 12 + text.replace("\0", " ") for text in wrapped]
+    return [f'    "{key}": {{', f"        {minor}: {opening}", *lines, f"        {closing},", "    },"]
+
+
 def main(arguments):
     """Print the tables."""
     if len(arguments) != 2:
         sys.exit(__doc__.split("\n\n")[1])
-    rows = sorted(compare(*map(pathlib.Path, arguments)), key=lambda row: row[0])
-    for table in dict.fromkeys(row[0] for row in rows):
-        print(f"{table} = {{")
-        for _table, key, minor, names in (row for row in rows if row[0] == table and row[3]):
-            print(f'    "{key}": {{{minor}: {json.dumps(names) if isinstance(names, tuple) else names}}},')
-        print("}")
+    found = list(compare(*map(pathlib.Path, arguments)))
+    for table in TABLES:
+        rows = [line for name, *rest in found if name == table and rest[-1] for line in row(*rest)]
+        print("\n".join([f"{table} = {{", *rows, "}"]))
 
 
 if __name__ == "__main__":

@@ -187,6 +187,11 @@ def test_what_is_down_is_started_before_anything_else_stops_be_it_the_leader():
     assert first(changed(stacked(3), "m1", stopped=("scheduler",))) == "m1"
 
 
+def test_a_voter_that_cannot_be_spared_comes_last_even_when_it_is_half_done_and_nobody_knows_the_leader():
+    hosts = changed(stacked(2, learner="m2"), "m1", leads=False)
+    assert order(hosts, differing={"apiserver": {"m1": NEW[0]}}) == ["m2", "m1"]
+
+
 def test_a_master_left_half_done_is_finished_first():
     assert first(stacked(3), differing={"apiserver": {"m1": NEW[0]}}) == "m1"
 
@@ -201,6 +206,36 @@ def test_what_runs_as_wanted_is_left_out():
 def test_a_stopped_program_is_started_even_when_all_versions_are_right():
     plan = planned(changed(stacked(3), "m2", stopped=("kubelet",)), NEW)
     assert said(plan) == ["fetch m2", "node m2 kubelet"]
+
+
+def test_the_only_master_is_nobodys_canary():
+    assert (
+        planned(changed(stacked(1), "m1", stopped=("apiserver",)), target=(NEW[0], OLD[1])).steps[2].why == "one master at a time"
+    )
+
+
+def test_a_percentage_is_of_all_workers_at_least_one_and_masters_do_not_count():
+    def batches(hosts, batch):
+        plan = planned(hosts, batch=batch)
+        return [len(step.hosts) for step in plan.steps if step.kind == "node" and step.hosts[0].startswith("w")]
+
+    same_zone = changed(changed(workers(3), "w2", zone="a"), "w3", zone="a")
+    both = tuple(dataclasses.replace(host, worker=True) for host in stacked(3))
+    assert batches(same_zone, "70%") == [2, 1]
+    assert batches((*both, *same_zone), "70%") == [2, 1]
+    assert batches(same_zone, "1%") == [1, 1, 1]
+    assert batches(same_zone, "9") == [3]
+
+
+def test_the_way_back_names_the_newest_of_the_old_versions():
+    versions = {"kubelet": {"m1": "1.36.1"}, "etcd": {"m1": "3.6.14"}}
+    assert planned(stacked(3), differing=versions).steps[2].way_back == "run again with Kubernetes 1.36.3 and etcd 3.6.16"
+
+
+def test_without_another_version_there_is_no_way_back_to_tell():
+    plan = planned(changed(stacked(3), "m2", stopped=("kubelet",)), NEW)
+    assert plan.steps[1].way_back == ""
+    assert [line for line in plan.lines() if "way back" in line] == [plan.lines()[1]]
 
 
 def test_a_worker_that_cannot_be_reached_is_left_out_and_told():
@@ -223,6 +258,12 @@ def test_an_enabled_downgrade_is_called_off_on_the_way_up_and_only_then():
     assert said(up) == ["cancel m1"]
     back = _upgrade.plan(versions, hosts, wanted((NEW[0], OLD[1])), _upgrade.Etcd("3.6.0", "3.6"))
     assert [step.kind for step in back.steps] == ["fetch", "snapshot", "master", "master", "master"]
+
+
+def test_a_downgrade_that_is_enabled_is_not_enabled_again():
+    hosts = stacked(3)
+    plan = _upgrade.plan(running(hosts, NEW[0], NEW[1]), hosts, wanted((NEW[0], OLD[1])), _upgrade.Etcd(downgrade="3.6.0"))
+    assert "downgrade" not in [step.kind for step in plan.steps]
 
 
 def test_the_cluster_version_etcd_tells_counts_more_than_the_members():
@@ -261,6 +302,10 @@ REFUSED = {
         ["version-etcd-floor"],
     ),
     "a master that cannot be reached": ({"change": ("m2", {"reachable": False})}, ["unreachable"]),
+    "an etcd host that cannot be reached": (
+        {"hosts": external(2, 3), "change": ("e1", {"reachable": False})},
+        ["unreachable"],
+    ),
     "no version": ({"differing": {"kubelet": {"w1": None}}}, ["no-version"]),
     "what is no version": ({"differing": {"kubelet": {"w1": "?"}}}, ["skew-version"]),
     "a wanted version that is none": ({"target": ("1.37", "3.7.3")}, ["version-unreadable"]),
@@ -284,7 +329,8 @@ def test_what_is_not_done_is_refused_with_its_reason(name):
     case = dict(case)
     differing = {component: dict(versions) for component, versions in case.pop("differing", {}).items()}
     nodes, change = case.pop("nodes", None), case.pop("change", None)
-    hosts = changed(THREE, change[0], **change[1]) if change else THREE
+    hosts = case.pop("hosts", THREE)
+    hosts = changed(hosts, change[0], **change[1]) if change else hosts
     for component in ("kubelet", "kube_proxy") if nodes else ():
         differing[component] = {**{host.name: nodes for host in hosts}, **differing.get(component, {})}
     versions = running(hosts, *case.pop("before", OLD), **differing)
@@ -322,6 +368,13 @@ def test_what_is_down_already_needs_no_permission_to_be_started(component):
     assert codes(planned(hosts, NEW)) == []
 
 
+def test_no_snapshot_is_planned_of_an_etcd_that_does_not_run():
+    plan = planned(changed(stacked(1), "m1", stopped=("etcd",)))
+    assert said(plan)[:2] == ["fetch m1", f"master m1 etcd+{ALL}"]
+    assert any("no snapshot can be taken" in note for note in plan.notes)
+    assert not planned(stacked(1), allow_outage=True).notes
+
+
 def test_arguments_the_wanted_version_does_not_take_are_refused(monkeypatch):
     monkeypatch.setattr(_removed_flags, "FLAGS_GONE", {"etcd": {(3, 7): ("old-flag",)}})
     monkeypatch.setattr(_removed_flags, "GATES_GONE", {"kubernetes": {(1, 37): ("OldGate",)}})
@@ -340,6 +393,7 @@ def test_security_and_an_older_patch_are_notes():
     assert not plan.refusals
     assert len([note for note in plan.notes if "security" in note]) == 4
     assert len([note for note in plan.notes if "older patch" in note]) == 3
+    assert not [note for note in planned(stacked(3), (OLD[0], NEW[1]), OLD).notes if "older patch" in note]
     assert plan.lines()[-1] == plan.notes[-1]
 
 

@@ -107,6 +107,7 @@ class Cluster:
         yield
         self._stop(name, "etcd")
         self._set(name, votes=None)
+        self._settle()
         yield
 
     def _stop(self, name, program):
@@ -125,13 +126,18 @@ class Cluster:
         component, host = COMPONENT[program], self.hosts[name]
         self.running[component][name] = version or self.before[f"{name} {component}"]
         self._set(name, stopped=tuple(one for one in host.stopped if one != component))
-        if program == "etcd" and host.votes is None:
-            self._set(name, votes=False)
         if program == "etcd":
-            if not self.downgrade and len(self.running["etcd"]) == sum(h.member for h in self.hosts.values()):
-                self.cluster_version = max(self.cluster_version, self._oldest())
+            if host.votes is None:
+                self._set(name, votes=False)
+            self._settle()
             if self.downgrade and {_minor(text) for text in self.running["etcd"].values()} == {self.downgrade}:
                 self.downgrade = ""
+
+    def _settle(self):
+        """Raise the cluster version as etcd does (tried with 3.6.16 and 3.7.3): when every member of the list is newer."""
+        listed = [host for host in self.hosts.values() if host.member and host.votes is not None]
+        if not self.downgrade and all(host.name in self.running["etcd"] for host in listed):
+            self.cluster_version = max(self.cluster_version, self._oldest())
 
     def _set(self, name, **values):
         self.hosts[name] = dataclasses.replace(self.hosts[name], **values)
