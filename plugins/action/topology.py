@@ -14,6 +14,7 @@ import secrets
 import time
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing import convert_bool as parsing
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
@@ -34,6 +35,7 @@ ARGUMENTS = {
     "replace": {"type": "list", "elements": "str"},
     "by": {"type": "str", "default": ""},
     "upgrade": {"type": "bool", "default": False},
+    "roll": {"type": "list", "elements": "str"},
     "format": {"type": "str", "choices": ["text", "json"], "default": "text"},
     "output": {"type": "str", "default": ""},
     "must": {"type": "str", "choices": ["be_sound", "be_empty"], "default": "be_sound"},
@@ -62,20 +64,21 @@ class ActionModule(ActionBase):
         """Judge first, unless told not to, and return the topology of what passed."""
         result = super().run(tmp, task_vars)
         _unused, args = self.validate_argument_spec(
-            argument_spec=ARGUMENTS, mutually_exclusive=[("remove", "replace")]
+            argument_spec=ARGUMENTS, mutually_exclusive=[("remove", "replace", "roll")]
         )
         settings, inventory, findings, folder = read(task_vars["groups"], task_vars["hostvars"])
-        request, unknown = _request.read(inventory.names, args["remove"], args["replace"], args["by"], args["upgrade"])
+        request, unknown = _request.read(inventory.names, args["remove"], args["replace"], args["by"], args["upgrade"], args["roll"])
         findings += unknown
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
         observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
         topology = _topology.build(
-            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request
-        )
+            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request,
+            allows_outage(inventory, task_vars["hostvars"]),
+        )  # fmt: skip
         ignored = settings.preflight_ignore
         if request.kind == _request.UPGRADE:
-            topology = upgraded(topology, observed, task_vars["hostvars"])
+            topology = upgraded(topology, observed, task_vars["hostvars"], allows_outage(inventory, task_vars["hostvars"]))
             # What the plan of an upgrade says of versions is said for this very purpose.
             ignored = (*ignored, "version-skew")
         if args["only"] != "topology":
@@ -142,11 +145,16 @@ def read(groups, hostvars):
     return settings, inventory, findings, folder
 
 
-def upgraded(topology, observed, hostvars):
+def allows_outage(inventory, hostvars):
+    """Tell whether the user allows the only voter, and with it the API, to be away for a restart."""
+    return any(parsing.boolean(variable(hostvars[name], ALLOW_OUTAGE, False), strict=False) for name in inventory.members)
+
+
+def upgraded(topology, observed, hostvars, allow_outage):
     """Return the topology of an upgrade: with the plan of one, and the host whose etcd member is saved before it."""
     host = next(iter(topology.masters), "")
     extra = {program: variable(hostvars[host], name, {}) for program, name in EXTRA_FLAGS.items()} if host else {}
-    plan = _upgrade_scene.plan(topology, observed, extra, bool(variable(hostvars[host], ALLOW_OUTAGE, False)) if host else False)
+    plan = _upgrade_scene.plan(topology, observed, extra, allow_outage)
     saved = any(step.kind == _upgrade.SNAPSHOT for step in plan.steps)
     return dataclasses.replace(
         topology, plan=plan, snapshot=_upgrade_scene.snapshot_host(topology, observed) if saved else ""

@@ -24,6 +24,7 @@ judging each step again from a fresh reading at its time (the modules do).
     promote_ip  the endpoint address, until now one master's own, becomes the balancer's virtual IP
     give_back   the endpoint address becomes the last master's own again, the balancer goes
     clean       the node object is deleted; a host that can be reached is made bare
+    restart     everything on the host stops in order and starts again, or the host reboots
     (others)    steps of etcd's membership, named as in ``_quorum`` and ``_join_order``
     ==========  ======================================================================================
 """
@@ -38,6 +39,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _end
 FORGET, PREPARE, FOUND, SERVE, REGISTER = "forget", "prepare", "found", "serve", "register"
 DRAIN, YIELD, STOP, CLEAN = "drain", "yield", "stop", "clean"
 BALANCE, PROMOTE_ADDRESS, GIVE_BACK = "balance", "promote_ip", "give_back"
+RESTART = "restart"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Scene:
     cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: node names of members
     whose host has provably lost its data. ``etcd``: ``_join_order.Planned`` steps of the whole change; ``founders``: hosts that
     found etcd. ``masters``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as ``_endpoint.wanted_state``
-    names it, "" before there is one.
+    names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of the hosts to restart, in
+    order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name.
     """
 
     going: tuple = ()
@@ -88,6 +91,8 @@ class Scene:
     masters: tuple = ()
     mode_before: str = ""
     mode: str = ""
+    rolling: tuple = ()
+    verdicts: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,8 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     refusals = tuple(_refusals(request, scene))
     if refusals:
         return Plan(refusals=refusals)
+    if request.kind == _request.ROLL:
+        return Plan(tuple(_restarts(scene)), tuple(_notes(scene)))
     dead, grow, repoint, shrink = _phases(scene)
     leaving = [host for host in scene.going if host.alive]
     new = [host for host in scene.coming if host.master]
@@ -150,6 +157,20 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
         *(Step(CLEAN, h.name, "its node object is deleted; services stop, files of the cluster go") for h in leaving),
     ]
     return Plan(tuple(steps), tuple(_notes(scene)))
+
+
+def _restarts(scene):
+    """Return a step for each host to restart; of a master the address moves first, when it has it."""
+    verdicts = dict(scene.verdicts)
+    for name, master, holds in scene.rolling:
+        if holds and scene.mode == _endpoint.BALANCED:
+            others = " or ".join(sorted(set(scene.masters) - {name}))
+            yield Step(YIELD, name, f"the endpoint address goes to {others} first")
+        why = "drained, its API server drained in every balancer, the etcd leadership moved first" if master else "drained first"
+        before = after = ""
+        if name in verdicts:
+            before, after = (f"{s.healthy} of {s.voters}, quorum {s.quorum}" for s in (verdicts[name].before, verdicts[name].during))
+        yield Step(RESTART, name, why, before, after)
 
 
 def _phases(scene):
@@ -187,6 +208,11 @@ def _refusals(request, scene):
             f"{', '.join(unfinished)} is listed and not part of the cluster yet",
             "run site.yml first, or take it out of the inventory: one change at a time",
         )
+    if request.kind == _request.ROLL:
+        for name, verdict in scene.verdicts:
+            if not verdict.safe:
+                yield f"restart {name}: {verdict.reason}", verdict.next_step
+        return
     if request.kind == _request.REPLACE:
         yield from _replacement_refusals(request, scene)
     for one in scene.etcd:

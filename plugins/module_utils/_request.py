@@ -1,7 +1,8 @@
 # Copyright: the multimaster.kubernetes maintainers
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Read what is asked of a cluster: to be as the inventory says, to lose hosts, to have one replaced, to be upgraded.
+"""Read what is asked of a cluster: to be as the inventory says, to lose hosts, to have one replaced, to be
+upgraded, to have hosts restarted.
 
 Solves: a name that is mistyped is told before anything is looked at in earnest. Leaves out: whether it can be done (``_plan``).
 """
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import Finding
 
-CONVERGE, REMOVE, REPLACE, UPGRADE = "converge", "remove", "replace", "upgrade"
+CONVERGE, REMOVE, REPLACE, UPGRADE, ROLL = "converge", "remove", "replace", "upgrade", "roll"
 CHECK = "request-unknown"
 
 
@@ -21,7 +22,7 @@ CHECK = "request-unknown"
 class Request:
     """What is asked, in inventory names.
 
-    ``nodes``: the hosts that are to go; ``by``: the host that takes the place of the one to be replaced, "" when it is a new
+    ``nodes``: the hosts that are to go, or to restart; ``by``: the host that takes the place of the one to be replaced, "" when it is a new
     machine under the same name.
     """
 
@@ -40,18 +41,23 @@ class Request:
         return self.nodes if self.kind == REPLACE and not self.by else ()
 
 
-def read(known, remove=None, replace=None, by="", upgrade=False) -> tuple:
-    """Return (Request, findings) of lists of names, None when that is not asked for; ``known`` are the inventory's hosts."""
+def read(known, remove=None, replace=None, by="", upgrade=False, roll=None) -> tuple:
+    """Return (Request, findings) of lists of names, None when that is not asked for; ``known`` are the inventory's hosts.
+
+    To restart nobody in particular is to restart all of them.
+    """
     if upgrade:
         return Request(UPGRADE), ()
-    named = remove if remove is not None else replace
-    if named is None:
+    asked = [(kind, names) for kind, names in ((REMOVE, remove), (REPLACE, replace), (ROLL, roll)) if names is not None]
+    if not asked:
         return Request(), ()
-    kind = REMOVE if remove is not None else REPLACE
+    kind, named = asked[0]
+    if kind == ROLL and not any(name.strip() for name in named):
+        return Request(ROLL, tuple(sorted(known))), ()
     nodes = tuple(sorted({name.strip() for name in named} - {""}))
     wrong = [_unknown(name, known) for name in (*nodes, *filter(None, [by])) if name not in known]
     if not nodes:
-        wrong.append(("no host is named", "-e node=NAME" + (", or several with commas" if kind == REMOVE else "")))
+        wrong.append(("no host is named", "-e node=NAME" + ("" if kind == REPLACE else ", or several with commas")))
     if kind == REPLACE and len(nodes) > 1:
         wrong.append((f"{', '.join(nodes)} are {len(nodes)} hosts", "Replace one after the other."))
     if by and by in nodes:

@@ -182,12 +182,15 @@ class Topology:
         return API_PORT if self.endpoint_mode == _endpoint.EXTERNAL else self.settings.endpoint_port
 
 
-def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=True, request=_request.Request()):
+def build(
+    settings, inventory, observed, ca_store_exists=False, nonce="", acts=True, request=_request.Request(), allow_outage=False
+):
     """Return the Topology of the wanted cluster: of `inventory` without the hosts that are to leave.
 
     `observed` maps inventory names to observations (`multimaster_host`); a missing one is an unreachable host, and
     unknown counts as bad. `nonce` goes into the token of a new etcd cluster, so that no two clusters share one. `acts`
-    is false in check mode, which starts nothing: then only an API server that runs already can be asked.
+    is false in check mode, which starts nothing: then only an API server that runs already can be asked. `allow_outage` allows
+    restarting the only voter.
     """
     placed = _placed(inventory, observed, settings.endpoint_address)
     inventory = inventory.without(request.leaving)
@@ -209,6 +212,8 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
         masters=masters,
         mode_before=_endpoint.wanted_state(served, settings.endpoint_mode) if served else "",
         mode=mode,
+        rolling=_rolling(bare, observed, request, _turns(bare, observed)),
+        verdicts=_restart_verdicts(bare, observed, request, allow_outage),
     )
     return Topology(
         settings=settings,
@@ -221,7 +226,9 @@ def build(settings, inventory, observed, ca_store_exists=False, nonce="", acts=T
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
-        order=tuple(sorted({**_orders(inventory, observed, etcd, mode, joining, acts), **_parting(going)}.items())),
+        order=tuple(
+            sorted({**_orders(inventory, observed, etcd, mode, joining, acts), **_parting(going), **_rolled(scene, bare)}.items())
+        ),
         joining=joining,
         leaving=tuple(sorted(gone, key=lambda host: etcd.remove.index(host.name) if host.name in etcd.remove else -1)),
         forgotten=_forgotten(going, bare, request.renewed, etcd.lost, joining),
@@ -534,7 +541,7 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
     address; holder_first: masters, those with the endpoint address first; any_master: one master, with a running API server
-    if there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose
+    if there is one; serving: that one, nobody when none runs yet; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose
     voter becomes the learner that stands by.
     """
     masters = sorted(set(inventory.masters))
@@ -550,8 +557,31 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
         "balancers": masters if mode == _endpoint.BALANCED else (),
         "holder_first": sorted(masters, key=lambda name: (not _holds(observed.get(name)), name)),
         "any_master": speaker,
+        "serving": [name for name in speaker if _serves(observed.get(name))],
         "token_issuer": speaker if joining else (),
     }
+
+
+def _rolling(hosts, observed, request, turns):
+    """Return (name, whether it is a master, whether it has the address) of the hosts to restart: masters, members, workers."""
+    if request.kind != _request.ROLL:
+        return ()
+    known = {host.name: host for host in hosts}
+    workers = sorted((host for host in hosts if host.name not in turns), key=lambda host: (host.zone, host.name))
+    order = [name for name in (*turns, *(host.name for host in workers)) if name in request.nodes]
+    return tuple((name, known[name].master, _holds(observed.get(name))) for name in order)
+
+
+def _restart_verdicts(hosts, observed, request, allow_outage):
+    """Return (name, verdict) on restarting the etcd member of each host that is to restart."""
+    if request.kind != _request.ROLL:
+        return ()
+    cluster = etcd_cluster(hosts, observed)
+    return tuple(
+        (host.name, _quorum.judge(cluster, _quorum.Step(_quorum.RESTART, host.peer_url), allow_outage))
+        for host in hosts
+        if host.member and host.name in request.nodes
+    )
 
 
 def _coming(hosts, observed, joining):
@@ -625,10 +655,22 @@ def _turns(hosts, observed):
     return tuple(host.name for host in sorted((host for host in hosts if host.master or host.member), key=rank))
 
 
+def _rolled(scene, hosts):
+    """Return the orders of hosts that restart: masters and members one by one, then workers."""
+    single = {host.name for host in hosts if host.master or host.member}
+    names = [name for name, _master, _holds_it in scene.rolling]
+    return {"roll": [n for n in names if n in single], "roll_workers": [n for n in names if n not in single]}
+
+
 def _speaker(masters, observed, acts):
     """Return one master to ask the API: one that answers already, else one that will once this run has started it."""
-    running = [name for name in masters if ((observed.get(name) or {}).get("units") or {}).get("kube-apiserver") == "active"]
+    running = [name for name in masters if _serves(observed.get(name))]
     return running[:1] or (masters[:1] if acts else [])
+
+
+def _serves(observation):
+    """Tell whether an API server was seen to run on the host."""
+    return ((observation or {}).get("units") or {}).get("kube-apiserver") == "active"
 
 
 def _holds(observation):

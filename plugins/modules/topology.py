@@ -39,6 +39,10 @@ options:
     description: The host that takes the place of the one in O(replace); of the same groups and zone, and new.
     type: str
     default: ""
+  roll:
+    description: Hosts that are to restart; all of them when none is named.
+    type: list
+    elements: str
   upgrade:
     description: Whether the versions that run may change to the wanted ones by more than a patch.
     type: bool

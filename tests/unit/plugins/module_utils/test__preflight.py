@@ -678,7 +678,7 @@ def test_the_newest_that_runs_is_the_version_to_go_back_to():
     observed = {name: living(name, members) for name in NAMES}
     observed["m2"]["versions"]["kube-apiserver"] = "1.36.10"
     (finding,) = judge(inventory(NAMES), observed, store=True, kubernetes_version="1.37.2")
-    assert finding.fix.startswith("Set multimaster_kubernetes_version back to 1.36.10:")
+    assert finding.fix.endswith("or set multimaster_kubernetes_version back to 1.36.10.") and "upgrade.yml" in finding.fix
     assert finding.wanted == "a release of 1.36"
 
 

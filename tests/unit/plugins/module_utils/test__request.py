@@ -46,3 +46,10 @@ def test_what_is_wrong_with_the_names_is_said(asked, said, fix):
     _request_read, findings = _request.read(KNOWN, **asked)
     [finding] = findings
     assert said in finding.found and fix in finding.fix and finding.check == "request-unknown"
+
+
+def test_to_restart_nobody_in_particular_is_to_restart_all():
+    assert _request.read(KNOWN, roll=[""])[0] == _request.Request("roll", KNOWN)
+    request, findings = _request.read(KNOWN, roll=["m2"])
+    assert (request.nodes, request.leaving, request.renewed, findings) == (("m2",), (), (), ())
+    assert "m9 is no host" in _request.read(KNOWN, roll=["m9"])[1][0].found

@@ -58,7 +58,11 @@ DECISIONS = (
     "_topology",
     "_turns",
     "_unit_plan",
+    "_removed_flags",
+    "_upgrade",
+    "_upgrade_refusals",
     "_upgrade_scene",
+    "_upgrade_view",
 )
 # Parts of the standard library that compute and nothing else.
 COMPUTING = {

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cut a playbook off before and inside each of its steps, in order, and let the same command finish in the end.
+
+    interrupt.py mol-interrupted remove_node.yml --at 'Drain the node' --at 'Remove the member' -e node=m1 -e confirmed=true
+
+`--at` names a step by its task (a regular expression), in the order of the plan. Each step is cut twice: before any host works on
+it, and some milliseconds after one has begun. After every cut the API must answer through the endpoint, and no two hosts may have
+the address. What is not known here goes to ansible-playbook. A seed repeats the milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+
+import access
+import play
+
+WITHIN = 1200  # milliseconds after a host has begun
+ANSWERS = 20.0  # seconds after which the API must answer
+
+
+def cuts(steps: list[str], seed: int) -> list[str]:
+    """Return the cuts of a series: before and inside each step."""
+    chance = random.Random(seed)  # noqa: S311
+    return [cut for step in steps for cut in (f"before {step}", f"inside {step} +{chance.randrange(WITHIN)}")]
+
+
+def holders(cluster: access.Cluster, addresses: dict[str, str]) -> list[str]:
+    """Return the hosts that have the endpoint address on any interface; a host that is off has nothing."""
+
+    def look(host: str) -> bool:
+        links = json.loads(cluster.ssh(host, "ip -j -4 address", check=False) or "[]")
+        return any(one["local"] == cluster.endpoint for link in links for one in link["addr_info"])
+
+    return [host for host, held in cluster.each(sorted(addresses), look).items() if held]
+
+
+def broken(cluster: access.Cluster, off: list[str]) -> list[str]:
+    """Return what a cut has broken: an API that does not answer, an address with two holders."""
+    found = []
+    try:
+        access.wait("the API answers", lambda: cluster.request("GET", "/readyz")[0] == 200, ANSWERS)
+    except access.AccessError as error:
+        found.append(str(error))
+    held = holders(cluster, {host: address for host, address in cluster.addresses.items() if host not in off})
+    return found + ([f"the endpoint address is on {', '.join(held)}"] if len(held) > 1 else [])
+
+
+def main(argv: list[str]) -> int:
+    """Cut, look, cut further on, finish."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("lab")
+    parser.add_argument("playbook")
+    parser.add_argument("--inventory", action="append", default=[], metavar="FILE")
+    parser.add_argument("--at", action="append", default=[], metavar="TASK")
+    parser.add_argument("--off", action="append", default=[], metavar="HOST", help="a host that is off and is not looked at")
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311
+    options, extra = parser.parse_known_args(argv)
+    inventories = [part for path in options.inventory for part in ("--inventory", path)]
+    run = [options.lab, options.playbook, *inventories, *extra]
+    name, wrong = options.playbook.split(".")[0], []
+    print(f"seed {options.seed}", flush=True)
+    for number, cut in enumerate(cuts(options.at, options.seed), 1):
+        print(f"cut {number}: {cut}", flush=True)
+        if play.main([*run, "--name", f"{name}-cut-{number}", "--cut", cut, "--expect", "cut"]):
+            wrong.append(f"cut {number} ({cut}): the run ended by itself")
+        wrong += [f"after cut {number} ({cut}): {line}" for line in broken(access.Cluster(options.lab), options.off)]
+    wrong += ["the run after the cuts failed"] if play.main([*run, "--name", f"{name}-finish"]) else []
+    for line in wrong:
+        print(f"NOT AS EXPECTED (seed {options.seed}): {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
