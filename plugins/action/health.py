@@ -8,14 +8,9 @@ The decision is _health, what is shown _health_report. It asks nobody.
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 import time
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.multimaster.kubernetes.plugins.action import topology
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _finding,

@@ -67,7 +67,8 @@ class ActionModule(ActionBase):
             argument_spec=ARGUMENTS, mutually_exclusive=[("remove", "replace", "roll")]
         )
         settings, inventory, findings, folder = read(task_vars["groups"], task_vars["hostvars"])
-        request, unknown = _request.read(inventory.names, args["remove"], args["replace"], args["by"], args["upgrade"], args["roll"])
+        asked = {name: args[name] for name in ("remove", "replace", "by", "upgrade", "roll")}
+        request, unknown = _request.read(inventory.names, **asked)
         findings += unknown
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)

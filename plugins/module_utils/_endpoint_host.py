@@ -153,7 +153,7 @@ class Master:
         self._act([self._verdict(BALANCER, step.detail)])
 
     def _take_back(self, _step):
-        for name, server in self.haproxy.servers().items():
+        for server in self.haproxy.servers().values():
             for method, arguments in _haproxy.drain_steps(server, False):
                 getattr(self.haproxy, method)(*arguments)
 

@@ -18,8 +18,8 @@ STATES = (DIRECT, PREPARED, BALANCED, YIELDED, ABSENT)
 #: Steps that look and wait only; every other kind changes the host.
 WAITS = ("wait_backend", "settle")
 KINDS = (
-    "run_balancer", "take_back", "wait_backend", "cover", "hand_to_vrrp", "run_vrrp", "settle", "hand_to_host", "run_direct", "uncover",
-    "yield", "stop_vrrp", "stop_direct", "drop", "stop_balancer",
+    "run_balancer", "take_back", "wait_backend", "cover", "hand_to_vrrp", "run_vrrp", "settle", "hand_to_host", "run_direct",
+    "uncover", "yield", "stop_vrrp", "stop_direct", "drop", "stop_balancer",
 )  # fmt: skip
 LOOPBACK = "lo"
 

@@ -167,9 +167,9 @@ def etcd_endpoints(host: str, members) -> tuple:
 def wanted_roles(observed: Cluster, wanted: Wanted) -> Roles:
     """Return who votes at rest: all hosts of an odd number, all but one of an even one.
 
-    Who stands by: who is asked to; else whose voting costs the survival of a zone; else who does not vote yet (an outsider before a learner,
-    the last to join first); else the first to leave. A host that cannot join now (see ``obstacles``) has no role yet,
-    except before the cluster is founded.
+    Who stands by: who is asked to; else whose voting costs the survival of a zone; else who does not vote yet (an outsider
+    before a learner, the last to join first); else the first to leave. A host that cannot join now (see ``obstacles``) has no
+    role yet, except before the cluster is founded.
     """
     hosts = [
         host for host in wanted.staying if not observed.voters or _member(observed, host) or _may_join(observed, host)

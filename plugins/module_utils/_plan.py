@@ -169,7 +169,8 @@ def _restarts(scene):
         why = "drained, its API server drained in every balancer, the etcd leadership moved first" if master else "drained first"
         before = after = ""
         if name in verdicts:
-            before, after = (f"{s.healthy} of {s.voters}, quorum {s.quorum}" for s in (verdicts[name].before, verdicts[name].during))
+            moments = (verdicts[name].before, verdicts[name].during)
+            before, after = (f"{s.healthy} of {s.voters} healthy, quorum {s.quorum}" for s in moments)
         yield Step(RESTART, name, why, before, after)
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
     _skew,
-    _upgrade_scene,
     _topology,
+    _upgrade_scene,
 )
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding
 

@@ -22,8 +22,8 @@ CHECK = "request-unknown"
 class Request:
     """What is asked, in inventory names.
 
-    ``nodes``: the hosts that are to go, or to restart; ``by``: the host that takes the place of the one to be replaced, "" when it is a new
-    machine under the same name.
+    ``nodes``: the hosts that are to go, or to restart; ``by``: the host that takes the place of the one to be replaced, "" when
+    it is a new machine under the same name.
     """
 
     kind: str = CONVERGE
@@ -39,6 +39,9 @@ class Request:
     def renewed(self):
         """Return the hosts that come back as new machines under their names."""
         return self.nodes if self.kind == REPLACE and not self.by else ()
+
+
+CONVERGING = Request()
 
 
 def read(known, remove=None, replace=None, by="", upgrade=False, roll=None) -> tuple:

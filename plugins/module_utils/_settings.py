@@ -103,7 +103,8 @@ SETTINGS = (
         "upgrade_batch",
         "batch",
         "20%",
-        "How many workers are upgraded or restarted at once, all of one zone: a number, or a percentage of all workers (at least 1).",
+        "How many workers are upgraded or restarted at once, all of one zone: a number, or a percentage of all workers (at least "
+        "1).",
     ),
     Setting("even_voters", "boolean", False, "Let an even number of etcd members vote (they survive no more failures)."),
     Setting(

@@ -125,8 +125,8 @@ class Etcd:
 
     `initial_cluster` is ((node name, peer URL), ...); `strays` names members as etcd knows them, since they have no host;
     `obstacles` is ((host, reason, next step), ...). `remove` names the hosts whose members go, in order; `demote` those of them
-    that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `learners` those that are learners now; `planned` is the whole plan, each step
-    with its expected verdict.
+    that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `learners` those that are learners now;
+    `planned` is the whole plan, each step with its expected verdict.
     """
 
     action: str
@@ -183,7 +183,7 @@ class Topology:
 
 
 def build(
-    settings, inventory, observed, ca_store_exists=False, nonce="", acts=True, request=_request.Request(), allow_outage=False
+    settings, inventory, observed, ca_store_exists=False, nonce="", acts=True, request=_request.CONVERGING, allow_outage=False
 ):
     """Return the Topology of the wanted cluster: of `inventory` without the hosts that are to leave.
 
@@ -541,8 +541,8 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
     address; holder_first: masters, those with the endpoint address first; any_master: one master, with a running API server
-    if there is one; serving: that one, nobody when none runs yet; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose
-    voter becomes the learner that stands by.
+    if there is one; serving: that one, nobody when none runs yet; token_issuer: the master to make the token of nodes that
+    join, nobody when none does; demote: hosts whose voter becomes the learner that stands by.
     """
     masters = sorted(set(inventory.masters))
     speaker = _speaker(masters, observed, acts)
@@ -610,13 +610,11 @@ def _forgotten(going, hosts, renewed, lost, joining):
 
     A renewed host that kept its kubelet's credentials is the same node as before; only its etcd member is another.
     """
-    dead = [{"node_name": host.node_name, "node": host.node, "member": host.member, "name": host.name} for host in going if not host.alive]
-    again = [
-        {"node_name": host.node_name, "node": host.name in joining, "member": host.member, "name": host.name}
-        for host in hosts
-        if host.name in renewed and (host.name in joining or host.name in lost)
-    ]
-    return (*dead, *again)
+    dead = [(host, host.node) for host in going if not host.alive]
+    again = [(host, host.name in joining) for host in hosts if host.name in renewed and host.name in (*joining, *lost)]
+    return tuple(
+        {"name": host.name, "node_name": host.node_name, "node": node, "member": host.member} for host, node in dead + again
+    )
 
 
 def _going(gone, observed):
