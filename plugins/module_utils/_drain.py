@@ -134,7 +134,7 @@ def judge_cordon(node, operation, take_over):
         return Cordon(f"the cordon of {who} is taken over", _patch(True, operation), _patch(True, marked))
     return Cordon("", refusal=(
         f"node {name} was cordoned by somebody else ({who}), so somebody may be at work on it; nothing was changed. Next: "
-        f"ask them; when they are done, `kubectl uncordon {name}` and run again, or say take_over to drain it all the same"
+        f"ask them; when they are done, `kubectl uncordon {name}` and run again"
     ))  # fmt: skip
 
 

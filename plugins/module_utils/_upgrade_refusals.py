@@ -46,7 +46,7 @@ def outage(host, restarts) -> Refusal:
     return Refusal(
         "outage",
         f"{host} has no other to stand in for it: while {', '.join(restarts)} restart there, the whole API is away",
-        "allow it for this run (allow_outage), or add masters first: of three, one can be spared",
+        "allow it for this run (-e etcd_allow_outage=true), or add masters first: of three, one can be spared",
     )
 
 

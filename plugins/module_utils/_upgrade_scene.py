@@ -14,6 +14,12 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ske
 
 # Answers of systemd to a unit that is installed and does not run.
 STOPPED = ("inactive", "failed", "deactivating")
+# Steps that no playbook takes: etcd is told by a person to go back once every member is new, or that it shall not after all.
+BY_HAND = (_upgrade.DOWNGRADE, _upgrade.CANCEL)
+GO_BACK = (
+    "every etcd member runs the newer minor, so etcd goes back by its formal downgrade, which starts by hand",
+    "docs/runbooks/upgrade-go-back.md",
+)
 
 
 def running_versions(seen):
@@ -43,7 +49,10 @@ def plan(topology, observed, extra=None, allow_outage=False):
         settings.kubernetes_version, settings.etcd_version, settings.upgrade_batch, allow_outage, extra or {}
     )
     made = _upgrade.plan(running_versions(seen), hosts, wanted)
-    return replace(made, refusals=tuple((one.reason, one.next_step) for one in made.refusals))
+    refusals = tuple((one.reason, one.next_step) for one in made.refusals)
+    if any(step.kind in BY_HAND for step in made.steps):
+        refusals += (GO_BACK,)
+    return replace(made, steps=() if refusals else made.steps, refusals=refusals)
 
 
 def snapshot_host(topology, observed):

@@ -14,8 +14,8 @@ UNIT = "/etc/systemd/system/etcd.service"
 ROLE = ROOT / "roles/etcd"
 
 
-def service_tasks():
-    return yaml.safe_load((ROLE / "tasks/service.yml").read_text())
+def tasks(name):
+    return yaml.safe_load((ROLE / f"tasks/{name}.yml").read_text())
 
 
 def test_the_outage_of_a_lone_voter_is_never_allowed_by_default():
@@ -24,12 +24,12 @@ def test_the_outage_of_a_lone_voter_is_never_allowed_by_default():
 
 def test_the_gate_stands_before_what_runs_and_a_member_that_is_down_is_simply_started():
     """`restart_needed` holds units that run with other settings; one that is down is not among them (_unit_plan)."""
-    gate, leadership, start = service_tasks()
-    running = "etcd_result.restart_needed | length > 0"
-    assert gate["multimaster.kubernetes.etcd_quorum"]["step"] == "restart"
-    assert gate["when"] == running
-    assert running in leadership["when"]
-    assert "when" not in start
+    (gate, leadership), [start], [spared, run] = tasks("spare"), tasks("start"), tasks("service")
+    assert gate["multimaster.kubernetes.etcd_quorum"]["step"] == "restart" and "when" not in gate
+    assert leadership["multimaster.kubernetes.etcd_member"]["state"] == "follower"
+    assert spared["ansible.builtin.include_tasks"] == "spare.yml"
+    assert spared["when"] == "etcd_result.restart_needed | length > 0"
+    assert run["ansible.builtin.import_tasks"] == "start.yml" and "when" not in run
     assert set(start) == {"name", "multimaster.kubernetes.unit_set"}
 
 
