@@ -105,17 +105,19 @@ def start(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
 
 
 def start_workload(cluster: access.Cluster, host: str) -> workloads.GuardedWeb:
-    """Make the workload, wait until two workers serve it, and start its prober on a host, by default the first master."""
+    """Make the workload anew, wait until two workers serve it, and start its prober on a host (default: the first master)."""
     host = host or cluster.masters[0]
     if host not in cluster.nodes or len(cluster.workers) < workloads.REPLICAS:
         raise SystemExit(
             f"a workload's prober runs on a node and its pods on {workloads.REPLICAS} workers: "
             f"{host} is to ask, the nodes are {cluster.nodes}, the workers {cluster.workers}"
         )
+    probers.choose_host(cluster, host)
     web = workloads.GuardedWeb(cluster, probers.NAMESPACE, cluster.test_image())
+    web.remove()  # the scheduler would avoid the workers where pods of an earlier one are still ending
     cluster.apply(web.objects())
     access.wait("two workers serve the workload", web.settled, READY_TIMEOUT)
-    probers.start_on_host(cluster, host, f"http://{web.service_address()}/hostname")
+    probers.start_on_host(cluster, f"http://{web.service_address()}/hostname")
     return web
 
 
@@ -162,7 +164,7 @@ def control_workload(cluster: access.Cluster, options: argparse.Namespace) -> li
     time.sleep(CONTROL_BEFORE)
     web.kill()
     time.sleep(CONTROL_AFTER)
-    access.wait("two workers serve the workload again", web.settled, BACK_TIMEOUT)
+    access.wait("the workload serves again", lambda: web.settled(workers=1), BACK_TIMEOUT)
     result = probers.stop_on_host(cluster, "control-workload")
     web.remove()
     print(f"negative control, the workload's {workloads.REPLICAS} pods deleted at once: {result['summary']}")

@@ -150,13 +150,17 @@ def host_command(url: str, binary: str) -> str:
     )
 
 
-def start_on_host(cluster: access.Cluster, host: str, url: str) -> None:
-    """Start a prober of a workload on a host of the lab and wait until it measures."""
+def choose_host(cluster: access.Cluster, host: str) -> None:
+    """Note on which host the prober of a workload runs, before there is anything that would have to be ended."""
     if marker(cluster).exists():
-        raise SystemExit(
-            f"{marker(cluster).read_text()} already asks a workload of {cluster.name}: stop or abandon that prober first"
-        )
+        already = marker(cluster).read_text()
+        raise SystemExit(f"a prober on {already} already asks a workload of {cluster.name}: stop or abandon it first")
     marker(cluster).write_text(host)
+
+
+def start_on_host(cluster: access.Cluster, url: str) -> None:
+    """Start a prober of a workload on the chosen host of the lab and wait until it measures."""
+    host = marker(cluster).read_text()
     cluster.ssh(host, host_command(url, cluster.artifact_url(program(cluster))))
 
     def measures() -> bool:

@@ -159,13 +159,16 @@ class GuardedWeb(Objects):
             self._set("Deployment", "web", web, replicas=REPLICAS),
         ]
 
-    def settled(self) -> bool:
-        """Say whether two workers serve and the budget counts their pods; raise with what is missing."""
+    def settled(self, workers: int = REPLICAS) -> bool:
+        """Say whether so many workers serve and the budget counts every pod; raise with what is missing.
+
+        A pod that was drained away does not come back by itself: its place is only preferred, so that one worker can do.
+        """
         serving = {pod["spec"]["nodeName"] for pod in self.pods("web") if serves(pod)}
         budget = self.cluster.get(self.path("apis/policy/v1", "poddisruptionbudgets/web")).get("status", {})
-        if len(serving & set(self.cluster.workers)) < REPLICAS or budget.get("currentHealthy", 0) < REPLICAS:
+        if len(serving & set(self.cluster.workers)) < workers or budget.get("currentHealthy", 0) < REPLICAS:
             raise access.AccessError(
-                f"the web server serves on {sorted(serving) or 'no node'} and has to on {REPLICAS} of the workers "
+                f"the web server serves on {sorted(serving) or 'no node'} and has to on {workers} of the workers "
                 f"{self.cluster.workers}; its PodDisruptionBudget counts {budget.get('currentHealthy', 0)} healthy pods"
             )
         return True

@@ -92,6 +92,10 @@ def test_less_is_not_settled(pods, healthy):
         web(Cluster(pods, healthy)).settled()
 
 
+def test_after_a_drain_one_worker_will_do():
+    assert web(Cluster([pod("w1"), pod("w1")])).settled(workers=1)
+
+
 def test_a_pod_that_was_not_placed_yet_is_not_settled():
     waiting = {"metadata": {"name": "web-1"}, "spec": {}, "status": {}}
     with pytest.raises(access.AccessError):
