@@ -12,7 +12,7 @@ import (
 
 // finish reads everything back, deletes it and puts the result together.
 func (m *measurement) finish() Result {
-	result := Result{Run: m.run, Server: m.server, EndErrors: []string{}, ReadBack: ReadBack{FirstLost: []int{}}}
+	result := Result{Outcome: Outcome{Run: m.run, Server: m.server}, EndErrors: []string{}, ReadBack: ReadBack{FirstLost: []int{}}}
 	ctx, cancel := context.WithTimeout(context.Background(), m.endTimeout)
 	defer cancel()
 	patient := *m.kept

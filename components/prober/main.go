@@ -12,7 +12,12 @@
 // A request fails when it has no complete 2xx answer within --timeout after what client-go does by itself:
 // waiting as a 429 with Retry-After asks, following a GOAWAY, and one retry on a new connection when the old
 // one was closed before any response. Those retries are counted apart. AlreadyExists on a retried numbered
-// write is success. What it leaves out: load (see the intervals) and any judgement about the cluster's inside.
+// write is success.
+//
+// With --workload URL there is only the read stream, and it asks a user's workload instead: without credentials, a
+// new connection each time. Any complete 2xx answer will do; only the closed connection is retried, not the 429.
+//
+// What it leaves out: load (see the intervals) and any judgement about the cluster's inside.
 //
 // Exit status: 0 nothing failed, 1 something failed, 2 no measurement was made.
 package main
@@ -24,6 +29,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -41,7 +47,7 @@ const (
 // options are the settings of one measurement.
 type options struct {
 	server, ca, cert, key, tokenFile, namespace string
-	run                                         string
+	workload, run                               string
 	readInterval, writeInterval, timeout        time.Duration
 	duration, startTimeout, endTimeout          time.Duration
 	progress, result                            string
@@ -59,6 +65,7 @@ func parse(arguments []string) (options, error) {
 	flags.BoolVar(&inPod, "in-pod", false, "use the pod's service account and https://kubernetes.default.svc")
 	flags.StringVar(&serviceAccount, "service-account", "/var/run/secrets/kubernetes.io/serviceaccount",
 		"folder of the service account's ca.crt, token and namespace (with --in-pod)")
+	flags.StringVar(&o.workload, "workload", "", "URL to read instead of the API, for example http://192.0.2.20/hostname; needs no credentials")
 	flags.StringVar(&o.namespace, "namespace", "", "namespace of the ConfigMaps (with --in-pod: the pod's own)")
 	flags.StringVar(&o.run, "run", strconv.FormatInt(time.Now().UnixNano(), 36), "name of this run, part of every object's name")
 	flags.DurationVar(&o.readInterval, "read-interval", 20*time.Millisecond, "time between two reads")
@@ -74,6 +81,12 @@ func parse(arguments []string) (options, error) {
 	}
 	if flags.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", flags.Arg(0))
+	}
+	if o.readInterval <= 0 || o.writeInterval <= 0 || o.timeout <= 0 {
+		return o, errors.New("--read-interval, --write-interval and --timeout must be above zero")
+	}
+	if o.workload != "" {
+		return o, o.checkWorkload(inPod)
 	}
 	if inPod {
 		o.tokenFile = filepath.Join(serviceAccount, "token")
@@ -98,10 +111,32 @@ func parse(arguments []string) (options, error) {
 		return o, errors.New("--ca is needed: an unverified server proves nothing")
 	case !inPod && (o.cert == "" || o.key == ""):
 		return o, errors.New("--cert and --key are needed (or --in-pod)")
-	case o.readInterval <= 0 || o.writeInterval <= 0 || o.timeout <= 0:
-		return o, errors.New("--read-interval, --write-interval and --timeout must be above zero")
 	}
 	return o, nil
+}
+
+// checkWorkload says what is wrong with the options of a workload's measurement.
+func (o options) checkWorkload(inPod bool) error {
+	if inPod || o.server != "" || o.ca != "" || o.cert != "" || o.key != "" || o.namespace != "" {
+		return errors.New("--workload measures no API: it goes without --server, --ca, --cert, --key, --namespace and --in-pod")
+	}
+	if place, err := url.Parse(o.workload); err != nil || place.Host == "" || (place.Scheme != "http" && place.Scheme != "https") {
+		return fmt.Errorf("--workload %q is no http or https URL", o.workload)
+	}
+	return nil
+}
+
+// judged is a result, whatever was measured.
+type judged interface {
+	verdict() (clean bool, summary string)
+}
+
+// measure runs the measurement the options ask for.
+func (o options) measure(ctx context.Context) (judged, error) {
+	if o.workload != "" {
+		return measureWorkload(ctx, o)
+	}
+	return measure(ctx, o)
 }
 
 // stop asks the prober that is process 1 of this container to finish, so that "kubectl exec" can end a
@@ -136,7 +171,7 @@ func execute(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, "prober:", err)
 		return exitNothing
 	}
-	result, err := measure(ctx, o)
+	result, err := o.measure(ctx)
 	if err != nil {
 		fmt.Fprintln(stderr, "prober: nothing was measured:", err)
 		return exitNothing
@@ -151,8 +186,9 @@ func execute(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, "prober: the result could not be written:", err)
 		return exitNothing
 	}
-	fmt.Fprintln(stderr, "prober:", result.Summary)
-	if result.Clean {
+	clean, summary := result.verdict()
+	fmt.Fprintln(stderr, "prober:", summary)
+	if clean {
 		return exitClean
 	}
 	return exitFailures

@@ -17,26 +17,18 @@ import (
 const runLabel = "multimaster.test/prober-run"
 
 const (
-	pageSize         = 500             // objects a list or a delete asks for at once, client-go's page size
-	watchCatchUp     = 5 * time.Second // how long the watch may still need after the last write
-	progressInterval = time.Second
-	startRetry       = 200 * time.Millisecond
+	pageSize     = 500             // objects a list or a delete asks for at once, client-go's page size
+	watchCatchUp = 5 * time.Second // how long the watch may still need after the last write
 )
 
-// Result is what a whole measurement found.
+// Result is what a measurement of the API found.
 type Result struct {
-	Run       string    `json:"run"`
-	Server    string    `json:"server"`
-	Started   time.Time `json:"started"`
-	Ended     time.Time `json:"ended"`
-	Clean     bool      `json:"clean"`
-	Summary   string    `json:"summary"`
-	Read      Stream    `json:"read"`
-	Write     Stream    `json:"write"`
-	Watch     Watch     `json:"watch"`
-	ReadBack  ReadBack  `json:"read_back"`
-	LeftOver  bool      `json:"left_over"`
-	EndErrors []string  `json:"end_errors"`
+	Outcome
+	Write     Stream   `json:"write"`
+	Watch     Watch    `json:"watch"`
+	ReadBack  ReadBack `json:"read_back"`
+	LeftOver  bool     `json:"left_over"`
+	EndErrors []string `json:"end_errors"`
 }
 
 // Watch is the watch's stream: sent counts the acknowledged writes it had to see, failed those it missed,
@@ -81,10 +73,8 @@ type measurement struct {
 	fresh, kept        *caller
 	read, write, watch *stats
 	watcher            *watcher
-	requests           sync.WaitGroup
 
 	mutex        sync.Mutex
-	phase        string
 	begun        map[int]time.Time // when each write was sent
 	acknowledged map[int]bool
 }
@@ -129,7 +119,7 @@ func measure(ctx context.Context, o options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	m := &measurement{options: o, fresh: freshCaller(o, who), kept: keptCaller(o, who), phase: "starting",
+	m := &measurement{options: o, fresh: freshCaller(o, who), kept: keptCaller(o, who),
 		begun: map[int]time.Time{}, acknowledged: map[int]bool{}}
 	if err := m.anchor(ctx); err != nil {
 		return Result{}, err
@@ -140,75 +130,39 @@ func measure(ctx context.Context, o options) (Result, error) {
 	if err := m.watcher.list(ctx); err != nil {
 		return Result{}, fmt.Errorf("the first list failed: %w", err)
 	}
-	running := ctx
-	if o.duration > 0 {
-		bounded, stop := context.WithTimeout(ctx, o.duration)
-		defer stop()
-		running = bounded
-	}
 	watching, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
 	watchDone := make(chan struct{})
 	go func() { m.watcher.run(watching); close(watchDone) }()
-	reporting, unreport := context.WithCancel(context.Background())
-	reportDone := make(chan struct{})
-	go func() { m.report(reporting); close(reportDone) }()
-	m.enter("running")
-
+	told := startProgress(o, map[string]*stats{"read": m.read, "write": m.write})
+	running, stop := o.bounded(ctx)
+	defer stop()
 	var streams sync.WaitGroup
-	streams.Go(func() { m.every(running, o.readInterval, m.oneRead) })
-	streams.Go(func() { m.every(running, o.writeInterval, m.oneWrite) })
+	streams.Go(func() { stream{m.read, o.readInterval, m.oneRead}.run(running) })
+	streams.Go(func() { stream{m.write, o.writeInterval, m.oneWrite}.run(running) })
 	streams.Wait()
-	m.requests.Wait()
-	m.read.close(time.Now())
-	m.write.close(time.Now())
-	m.enter("reading back")
+	told.enter("reading back")
 	m.awaitWatch()
 	unwatch()
 	<-watchDone
 	result := m.finish()
 	result.Started, result.Ended = start, time.Now()
-	m.enter("done")
-	unreport()
-	<-reportDone
+	told.end()
 	return result, nil
 }
 
 // anchor makes object 0, the one that is read; the API must answer within the start timeout.
 func (m *measurement) anchor(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, m.startTimeout)
-	defer cancel()
-	for {
-		a := m.kept.do(ctx, http.MethodPost, m.folder(), m.configMap(0))
-		if a.err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(startRetry):
-		case <-ctx.Done():
-			return fmt.Errorf("no ConfigMap could be made in namespace %s at %s within %s: %w", m.namespace, m.server, m.startTimeout, a.err)
-		}
+	err := firstAnswer(ctx, m.startTimeout, func(ctx context.Context) answer {
+		return m.kept.do(ctx, http.MethodPost, m.folder(), m.configMap(0))
+	})
+	if err != nil {
+		return fmt.Errorf("no ConfigMap could be made in namespace %s at %s: %w", m.namespace, m.server, err)
 	}
+	return nil
 }
 
-// every starts one request per interval, whether or not the earlier ones have ended: a hanging server is
-// asked as often as a good one.
-func (m *measurement) every(ctx context.Context, interval time.Duration, one func(number int)) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for number := 1; ; number++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			m.requests.Go(func() { one(number) })
-		}
-	}
-}
-
-func (m *measurement) oneRead(number int) {
-	m.read.sent()
-	begin := time.Now()
+func (m *measurement) oneRead(int, time.Time) answer {
 	a := m.fresh.do(context.Background(), http.MethodGet, m.folder()+"/"+m.name(0), nil)
 	if a.err == nil {
 		var found object
@@ -216,12 +170,10 @@ func (m *measurement) oneRead(number int) {
 			a.err = errors.New("a 2xx answer without the object that was asked for")
 		}
 	}
-	m.settle(m.read, number, begin, a)
+	return a
 }
 
-func (m *measurement) oneWrite(number int) {
-	m.write.sent()
-	begin := time.Now()
+func (m *measurement) oneWrite(number int, begin time.Time) answer {
 	m.mutex.Lock()
 	m.begun[number] = begin
 	m.mutex.Unlock()
@@ -231,17 +183,7 @@ func (m *measurement) oneWrite(number int) {
 		m.acknowledged[number] = true
 		m.mutex.Unlock()
 	}
-	m.settle(m.write, number, begin, a)
-}
-
-func (m *measurement) settle(s *stats, number int, begin time.Time, a answer) {
-	s.retried(a.retries)
-	now := time.Now()
-	if a.err != nil {
-		s.failed(now, number, a.err.Error())
-		return
-	}
-	s.succeeded(now, now.Sub(begin))
+	return a
 }
 
 // awaitWatch gives the watch a moment to see the last writes.
@@ -264,34 +206,4 @@ func (m *measurement) unseen() []int {
 		}
 	}
 	return missing
-}
-
-func (m *measurement) enter(phase string) {
-	m.mutex.Lock()
-	defer m.mutex.Unlock()
-	m.phase = phase
-}
-
-// report rewrites the progress file every second and once more at the end.
-func (m *measurement) report(ctx context.Context) {
-	if m.progress == "" {
-		return
-	}
-	ticker := time.NewTicker(progressInterval)
-	defer ticker.Stop()
-	for ended := false; !ended; {
-		m.mutex.Lock()
-		phase := m.phase
-		m.mutex.Unlock()
-		text, _ := json.Marshal(map[string]any{"run": m.run, "phase": phase, "at": time.Now(),
-			"read": m.read.counts(), "write": m.write.counts()})
-		_ = replace(m.progress, append(text, '\n'))
-		select {
-		case <-ctx.Done():
-			if phase == "done" {
-				ended = true
-			}
-		case <-ticker.C:
-		}
-	}
 }

@@ -84,13 +84,14 @@ type caller struct {
 	timeout     time.Duration
 	credentials *credentials
 	client      *http.Client
+	retryAfter  bool // waits as a 429 with Retry-After asks, which client-go does and net/http does not
 }
 
 // freshCaller makes a caller that opens a new connection for each request.
 func freshCaller(o options, c *credentials) *caller {
 	transport := newTransport(c)
 	transport.DisableKeepAlives = true
-	return &caller{server: o.server, timeout: o.timeout, credentials: c, client: &http.Client{Transport: transport}}
+	return &caller{server: o.server, timeout: o.timeout, credentials: c, client: &http.Client{Transport: transport}, retryAfter: true}
 }
 
 // keptCaller makes a caller that keeps one HTTP/2 connection, as client-go does.
@@ -98,7 +99,7 @@ func keptCaller(o options, c *credentials) *caller {
 	transport := newTransport(c)
 	transport.ForceAttemptHTTP2 = true
 	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: http2Idle, PingTimeout: http2Ping}
-	return &caller{server: o.server, timeout: o.timeout, credentials: c, client: &http.Client{Transport: transport}}
+	return &caller{server: o.server, timeout: o.timeout, credentials: c, client: &http.Client{Transport: transport}, retryAfter: true}
 }
 
 func newTransport(c *credentials) *http.Transport {
@@ -203,7 +204,7 @@ func (c *caller) once(ctx context.Context, method, path string, body []byte) att
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		result.err = fmt.Errorf("HTTP %d: %s", response.StatusCode, excerpt(result.body))
 	}
-	if response.StatusCode == http.StatusTooManyRequests {
+	if c.retryAfter && response.StatusCode == http.StatusTooManyRequests {
 		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
 			result.wait = max(time.Duration(seconds)*time.Second, time.Millisecond)
 		}

@@ -276,10 +276,13 @@ class Cluster:
             raise AccessError(f"The artifact cache has no {pattern}. Build it with: components/build.py NAME-VERSION (--list)")
         return found[-1]
 
+    def artifact_url(self, artifact: Path) -> str:
+        """Return where the lab's hosts find a file of the artifact cache."""
+        return f"{self.variable('lab_artifact_url')}/{artifact.relative_to(lab_tool.cache() / 'artifacts')}"
+
     def load_image(self, archive: Path, reference: str, hosts: list[str]) -> None:
         """Import an image archive on hosts that do not have it."""
-        path = archive.relative_to(lab_tool.cache() / "artifacts")
-        url = f"{self.variable('lab_artifact_url')}/{path}"
+        url = self.artifact_url(archive)
         have = f"{CTR} images ls -q name=={shlex.quote(reference)} | grep -q ."
         self.each(hosts, lambda host: self.ssh(host, f"{have} || curl -sSf {url} | {CTR} images import - >/dev/null"))
 

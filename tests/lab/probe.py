@@ -2,14 +2,16 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start and stop the probers of a lab: one on this machine through the endpoint, one in a pod through the Service.
+"""Start, stop and judge the probers of a lab.
 
-    probe.py life start            both probers run until they are stopped
-    probe.py life stop             stop them, keep their results, fail unless both are clean
-    probe.py life control          the negative control: every API server at once, without a drain, must be counted
-    probe.py life abandon          end what a failed scenario left running on this machine; no result
+    probe.py life start                one on this machine through the endpoint, one in a pod through the Service
+    probe.py life start --workload     besides, one on a master that asks a user's workload with a PodDisruptionBudget
+    probe.py life stop                 stop them, keep their results, fail unless all are clean
+    probe.py life control              the negative control: every API server at once, without a drain, must be counted
+    probe.py life control-workload     the same for a workload: all its pods at once, without grace, must be counted
+    probe.py life abandon              end what a failed scenario left running; no result
 
-A measurement that sees nothing when something dies proves nothing, so `control` fails when the prober stays clean. The
+A measurement that sees nothing when something dies proves nothing, so the controls fail when the prober stays clean. The
 definition of a failed request is the prober's (components/prober/main.go).
 """
 
@@ -18,42 +20,47 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import json
-import os
-import signal
-import subprocess
+import http.client
 import sys
 import time
-from pathlib import Path
 
 import access
 import play
+import probers
+import workloads
 
-NAMESPACE = "multimaster-prober"
-POD_INTERVALS = ("--read-interval", "50ms", "--write-interval", "200ms")  # each of its reads costs two DNS questions too
-LONGEST = "3h"  # a prober nobody stops ends by itself
-START_TIMEOUT, STOP_TIMEOUT = 60, 180  # seconds
 CONTROL_BEFORE, CONTROL_AFTER = 3.0, 6.0  # seconds around the kill
+BACK_TIMEOUT = 180  # seconds until what was killed serves again
+READY_TIMEOUT = 120  # seconds until the workload serves, on a machine that is busy with other things
 LIMITS = ("percent", "gap")
+API, WORKLOAD = ("read", "write"), ("read",)  # the streams a prober of each kind has
 
 
-def failed_streams(result: dict, allowed: dict[str, float]) -> list[str]:
-    """Return the streams (read, write) of which more failed than the percentage that is allowed."""
-    return [s for s in ("read", "write") if result[s]["failed"] * 100 > result[s]["sent"] * allowed.get("percent", 0)]
+def failed_streams(result: dict, allowed: dict[str, float], streams: tuple[str, ...] = API) -> list[str]:
+    """Return the streams of which more failed than the percentage that is allowed."""
+    return [s for s in streams if result[s]["failed"] * 100 > result[s]["sent"] * allowed.get("percent", 0)]
 
 
-def problems(result: dict, allowed: dict[str, float]) -> list[str]:
+def problems(result: dict, allowed: dict[str, float], streams: tuple[str, ...] = API) -> list[str]:
     """Return why a prober's result is not good enough; allowed has a percentage of failed requests and a gap in ms."""
     found = []
-    for stream in ("read", "write"):
+    for stream in streams:
         part = result[stream]
-        if stream in failed_streams(result, allowed):
+        if stream in failed_streams(result, allowed, streams):
             first = "; ".join(f"{e['at']} {e['error']}" for e in part["first_errors"][:3])
             found.append(f"{part['failed']} of {part['sent']} {stream}s failed ({allowed.get('percent', 0)} % allowed): {first}")
         if "gap" in allowed and part["longest_gap_ms"] > allowed["gap"]:
             found.append(
                 f"{part['longest_gap_ms']} ms without a good {stream} from {part['longest_gap_at']} ({allowed['gap']} allowed)"
             )
+        if not part["sent"]:
+            found.append(f"no {stream} was measured")
+    return found + (lost(result) if "write" in streams else [])
+
+
+def lost(result: dict) -> list[str]:
+    """Return what became of acknowledged writes that should not have; there is no limit that allows any of it."""
+    found = []
     back = result["read_back"]
     if not back["done"]:
         found.append(f"whether writes were lost is not known: {'; '.join(result['end_errors'])}")
@@ -61,16 +68,14 @@ def problems(result: dict, allowed: dict[str, float]) -> list[str]:
         found.append(f"{back['lost']} acknowledged writes were lost: {back['first_lost']}")
     if result["watch"]["failed"]:
         found.append(f"the watch missed {result['watch']['failed']} events")
-    if not result["read"]["sent"] or not result["write"]["sent"]:
-        found.append("nothing was measured")
     return found
 
 
 def explain(result: dict, runs: dict[str, list[dict]]) -> list[str]:
     """Return a line for each burst of failures with the step that was being done, from the events of all runs."""
     lines = []
-    for stream in ("read", "write"):
-        for burst in result[stream].get("bursts", []):
+    for stream in API:
+        for burst in result.get(stream, {}).get("bursts", []):
             at = parse_time(burst["from"])
             step = next((f"{name}: {task}" for name, events in runs.items() if (task := task_at(events, at))), "no run")
             lines.append(f"{burst['failed']} {stream}s from {burst['from'][11:23]} to {burst['to'][11:23]}, during {step}")
@@ -89,146 +94,87 @@ def parse_time(text: str) -> float:
     return datetime.datetime.fromisoformat(text[:19] + "+00:00").timestamp() + float("0" + text[19:].rstrip("Z") or 0)
 
 
-def program(cluster: access.Cluster) -> str:
-    """Return the prober's binary of the artifact cache."""
-    return str(cluster.artifact("multimaster.test/prober/*/prober"))
-
-
-def files(cluster: access.Cluster, name: str) -> tuple[Path, Path, Path]:
-    """Return where a host prober keeps its process id, its progress and its result."""
-    return (
-        cluster.state / f"prober-{name}.pid",
-        cluster.state / f"prober-{name}.progress",
-        cluster.results / f"prober-{name}.json",
-    )
-
-
-def start_on_machine(cluster: access.Cluster, name: str) -> None:
-    """Start a prober on this machine through the endpoint and wait until it measures."""
-    pid, progress, result = files(cluster, name)
-    for path in (progress, result):
-        path.unlink(missing_ok=True)
-    who = cluster.credentials
-    with (cluster.results / f"prober-{name}.log").open("w") as log:
-        process = subprocess.Popen(
-            [program(cluster), "--server", who["server"], "--ca", who["ca"], "--cert", who["cert"], "--key", who["key"],
-             "--namespace", NAMESPACE, "--duration", LONGEST, "--progress", str(progress), "--result", str(result)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    pid.write_text(str(process.pid))
-
-    def measures() -> bool:
-        if process.poll() is not None:
-            raise SystemExit(f"the prober ended at once: {Path(log.name).read_text()}")
-        return progress.exists() and json.loads(progress.read_text())["phase"] == "running"
-
-    access.wait("the prober measures", measures, START_TIMEOUT)
-
-
-def stop_on_machine(cluster: access.Cluster, name: str) -> dict:
-    """Stop a prober of this machine and return its result."""
-    pid, _progress, result = files(cluster, name)
-    number = int(pid.read_text())
-    if b"prober" not in Path(f"/proc/{number}/cmdline").read_bytes():
-        raise SystemExit(f"process {number} is no prober: it died before it was stopped, so nothing was proven")
-    os.kill(number, signal.SIGTERM)
-    access.wait("the prober's result", result.exists, STOP_TIMEOUT)
-    pid.unlink()
-    return json.loads(result.read_text())
-
-
-def pod_objects(image: str) -> list[dict]:
-    """Return the prober's namespace, rights and pod."""
-
-    def meta(name: str) -> dict:
-        return {"name": name, "namespace": NAMESPACE}
-
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "get", "list", "watch", "deletecollection"]}]
-    container = {
-        "name": "prober",
-        "image": image,
-        "imagePullPolicy": "Never",
-        "args": ["--in-pod", *POD_INTERVALS],
-    }
-    return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta("prober")},
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta("prober"), "rules": rules},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": meta("prober"),
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "prober"},
-            "subjects": [{"kind": "ServiceAccount", **meta("prober")}],
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": meta("prober"),
-            "spec": {"serviceAccountName": "prober", "restartPolicy": "Never", "containers": [container]},
-        },
-    ]
-
-
-def pod_phase(cluster: access.Cluster) -> str:
-    """Return the phase of the prober's pod."""
-    return cluster.get(f"/api/v1/namespaces/{NAMESPACE}/pods/prober")["status"].get("phase", "")
-
-
-def start_in_pod(cluster: access.Cluster) -> None:
-    """Start the prober in a pod of a worker (or of the only node)."""
-    archive = cluster.artifact("images/prober-*.tar")
-    cluster.load_image(archive, access.image_reference(archive), cluster.nodes)
-    cluster.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/prober")
-    cluster.apply(pod_objects(access.image_reference(archive)))
-    access.wait("the prober's pod runs", lambda: pod_phase(cluster) == "Running", START_TIMEOUT)
-
-
-def stop_in_pod(cluster: access.Cluster) -> dict:
-    """Stop the prober of the pod and return its result, which is what its container printed last."""
-    cluster.kubectl("exec", "-n", NAMESPACE, "prober", "--", "/prober", "stop")
-    access.wait("the prober's pod has ended", lambda: pod_phase(cluster) in ("Succeeded", "Failed"), STOP_TIMEOUT)
-    text = cluster.kubectl("logs", "-n", NAMESPACE, "prober")
-    result = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    (cluster.results / "prober-pod.json").write_text(json.dumps(result, indent=1) + "\n")
-    return result
-
-
 def start(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
-    """Start both probers."""
-    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}])
-    start_on_machine(cluster, "machine")
-    start_in_pod(cluster)
+    """Start the probers of the API, and that of a workload where it is wanted."""
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": probers.NAMESPACE}}])
+    if options.workload:
+        start_workload(cluster, options.workload_from)
+    probers.start_on_machine(cluster, "machine")
+    probers.start_in_pod(cluster)
     return []
 
 
+def start_workload(cluster: access.Cluster, host: str) -> workloads.GuardedWeb:
+    """Make the workload anew, wait until two workers serve it, and start its prober on a host (default: the first master)."""
+    host = host or cluster.masters[0]
+    if host not in cluster.nodes or len(cluster.workers) < workloads.REPLICAS:
+        raise SystemExit(
+            f"a workload's prober runs on a node and its pods on {workloads.REPLICAS} workers: "
+            f"{host} is to ask, the nodes are {cluster.nodes}, the workers {cluster.workers}"
+        )
+    probers.choose_host(cluster, host)
+    web = workloads.GuardedWeb(cluster, probers.NAMESPACE, cluster.test_image())
+    web.remove()  # the scheduler would avoid the workers where pods of an earlier one are still ending
+    cluster.apply(web.objects())
+    access.wait("two workers serve the workload", web.settled, READY_TIMEOUT)
+    probers.start_on_host(cluster, f"http://{web.service_address()}/hostname")
+    return web
+
+
 def stop(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
-    """Stop both probers and judge their results."""
+    """Stop the probers that were started and judge their results."""
     found = []
     runs = {path.stem: play.read_events(path.read_text()) for path in sorted(cluster.results.glob("*.events"))}
-    for name, result in (("machine", stop_on_machine(cluster, "machine")), ("pod", stop_in_pod(cluster))):
-        print(f"prober on the {name}: {result['summary']}")
-        found += [f"prober on the {name}: {line}" for line in problems(result, options.allow)]
-        found += [f"prober on the {name}: {line}" for line in explain(result, runs)] if found else []
+    results = [
+        ("prober on the machine", probers.stop_on_machine(cluster, "machine"), API, options.allow),
+        ("prober on the pod", probers.stop_in_pod(cluster), API, options.allow),
+    ]
+    if probers.marker(cluster).exists():
+        allowed = options.allow if options.allow_workload is None else options.allow_workload
+        where = f"prober of the workload, on {probers.marker(cluster).read_text()}"
+        results.append((where, probers.stop_on_host(cluster, "workload"), WORKLOAD, allowed))
+        workloads.GuardedWeb(cluster, probers.NAMESPACE, "").remove()
+    for where, result, streams, allowed in results:
+        print(f"{where}: {result['summary']}")
+        wrong = problems(result, allowed, streams)
+        found += [f"{where}: {line}" for line in wrong + (explain(result, runs) if wrong else [])]
     return found
 
 
 def control(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     """Kill every API server at once instead of one after the other, drained: a prober that stays clean is blind."""
-    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}])
-    start_on_machine(cluster, "control")
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": probers.NAMESPACE}}])
+    probers.start_on_machine(cluster, "control")
     time.sleep(CONTROL_BEFORE)
     cluster.each(cluster.masters, lambda host: cluster.ssh(host, "systemctl kill --signal=SIGKILL kube-apiserver.service"))
     port = cluster.credentials["server"].rsplit(":", 1)[1]
     urls = [f"https://{cluster.addresses[host]}:{port}" for host in cluster.masters]
     time.sleep(CONTROL_AFTER)
-    access.wait("all API servers are back", lambda: all(is_up(cluster, url) for url in urls), STOP_TIMEOUT)
-    result = stop_on_machine(cluster, "control")
+    access.wait("all API servers are back", lambda: all(is_up(cluster, url) for url in urls), BACK_TIMEOUT)
+    result = probers.stop_on_machine(cluster, "control")
     print(f"negative control, {len(urls)} API servers killed at once: {result['summary']}")
-    seen = failed_streams(result, options.allow)
-    found = [f"negative control: no more {stream}s failed than are allowed" for stream in ("read", "write") if stream not in seen]
-    found += ["negative control: acknowledged writes were lost"] if result["read_back"]["lost"] else []
-    return found
+    return unseen(result, options.allow, API) + (
+        ["negative control: acknowledged writes were lost"] if result["read_back"]["lost"] else []
+    )
+
+
+def control_workload(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
+    """Delete the workload's pods at once instead of one after the other, with grace: a prober that stays clean is blind."""
+    web = start_workload(cluster, options.workload_from)
+    time.sleep(CONTROL_BEFORE)
+    web.kill()
+    time.sleep(CONTROL_AFTER)
+    access.wait("the workload serves again", lambda: web.settled(workers=1), BACK_TIMEOUT)
+    result = probers.stop_on_host(cluster, "control-workload")
+    web.remove()
+    print(f"negative control, the workload's {workloads.REPLICAS} pods deleted at once: {result['summary']}")
+    return unseen(result, options.allow, WORKLOAD)
+
+
+def unseen(result: dict, allowed: dict[str, float], streams: tuple[str, ...]) -> list[str]:
+    """Return the streams of a negative control that saw no more failures than would be allowed."""
+    seen = failed_streams(result, allowed, streams)
+    return [f"negative control: no more {stream}s failed than are allowed" for stream in streams if stream not in seen]
 
 
 def is_up(cluster: access.Cluster, url: str) -> bool:
@@ -237,13 +183,13 @@ def is_up(cluster: access.Cluster, url: str) -> bool:
 
 
 def abandon(name: str) -> None:
-    """Kill the probers a lab left on this machine, by the process ids they were started with."""
-    for path in access.lab_tool.state_folder(name).glob("prober-*.pid"):
-        number = int(path.read_text())
-        with contextlib.suppress(OSError):
-            if b"prober" in Path(f"/proc/{number}/cmdline").read_bytes():
-                os.kill(number, signal.SIGKILL)
-        path.unlink()
+    """End what is left of a lab's probers; what does not answer any more goes with its lab."""
+    probers.abandon_on_machine(name)
+    with contextlib.suppress(access.AccessError, OSError, http.client.HTTPException):
+        cluster = access.Cluster(name)
+        if probers.marker(cluster).exists():
+            probers.abandon_on_host(cluster)
+            workloads.GuardedWeb(cluster, probers.NAMESPACE, "").delete()
 
 
 def parse_allowed(text: str) -> dict[str, float]:
@@ -258,13 +204,17 @@ def main(argv: list[str]) -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
-    parser.add_argument("verb", choices=["start", "stop", "control", "abandon"])
+    parser.add_argument("verb", choices=["start", "stop", "control", "control-workload", "abandon"])
     parser.add_argument("--allow", type=parse_allowed, default={}, metavar="percent=N,gap=MS", help="what is no fault")
+    parser.add_argument("--allow-workload", type=parse_allowed, metavar="…", help="for the workload (default: as --allow)")
+    parser.add_argument("--workload", action="store_true", help="start: measure a workload too")
+    parser.add_argument("--workload-from", default="", metavar="HOST", help="where its prober runs (default: the first master)")
     options = parser.parse_args(argv)
     if options.verb == "abandon":
         abandon(options.lab)
         return 0
-    found = {"start": start, "stop": stop, "control": control}[options.verb](access.Cluster(options.lab), options)
+    verbs = {"start": start, "stop": stop, "control": control, "control-workload": control_workload}
+    found = verbs[options.verb](access.Cluster(options.lab), options)
     for line in found:
         print(f"NOT AS EXPECTED: {line}", file=sys.stderr)
     return 1 if found else 0

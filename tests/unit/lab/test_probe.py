@@ -63,6 +63,28 @@ def test_limits_allow_so_many_and_no_more():
     assert probe.problems(result(("write", "longest_gap_ms"), 601), limits) != []
 
 
+WORKLOAD = {"read": dict(STREAM), "clean": True}
+
+
+def test_a_workloads_result_is_judged_by_its_reads_alone():
+    assert probe.problems(WORKLOAD, {}, probe.WORKLOAD) == []
+    for key, value in (("failed", 1), ("sent", 0)):
+        bad = {"read": dict(STREAM) | {key: value}}
+        assert len(probe.problems(bad, {}, probe.WORKLOAD)) == 1
+    assert probe.problems({"read": dict(STREAM) | {"failed": 1}}, {"percent": 1.0}, probe.WORKLOAD) == []
+
+
+def test_a_result_without_writes_is_none_of_the_api():
+    with pytest.raises(KeyError):
+        probe.problems(WORKLOAD, {})
+
+
+@pytest.mark.parametrize("failed,percent,blind", [(0, 0, True), (1, 0, False), (1, 1, True), (2, 1, False)])
+def test_a_control_that_sees_no_more_than_is_allowed_is_blind(failed, percent, blind):
+    seen = {"read": dict(STREAM) | {"failed": failed}}
+    assert bool(probe.unseen(seen, {"percent": percent}, probe.WORKLOAD)) is blind
+
+
 def test_lost_writes_can_not_be_allowed():
     with pytest.raises(ValueError):
         probe.parse_allowed("lost=1")
@@ -85,6 +107,12 @@ def test_a_burst_of_failures_names_the_step_that_was_being_done():
     burst = {"from": "1970-01-01T00:01:47.25Z", "to": "1970-01-01T00:01:48Z", "failed": 3}
     lines = probe.explain(result(("read", "bursts"), [burst]), {"join": EVENTS})
     assert lines == ["3 reads from 00:01:47.25Z to 00:01:48Z, during join: Second"]
+
+
+def test_a_workloads_burst_of_failures_names_the_step_too():
+    burst = {"from": "1970-01-01T00:01:41Z", "to": "1970-01-01T00:01:42Z", "failed": 2}
+    lines = probe.explain({"read": {"bursts": [burst]}}, {"drain": EVENTS})
+    assert lines == ["2 reads from 00:01:41Z to 00:01:42Z, during drain: First"]
 
 
 @pytest.mark.parametrize("text,seconds", [("1970-01-01T00:01:40Z", 100.0), ("1970-01-01T00:01:40.123456789Z", 100.123456789)])

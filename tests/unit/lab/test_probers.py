@@ -1,0 +1,94 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the prober of a workload is started on a host, stopped and given up."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
+
+import access  # noqa: E402
+import probers  # noqa: E402
+
+
+class Cluster:
+    """A lab whose host answers each command by the first of the given parts it contains."""
+
+    name = "l"
+
+    def __init__(self, folder, answers):
+        self.state = self.results = folder
+        self.answers, self.asked = answers, []
+
+    def artifact(self, pattern):
+        return pathlib.Path("/cache/prober")
+
+    def artifact_url(self, path):
+        return f"http://192.0.2.1:8067/{path.name}"
+
+    def ssh(self, host, command, check=True, timeout=60):
+        self.asked.append((host, command))
+        said = next((text for part, text in self.answers.items() if part in command), "")
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+RUNS = {"is-active multimaster-prober": "active\n", "progress.json": '{"phase": "running"}'}
+
+
+def test_the_prober_is_fetched_and_started_without_credentials(tmp_path):
+    cluster = Cluster(tmp_path, {"systemd-run": "", **RUNS})
+    probers.choose_host(cluster, "m1")
+    probers.start_on_host(cluster, "http://10.96.0.7/hostname")
+    host, command = cluster.asked[0]
+    assert host == "m1"
+    assert "curl -sSf -o /var/lib/multimaster-prober/prober http://192.0.2.1:8067/prober &&" in command
+    assert "--workload http://10.96.0.7/hostname --read-interval 50ms" in command
+    assert "--cert" not in command and "--in-pod" not in command
+
+
+def test_a_second_prober_of_a_workload_is_refused(tmp_path):
+    cluster = Cluster(tmp_path, RUNS)
+    probers.choose_host(cluster, "m2")
+    with pytest.raises(SystemExit, match="on m2 already asks"):
+        probers.choose_host(cluster, "m1")
+    assert probers.marker(cluster).read_text() == "m2"
+
+
+def test_a_prober_that_ends_at_once_is_told_with_what_it_said(tmp_path):
+    cluster = Cluster(tmp_path, {"systemd-run": "", "is-active": "inactive\n", "journalctl": "prober: nothing was measured"})
+    probers.choose_host(cluster, "m1")
+    with pytest.raises(SystemExit, match="nothing was measured"):
+        probers.start_on_host(cluster, "http://10.96.0.7/hostname")
+
+
+def test_the_result_is_kept_and_the_host_left_clean(tmp_path):
+    cluster = Cluster(tmp_path, {"systemctl stop": json.dumps({"clean": True})})
+    probers.choose_host(cluster, "m1")
+    assert probers.stop_on_host(cluster, "workload") == {"clean": True}
+    assert json.loads((tmp_path / "prober-workload.json").read_text()) == {"clean": True}
+    assert cluster.asked[-1] == ("m1", "rm -rf /var/lib/multimaster-prober")
+    assert not probers.marker(cluster).exists()
+
+
+def test_a_prober_that_died_has_proven_nothing(tmp_path):
+    cluster = Cluster(tmp_path, {"systemctl stop": "", "journalctl": "out of memory"})
+    probers.choose_host(cluster, "m1")
+    with pytest.raises(SystemExit, match="nothing was proven.*out of memory"):
+        probers.stop_on_host(cluster, "workload")
+
+
+@pytest.mark.parametrize("answer", ["", access.AccessError("no route to host")], ids=["a host that answers", "a dead host"])
+def test_a_prober_is_given_up_whether_or_not_its_host_answers(tmp_path, answer):
+    cluster = Cluster(tmp_path, {"systemctl kill": answer})
+    probers.choose_host(cluster, "m1")
+    probers.abandon_on_host(cluster)
+    assert "systemctl kill --signal=SIGKILL multimaster-prober" in cluster.asked[0][1]
+    assert not probers.marker(cluster).exists()
