@@ -66,6 +66,11 @@ components-next: components ## Build the versions an upgrade goes to as well
 artifacts:
 	@[ "$$($(LAB_TOOL) source $(LAB))" = release ] || $(MAKE) --no-print-directory components
 
+# Scenarios upgrade a cluster, so they need both releases.
+.PHONY: artifacts-next
+artifacts-next:
+	@[ "$$($(LAB_TOOL) source $(LAB))" = release ] || $(MAKE) --no-print-directory components-next
+
 .PHONY: lab-up
 lab-up: ## Bring up the hosts of LAB
 	@$(LAB_TOOL) up $(LAB)
@@ -109,7 +114,7 @@ docs: $(VENV)/.complete ## Write what is derived: roles' defaults and READMEs, t
 	@$(BIN)/python tests/tools/generate.py
 
 .PHONY: scenario
-scenario: setup artifacts ## Run one Molecule scenario: make scenario S=name
+scenario: setup artifacts-next ## Run one Molecule scenario: make scenario S=name
 	@[ -n "$(S)" ] || { echo "Name one: make scenario S=name, of: $(ALL_SCENARIOS)" >&2; exit 2; }
 	$(PYTHON) components/build.py prober
 	$(BIN)/molecule destroy --no-command-borders -s $(S)

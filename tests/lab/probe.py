@@ -6,6 +6,7 @@
 
     probe.py life start                one on this machine through the endpoint, one in a pod through the Service
     probe.py life start --workload     besides, one on a master that asks a user's workload with a PodDisruptionBudget
+    probe.py life start --without-pod  none in a pod, where nodes will be drained or die
     probe.py life stop                 stop them, keep their results, fail unless all are clean
     probe.py life control              the negative control: every API server at once, without a drain, must be counted
     probe.py life control-workload     the same for a workload: all its pods at once, without grace, must be counted
@@ -100,7 +101,8 @@ def start(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     if options.workload:
         start_workload(cluster, options.workload_from)
     probers.start_on_machine(cluster, "machine")
-    probers.start_in_pod(cluster)
+    if not options.without_pod:
+        probers.start_in_pod(cluster)
     return []
 
 
@@ -125,10 +127,9 @@ def stop(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     """Stop the probers that were started and judge their results."""
     found = []
     runs = {path.stem: play.read_events(path.read_text()) for path in sorted(cluster.results.glob("*.events"))}
-    results = [
-        ("prober on the machine", probers.stop_on_machine(cluster, "machine"), API, options.allow),
-        ("prober on the pod", probers.stop_in_pod(cluster), API, options.allow),
-    ]
+    results = [("prober on the machine", probers.stop_on_machine(cluster, "machine"), API, options.allow)]
+    if probers.pod_marker(cluster).exists():
+        results.append(("prober on the pod", probers.stop_in_pod(cluster), API, options.allow))
     if probers.marker(cluster).exists():
         allowed = options.allow if options.allow_workload is None else options.allow_workload
         where = f"prober of the workload, on {probers.marker(cluster).read_text()}"
@@ -208,6 +209,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--allow", type=parse_allowed, default={}, metavar="percent=N,gap=MS", help="what is no fault")
     parser.add_argument("--allow-workload", type=parse_allowed, metavar="…", help="for the workload (default: as --allow)")
     parser.add_argument("--workload", action="store_true", help="start: measure a workload too")
+    parser.add_argument("--without-pod", action="store_true", help="start: none in a pod, since nodes will be drained")
     parser.add_argument("--workload-from", default="", metavar="HOST", help="where its prober runs (default: the first master)")
     options = parser.parse_args(argv)
     if options.verb == "abandon":

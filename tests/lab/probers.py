@@ -121,14 +121,27 @@ def start_in_pod(cluster: access.Cluster) -> None:
     cluster.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/prober")
     cluster.apply(pod_objects(access.image_reference(archive)))
     access.wait("the prober's pod runs", lambda: pod_phase(cluster) == "Running", START_TIMEOUT)
+    pod_marker(cluster).touch()
+
+
+def pod_marker(cluster: access.Cluster) -> Path:
+    """Return the file that says that a prober runs in a pod."""
+    return cluster.state / "prober-pod.started"
+
+
+def result_in(text: str) -> dict:
+    """Return the result in what a prober printed; its last words to people may stand between the result's lines."""
+    lines = [line for line in text.splitlines() if not line.startswith("prober: ")]
+    whole = "\n".join(lines)
+    return json.loads(whole[whole.index("{") : whole.rindex("}") + 1])
 
 
 def stop_in_pod(cluster: access.Cluster) -> dict:
     """Stop the prober of the pod and return its result, which is what its container printed last."""
     cluster.kubectl("exec", "-n", NAMESPACE, "prober", "--", "/prober", "stop")
     access.wait("the prober's pod has ended", lambda: pod_phase(cluster) in ("Succeeded", "Failed"), STOP_TIMEOUT)
-    text = cluster.kubectl("logs", "-n", NAMESPACE, "prober")
-    result = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    result = result_in(cluster.kubectl("logs", "-n", NAMESPACE, "prober"))
+    pod_marker(cluster).unlink(missing_ok=True)
     (cluster.results / "prober-pod.json").write_text(json.dumps(result, indent=1) + "\n")
     return result
 

@@ -92,3 +92,8 @@ def test_a_prober_is_given_up_whether_or_not_its_host_answers(tmp_path, answer):
     probers.abandon_on_host(cluster)
     assert "systemctl kill --signal=SIGKILL multimaster-prober" in cluster.asked[0][1]
     assert not probers.marker(cluster).exists()
+
+
+def test_the_probers_last_words_may_stand_between_the_lines_of_its_result():
+    text = '{\n  "run": "x",\nprober: reads 7 sent {0 failed}\n  "clean": false\n}\n'
+    assert probers.result_in(text) == {"run": "x", "clean": False}
