@@ -337,7 +337,7 @@ def status_for_host_info(endpoint, opener, timeout=READ_TIMEOUT):
         "db_size": known.db_size if known else 0,
         "version": known.version if known else "",
         "healthy": view.healthy,
-        "alarms": [f"{alarm} on {member}" for member, alarm in known.alarms] if known else [],
+        "alarms": [{"member_id": member, "alarm": alarm} for member, alarm in known.alarms] if known else [],
         "members": [member_dict(one) for one in view.members or ()],
     }
 

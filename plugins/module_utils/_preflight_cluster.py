@@ -121,6 +121,20 @@ def etcd_joinable(view):
         yield Finding(name, "etcd-obstacle", reason, "a member that can be joined", next_step)
 
 
+def alarms_none(view):
+    """Want no alarm in etcd: with one raised it takes no write, so a run would stop half-way."""
+    cluster = _topology.etcd_cluster(view.topology.hosts, view.observed)
+    for member_id, alarm in cluster.alarms:
+        label = next((member.label for member in cluster.called(member_id)), member_id)
+        yield Finding(
+            "",
+            "etcd-alarm",
+            f"etcd has raised {alarm} on {label}: no write is taken",
+            "no alarm",
+            "NOSPACE: compact, defragment one member after the other, then disarm. CORRUPT: replace that member.",
+        )
+
+
 def etcd_known(view):
     """Want no master left out: an error when etcd has a member of a host that is not listed and etcd is on the masters.
 

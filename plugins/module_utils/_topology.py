@@ -294,6 +294,7 @@ def etcd_cluster(hosts, observed):
         members=tuple(_member(item, by_id.get(item["id"])) for item in newest["members"]),
         leader_id=newest["leader_id"],
         cluster_ids=tuple(sorted({status["cluster_id"] for status in answers})),
+        alarms=tuple(sorted({(one["member_id"], one["alarm"]) for status in answers for one in status["alarms"]})),
         ours=frozenset(host.peer_url for host in hosts if host.member),
     )
 

@@ -221,6 +221,6 @@ def test_the_status_for_host_info_has_every_key_of_the_contract():
     assert good["members"] == [
         {"id": "1001", "name": "a", "peer_urls": ["https://a:2380"], "client_urls": ["https://a:2379"], "is_learner": False}
     ]
-    assert good["alarms"] == ["NOSPACE on 1001"]
+    assert good["alarms"] == [{"member_id": "1001", "alarm": "NOSPACE"}]
     assert json.dumps(good)
     assert not silent["ok"]

@@ -21,7 +21,7 @@ def removal(leaving, masters, learners=(), dead=(), holder="m1", **more):
     return asked(_request.Request(_request.REMOVE, tuple(leaving)), masters, learners, dead, holder, **more)
 
 
-def asked(request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",)):
+def asked(request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",), alarms=()):
     """Return the topology of such a cluster for any request; `bare` masters are listed and new, `wiped` ones lost their disk."""
     members = [member(name, learner=name in learners) for name in masters]
     seen = {}
@@ -30,7 +30,7 @@ def asked(request, masters, learners=(), dead=(), holder="m1", bare=(), zones=No
             continue
         seen[name] = living(name, members, master=name in masters)
         if name in masters:
-            seen[name]["etcd"]["status"] = status(name, members, leader="m1")
+            seen[name]["etcd"]["status"] = {**status(name, members, leader="m1"), "alarms": list(alarms)}
         if name == holder:
             seen[name]["endpoint_address"] = {"held_on": ["eth0"]}
     for name in bare:
@@ -80,6 +80,7 @@ def test_the_plan_in_order(leaving, masters, seen, wanted):
         (["m1"], ("m1",), {}, "no master"),
         (["m1", "m2", "m3"], THREE, {}, "no master"),
         (["m1"], THREE, {"dead": ("m2",)}, "1 of 2 voters would be healthy and 2 are needed"),
+        (["m1"], THREE, {"alarms": [{"member_id": member("m2")["id"], "alarm": "NOSPACE"}]}, "NOSPACE is raised on m2"),
     ],
 )
 def test_what_is_not_done_is_refused_with_its_reason(leaving, masters, seen, why):

@@ -578,6 +578,28 @@ def test_data_without_a_record_and_without_quorum_is_an_error():
     assert ("", "etcd-refused") in found(judge(inventory(["m1"]), {"m1": fresh("m1", etcd=etcd)}), "error")
 
 
+def raised(observed, host, member_id, alarm="NOSPACE"):
+    """Let a host's member tell of an alarm."""
+    observed[host]["etcd"]["status"]["alarms"] = [{"member_id": member_id, "alarm": alarm}]
+    return observed
+
+
+@pytest.mark.parametrize(
+    ("member_id", "alarm", "said"),
+    [
+        (member("m2")["id"], "NOSPACE", "etcd has raised NOSPACE on m2: no write is taken"),
+        ("4711", "CORRUPT", "etcd has raised CORRUPT on 4711: no write is taken"),
+    ],
+)
+def test_an_alarm_of_etcd_is_an_error_that_names_the_member_whoever_tells_of_it(member_id, alarm, said):
+    members = [member(name) for name in NAMES]
+    observed = raised({name: living(name, members) for name in NAMES}, "m1", member_id, alarm)
+    errors = [finding for finding in judge(inventory(NAMES), observed, store=True) if finding.level == "error"]
+    assert [(finding.check, finding.found) for finding in errors] == [("etcd-alarm", said)]
+    assert "defragment" in errors[0].fix
+    assert "replace" in errors[0].fix
+
+
 def strays(listed, members, **changes):
     """Return (level, found) of the findings on strays in a living cluster; changes go to every host."""
     observed = {name: living(name, members, master=name in listed.masters, **changes) for name in listed.names}
