@@ -206,12 +206,17 @@ def _hops(running, settings):
     ):
         newest, wanted = _newest(versions), _skew.parse(getattr(settings, setting))
         if newest and wanted.line > newest.line:
+            following = f"{newest.major}.{newest.minor + 1}"
+            if wanted.line == (newest.major, newest.minor + 1):
+                way = "upgrade.yml goes there without an outage"
+            else:
+                way = f"no minor may be skipped: set multimaster_{setting} to a {following} release, run upgrade.yml, then go on"
             yield Finding(
                 "",
                 "version-hop",
                 f"{what} runs in {newest}, multimaster_{setting} is {wanted}",
                 f"a release of {newest.major}.{newest.minor}",
-                f"upgrade.yml goes there without an outage; or set multimaster_{setting} back to {newest}.",
+                f"{way}; or set multimaster_{setting} back to {newest}.",
             )
 
 

@@ -704,6 +704,18 @@ def test_the_newest_that_runs_is_the_version_to_go_back_to():
     assert finding.wanted == "a release of 1.36"
 
 
+STEPWISE = "no minor may be skipped: set multimaster_kubernetes_version to a 1.37 release, run upgrade.yml, then go on"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "way"),
+    [("1.37.0", "upgrade.yml goes there without an outage"), ("1.38.0", STEPWISE), ("2.0.0", STEPWISE)],
+)
+def test_upgrade_yml_is_named_as_the_way_to_the_next_minor_only(wanted, way):
+    (finding,) = judge(inventory(["m1"]), {"m1": living("m1", [member("m1")])}, store=True, kubernetes_version=wanted)
+    assert finding.fix == f"{way}; or set multimaster_kubernetes_version back to 1.36.3."
+
+
 def test_a_new_cluster_is_built_in_any_minor():
     assert judge(inventory(["m1"]), bare("m1"), kubernetes_version="1.37.2", etcd_version="3.7.3") == ()
 
