@@ -199,6 +199,20 @@ def run_arguments(lab: Lab, host: Host, image: str, state: Path, cgroup_v1: bool
     ]  # fmt: skip
 
 
+def find_host(lab: Lab, name: str) -> Host:
+    """Return the lab's host of this name, or raise LabError with the names there are."""
+    found = next((host for host in lab.hosts if host.name == name), None)
+    if found is None:
+        raise LabError(f"The lab {lab.name} has no host {name!r}; it has {', '.join(host.name for host in lab.hosts)}.")
+    return found
+
+
+def merged_known_hosts(old: list[str], new: list[str]) -> list[str]:
+    """Return the lines of known_hosts with new ones in the place of those of the same addresses."""
+    addresses = {line.split()[0] for line in new}
+    return [line for line in old if line.split()[0] not in addresses] + new
+
+
 def apt_stanzas(text: str) -> list[dict[str, str]]:
     """Return the `deb` entries of apt's configuration, in one-line or deb822 style, as {uri, suite, components}."""
     entries = []
@@ -422,13 +436,18 @@ def up(lab: Lab) -> Lab:
     started = [host for host in lab.hosts if host not in kept]
     with ThreadPoolExecutor(max_workers=4) as pool:
         lines = list(pool.map(lambda h: boot(lab, h, images[h.release], state, existing.get(h.name, "")), started))
-    known = state / "known_hosts"
-    old = known.read_text().splitlines(keepends=True) if known.exists() else []
-    new = {line.split()[0] for line in lines}
-    known.write_text("".join([line for line in old if line.split()[0] not in new] + lines))
+    remember_keys(state, lines)
     start_server(lab, state)
     (state / "inventory.json").write_text(json.dumps(inventory(lab, state, source(lab)), indent=1) + "\n")
     return lab
+
+
+def remember_keys(state: Path, lines: list[str]) -> None:
+    """Put hosts' lines into the lab's known_hosts."""
+    known = state / "known_hosts"
+    with lock(f"known-hosts-{state.name}"):
+        old = known.read_text().splitlines(keepends=True) if known.exists() else []
+        known.write_text("".join(merged_known_hosts(old, lines)))
 
 
 def server_pid(state: Path) -> int:
@@ -492,6 +511,20 @@ def serve(lab: Lab) -> None:
     http.server.ThreadingHTTPServer((lab.ip(1), SERVER_PORT), handler).serve_forever()
 
 
+def remove_hosts(lab: Lab, hosts: tuple[Host, ...]) -> None:
+    """Remove these hosts' containers and volumes, by exact name; what is gone already is fine."""
+    existing = containers(lab)
+    for host in hosts:
+        if existing.get(host.name) == "paused":
+            run("podman", "unpause", lab.container(host), check=False)
+    there = [lab.container(host) for host in hosts if host.name in existing]
+    if there:
+        run("podman", "rm", "--force", "--time", "0", "--volumes", *there)
+    volumes = set(run("podman", "volume", "ls", "-q").split()) & {f"{lab.container(host)}-var" for host in hosts}
+    if volumes:
+        run("podman", "volume", "rm", *sorted(volumes))
+
+
 def down(lab: Lab) -> None:
     """Remove everything the lab owns, by exact name."""
     require("podman")
@@ -499,16 +532,7 @@ def down(lab: Lab) -> None:
     pid = server_pid(state)
     if pid:
         os.kill(pid, signal.SIGTERM)
-    existing = containers(lab)
-    names = [lab.container(host) for host in lab.hosts]
-    for host in lab.hosts:
-        if existing.get(host.name) == "paused":
-            run("podman", "unpause", lab.container(host), check=False)
-    if existing:
-        run("podman", "rm", "--force", "--time", "0", "--volumes", *(lab.container(h) for h in lab.hosts if h.name in existing))
-    volumes = set(run("podman", "volume", "ls", "-q").split()) & {f"{name}-var" for name in names}
-    if volumes:
-        run("podman", "volume", "rm", *sorted(volumes))
+    remove_hosts(lab, lab.hosts)
     if subprocess.call(["podman", "network", "exists", lab.network]) == 0:
         run("podman", "network", "rm", lab.network)
     shutil.rmtree(state, ignore_errors=True)

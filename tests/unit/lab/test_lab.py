@@ -109,6 +109,19 @@ def test_only_a_new_systemd_on_cgroup_v1_is_told_to_accept_it(release, cgroup_v1
     assert "/sbin/init" in words
 
 
+def test_a_host_is_found_by_its_exact_name_else_the_names_are_said():
+    lab = make(hosts=[{"name": "m1"}, {"name": "m10"}])
+    assert lab_tool.find_host(lab, "m10").name == "m10"
+    with pytest.raises(lab_tool.LabError, match="'m'; it has m1, m10"):
+        lab_tool.find_host(lab, "m")
+
+
+def test_a_new_machine_takes_the_place_of_the_old_one_in_known_hosts():
+    old = ["10.1.2.11 ssh-ed25519 OLD\n", "10.1.2.110 ssh-ed25519 OTHER\n"]
+    new = ["10.1.2.11 ssh-ed25519 NEW\n"]
+    assert lab_tool.merged_known_hosts(old, new) == ["10.1.2.110 ssh-ed25519 OTHER\n", "10.1.2.11 ssh-ed25519 NEW\n"]
+
+
 DEB822 = """\
 Types: deb
 # a comment
