@@ -51,17 +51,7 @@ def hosts(cluster):
 @pytest.fixture(scope="session")
 def etcd(cluster):
     """Ask etcd's JSON gateway through the member of a host, with the operator's certificate of that host."""
-
-    def ask(host: str, path: str, body: dict | None = None) -> dict:
-        pki = "/etc/etcd/pki"
-        command = (
-            f"curl -sS --max-time 5 --cacert {pki}/client-ca.crt "
-            f"--cert {pki}/operator-client.crt --key {pki}/operator-client.key "
-            f"https://{cluster.addresses[host]}:2379/v3/{path} -d {shlex.quote(json.dumps(body or {}))}"
-        )
-        return json.loads(cluster.ssh(host, command))
-
-    return ask
+    return cluster.etcd
 
 
 @pytest.fixture(scope="session")

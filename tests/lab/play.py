@@ -151,6 +151,18 @@ def execute(command: list[str], log: Path, events: Path, cut: cutoff.Cut | None,
         return process.wait(), ""
 
 
+def perform(cluster: access.Cluster, name: str, arguments: list[str], cut: cutoff.Cut | None = None) -> tuple[Outcome, Path]:
+    """Run ansible-playbook on a lab's cluster, cut it off where asked, and return what it did and where its output is."""
+    log, events = cluster.results / f"{name}.log", cluster.results / f"{name}.events"
+    sources = [part for path in cluster.inventories for part in ("-i", path)]
+    outcome = Outcome(name, ["ansible-playbook", *sources, *arguments])
+    began = time.monotonic()
+    outcome.code, outcome.cut = execute(outcome.command, log, events, cut, cluster.control_path)
+    summarize(outcome, read_events(events.read_text()))
+    outcome.seconds = round(time.monotonic() - began, 2)
+    return outcome, log
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """Read the command line; what it does not know goes to ansible-playbook."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -171,20 +183,12 @@ def main(argv: list[str]) -> int:
     """Run, observe, judge, tell."""
     options = parse(argv)
     cluster = access.Cluster(options.lab, inventories=[str(Path(p).resolve()) for p in options.inventory] or None)
-    folder = cluster.results
-    log, events = folder / f"{options.name}.log", folder / f"{options.name}.events"
-    sources = [part for path in cluster.inventories for part in ("-i", path)]
-    command = ["ansible-playbook", *sources, *options.extra, options.playbook]
     before = cluster.observe() if options.expect in ("unchanged", "untouched") else {}
-    outcome = Outcome(options.name, command)
-    began = time.monotonic()
-    outcome.code, outcome.cut = execute(command, log, events, options.cut, cluster.control_path)
-    summarize(outcome, read_events(events.read_text()))
-    outcome.seconds = round(time.monotonic() - began, 2)
+    outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut)
     if before:
         outcome.restarted = differences(before, cluster.observe())
     cluster.remember()
-    (folder / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
+    (cluster.results / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     wrong = findings(outcome, options.expect)
     executed = max(outcome.executions.values(), default=0)
     print(

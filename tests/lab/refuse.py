@@ -1,0 +1,455 @@
+#!/usr/bin/env python3
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a lab's cluster of three masters into situations in which a run must be refused, and hold the run to it.
+
+    refuse.py mol-refused                       every situation, then the negative control
+    refuse.py mol-refused --only no-space       that one
+
+A refusal ends the run with Ansible's code for a failed task, within seconds; nothing differs on any host, in etcd's members, in
+the nodes, in the lock, in the controller's files; and what is said names what, why and what next. A run that is not refused is
+cut off before it touches a host, so the next situation finds the cluster as it was. The negative control is the removal of the
+first situation with nothing in its way, in check mode: if that one is refused too, the refusals prove nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import access
+import cutoff
+import play
+
+# Seconds. Looking at four hosts takes five to ten on two cores, thirty beside another lab; a module that waits in vain, sixty.
+WITHIN = 45.0
+FAILED_TASK = 2  # ansible-playbook's exit code; others mean that it broke, not that it refused
+SETTLED = 120.0  # seconds until the cluster is whole again
+# The first tasks, after looking, judging and the lock, of the playbooks that are run here.
+TOUCHES = cutoff.Cut("task", task=r"host_preparation : |Take its pods as gone")
+# They leave by themselves when they cannot renew their lease, ten seconds after the last time (client-go's renew deadline).
+LEADERS = ("kube-controller-manager", "kube-scheduler", "csr-approver")
+CONFIGURATION = ("/etc/kubernetes", "/etc/etcd", "/etc/haproxy", "/etc/keepalived", "/etc/systemd/system")
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/multimaster-operation"
+OURS = "multimaster.kubernetes/"  # prefix of the product's annotations
+REMOVE_M2 = ("remove_node.yml", "-e", "node=m2", "-e", "confirmed=true")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A situation, the run that it must refuse, and the words that say what, why and what next.
+
+    ``make`` makes it and takes it away; what it yields fills the placeholders of command and words. ``restless``: units that the
+    situation itself lets restart. ``pending``: why the product does not refuse it yet, which is told and is no fault.
+    """
+
+    name: str
+    make: Callable[[access.Cluster], AbstractContextManager[dict[str, str]]]
+    command: tuple[str, ...]
+    says: tuple[str, ...]
+    restless: tuple[str, ...] = ()
+    pending: str = ""
+
+
+@dataclass
+class Result:
+    """How a situation went; seconds are the run's, from its start to its end."""
+
+    name: str
+    refused: bool
+    seconds: float
+    said: str
+    wrong: list[str] = field(default_factory=list)
+
+
+# --- judging: data in, data out --------------------------------------------------------------------------------------
+
+
+def table_rows(text: str) -> list[dict[str, str]]:
+    """Return the rows of the tables of findings in a run's output, the wrapped cells put together again."""
+    rows: list[dict[str, str]] = []
+    lines = text.splitlines()
+    for number, line in enumerate(lines[:-1]):
+        rule = lines[number + 1]
+        if not line.startswith("LEVEL") or set(rule) != {"-", " "}:
+            continue
+        starts = [at for at in range(len(rule)) if rule[at] == "-" and (at == 0 or rule[at - 1] == " ")]
+        titles = line.lower().split()
+        for row in lines[number + 2 :]:
+            cells = [row[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
+            if not any(cells):
+                break
+            if cells[0]:
+                rows.append(dict(zip(titles, cells, strict=True)))
+            else:
+                for title, cell in zip(titles, cells, strict=True):
+                    rows[-1][title] = f"{rows[-1][title]} {cell}".strip()
+    return rows
+
+
+def what_was_said(outcome: play.Outcome, text: str) -> list[str]:
+    """Return what a run told the person before it: each error of its table, then each failed task's message."""
+    rows = [f"{row['found']}; wanted: {row['wanted']}; {row['fix']}" for row in table_rows(text) if row["level"] == "error"]
+    return rows + [failure["message"] for failure in outcome.failures]
+
+
+def squeezed(text: str) -> str:
+    """Return a text without its white space: a table wraps long words where no space was."""
+    return "".join(text.split())
+
+
+def not_said(words: list[str], said: list[str]) -> list[str]:
+    """Return the expected words that were not said."""
+    whole = squeezed(" ".join(said))
+    return [one for one in words if squeezed(one) not in whole]
+
+
+def touched(before: dict[str, str], after: dict[str, str], restless: tuple[str, ...]) -> list[str]:
+    """Return what differs between two observations, without the units that the situation itself lets restart."""
+    units = tuple(f" {unit}.service" for unit in restless)
+    kept = [{key: value for key, value in seen.items() if not key.endswith(units or "\0")} for seen in (before, after)]
+    return play.differences(*kept)
+
+
+def was_refused(outcome: play.Outcome) -> bool:
+    """Say whether a run ended by itself, on a failed task."""
+    return outcome.code == FAILED_TASK and not outcome.cut
+
+
+def wrong_with(outcome: play.Outcome, said: list[str], words: list[str], differences: list[str]) -> list[str]:
+    """Return in which way a run was not the refusal it should be; empty = it was."""
+    if not was_refused(outcome):
+        how = f"it came as far as {outcome.cut}" if outcome.cut else f"it ended with code {outcome.code}"
+        found = [f"it was not refused: {how}"]
+    else:
+        found = [f"it was not said: {one!r}" for one in not_said(words, said)]
+        found += [f"it took {outcome.seconds} s, longer than {WITHIN:g}"] if outcome.seconds > WITHIN else []
+    found += [f"a task reports a change: {one}" for one in outcome.changed]
+    return found + [f"it was touched: {one}" for one in differences]
+
+
+def line_of(result: Result, pending: str) -> str:
+    """Return the one line that tells how a situation went."""
+    verdict = f"refused in {result.seconds:.1f} s" if result.refused else f"NOT refused ({result.seconds:.1f} s)"
+    note = ""
+    if pending:
+        note = " [the mark `pending` can go]" if result.refused else f" [not yet: {pending}]"
+    said = " ".join(result.said.split())
+    return f"{result.name}: {verdict}{note}{': ' + said if said else ''}"
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def server_of(cluster: access.Cluster, host: str) -> str:
+    """Return the URL of a master's own API server."""
+    return f"https://{cluster.addresses[host]}:{cluster.credentials['server'].rsplit(':', 1)[1]}"
+
+
+def digest(folder: Path) -> str:
+    """Return one digest of the names and contents below a folder; "absent" when there is none."""
+    if not folder.exists():
+        return "absent"
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    parts = [f"{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def whole(cluster: access.Cluster) -> dict[str, str]:
+    """Return all that a run which is refused must leave as it is: hosts, members, nodes, the lock, the controller's files."""
+    found, first = cluster.observe(), cluster.masters[0]  # no situation disturbs the first
+    command = f"find {' '.join(CONFIGURATION)} -type f -exec sha256sum {{}} + 2>/dev/null | sort | sha256sum | cut -c1-12"
+    digests = cluster.each(sorted(cluster.addresses), lambda host: cluster.ssh(host, command).strip())
+    found |= {f"{host} configuration": value for host, value in digests.items()}
+    members = cluster.etcd(first, "cluster/member/list")["members"]
+    found["etcd's members"] = json.dumps(sorted(members, key=lambda one: one["ID"]), sort_keys=True)
+    for node in cluster.get("/api/v1/nodes", server=server_of(cluster, first))["items"]:
+        marks = {key: value for key, value in node["metadata"].get("annotations", {}).items() if key.startswith(OURS)}
+        found[f"node {node['metadata']['name']}"] = json.dumps([node["spec"].get("unschedulable", False), marks])
+    status, lease = cluster.request("GET", LEASE, server=server_of(cluster, first))
+    found["the lock"] = json.dumps([lease["spec"], lease["metadata"].get("annotations")]) if status == 200 else f"HTTP {status}"
+    found["the CA store"] = digest(store(cluster))
+    found["the kubeconfig"] = hashlib.sha256(cluster.kubeconfig.read_bytes()).hexdigest()[:12]
+    return found
+
+
+def is_whole(cluster: access.Cluster) -> bool:
+    """Say whether members, API servers and nodes are all well, and no alarm is raised."""
+
+    def serves(host: str) -> bool:
+        ready = cluster.request("GET", "/readyz", server=server_of(cluster, host))[0] == 200
+        return ready and "header" in cluster.etcd(host, "kv/range", {"key": "AA=="})
+
+    if not all(cluster.each(cluster.masters, serves).values()):
+        return False
+    if cluster.etcd(cluster.masters[0], "maintenance/alarm", {"action": "GET"}).get("alarms"):
+        return False
+    conditions = [one for node in cluster.get("/api/v1/nodes")["items"] for one in node["status"]["conditions"]]
+    return all(one["status"] == "True" for one in conditions if one["type"] == "Ready")
+
+
+def settle(cluster: access.Cluster) -> None:
+    """Wait until the cluster is whole and takes a write through the endpoint."""
+    access.wait("the cluster is whole again", lambda: is_whole(cluster), SETTLED)
+    name = access.names("refuse")
+    cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}])
+    cluster.delete(f"/api/v1/namespaces/default/configmaps/{name}")
+
+
+# --- situations ------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def nothing(cluster: access.Cluster):
+    """Change nothing: the command itself is what must be refused."""
+    yield {}
+
+
+@contextlib.contextmanager
+def member_down(cluster: access.Cluster):
+    """Stop the etcd member of m3, which the others survive."""
+    cluster.ssh("m3", "systemctl stop etcd.service")
+    try:
+        # the endpoint's balancers have to learn that the API server beside it is not ready
+        access.wait("the others carry the API", lambda: all(cluster.request("GET", "/readyz")[0] == 200 for _ in range(6)))
+        yield {}
+    finally:
+        cluster.ssh("m3", "systemctl start etcd.service")
+
+
+@contextlib.contextmanager
+def no_space(cluster: access.Cluster):
+    """Raise the alarm that etcd raises itself when its quota is used up: it takes no write until somebody disarms it."""
+    member = cluster.etcd("m1", "maintenance/status")["header"]["member_id"]
+    body = {"memberID": member, "alarm": "NOSPACE"}
+    cluster.etcd("m1", "maintenance/alarm", {"action": "ACTIVATE", **body})
+    try:
+        raised = cluster.etcd("m1", "maintenance/alarm", {"action": "GET"}).get("alarms", [])
+        if body not in raised:
+            raise access.AccessError(f"the alarm was not raised: {raised}")
+        yield {}
+    finally:
+        cluster.etcd("m1", "maintenance/alarm", {"action": "DEACTIVATE", **body})
+
+
+def held_lease(now: datetime.datetime) -> dict:
+    """Return the lock as a run on another controller holds it, for ten minutes from now."""
+    noted = {
+        "purpose": "remove m1", "controller": "elsewhere", "boot": "0f0e0d0c-another-boot pid:[4026531836]", "pid": "4711",
+        "started": "902113", "run": "0f0e0d0c-4711-902113",
+    }  # fmt: skip
+    moment = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": LEASE.rsplit("/", 1)[1],
+            "namespace": "kube-system",
+            "annotations": {f"{OURS}{key}": value for key, value in noted.items()},
+        },
+        "spec": {
+            "holderIdentity": f"elsewhere/{noted['run']}",
+            "leaseDurationSeconds": 600,
+            "acquireTime": moment,
+            "renewTime": moment,
+            "leaseTransitions": 0,
+        },
+    }
+
+
+@contextlib.contextmanager
+def lock_held(cluster: access.Cluster):
+    """Let a run on another controller hold the lock."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    cluster.apply([held_lease(now)])
+    try:
+        yield {"until": (now + datetime.timedelta(seconds=600)).strftime("%Y-%m-%dT%H:%M")}
+    finally:
+        cluster.delete(LEASE)
+
+
+@contextlib.contextmanager
+def cordoned(cluster: access.Cluster):
+    """Cordon m3 as a person does who is at work on it."""
+    cluster.kubectl("cordon", "m3")
+    try:
+        yield {}
+    finally:
+        cluster.kubectl("uncordon", "m3")
+        cluster.delete(LEASE)  # of the run that was cut off, while this is not refused
+
+
+def store(cluster: access.Cluster) -> Path:
+    """Return the controller's CA store (tests/lab/settings.yml)."""
+    return cluster.state / "pki"
+
+
+@contextlib.contextmanager
+def store_missing(cluster: access.Cluster):
+    """Move the CA store away; one that a run made meanwhile is kept beside it."""
+    there = store(cluster)
+    away = there.with_name("pki-kept-by-refuse")
+    there.rename(away)
+    try:
+        yield {"store": str(there)}
+    finally:
+        if there.exists():
+            there.rename(there.with_name(access.names("pki-made-by-a-run")))
+        away.rename(there)
+
+
+@contextlib.contextmanager
+def minor_skipped(cluster: access.Cluster):
+    """Name the release two minors after the one that runs."""
+    version = cluster.get("/version")
+    running, minor = version["gitVersion"].lstrip("v"), int(version["minor"].rstrip("+"))
+    major = version["major"]
+    yield {"running": running, "between": f"{major}.{minor + 1}", "skipped": f"{major}.{minor + 2}.0"}
+
+
+SITUATIONS = (
+    Situation(
+        "quorum",
+        member_down,
+        REMOVE_M2,
+        (
+            "remove m2: after removing m2 1 of 2 voters would be healthy and 2 are needed",
+            "bring back m3 first, or remove the dead member before this one",
+            "Nothing was touched.",
+        ),
+        restless=LEADERS,
+    ),
+    Situation(
+        "no-space",
+        no_space,
+        REMOVE_M2,
+        (
+            "etcd has raised NOSPACE on m1: no write is taken",
+            "NOSPACE: compact, defragment one member after the other, then disarm.",
+            "remove m2: NOSPACE is raised on m1",
+            "Nothing was touched.",
+        ),
+        restless=LEADERS,
+    ),
+    Situation(
+        "locked",
+        lock_held,
+        REMOVE_M2,
+        (
+            "another operation holds the lock of this cluster: remove m1 from elsewhere (holder elsewhere/0f0e0d0c-4711-902113)",
+            "until {until}",
+            "Next: run again after that",
+            "`kubectl -n kube-system delete lease multimaster-operation`",
+        ),
+    ),
+    Situation(
+        "cordoned",
+        cordoned,
+        REMOVE_M2,
+        ("m3", "cordoned by somebody else", "`kubectl uncordon m3`"),
+    ),
+    Situation(
+        "no-ca-store",
+        store_missing,
+        ("site.yml",),
+        (
+            "CA store not found at {store}, but m1, m2, m3, w1 carry certificates",
+            "Copy it from where the cluster was built, restore it, or correct multimaster_ca_store.",
+            "No new CA is made.",
+            "Nothing was touched.",
+        ),
+    ),
+    Situation(
+        "unknown-host",
+        nothing,
+        ("remove_node.yml", "-e", "node=m22", "-e", "confirmed=true"),
+        ("m22 is no host of the inventory", "Did you mean m2?", "Nothing was touched."),
+    ),
+    Situation(
+        "skipped-minor",
+        minor_skipped,
+        ("site.yml", "-e", "multimaster_kubernetes_version={skipped}"),
+        (
+            "Kubernetes runs in {running}, multimaster_kubernetes_version is {skipped}",
+            "no minor may be skipped: set multimaster_kubernetes_version to a {between} release, run upgrade.yml, then go on",
+            "or set multimaster_kubernetes_version back to {running}",
+            "Nothing was touched.",
+        ),
+    ),
+    Situation(
+        "upgrade-skips",
+        minor_skipped,
+        ("upgrade.yml", "-e", "multimaster_kubernetes_version={skipped}", "-e", "confirmed=true"),
+        (
+            "m1: kube-apiserver {running} to {skipped}; wanted: at most 1 minor at a time",
+            "Set multimaster_kubernetes_version to a {between} release, upgrade, then go on.",
+            "Nothing was touched.",
+        ),
+    ),
+)
+
+
+# --- doing -----------------------------------------------------------------------------------------------------------
+
+
+def hold(cluster: access.Cluster, situation: Situation) -> Result:
+    """Make a situation, run, judge, and take it away."""
+    with situation.make(cluster) as values:
+        command = [part.format(**values) for part in situation.command]
+        before = whole(cluster)
+        outcome, log = play.perform(cluster, f"refuse-{situation.name}", command, TOUCHES)
+        differences = touched(before, whole(cluster), situation.restless)
+    settle(cluster)
+    said = what_was_said(outcome, log.read_text())
+    words = [one.format(**values) for one in situation.says]
+    wrong = wrong_with(outcome, said, words, differences)
+    if situation.pending and not was_refused(outcome):
+        wrong = []
+    return Result(situation.name, was_refused(outcome), outcome.seconds, said[0] if said else "", wrong)
+
+
+def control(cluster: access.Cluster) -> Result:
+    """Plan the first situation's removal with nothing in its way: it must not be refused, and check mode touches nothing."""
+    before = whole(cluster)
+    outcome, log = play.perform(cluster, "refuse-control", [*REMOVE_M2, "--check"])
+    differences = touched(before, whole(cluster), ())
+    said = what_was_said(outcome, log.read_text())
+    wrong = [f"the negative control ended with code {outcome.code}: {'; '.join(said)}"] if outcome.code else []
+    wrong += [f"check mode touched it: {one}" for one in differences]
+    return Result("control", was_refused(outcome), outcome.seconds, said[0] if said else "", wrong)
+
+
+def main(argv: list[str]) -> int:
+    """Hold every situation that is asked for to its refusal, and tell."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    names = [one.name for one in SITUATIONS]
+    parser.add_argument("lab")
+    parser.add_argument("--only", action="append", choices=[*names, "control"], help="may be given several times")
+    options = parser.parse_args(argv)
+    cluster = access.Cluster(options.lab)
+    wanted = options.only or [*names, "control"]
+    results = []
+    for situation in (one for one in SITUATIONS if one.name in wanted):
+        results.append(hold(cluster, situation))
+        print(line_of(results[-1], situation.pending), flush=True)
+    if "control" in wanted:
+        results.append(control(cluster))
+        print(f"control: the same removal in check mode, nothing in its way: {results[-1].seconds:.1f} s", flush=True)
+    (cluster.results / "refused.json").write_text(json.dumps([asdict(one) for one in results], indent=1) + "\n")
+    wrong = [f"{result.name}: {line}" for result in results for line in result.wrong]
+    for line in wrong:
+        print(f"NOT AS EXPECTED: {line}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,166 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refusals: what a run said, whether it is what should be said, and what it must not have touched."""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import string
+import sys
+
+import pytest
+import yaml
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding, _lock, _lock_flow
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
+
+import play  # noqa: E402
+import refuse  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+LONG = _finding.Finding(
+    "",
+    "ca-store",
+    "CA store not found at /a/very/long/folder/that/no/column/of/the/table/holds/pki, but m1, m2 carry certificates",
+    "the store the cluster was made with",
+    "Copy it from where the cluster was built, restore it, or correct multimaster_ca_store. No new CA is made.",
+)
+SHORT = _finding.Finding("m2", "memory", "900 MiB", "1700 MiB", "Give it more.", _finding.WARNING)
+STRAY = _finding.Finding("m3", "memory", "100 MiB", "1700 MiB", "Give it more.")
+
+
+def output(*findings):
+    """Return a run's output with the product's own table in it."""
+    return f"TASK [Judge] ***\n\n{_finding.table(findings)}\n\nfatal: [localhost]: FAILED!\n  msg: 2 problem(s)\n"
+
+
+def test_the_products_table_is_read_back_row_by_row_however_its_cells_wrap():
+    rows = refuse.table_rows(output(LONG, STRAY, SHORT))
+    assert [(row["level"], row["host"], row["check"]) for row in rows] == [
+        ("error", "(cluster)", "ca-store"), ("error", "m3", "memory"), ("warning", "m2", "memory"),
+    ]  # fmt: skip
+    for row, finding in zip(rows, (LONG, STRAY, SHORT), strict=True):
+        for cell in ("found", "wanted", "fix"):
+            assert refuse.squeezed(row[cell]) == refuse.squeezed(getattr(finding, cell))
+
+
+def test_an_output_without_a_table_has_no_rows():
+    assert refuse.table_rows("TASK [x]\nLEVEL of water\n\nok") == []
+
+
+def outcome(**fields):
+    return play.Outcome("n", ["c"], **{"code": 2, "seconds": 5.0, **fields})
+
+
+def test_errors_and_failed_tasks_are_what_was_said_and_warnings_are_not():
+    said = refuse.what_was_said(outcome(failures=[{"message": "1 problem(s)"}]), output(STRAY, SHORT))
+    assert said == ["100 MiB; wanted: 1700 MiB; Give it more.", "1 problem(s)"]
+
+
+def test_words_are_found_across_the_places_where_a_cell_was_wrapped():
+    said = refuse.what_was_said(outcome(), output(LONG))
+    assert refuse.not_said(["not found at /a/very/long/folder/that/no/column/of/the/table/holds/pki, but m1"], said) == []
+    assert refuse.not_said(["not found at /another"], said) == ["not found at /another"]
+
+
+SEEN = {"m1 etcd.service": "process 7", "m1 kube-scheduler.service": "process 8", "the lock": "HTTP 404"}
+
+
+def test_only_what_the_situation_itself_restarts_may_differ():
+    other = {**SEEN, "m1 kube-scheduler.service": "process 99"}
+    assert refuse.touched(SEEN, dict(SEEN), ()) == []
+    assert refuse.touched(SEEN, other, ("kube-scheduler",)) == []
+    assert refuse.touched(SEEN, other, ()) == ["m1 kube-scheduler.service was process 8, is process 99"]
+    assert len(refuse.touched(SEEN, {**other, "m1 etcd.service": "process 9", "the lock": "[]"}, ("kube-scheduler",))) == 2
+
+
+WORDS = ["what", "next"]
+
+
+@pytest.mark.parametrize(
+    ("made", "said", "differences", "wrong"),
+    [
+        (outcome(), ["what, why, next"], [], []),
+        (outcome(), ["what"], [], ["it was not said: 'next'"]),
+        (outcome(code=0), ["what, next"], [], ["it was not refused: it ended with code 0"]),
+        (outcome(code=4), ["what, next"], [], ["it was not refused: it ended with code 4"]),
+        (outcome(code=-9, cut="task 9 x"), [], [], ["it was not refused: it came as far as task 9 x"]),
+        (outcome(seconds=46.0), ["what, next"], [], ["it took 46.0 s, longer than 45"]),
+        (outcome(changed=["m1: y"]), ["what, next"], [], ["a task reports a change: m1: y"]),
+        (outcome(), ["what, next"], ["the lock was a, is b"], ["it was touched: the lock was a, is b"]),
+    ],
+)
+def test_a_run_is_held_to_being_refused(made, said, differences, wrong):
+    assert refuse.wrong_with(made, said, WORDS, differences) == wrong
+
+
+@pytest.mark.parametrize(
+    ("refused", "pending", "line"),
+    [
+        (True, "", "x: refused in 5.2 s: because of it"),
+        (False, "", "x: NOT refused (5.2 s): because of it"),
+        (False, "nobody looks", "x: NOT refused (5.2 s) [not yet: nobody looks]: because of it"),
+        (True, "nobody looks", "x: refused in 5.2 s [the mark `pending` can go]: because of it"),
+    ],
+)
+def test_each_situation_is_told_in_one_line(refused, pending, line):
+    assert refuse.line_of(refuse.Result("x", refused, 5.21, "because\nof it"), pending) == line
+
+
+def test_a_digest_tells_names_and_contents_and_absence(tmp_path):
+    assert refuse.digest(tmp_path / "no") == "absent"
+    (tmp_path / "a").write_text("1")
+    first = refuse.digest(tmp_path)
+    (tmp_path / "a").write_text("2")
+    second = refuse.digest(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert len({first, second, refuse.digest(tmp_path)}) == 3
+
+
+def test_every_situation_names_what_and_what_next_and_a_playbook_that_exists():
+    assert len({one.name for one in refuse.SITUATIONS}) == len(refuse.SITUATIONS)
+    for one in refuse.SITUATIONS:
+        assert len(one.says) >= 2, one.name
+        assert (ROOT / one.command[0]).exists(), one.name
+        assert all(field is None or field for text in one.says for _t, field, _s, _c in string.Formatter().parse(text))
+
+
+# The phases that touch no host.
+LOOKING = ("observe.yml", "begin.yml", "ask.yml", "lock.yml")
+
+
+def task_names(path):
+    """Return the names of a playbook's own tasks."""
+    return [task["name"] for item in yaml.safe_load(path.read_text()) for task in item.get("tasks", [])]
+
+
+def test_a_run_that_is_not_refused_is_cut_off_at_the_first_task_that_would_touch_a_host():
+    phases = ROOT / "playbooks" / "phases"
+    first = {
+        "prepare.yml": "multimaster.kubernetes.host_preparation : Any",
+        "forget.yml": task_names(phases / "forget.yml")[0],
+    }
+    prepare = next(one for one in yaml.safe_load((phases / "prepare.yml").read_text()))
+    assert prepare["roles"][0] == "multimaster.kubernetes.host_preparation"
+    for playbook in {one.command[0] for one in refuse.SITUATIONS}:
+        imported = [one["ansible.builtin.import_playbook"] for one in yaml.safe_load((ROOT / "playbooks" / playbook).read_text())]
+        names = [name.removeprefix("phases/") for name in imported]
+        looking = [name for name in names if name in LOOKING]
+        assert names[: len(looking)] == looking, playbook
+        assert refuse.TOUCHES.matches({"event": "task", "task": first[names[len(looking)]]}), playbook
+    for phase in LOOKING:
+        assert not [name for name in task_names(phases / phase) if refuse.TOUCHES.matches({"event": "task", "task": name})]
+
+
+def test_the_lock_that_is_held_reads_as_one_that_is_held_by_a_run_elsewhere():
+    now = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    lease = _lock_flow.lease_of(refuse.held_lease(now))
+    assert lease.run.controller == "elsewhere"
+    assert lease.ends == now.timestamp() + 600
+    verdict = _lock.judge(lease, _lock.Run(holder="me"), now.timestamp() + 1)
+    assert verdict.refused
+    assert not _lock.abandoned(lease.run, _lock.Run(controller="here", boot=lease.run.boot), None)
+    [situation] = [one for one in refuse.SITUATIONS if one.name == "locked"]
+    assert refuse.not_said([one.format(until="2026-01-02T03:14") for one in situation.says], [verdict.reason]) == []
