@@ -31,14 +31,14 @@ def cuts(steps: list[str], seed: int) -> list[str]:
     return [cut for step in steps for cut in (f"before {step}", f"inside {step} +{chance.randrange(WITHIN)}")]
 
 
-def holders(cluster: access.Cluster, addresses: dict[str, str]) -> list[str]:
+def holders(cluster: access.Cluster, hosts: list[str]) -> list[str]:
     """Return the hosts that have the endpoint address on any interface; a host that is off has nothing."""
 
     def look(host: str) -> bool:
         links = json.loads(cluster.ssh(host, "ip -j -4 address", check=False) or "[]")
         return any(one["local"] == cluster.endpoint for link in links for one in link["addr_info"])
 
-    return [host for host, held in cluster.each(sorted(addresses), look).items() if held]
+    return [host for host, held in cluster.each(sorted(hosts), look).items() if held]
 
 
 def broken(cluster: access.Cluster, off: list[str]) -> list[str]:
@@ -48,7 +48,7 @@ def broken(cluster: access.Cluster, off: list[str]) -> list[str]:
         access.wait("the API answers", lambda: cluster.request("GET", "/readyz")[0] == 200, ANSWERS)
     except access.AccessError as error:
         found.append(str(error))
-    held = holders(cluster, {host: address for host, address in cluster.addresses.items() if host not in off})
+    held = holders(cluster, [host for host in cluster.addresses if host not in off])
     return found + ([f"the endpoint address is on {', '.join(held)}"] if len(held) > 1 else [])
 
 

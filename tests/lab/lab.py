@@ -193,7 +193,7 @@ def run_arguments(lab: Lab, host: Host, image: str, state: Path, cgroup_v1: bool
         "--runtime", "runc", "run", "--detach", "--name", container, "--hostname", host.name,
         "--privileged", "--systemd=false", "--cgroupns=private", "--stop-signal", "SIGRTMIN+3",
         "--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp", "--env", "container=podman",
-        "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=32768:32768", "--dns-search", ".",
+        "--restart", "on-failure", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=32768:32768", "--dns-search", ".",
         "--no-hosts", "--network", lab.network, "--ip", lab.ip(host.address), "--volume", f"{container}-var:/var/lib",
         "--volume", f"{state}/id_ed25519.pub:/root/.ssh/authorized_keys:ro", image, *init,
     ]  # fmt: skip
