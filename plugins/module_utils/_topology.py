@@ -306,8 +306,12 @@ def _placed(inventory, observed, endpoint_address):
 
 
 def _leftover(observation):
-    """Tell whether the host's etcd data are those of its own former member, which was taken out to come back as a learner."""
-    return bool(((observation or {}).get("cluster") or {}).get("etcd_leftover"))
+    """Tell whether the host's etcd data are those of its own former member, which was taken out to come back as a learner.
+
+    A removed member serves nobody, so data that etcd serves are no leftover, whatever a run that was cut off left recorded.
+    """
+    serves = (((observation or {}).get("etcd") or {}).get("status") or {}).get("healthy")
+    return bool(((observation or {}).get("cluster") or {}).get("etcd_leftover")) and not serves
 
 
 def _complete(hosts, masters, etcd):
@@ -484,7 +488,7 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
 
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
-    address; holder_first: masters, those with the endpoint address first; any_master: one master, with a running API server
+    address; holder_first: masters in the order of `_endpoint.turns`; any_master: one master, with a running API server
     if there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose
     voter becomes the learner that stands by.
     """
@@ -499,7 +503,7 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
         "demote": etcd.demote,
         "grow": [name for name in (*(n for n in etcd.promote if n not in etcd.join), *etcd.join) if name not in etcd.demote],
         "balancers": masters if mode == _endpoint.BALANCED else (),
-        "holder_first": sorted(masters, key=lambda name: (not _holds(observed.get(name)), name)),
+        "holder_first": _endpoint.turns(_part(name, observed.get(name)) for name in masters),
         "any_master": speaker,
         "token_issuer": speaker if joining else (),
     }
@@ -528,8 +532,19 @@ def _parting(going):
 
 def _speaker(masters, observed, acts):
     """Return one master to ask the API: one that answers already, else one that will once this run has started it."""
-    running = [name for name in masters if ((observed.get(name) or {}).get("units") or {}).get("kube-apiserver") == "active"]
+    running = [name for name in masters if _unit(observed.get(name), "kube-apiserver") == "active"]
     return running[:1] or (masters[:1] if acts else [])
+
+
+def _part(name, observation):
+    """Return what was seen of a master's part in the endpoint."""
+    held = tuple((observation or {}).get("endpoint_address", {}).get("held_on", ()))
+    return _endpoint.MasterState(name, held, vrrp=_unit(observation, "keepalived") == "active")
+
+
+def _unit(observation, name):
+    """Return the state of a unit, "" when it is not known."""
+    return ((observation or {}).get("units") or {}).get(name, "")
 
 
 def _holds(observation):
