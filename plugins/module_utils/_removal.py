@@ -108,6 +108,27 @@ def _refusals(going, etcd, masters):
         if one.verdict is not None and not one.verdict.safe:
             yield f"{one.step.kind} {one.step.target}: {one.verdict.reason}", one.verdict.next_step
             return
+    newcomers = tuple(_newcomers(one.step for one in etcd))
+    if newcomers:
+        names = ", ".join(newcomers)
+        yield (
+            f"{names} would have to join etcd first, and this takes hosts out only",
+            f"let site.yml take {names} in first; if a dead host is in its way, name {names} here too (or take it out of the "
+            "inventory when it has no member), and list it again afterwards",
+        )
+
+
+def _newcomers(steps):
+    """Return who would have to join: it is neither one that was removed to come back as a learner, nor started at once.
+
+    Joins come before removals, and etcd takes nobody in while a member is dead.
+    """
+    removed = []
+    for step in steps:
+        if step.kind == _quorum.REMOVE:
+            removed.append(step.target)
+        elif step.target not in removed and (step.kind == _quorum.ADD_LEARNER or (step.kind == _join_order.START and removed)):
+            yield step.target
 
 
 def _drain(host):

@@ -9,16 +9,20 @@ import itertools
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum, _topology
-from cluster_fixtures import inventory, living, member, settings, status
+from cluster_fixtures import fresh, inventory, living, member, settings, status
 
 ZONES = {"m1": "a", "m2": "b", "m3": "c", "m4": "a", "m5": "b"}
 THREE, FIVE = ("m1", "m2", "m3"), ("m1", "m2", "m3", "m4", "m5")
 
 
-def removal(leaving, masters, learners=(), dead=(), holder="m1"):
-    """Return the topology of a living stacked cluster with one worker from which hosts are to leave; m1 leads etcd."""
+def removal(leaving, masters, learners=(), dead=(), holder="m1", newcomers=(), added=()):
+    """Return the topology of a living stacked cluster with one worker from which hosts are to leave; m1 leads etcd.
+
+    `newcomers` are masters without anything on them, of which `added` are members that never started.
+    """
     members = [member(name, learner=name in learners) for name in masters]
-    seen = {}
+    members += [member(name, learner=True, started=False) for name in added]
+    seen = {name: fresh(name) for name in newcomers}
     for name in (*masters, "w1"):
         if name in dead:
             continue
@@ -27,7 +31,7 @@ def removal(leaving, masters, learners=(), dead=(), holder="m1"):
             seen[name]["etcd"]["status"] = status(name, members, leader="m1")
         if name == holder:
             seen[name]["endpoint_address"] = {"held_on": ["eth0"]}
-    listed = inventory(masters, ("w1",), zones=ZONES)
+    listed = inventory((*masters, *newcomers), ("w1",), zones=ZONES)
     return _topology.build(settings(), listed, seen, True, leaving=tuple(leaving))
 
 
@@ -75,6 +79,30 @@ def test_what_is_not_done_is_refused_with_its_reason(leaving, masters, seen, why
     assert not made.removal.steps
     [(reason, next_step)] = made.removal.refusals
     assert why in reason and next_step
+
+
+JOINING = {
+    # name: (members, hosts that are no members yet, dead, refused)
+    "a newcomer": (THREE, ("m4",), (), ["m4"]),
+    "a newcomer to stand by while one is dead": (THREE, ("m4",), ("m3",), ["m4"]),
+    "two newcomers": (THREE, ("m4", "m5"), (), ["m4", "m5"]),
+}
+
+
+@pytest.mark.parametrize("name", JOINING)
+def test_hosts_that_have_not_joined_yet_are_refused_before_anything_is_touched(name):
+    """The phase that lets members join comes before the one that removes: etcd would refuse it halfway."""
+    members, newcomers, dead, refused = JOINING[name]
+    made = removal(["m3"], members, dead=dead, newcomers=newcomers)
+    assert not made.removal.steps
+    [(reason, next_step)] = made.removal.refusals
+    assert reason.startswith(", ".join(refused) + " would have to join etcd first") and "site.yml" in next_step
+
+
+@pytest.mark.parametrize(("dead", "refused"), [((), False), (("m3",), True)])
+def test_a_join_that_was_cut_off_before_it_left_data_is_refused_only_while_a_member_is_dead(dead, refused):
+    made = removal(["m3"], THREE, dead=dead, newcomers=("m4",), added=("m4",))
+    assert bool(made.removal.refusals) is refused
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5])
