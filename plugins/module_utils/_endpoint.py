@@ -18,7 +18,7 @@ A step brings one master into a part; the parts are those of ``_endpoint_plan``:
 
 * prepared: HAProxy runs; whoever holds the address keeps it
 * balanced: HAProxy and keepalived run; who held the address by its own unit keeps it, now by VRRP
-* yielded: keepalived is stopped, so the address goes to another
+* yielded: keepalived is stopped, over a reboot too, so the address goes to another
 * direct: it holds the address by its own unit; keepalived, then HAProxy, stop
 * absent: nothing of the endpoint runs
 
@@ -110,6 +110,15 @@ def observed_state(observed) -> str:
 def holders(observed) -> tuple:
     """Return the masters that carry the address on any interface."""
     return tuple(sorted(state.name for state in observed if state.holds))
+
+
+def turns(observed) -> tuple:
+    """Return the masters' names in the order in which each gets its part: the holder, who runs VRRP, then newcomers.
+
+    Masters hear only the peers they know. Were a newcomer to start VRRP before all who run it know it, it could not hear
+    one of those as the holder, and would hold the address beside it.
+    """
+    return tuple(state.name for state in sorted(observed, key=lambda s: (not s.holds, not s.vrrp, s.name)))
 
 
 def vrid(cluster_name, address) -> int:

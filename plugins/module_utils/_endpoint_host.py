@@ -218,14 +218,14 @@ class Master:
         self._act([self._verdict(DIRECT, step.detail)])
 
     def _yield(self, step):
-        self._act([units.Verdict(VRRP.name, "stop", step.why)])
+        self._act([units.Verdict(VRRP.name, "stop", step.why, disable=True)])
         end = self._clock() + TAKE_OVER
         while not self.others():
             if self._clock() < end:
                 continue
             if self._loss:
                 return
-            self._act([self._verdict(VRRP, "start")])
+            self._act([self._verdict(VRRP, "start", enable=True)])
             raise EndpointError(
                 f"no other master took {self.address} within {TAKE_OVER:g} s, so keepalived was started again here; see "
                 "`journalctl -u keepalived` on the other masters"
@@ -243,9 +243,8 @@ class Master:
                 self.haproxy.end_sessions()
 
     def _stop_vrrp(self, step):
-        keep = step.detail == "keep"
         up = self.systemd.show([VRRP.name])[VRRP.name].up
-        self._act([units.Verdict(VRRP.name, "stop" if up else "none", step.why, disable=not keep)])
+        self._act([units.Verdict(VRRP.name, "stop" if up else "none", step.why, disable=True)])
 
     def _stop_direct(self, step):
         self._act([units.Verdict(DIRECT.name, "stop", step.why, disable=True)])

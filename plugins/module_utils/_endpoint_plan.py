@@ -128,7 +128,11 @@ def _refusals(seen, state, allow_loss):
 
 
 def _prepared(seen):
-    """Return the steps that make HAProxy serve; whoever holds the address keeps it."""
+    """Return the steps that make HAProxy serve; whoever holds the address keeps it, even when this host reboots."""
+    if seen.vrrp_enabled and not seen.vrrp_up:
+        # Debian enables it when it is installed: after a reboot it would take an address that another holds by its own unit,
+        # or whose holder does not know this host yet.
+        yield Step("stop_vrrp", "keepalived must not come up at a reboot before its turn")
     later = seen.balancer_action == "restart" and seen.vrrp_up
     if seen.balancer_action != "none" and not later:
         yield Step("run_balancer", f"HAProxy needs a {seen.balancer_action}", seen.balancer_action)
@@ -170,7 +174,7 @@ def _direct(seen):
     elif not right:
         yield Step("run_direct", "this host holds the address by a unit of its own", verb)
     elif seen.vrrp_enabled:
-        yield Step("stop_vrrp", "keepalived must not come back at boot", "disable")
+        yield Step("stop_vrrp", "keepalived must not come back at boot")
     if not right and seen.held or LOOPBACK in seen.held_on:
         yield Step("uncover", "the address is on its interface")
     if seen.balancer_up or seen.balancer_enabled:
@@ -178,11 +182,15 @@ def _direct(seen):
 
 
 def _yielded(seen):
-    """Return the steps that let another master take the address."""
+    """Return the steps that let another master take the address.
+
+    This host may be on its way out, and those who stay forget it: after a reboot it would hear none of them and take the
+    address beside the holder. So keepalived comes back by being balanced again, not by itself.
+    """
     if seen.vrrp_up and (seen.vrrp_state == "holder" or seen.held):
         yield Step("yield", "another master takes the address when keepalived stops")
-    elif seen.vrrp_up:
-        yield Step("stop_vrrp", "this host must not take the address", "keep")
+    elif seen.vrrp_up or seen.vrrp_enabled:
+        yield Step("stop_vrrp", "this host must not take the address, nor after a reboot")
 
 
 def _absent(seen):
@@ -190,7 +198,7 @@ def _absent(seen):
     if seen.vrrp_up and seen.held:
         yield Step("yield", "another master takes the address when keepalived stops")
     if seen.vrrp_up or seen.vrrp_enabled:
-        yield Step("stop_vrrp", "this host leaves the election", "disable")
+        yield Step("stop_vrrp", "this host leaves the election")
     if seen.direct_up or seen.direct_enabled:
         yield Step("stop_direct", "this host gives the address up")
     if seen.held and not seen.direct_up and not seen.vrrp_up:

@@ -34,8 +34,8 @@ def hosts_reached(seen):
                 "host-unreachable",
                 seen.reasons.get(name) or "the host was not observed",
                 "a host that answers by SSH",
-                f"ansible {name} -m ping; a host that is gone for good is replaced by replace_node.yml -e node={name}, or taken out "
-                f"by remove_node.yml -e node={name}.",
+                f"ansible {name} -m ping; a host that is gone for good is replaced by replace_node.yml -e node={name}, or taken "
+                f"out by remove_node.yml -e node={name}.",
             )
 
 

@@ -11,15 +11,15 @@ is judged again by ``_quorum.judge`` from a fresh reading before it is taken.
 Rules, in the order in which they ask for the next step:
 
 1. A member that was added and never started is started. A dead member that is to leave, or one of ours that provably
-   lost its disk, is removed: never add first while one is down.
+   lost its disk, is removed: never add first while one is down, nor add anew who was added and has no data yet.
 2. Voters grow in pairs, so that their number stays odd: both newcomers are learners first, then promoted one right
    after the other. Who comes first: the zone with the fewest voters, then the name.
 3. Healthy members leave only now, when their replacements vote. Who leaves first: the unhealthy, then the fullest
    zone, the leader last.
 4. Odd voters at rest: of an even number of hosts one stands by as a learner. etcd has no demotion, so a voter too many
-   is removed and added again.
+   is removed and added again, unless its host cannot be looked at and so could not come back.
 5. An API server uses its own member when that votes, else all voters. It is pointed elsewhere before what it uses is
-   removed; for the rest, at the end.
+   removed; for the rest, at the end; never from members that serve to one that does not.
 
 Nothing is removed because an inventory is short: a member that no host accounts for stays, and while one votes nobody
 is demoted. Only what ``Wanted.leaving`` names exactly is removed.
@@ -337,20 +337,35 @@ def _next_step(observed, wanted):
 
 
 def _repair(observed, wanted):
-    """1: finish half-done joins, remove the dead."""
+    """1: finish half-done joins, remove the dead.
+
+    A half-done member without data is removed and added anew when it is started (``_membership``), so the dead go first.
+    """
     going = _leaving(observed, wanted)
-    for host in wanted.staying:
-        member = _member(observed, host)
-        if member and member not in going and _never_ran(member) and host.data is not None:
-            return Step(START, host.name, "it is a member and has never run")
-    dead = [member.name or member.id for member in going if member.healthy is not True]
-    for target in leave_order(observed, wanted, dead):
-        return Step(REMOVE, target, "it is to leave and is not healthy")
-    for host in wanted.staying:
-        member = _member(observed, host)
-        if member and _lost(host, member):
-            return Step(REMOVE, member.name or member.id, "it lost its data: it may only come back as a new member")
+    pairs = [(host, member) for host in wanted.staying for member in [_member(observed, host)] if member]
+    half_done = [host for host, member in pairs if member not in going and _never_ran(member)]
+    removals = [
+        *((target, "it is to leave and is not healthy") for target in leave_order(observed, wanted, _dead(going))),
+        *((member.name or member.id, _LOST) for host, member in pairs if _lost(host, member)),
+    ]
+    for host in half_done:
+        if host.data:
+            return Step(START, host.name, _HALF_DONE)
+    for target, why in removals:
+        return _repoint_before(observed, wanted, target) or Step(REMOVE, target, why)
+    for host in half_done:
+        if host.data is False:
+            return Step(START, host.name, _HALF_DONE)
     return None
+
+
+_HALF_DONE = "it is a member and has never run"
+_LOST = "it lost its data: it may only come back as a new member"
+
+
+def _dead(members):
+    """Return how those of these members that are not healthy are called."""
+    return [member.name or member.id for member in members if member.healthy is not True]
 
 
 def _grow(observed, wanted):
@@ -376,7 +391,9 @@ def _shrink(observed, wanted):
     going = leave_order(observed, wanted, [member.name or member.id for member in _leaving(observed, wanted)])
     why = "it is to leave"
     if not going and set(roles.voters) <= present:
-        going = tuple(name for name in roles.learners if name in present)
+        # who cannot be looked at could not come back, nor be told that the data it holds are its own former member's
+        seen = {host.name for host in wanted.staying if host.data is not None}
+        going = tuple(name for name in roles.learners if name in present & seen)
         why = "voters stay odd at rest: it comes back as a learner"
     for target in going:
         return _repoint_before(observed, wanted, target) or Step(REMOVE, target, why)
@@ -384,14 +401,21 @@ def _shrink(observed, wanted):
 
 
 def _repoint_before(observed, wanted, target):
-    """5: point an API server elsewhere when nothing that it uses would be left."""
+    """5: point an API server elsewhere when nothing that it uses would be left, or nothing of it would serve."""
     left = [member for member in observed.members if not member.called(target)]
-    usable = {url for member in left if member.voter for url in member.client_urls}
+    known = {url for member in left if member.voter for url in member.client_urls}
     for host, used in sorted(wanted.api_servers):
-        if usable and not set(used) & usable:
-            urls = _endpoints_at_rest(host, observed, wanted) or etcd_endpoints(host, left)
-            return Step(REPOINT, host, f"{target}, which it uses, is about to be removed", urls=urls)
+        if _serves(left, used) or (set(used) & known and not _serves(observed.members, used)):
+            continue
+        for urls in (_endpoints_at_rest(host, left, observed, wanted), etcd_endpoints(host, left)):
+            if _serves(left, urls):
+                return Step(REPOINT, host, f"{target}, which it uses, is about to be removed", urls=urls)
     return None
+
+
+def _serves(members, urls):
+    """Return whether one of these etcd URLs is a healthy voter's."""
+    return any(url in urls for member in members if member.voter and member.healthy is True for url in member.client_urls)
 
 
 def _stand_by(observed, wanted):
@@ -407,17 +431,17 @@ def _repoint_rest(observed, wanted):
     """5: point every API server where it belongs."""
     for host, used in sorted(wanted.api_servers):
         urls = etcd_endpoints(host, observed.members)
-        if set(used) != set(urls):
+        if set(used) != set(urls) and (_serves(observed.members, urls) or not _serves(observed.members, used)):
             return Step(REPOINT, host, "the voters have changed", urls=urls)
     return None
 
 
-def _endpoints_at_rest(host, observed, wanted):
-    """Return the etcd URLs for an API server among the voters that are neither leaving nor to become the standby."""
+def _endpoints_at_rest(host, left, observed, wanted):
+    """Return the etcd URLs for an API server among these voters that are neither leaving nor to become the standby."""
     going = {member.id for member in _leaving(observed, wanted)}
     standby = wanted_roles(observed, wanted).learners
     going |= {m.id for h in wanted.staying if h.name in standby for m in [_member(observed, h)] if m}
-    return etcd_endpoints(host, [member for member in observed.members if member.id not in going])
+    return etcd_endpoints(host, [member for member in left if member.id not in going])
 
 
 def _taken(observed, wanted, step):

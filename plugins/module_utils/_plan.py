@@ -79,7 +79,8 @@ class Scene:
     whose host has provably lost its data. ``etcd``: ``_join_order.Planned`` steps of the whole change; ``founders``: hosts that
     found etcd. ``masters``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as ``_endpoint.wanted_state``
     names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of the hosts to restart, in
-    order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name.
+    order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name; ``api_servers``: (node name, etcd
+    URLs in use) of each API server that runs.
     """
 
     going: tuple = ()
@@ -93,6 +94,7 @@ class Scene:
     mode: str = ""
     rolling: tuple = ()
     verdicts: tuple = ()
+    api_servers: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,10 @@ def _phases(scene):
     for one in scene.etcd:
         kind = one.step.kind
         if kind == _join_order.REPOINT:
-            repoint.append(one)
+            # On its way a plan may point one away and back; what is done is to point it where it belongs in the end, once.
+            repoint = [other for other in repoint if other.step.target != one.step.target]
+            if set(one.step.urls) != set(dict(scene.api_servers).get(one.step.target, ())):
+                repoint.append(one)
         elif kind == _quorum.REMOVE and one.step.target in gone and not grow:
             dead.append(one)
         elif kind == _quorum.REMOVE or shrink:

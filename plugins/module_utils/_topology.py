@@ -214,6 +214,7 @@ def build(
         mode=mode,
         rolling=_rolling(bare, observed, request, _turns(bare, observed)),
         verdicts=_restart_verdicts(bare, observed, request, allow_outage),
+        api_servers=_api_servers(bare, observed),
     )
     return Topology(
         settings=settings,
@@ -339,8 +340,12 @@ def _placed(inventory, observed, endpoint_address):
 
 
 def _leftover(observation):
-    """Tell whether the host's etcd data are those of its own former member, which was taken out to come back as a learner."""
-    return bool(((observation or {}).get("cluster") or {}).get("etcd_leftover"))
+    """Tell whether the host's etcd data are those of its own former member, which was taken out to come back as a learner.
+
+    A removed member serves nobody, so data that etcd serves are no leftover, whatever a run that was cut off left recorded.
+    """
+    serves = (((observation or {}).get("etcd") or {}).get("status") or {}).get("healthy")
+    return bool(((observation or {}).get("cluster") or {}).get("etcd_leftover")) and not serves
 
 
 def _complete(hosts, masters, etcd):
@@ -472,11 +477,16 @@ def _wanted(settings, hosts, observed, leaving, stand_by):
         even_voters=settings.even_voters,
         stand_by=stand_by,
         leaving=tuple(host.peer_url for host in hosts if host.member and host.name in leaving),
-        api_servers=tuple(
-            (host.node_name, tuple(observed[host.name]["api_server"]["etcd_servers"]))
-            for host in hosts
-            if host.master and host.name not in leaving and (observed.get(host.name) or {}).get("api_server")
-        ),
+        api_servers=_api_servers([host for host in hosts if host.name not in leaving], observed),
+    )
+
+
+def _api_servers(hosts, observed):
+    """Return (node name, etcd URLs in use) of each API server that runs."""
+    return tuple(
+        (host.node_name, tuple(observed[host.name]["api_server"]["etcd_servers"]))
+        for host in hosts
+        if host.master and (observed.get(host.name) or {}).get("api_server")
     )
 
 
@@ -541,8 +551,8 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
 
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
-    address; holder_first: masters, those with the endpoint address first; any_master: one master, with a running API server
-    if there is one; serving: that one, nobody when none runs yet; token_issuer: the master to make the token of nodes that
+    address; holder_first: masters in the order of `_endpoint.turns`; any_master: one master, with a running API server if there
+    is one; serving: that one, nobody when none runs yet; token_issuer: the master to make the token of nodes that
     join, nobody when none does; demote: hosts whose voter becomes the learner that stands by.
     """
     masters = sorted(set(inventory.masters))
@@ -556,7 +566,7 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
         "demote": etcd.demote,
         "grow": [name for name in (*(n for n in etcd.promote if n not in etcd.join), *etcd.join) if name not in etcd.demote],
         "balancers": masters if mode == _endpoint.BALANCED else (),
-        "holder_first": sorted(masters, key=lambda name: (not _holds(observed.get(name)), name)),
+        "holder_first": _endpoint.turns(_part(name, observed.get(name)) for name in masters),
         "any_master": speaker,
         "serving": [name for name in speaker if _serves(observed.get(name))],
         "token_issuer": speaker if joining else (),
@@ -669,7 +679,18 @@ def _speaker(masters, observed, acts):
 
 def _serves(observation):
     """Tell whether an API server was seen to run on the host."""
-    return ((observation or {}).get("units") or {}).get("kube-apiserver") == "active"
+    return _unit(observation, "kube-apiserver") == "active"
+
+
+def _part(name, observation):
+    """Return what was seen of a master's part in the endpoint."""
+    held = tuple((observation or {}).get("endpoint_address", {}).get("held_on", ()))
+    return _endpoint.MasterState(name, held, vrrp=_unit(observation, "keepalived") == "active")
+
+
+def _unit(observation, name):
+    """Return the state of a unit, "" when it is not known."""
+    return ((observation or {}).get("units") or {}).get(name, "")
 
 
 def _holds(observation):

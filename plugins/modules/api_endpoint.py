@@ -24,9 +24,10 @@ options:
   state:
     description:
       - V(direct) - this only master holds the address by a unit of its own, which comes back at boot.
-      - V(prepared) - HAProxy runs and sees an API server that passes its check; whoever holds the address keeps it.
+      - V(prepared) - HAProxy runs and sees an API server that passes its check; whoever holds the address keeps it, and a
+        keepalived that does not run does not start at boot.
       - V(balanced) - HAProxy and keepalived run and keepalived is holder or backup.
-      - V(yielded) - another master has taken the address, keepalived is stopped until the next boot or V(balanced).
+      - V(yielded) - another master has taken the address, keepalived is stopped until V(balanced), also over a reboot.
       - V(absent) - another master has the address, keepalived and HAProxy are stopped and do not come back.
     type: str
     required: true

@@ -36,11 +36,15 @@ def kinds(seen, state, **options):
         pytest.param(
             replace(ALONE, direct_action="restart"), "direct", ["cover", "run_direct:restart", "uncover"], id="new-unit-file"
         ),
-        pytest.param(replace(ALONE, vrrp_enabled=True), "direct", ["stop_vrrp:disable"], id="vrrp-would-come-back"),
+        pytest.param(replace(ALONE, vrrp_enabled=True), "direct", ["stop_vrrp"], id="vrrp-would-come-back"),
         pytest.param(
             replace(ALONE, held_on=("eth0", "lo")), "direct", ["uncover"], id="a-cover-left-by-a-run-that-was-cut-off"
         ),
         pytest.param(BARE, "prepared", ["run_balancer:start", "wait_backend"], id="newcomer-is-prepared"),
+        pytest.param(
+            replace(BARE, vrrp_enabled=True), "prepared", ["stop_vrrp", "run_balancer:start", "wait_backend"],
+            id="keepalived-as-debian-installs-it-waits-for-its-turn",
+        ),
         pytest.param(HOLDER, "prepared", ["wait_backend"], id="prepared-already"),
         pytest.param(
             replace(HOLDER, balancer_action="restart"), "prepared", ["wait_backend"], id="holders-restart-waits-for-its-turn"
@@ -68,13 +72,16 @@ def kinds(seen, state, **options):
         pytest.param(replace(BACKUP, vrrp_enabled=False), "balanced", ["run_vrrp:none"], id="not-at-boot"),
         pytest.param(replace(HOLDER, held_on=("eth0", "lo")), "balanced", ["uncover"], id="cover-left"),
         pytest.param(HOLDER, "yielded", ["yield"], id="planned-move"),
-        pytest.param(BACKUP, "yielded", ["stop_vrrp:keep"], id="backup-steps-aside"),
-        pytest.param(replace(BACKUP, vrrp_up=False, vrrp_state="down"), "yielded", [], id="yielded-already"),
+        pytest.param(BACKUP, "yielded", ["stop_vrrp"], id="backup-steps-aside"),
+        pytest.param(replace(BACKUP, vrrp_up=False, vrrp_state="down"), "yielded", ["stop_vrrp"], id="after-a-reboot"),
+        pytest.param(
+            replace(BACKUP, vrrp_up=False, vrrp_enabled=False, vrrp_state="down"), "yielded", [], id="yielded-already"
+        ),
         pytest.param(
             HOLDER, "direct", ["cover", "hand_to_host:start", "uncover", "stop_balancer"], id="give-back"
         ),
-        pytest.param(BACKUP, "absent", ["stop_vrrp:disable", "stop_balancer"], id="backup-leaves"),
-        pytest.param(HOLDER, "absent", ["yield", "stop_vrrp:disable", "stop_balancer"], id="holder-leaves"),
+        pytest.param(BACKUP, "absent", ["stop_vrrp", "stop_balancer"], id="backup-leaves"),
+        pytest.param(HOLDER, "absent", ["yield", "stop_vrrp", "stop_balancer"], id="holder-leaves"),
         pytest.param(BARE, "absent", [], id="absent-already"),
         pytest.param(replace(BARE, held_on=("lo",)), "absent", ["uncover"], id="a-cover-nothing-takes-off"),
     ],
@@ -139,10 +146,10 @@ def after(seen, step):
         "run_vrrp": lambda: replace(seen, **vrrp_up),
         "hand_to_host": lambda: replace(seen, **{**direct_up, **vrrp_down, "vrrp_enabled": False}),
         "run_direct": lambda: replace(seen, **direct_up),
-        "yield": lambda: replace(seen, held_on=lo, others=(OTHER,), **vrrp_down),
+        "yield": lambda: replace(seen, held_on=lo, others=(OTHER,), **vrrp_down, vrrp_enabled=False),
         "stop_vrrp": lambda: replace(
             seen, held_on=() if seen.vrrp_up else seen.held_on,
-            **vrrp_down, vrrp_enabled=seen.vrrp_enabled and step.detail == "keep",
+            **vrrp_down, vrrp_enabled=False,
         ),
         "stop_direct": lambda: replace(seen, held_on=lo, **direct_down),
         "drop": lambda: replace(seen, held_on=()),

@@ -271,6 +271,28 @@ def test_the_holder_of_the_endpoint_comes_first():
     assert fact(inventory(["m1", "m2", "m3"]), observed, True)["order"]["holder_first"] == "m2,m1,m3"
 
 
+def test_who_runs_vrrp_comes_before_a_newcomer_whom_it_does_not_know_yet():
+    members = [member(name) for name in ("m1", "m2", "m3")]
+    observed = {name: living(name, members) for name in ("m1", "m2", "m3")}
+    observed["m3"]["units"]["keepalived"] = "active"
+    assert fact(inventory(["m1", "m2", "m3"]), observed, True)["order"]["holder_first"] == "m3,m1,m2"
+
+
+@pytest.mark.parametrize(
+    ("status", "leftover"),
+    [
+        pytest.param(None, True, id="removed, not back yet"),
+        pytest.param({"ok": True, "healthy": False}, True, id="a removed member that does not know it yet"),
+        pytest.param({"ok": True, "healthy": True}, False, id="back as a learner, cut off before that was recorded"),
+    ],
+)
+def test_data_that_etcd_serves_are_no_leftover_of_a_former_member(status, leftover):
+    members = [member("m1"), member("m2", learner=True)]
+    observed = {name: living(name, members, cluster={"name": "prod", "etcd_leftover": True}) for name in ("m1", "m2")}
+    observed["m2"]["etcd"]["status"] = status and dict(observed["m2"]["etcd"]["status"], **status)
+    assert fact(inventory(["m1", "m2"]), observed, True)["hosts"]["m2"]["etcd_leftover"] is leftover
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
