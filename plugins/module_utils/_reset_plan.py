@@ -114,7 +114,7 @@ PARTS = (
 #: What belongs to no unit. /etc/kubernetes (whose content goes one by one) and the programs are apart.
 HOST_PATHS = (
     "/etc/modules-load.d/multimaster.conf", "/etc/sysctl.d/99-zz-multimaster.conf", "/var/log/kubernetes", "/run/multimaster",
-    LIBRARY,
+    "/var/lib/multimaster", LIBRARY,
 )
 #: What stays on purpose: what, and why.
 KEPT = (
