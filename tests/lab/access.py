@@ -81,9 +81,11 @@ class Cluster:
 
     @functools.cached_property
     def addresses(self) -> dict[str, str]:
-        """Return {host: address} of every host of the lab, in groups or not."""
+        """Return {host: address} of every host of the lab that is on, in groups or not."""
         data = json.loads((self.state / "inventory.json").read_text())
-        return {name: host["ansible_host"] for name, host in data["all"]["hosts"].items()}
+        states = lab_tool.containers(lab_tool.read_state(self.name))
+        hosts = data["all"]["hosts"].items()
+        return {name: host["ansible_host"] for name, host in hosts if states.get(name) == "running"}
 
     def group(self, name: str) -> list[str]:
         """Return the hosts of an inventory group, sorted."""

@@ -32,7 +32,7 @@ def cuts(steps: list[str], seed: int) -> list[str]:
 
 
 def holders(cluster: access.Cluster, hosts: list[str]) -> list[str]:
-    """Return the hosts that have the endpoint address on any interface; a host that is off has nothing."""
+    """Return the hosts that have the endpoint address on any interface."""
 
     def look(host: str) -> bool:
         links = json.loads(cluster.ssh(host, "ip -j -4 address", check=False) or "[]")
@@ -41,14 +41,14 @@ def holders(cluster: access.Cluster, hosts: list[str]) -> list[str]:
     return [host for host, held in cluster.each(sorted(hosts), look).items() if held]
 
 
-def broken(cluster: access.Cluster, off: list[str]) -> list[str]:
+def broken(cluster: access.Cluster) -> list[str]:
     """Return what a cut has broken: an API that does not answer, an address with two holders."""
     found = []
     try:
         access.wait("the API answers", lambda: cluster.request("GET", "/readyz")[0] == 200, ANSWERS)
     except access.AccessError as error:
         found.append(str(error))
-    held = holders(cluster, [host for host in cluster.addresses if host not in off])
+    held = holders(cluster, list(cluster.addresses))
     return found + ([f"the endpoint address is on {', '.join(held)}"] if len(held) > 1 else [])
 
 
@@ -59,7 +59,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("playbook")
     parser.add_argument("--inventory", action="append", default=[], metavar="FILE")
     parser.add_argument("--at", action="append", default=[], metavar="TASK")
-    parser.add_argument("--off", action="append", default=[], metavar="HOST", help="a host that is off and is not looked at")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311
     options, extra = parser.parse_known_args(argv)
     inventories = [part for path in options.inventory for part in ("--inventory", path)]
@@ -70,7 +69,7 @@ def main(argv: list[str]) -> int:
         print(f"cut {number}: {cut}", flush=True)
         if play.main([*run, "--name", f"{name}-cut-{number}", "--cut", cut, "--expect", "cut"]):
             wrong.append(f"cut {number} ({cut}): the run ended by itself")
-        wrong += [f"after cut {number} ({cut}): {line}" for line in broken(access.Cluster(options.lab), options.off)]
+        wrong += [f"after cut {number} ({cut}): {line}" for line in broken(access.Cluster(options.lab))]
     wrong += ["the run after the cuts failed"] if play.main([*run, "--name", f"{name}-finish"]) else []
     for line in wrong:
         print(f"NOT AS EXPECTED (seed {options.seed}): {line}", file=sys.stderr)
