@@ -31,14 +31,15 @@ ERRORS = (
 def bring(master, wanted, check):
     """Return (seen before, seen after, plan, steps of files that changed); raise one of ERRORS.
 
-    `master` is an `_endpoint_host.Master`, `wanted` the arguments of module `api_endpoint`; in check mode nothing is done.
+    `master` is an `_endpoint_host.Master`, `wanted` the arguments of module `api_endpoint`. In check mode nothing is done and a
+    plan that refuses is returned: steps on other masters that come before this one were not taken either.
     """
     files = _files.survey(_files.from_arguments({**wanted, "absent": []}), check=check)
     remnants = _files.survey([_files.wanted({"path": path}, "absent") for path in wanted["absent"]])
     before, plan = look(master, wanted)
     after, written = before, [step for step in [*files, *remnants] if step.changed]
-    agreed(plan)
     if not check:
+        agreed(plan)
         if any(step.changed for step in files):
             _files.apply(files)
             after, plan = look(master, wanted, listen=False)

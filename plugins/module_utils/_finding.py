@@ -78,7 +78,8 @@ def table(findings, columns=COLUMNS):
     widths = [min(limit, max([len(title)] + [len(row[index]) for row in rows])) for index, (title, limit) in enumerate(columns)]
     lines = [_line([title for title, _limit in columns], widths), _line(["-" * width for width in widths], widths)]
     for row in rows:
-        cells = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths)]
+        # a name, an option or a path with a hyphen stays whole where it fits, so that it can be copied
+        cells = [textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(row, widths)]
         for number in range(max(len(cell) for cell in cells)):
             lines.append(_line([cell[number] if number < len(cell) else "" for cell in cells], widths))
     return "\n".join(lines)

@@ -15,7 +15,8 @@ description:
   - Starts, hands over and stops what makes the endpoint address answer on this master, in an order in which it answers at
     every moment and a run cut off anywhere leaves at most one holder.
   - Writes the files it is given, as M(multimaster.kubernetes.file_set) does; O(absent) goes last, when nothing needs it.
-  - Nothing is written or done when another host holds the address against the plan; the message says which, by MAC.
+  - Nothing is written or done when another host holds the address against the plan; the message says which, by MAC. In check
+    mode that is a warning, because what was to happen on that host before did not.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host
@@ -153,6 +154,8 @@ def main():
         "turn_needed": bool(_endpoint_plan.plan(after, _endpoint_plan.BALANCED).steps),
         "changed_paths": [step.wanted.path for step in written],
     }  # fmt: skip
+    if plan.refusals:
+        module.warn(f"{wanted['address']} would not be brought to {wanted['state']} now: {plan.reason}")
     if module._diff:
         steps = {"before": "", "after": "".join(f"{s.kind}: {s.why}\n" for s in plan.steps if s.changes)}
         result["diff"] = [*_file_plan.diffs(written, _files.names(written)), steps]

@@ -41,6 +41,13 @@ def test_long_cells_wrap_inside_their_column_and_lose_no_word():
     assert all(len(line) <= sum(width for _title, width in _finding.COLUMNS) + 10 for line in table.splitlines())
 
 
+def test_a_name_with_hyphens_that_fits_is_not_broken():
+    found = "the hostname of this machine is k8s-worker-a-17"
+    table = _finding.table([Finding("m1", "memory", found, "w", "f")])
+    assert "k8s-worker-a-17" in table
+    assert found not in table, "a cell this long has to wrap, or this shows nothing"
+
+
 def test_no_finding_makes_no_table():
     assert _finding.table([]) == ""
 

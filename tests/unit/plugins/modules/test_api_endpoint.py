@@ -52,6 +52,13 @@ def test_refused(run):
     assert result["failed"] and "nothing was changed" in result["msg"] and OTHER in result["msg"]
 
 
+def test_in_check_mode_a_refusal_is_a_warning_since_the_steps_on_other_masters_were_not_taken(run):
+    world = World(others=(OTHER,))
+    result = run(world, "direct", check=True)
+    assert not result.get("failed") and not world.log
+    assert OTHER in result["reason"] and result["plan"] == []
+
+
 def test_a_refusal_comes_before_any_file_is_written(run, tmp_path):
     entry = {"path": str(tmp_path / "haproxy.cfg"), "content": "x", "owner": str(os.geteuid()), "group": str(os.getegid())}
     assert run(World(others=(OTHER,)), "direct", files=[entry])["failed"]
