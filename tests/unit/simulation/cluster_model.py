@@ -1,0 +1,455 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Play a cluster, what befalls its machines, and the controller that changes it by the real decisions.
+
+What the controller does comes in single acts, each a generator's step: who stops asking for the next one plays a controller
+that is cut off there, between steps or inside of one. Before each act on etcd's membership `_quorum.judge` is asked on what
+is so at that moment. The order is either that of the plan (`by_plan`), or that of the playbooks (`by_site`, `by_removal`:
+docs/adr/0007 and playbooks/phases).
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _endpoint,
+    _endpoint_plan,
+    _join_order,
+    _membership,
+    _plan,
+    _quorum,
+    _request,
+)
+from endpoint_model import Conf, Part, Segment
+from etcd_model import Etcd, NotInSync, Refused
+
+# Looks at a member that does not come on, before the controller gives up.
+PATIENCE = 6
+
+
+class Stopped(Exception):
+    """The controller stops with a message: a gate refused, or something was not as it must be."""
+
+
+@dataclass
+class Machine:
+    """One host; `api`: the etcd URLs of its API server (None: it has none), `lost`: it never comes back as it was."""
+
+    name: str
+    zone: str = ""
+    master: bool = True
+    member: bool = True
+    up: bool = True
+    lost: bool = False
+    leftover: bool = False
+    api: tuple | None = None
+
+
+class Cluster:
+    """Machines, the etcd on them, the endpoint, and what is wanted: `goal` and `leaving` are names of machines."""
+
+    def __init__(self, machines, even_voters=False):
+        self.machines = {machine.name: machine for machine in machines}
+        self.etcd, self.segment = Etcd(), Segment(self.ready)
+        self.segment.parts = {name: Part() for name in self.machines}
+        self.goal, self.leaving, self.even_voters = set(), set(), even_voters
+
+    # what is so
+
+    def masters(self, names=None):
+        return sorted(name for name in (self.goal if names is None else names) if self.machines[name].master)
+
+    def running_servers(self):
+        """Return {master: etcd URLs in use} of the API servers that run."""
+        return {name: m.api for name, m in self.machines.items() if m.up and m.api is not None}
+
+    def ready(self, name):
+        """Return whether a master's API server reaches a voter that serves."""
+        return bool(set(self.running_servers().get(name, ())) & self.etcd.serving_urls())
+
+    def ready_servers(self):
+        return {name for name in self.machines if self.ready(name)}
+
+    # what befalls the machines
+
+    def power_off(self, name):
+        self.machines[name].up = False
+        self.etcd.stop(name)
+        self.segment.power_off(name)
+        self.settle()
+
+    def boot(self, name):
+        self.machines[name].up = True
+        self.etcd.start(name)
+        self.settle()
+        self.segment.boot(name)
+        self.settle()
+
+    def new_disk(self, name):
+        """Let a machine come back bare, as one that was built anew."""
+        machine = self.machines[name]
+        machine.up, machine.lost, machine.leftover, machine.api = True, False, False, None
+        self.etcd.wipe(name)
+        self.segment.forget(name)
+        self.settle()
+
+    def settle(self):
+        self.etcd.settle()
+        self.segment.settle()
+
+    # what the controller sees
+
+    def observe(self):
+        """Return the cluster as it proves itself; nobody when there is no quorum to confirm the list."""
+        etcd = self.etcd
+        if not etcd.serves():
+            return _quorum.Cluster(ours=self._ours())
+        members = tuple(
+            _quorum.Member(
+                member.id,
+                member.name,
+                member.learner,
+                etcd.up(member) if self.machines[member.host].up else None,
+                etcd.index(member),
+                (member.peer_url,),
+                (member.client_url,) if member.name else (),
+            )
+            for member in etcd.listed()
+        )
+        return _quorum.Cluster(members, etcd.leader, ("c",), ours=self._ours())
+
+    def _ours(self):
+        known = sorted(name for name in self.goal | self.leaving if self.machines[name].member)
+        return frozenset(known) | {f"https://{name}:2380" for name in known}
+
+    def wanted(self, servers):
+        """Return what `_topology` hands to `_join_order`; `servers`: the masters whose API servers count."""
+        names = sorted(name for name in self.goal | self.leaving if self.machines[name].member)
+        return _join_order.Wanted(
+            hosts=tuple(self._host(self.machines[name]) for name in names),
+            even_voters=self.even_voters,
+            leaving=tuple(f"https://{name}:2380" for name in sorted(self.leaving)),
+            api_servers=tuple((name, urls) for name, urls in self.running_servers().items() if name in servers),
+        )
+
+    def _host(self, machine):
+        name, data = machine.name, machine.name in self.etcd.logs
+        urls = f"https://{name}:2380", f"https://{name}:2379"
+        return _join_order.Host(name, machine.zone, *urls, data if machine.up else None, self._leftover(name))
+
+    def _leftover(self, name):
+        """Return whether a host's record says so and etcd does not prove the contrary, as `_topology` has it."""
+        return self.machines[name].leftover and name not in self.etcd.running
+
+    def plan(self):
+        """Return the plan in which leaving API servers are pointed elsewhere too."""
+        return _join_order.preview(self.observe(), self.wanted(set(self.machines)))
+
+    def urls_at_rest(self, name):
+        """Return the etcd URLs that an API server has when the plan is done, as `_topology` works them out."""
+        roles = _join_order.at_rest(self.observe(), self.wanted(self.goal))
+        voters = [_quorum.Member(n, n, client_urls=(f"https://{n}:2379",)) for n in roles.voters]
+        return _join_order.etcd_endpoints(name, voters)
+
+    # the controller, in the plan's order
+
+    def by_plan(self):
+        """Take the steps of the plan one after another.
+
+        Then API servers start, and who comes gets its part in the endpoint before anybody leaves.
+        """
+        self._see_quorum()
+        for one in self.plan():
+            yield from self.take(one.step)
+        yield from self._start_servers()
+        together = self.masters() + self._leaving_masters()
+        if not all(self.segment.takes_part(name) for name in self.masters()):
+            yield from self._endpoint(together, self._turns(together))
+        yield from self._yield_address()
+        yield from self._stop_servers()
+        yield from self._endpoint(self.masters(), self._turns(self.masters()))
+        yield from self._retire()
+
+    # the controller, in the order of the playbooks
+
+    def by_site(self):
+        """Do what site.yml does: etcd grows, API servers start or are pointed elsewhere, the endpoint follows."""
+        self._preflight()
+        plan, turns = [one.step for one in self.plan()], self._turns(self.masters())
+        if self.leaving or any(step.kind == _quorum.REMOVE for step in plan):
+            raise Stopped("site.yml takes no member out")
+        yield from self._grow(plan, demote=())
+        yield from self._point_servers(self.masters())
+        yield from self._start_servers()
+        yield from self._endpoint(self.masters(), turns)
+
+    def by_removal(self):
+        """Do what remove_node.yml does: as site.yml, with the address, API servers and members of who leaves in between."""
+        self._preflight()
+        planned = _join_order.preview(self.observe(), self.wanted(self.goal))
+        plan, turns = [one.step for one in planned], self._turns(self.masters())
+        scene = _plan.Scene(
+            going=tuple(self._going()),
+            coming=tuple(_plan.Coming(n, n, True) for n in self.masters() if self.machines[n].api is None),
+            etcd=planned,
+            masters=tuple(self.masters()),
+            mode=_endpoint.wanted_state(self.masters()),
+        )
+        shown = _plan.plan(_request.Request(_request.REMOVE, tuple(sorted(self.leaving))), scene)
+        if shown.refusals:
+            raise Stopped(f"request-refused: {shown.refusals}")
+        for name in [host.name for host in scene.going if not host.alive]:
+            yield from self._remove(name)
+        removed = [self._host_of(step.target) for step in plan if step.kind == _quorum.REMOVE]
+        demote = [name for name in removed if name in self.goal]
+        yield from self._grow(plan, demote)
+        yield from self._point_servers(self.masters())
+        yield from self._start_servers()
+        yield from self._yield_address()
+        yield from self._stop_servers()
+        for name in [name for name in removed if name in self.leaving]:
+            yield from self._remove(name)
+        for name in demote:
+            yield from self._demote(name)
+        yield from self._endpoint(self.masters(), turns)
+        yield from self._retire()
+
+    def _going(self):
+        """Return the hosts that leave, as `_topology` hands them to `_plan`."""
+        parts = self.segment.parts
+        order = sorted(self.leaving, key=lambda name: (self.machines[name].up, parts[name].address, name))
+        return [
+            _plan.Going(name, name, machine.master, machine.master, machine.up, parts[name].address)
+            for name in order
+            for machine in [self.machines[name]]
+        ]
+
+    def _preflight(self):
+        """Refuse what preflight refuses."""
+        down = sorted(name for name in self.goal if not self.machines[name].up)
+        if down:
+            raise Stopped(f"host-unreachable: {down}")
+        self._see_quorum()
+        down = [m.host for m in self.etcd.listed() if m.name and m.host in self.goal and not self.etcd.up(m)]
+        if down:
+            raise Stopped(f"etcd does not start: {down}")
+        obstacles = _join_order.obstacles(self.observe(), self.wanted(self.goal))
+        if obstacles:
+            raise Stopped(f"etcd-obstacle: {obstacles}")
+
+    def _see_quorum(self):
+        if not self.etcd.serves():
+            raise Stopped("etcd-refused: no quorum")
+
+    def _grow(self, plan, demote):
+        """Join and promote in batches of two, in the order `grow` of `_topology`."""
+        join = [s.target for s in plan if s.kind in (_quorum.ADD_LEARNER, _join_order.START) and s.target not in demote]
+        promote = [self._host_of(s.target) for s in plan if s.kind == _quorum.PROMOTE]
+        voters = _join_order.at_rest(self.observe(), self.wanted(self.goal)).voters
+        order = [name for name in dict.fromkeys([*(n for n in promote if n not in join), *join]) if name not in demote]
+        for first in range(0, len(order), 2):
+            for name in order[first : first + 2]:
+                yield from self._join(name)
+            for name in order[first : first + 2]:
+                if name in voters:
+                    yield from self._promote(name)
+
+    def _point_servers(self, names):
+        urls = {name: self.urls_at_rest(name) for name in names}
+        for name, used in self.running_servers().items():
+            if name in urls and set(used) != set(urls[name]):
+                yield from self._repoint(name, urls[name])
+
+    # single steps
+
+    def take(self, step):
+        """Take a step of the plan, act by act."""
+        if step.kind in (_quorum.ADD_LEARNER, _join_order.START):
+            yield from self._join(step.target)
+        elif step.kind == _quorum.PROMOTE:
+            yield from self._promote(self._host_of(step.target))
+        elif step.kind == _quorum.REMOVE:
+            name = self._host_of(step.target)
+            yield from self._remove(name, comes_back=name in self.goal)
+        else:
+            yield from self._repoint(step.target, step.urls)
+
+    def _host_of(self, target):
+        """Return the machine of a member that is named by its id, its name or its peer URL."""
+        return next((m.host for m in self.etcd.listed() if target in (m.id, m.name, m.peer_url)), target)
+
+    def _reach(self, name):
+        if not self.machines[name].up:
+            raise Stopped(f"{name} cannot be reached")
+
+    def _own(self, name, added=""):
+        member, log = self.etcd.of(name), self.etcd.logs.get(name)
+        answers = name in self.etcd.running and self.etcd.serves()
+        status = types.SimpleNamespace(member_id=log.member, raft_applied_index=log.index) if answers else None
+        unit = "running" if name in self.etcd.running else "down"
+        return _membership.Own(name, f"https://{name}:2380", log is not None, unit, status, added if member else "")
+
+    def _judged(self, kind, target):
+        """Return the gate's verdict, which is safe, or stop."""
+        verdict = _quorum.judge(self.observe(), _quorum.Step(kind, target))
+        if not verdict.safe:
+            raise Stopped(f"{kind} {target}: {verdict.reason}")
+        return verdict
+
+    def _moves(self, decide):
+        """Yield moves of `_membership` until it says done; a bounded number of times."""
+        for _look in range(PATIENCE):
+            observed = self.observe()
+            if not observed.members:
+                raise Stopped("no member served a linearizable read")
+            move = decide(observed.members, self.etcd.committed)
+            if move.kind == _membership.DONE:
+                return
+            if move.kind == _membership.REFUSE:
+                raise Stopped(f"{move.reason}: {move.next_step}")
+            yield move
+            self.etcd.catch_up()
+            self.settle()
+        raise Stopped(f"not in time: {move.reason}")
+
+    def _join(self, name):
+        """Bring a host's member to a learner in sync, as module etcd_member does; a voter stays one."""
+        added, machine, etcd, wipe = "", self.machines[name], self.etcd, self._leftover(name)
+        self._reach(name)
+
+        def decide(members, index):
+            return _membership.toward_learner(members, self._own(name, added), index, wipe)
+
+        for move in self._moves(decide):
+            self._reach(name)
+            if move.kind == _membership.ADD:
+                self._judged(_quorum.ADD_LEARNER, name)
+                added = etcd.add(name)
+            elif move.kind == _membership.REMOVE:
+                self._judged(_quorum.REMOVE, move.target)
+                etcd.remove(move.target)
+            elif move.kind == _membership.WIPE:
+                etcd.wipe(name)
+            elif move.kind == _membership.START:
+                etcd.start(name, without_log=name not in etcd.logs)
+            yield f"{move.kind} {name}"
+        if machine.leftover:
+            machine.leftover = False
+            yield f"{name} has no leftover"
+
+    def _promote(self, name):
+        for move in self._moves(lambda members, index: _membership.toward_voter(members, self._own(name), index)):
+            if move.kind == _membership.PROMOTE:
+                self._judged(_quorum.PROMOTE, move.target)
+                try:
+                    self.etcd.promote(move.target)
+                except NotInSync:  # the gate allows it; etcd looks closer, and is asked again
+                    continue
+                yield f"promote {name}"
+
+    def _remove(self, name, comes_back=False):
+        """Remove a host's member; of one that is to come back it is recorded first that the data are its own."""
+        machine = self.machines[name]
+        if comes_back and machine.up and name in self.etcd.logs:
+            machine.leftover = True
+            yield f"{name} has a leftover"
+        for move in self._moves(lambda members, _index: _membership.toward_absent(members, self._own(name))):
+            heir = self._judged(_quorum.REMOVE, move.target).move_leader_to
+            if heir:
+                self.etcd.move_leader(heir.id)
+                yield f"{heir.name} leads"
+            else:
+                self.etcd.remove(move.target)
+                yield f"remove {name}"
+
+    def _demote(self, name):
+        yield from self._remove(name, comes_back=True)
+        yield from self._join(name)
+
+    def _repoint(self, name, urls):
+        self._reach(name)
+        self.machines[name].api = tuple(urls)
+        yield f"repoint {name}"
+
+    def _start_servers(self):
+        for name in self.masters():
+            if self.machines[name].api is None:
+                yield from self._repoint(name, self.urls_at_rest(name))
+
+    def _leaving_masters(self):
+        return [name for name in self.masters(self.leaving) if self.machines[name].up]
+
+    def _stop_servers(self):
+        for name in self._leaving_masters():
+            if self.machines[name].api is not None:
+                self.machines[name].api = None
+                yield f"stop the API server of {name}"
+
+    def _retire(self):
+        """End the part of who leaves in the endpoint, then leave the machine bare."""
+        for name in self._leaving_masters():
+            yield from self._bring(name, _endpoint_plan.ABSENT)
+        for name in sorted(self.leaving):
+            machine = self.machines[name]
+            if machine.up:
+                self.etcd.wipe(name)
+                machine.leftover = False
+            self.leaving.discard(name)
+            yield f"{name} is out"
+
+    # the endpoint
+
+    def _turns(self, masters):
+        parts = [(name, self.segment.parts[name]) for name in masters]
+        states = [_endpoint.MasterState(n, ("eth0",) if part.address else (), vrrp=part.vrrp) for n, part in parts]
+        return _endpoint.turns(states)
+
+    def _endpoint(self, masters, turns):
+        """Bring the masters into their parts, in the order of playbooks/phases/endpoint.yml."""
+        mode = _endpoint.wanted_state(masters)
+        for name in masters if mode == _endpoint.BALANCED else ():
+            yield from self._bring(name, _endpoint_plan.PREPARED, masters)
+        for name in turns:
+            yield from self._bring(name, mode, masters)
+
+    def _yield_address(self):
+        """Let the address go to a master that stays; who has it goes last."""
+        for name in sorted(self._leaving_masters(), key=lambda n: (self.segment.parts[n].address, n)):
+            yield from self._bring(name, _endpoint_plan.YIELDED)
+
+    def _bring(self, name, state, masters=()):
+        """Bring one master into its part, as `_endpoint_flow.bring` does; `masters` share the endpoint."""
+        self._reach(name)
+        segment, peers = self.segment, tuple(other for other in masters if other != name)
+        plan = self._agreed(name, state, peers)
+        if state in (_endpoint_plan.PREPARED, _endpoint_plan.BALANCED):
+            segment.install(name)
+            segment.write(name, Conf(tuple(masters), peers, _endpoint.priorities(masters)[name]))
+            plan = self._agreed(name, state, peers)
+            if not any(step.kind == "stop_vrrp" for step in plan.steps[:1]):  # done in the same moment
+                yield f"{name}: files"
+        for step in plan.steps:
+            self._reach(name)
+            try:
+                segment.take(name, step)
+            except Refused as error:
+                raise Stopped(f"{step.kind} on {name}: {error}") from error
+            yield f"{name}: {step.kind}"
+        if plan.changed and state != _endpoint_plan.PREPARED:
+            try:
+                segment.prove(name, state)
+            except Refused as error:
+                raise Stopped(f"{name}: {error}") from error
+        if state in (_endpoint_plan.DIRECT, _endpoint_plan.ABSENT):
+            segment.write(name, None)
+            yield f"{name}: no configuration of keepalived"
+
+    def _agreed(self, name, state, peers):
+        plan = _endpoint_plan.plan(self.segment.seen(name, peers), state)
+        if plan.refusals:
+            raise Stopped(f"{state} on {name}: {plan.reason}")
+        return plan
+

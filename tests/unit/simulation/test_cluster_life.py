@@ -1,0 +1,317 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Live through random requests and failures, with a controller that is cut off anywhere, and break no promise.
+
+The default takes seconds; `SIMULATION=500 pytest tests/unit/simulation` tries so many lives, each four times as long.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _quorum
+from cluster_model import Cluster, Machine, Stopped
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+LIVES = int(os.environ.get("SIMULATION", 0))
+NAMES = ("m1", "m2", "m3", "m4", "m5", "m10")
+ETCD_ONLY = ("e1", "e2", "e3", "e4", "e10")
+# Acts that the longest plan takes: who is cut off later is not cut off.
+LONGEST = 40
+
+
+def some(names, least=1, most=2):
+    return st.sets(st.sampled_from(sorted(names)), min_size=least, max_size=most)
+
+
+class Life(RuleBasedStateMachine):
+    """One cluster's life.
+
+    Where `by_playbooks`, the operator does one thing at a time, with the playbook that is meant for it (`pending`). Else
+    requests come whenever they like, and what is carried out is most often the plan itself.
+    """
+
+    cluster, sound, pending, by_playbooks = None, False, "", False
+
+    @initialize(
+        by_playbooks=st.booleans(),
+        stacked=st.booleans(),
+        zones=st.lists(st.sampled_from("abc"), min_size=len(NAMES), max_size=len(NAMES)),
+        even=st.sampled_from([False, False, False, True]),
+        size=st.integers(1, 5),
+    )
+    def build(self, by_playbooks, stacked, zones, even, size):
+        if by_playbooks:  # site.yml lets no members change places for the sake of zones
+            zones = [""] * len(NAMES)
+        machines = [Machine(name, zone, member=stacked) for name, zone in zip(NAMES, zones)]
+        if not stacked:
+            machines = machines[:3] + [Machine(name, zone, master=False) for name, zone in zip(ETCD_ONLY, zones)]
+        self.cluster = cluster = Cluster(machines, even)
+        cluster.goal = set(sorted(m.name for m in machines if m.member)[:size]) | {m.name for m in machines[:size] if m.master}
+        cluster.etcd.found(_join_order.wanted_roles(_quorum.Cluster(), cluster.wanted(())).voters)
+        self.sound, self.by_playbooks, self.aside = True, by_playbooks, set()
+        self.finish()
+
+    # what is wanted
+
+    def bare(self):
+        """Return the machines outside that can be taken in."""
+        cluster = self.cluster
+        outside = set(cluster.machines) - cluster.goal - cluster.leaving - self.aside
+        return {name for name in outside if cluster.machines[name].up and not cluster.machines[name].lost}
+
+    def at_ease(self):
+        """Return whether a request may come: with playbooks when the one before is done and etcd runs everywhere."""
+        return not self.by_playbooks or not (self.pending or self.without_data())
+
+    def may_leave(self, names):
+        """Return whether a cluster would be left, with a master that works already."""
+        left = [m for n, m in self.cluster.machines.items() if n in self.cluster.goal - names and m.up]
+        return any(m.master and (m.api or not self.by_playbooks) for m in left) and any(m.member for m in left)
+
+    def leave(self, names):
+        """Take machines out."""
+        if self.by_playbooks:
+            names = self.alone(names)
+        if names and self.may_leave(names):
+            self.cluster.goal -= names
+            self.cluster.leaving |= names
+            self.pending = "by_removal"
+
+    def alone(self, names):
+        """Put aside who has not joined yet, and return these names with those whose join is half done; none if that is all."""
+        cluster, members = self.cluster, {member.host: member for member in self.cluster.etcd.listed()}
+        half = {n for n in cluster.goal & set(members) if not members[n].name and n not in cluster.etcd.logs}
+        machines = [cluster.machines[name] for name in cluster.goal - set(members)]
+        strangers = {machine.name for machine in machines if machine.member or (machine.up and not machine.api)}
+        if not names or not self.may_leave(names | half | strangers):
+            return set()
+        self.aside |= (half | strangers) - names
+        cluster.goal -= strangers - half - names
+        return names | half
+
+    @precondition(lambda self: self.bare() and self.at_ease())
+    @rule(data=st.data())
+    def grow(self, data):
+        self.cluster.goal |= data.draw(some(self.bare()), "take in")
+        self.pending = "by_site"
+
+    @precondition(lambda self: self.at_ease())
+    @rule(data=st.data())
+    def shrink(self, data):
+        self.leave(data.draw(some(self.cluster.goal), "take out"))
+
+    @precondition(lambda self: self.bare() and not self.by_playbooks)
+    @rule(data=st.data())
+    def replace(self, data):
+        """Take a host out and another one in by one plan."""
+        self.cluster.goal |= data.draw(some(self.bare(), most=1), "take in")
+        self.leave(data.draw(some(self.cluster.goal, most=1), "take out"))
+
+    @precondition(lambda self: self.lost() & self.cluster.goal)
+    @rule()
+    def give_the_lost_up(self):
+        self.leave(self.lost() & self.cluster.goal)
+
+    # what befalls the machines
+
+    def lost(self):
+        return {name for name, machine in self.cluster.machines.items() if machine.lost}
+
+    def down(self):
+        return {name for name, machine in self.cluster.machines.items() if not machine.up and not machine.lost}
+
+    def up(self):
+        return {name for name in self.cluster.goal | self.cluster.leaving if self.cluster.machines[name].up}
+
+    def without_data(self):
+        """Return the machines whose member ran and has lost its data."""
+        etcd = self.cluster.etcd
+        return {member.host for member in etcd.listed() if member.name and member.host not in etcd.logs} - self.lost()
+
+    def can_spare(self, name):
+        """Return whether the rest has a quorum without this machine, for good."""
+        cluster, living = self.cluster, [m for m in self.cluster.etcd.living() if m.host != name]
+        return len(living) > len(cluster.etcd.voters()) - len(living) and self.may_leave({name})
+
+    @precondition(lambda self: self.up() and not self.down())
+    @rule(data=st.data(), for_good=st.booleans())
+    def power_off(self, data, for_good):
+        name = data.draw(st.sampled_from(sorted(self.up())))
+        self.cluster.machines[name].lost = for_good and self.can_spare(name)
+        self.cluster.power_off(name)
+
+    @precondition(lambda self: self.down())
+    @rule()
+    def boot(self):
+        for name in self.down():
+            self.cluster.boot(name)
+
+    @precondition(lambda self: self.lost() - self.cluster.leaving)
+    @rule(data=st.data())
+    def new_disk(self, data):
+        """Build a lost machine anew, under its own name."""
+        self.cluster.new_disk(data.draw(st.sampled_from(sorted(self.lost() - self.cluster.leaving))))
+
+    @precondition(lambda self: self.cluster.etcd.running and not self.without_data() and self.at_ease())
+    @rule(data=st.data())
+    def lose_etcds_disk(self, data):
+        name = data.draw(st.sampled_from(sorted(self.cluster.etcd.running)))
+        if self.cluster.etcd.of(name).learner or self.can_spare(name):
+            self.cluster.etcd.wipe(name)
+            self.cluster.settle()
+
+    @precondition(lambda self: self.cluster.etcd.running)
+    @rule(data=st.data(), entries=st.sampled_from([1, 1000]))
+    def live(self, data, entries):
+        """Let some hosts be slow, somebody else lead, entries be written, and covers expire."""
+        hosts = sorted(self.cluster.etcd.running)
+        self.cluster.etcd.slow = data.draw(some(hosts, least=0), "slow")
+        self.cluster.etcd.elect(data.draw(st.sampled_from(hosts), "leader"))
+        self.cluster.etcd.write(entries)
+        self.let_covers_expire()
+
+    def let_covers_expire(self):
+        for part in self.cluster.segment.parts.values():
+            part.cover = False
+
+    # what the controller does
+
+    @rule(by_plan=st.booleans(), cut=st.integers(0, LONGEST))
+    def run(self, by_plan, cut):
+        """Run the playbook that is meant for it, or take the steps of the plan; the controller may be cut off."""
+        if by_plan and not self.by_playbooks:
+            self.converge("by_plan", cut)
+        else:
+            self.converge("by_removal" if self.cluster.leaving else "by_site", cut)
+
+    def converge(self, order, cut=10_000):
+        """Run until the end, or until the controller is cut off or stops; return what it stopped with."""
+        cluster = self.cluster
+        self.check_plan()
+        self.see_to_it_that_the_dead_stay_off()
+        acts, done = getattr(cluster, order)(), 0
+        note(f"{order} for {sorted(cluster.goal)} without {sorted(cluster.leaving)}")
+        while done < cut:
+            before = self.promises()
+            try:
+                act = next(acts, None)
+            except Stopped as why:
+                note(f"  stopped: {why}")
+                return str(why)
+            if act is None:
+                return self.done()
+            note(f"  {act}")
+            self.keep(before, act)
+            done += 1
+        return "cut off"
+
+    def done(self):
+        """Go on with those who were put aside."""
+        self.cluster.goal |= self.aside
+        self.pending, self.aside = "by_site" if self.aside else "", set()
+        return ""
+
+    def see_to_it_that_the_dead_stay_off(self):
+        """Do what the plan of remove_node.yml asks a person to do with hosts that leave and cannot be reached."""
+        if self.cluster.etcd.serves():
+            for name in self.cluster.leaving:
+                self.cluster.machines[name].lost |= not self.cluster.machines[name].up
+
+    def check_plan(self):
+        """The same input gives the same plan, in whatever order it comes."""
+        cluster = self.cluster
+        observed, wanted = cluster.observe(), cluster.wanted(set(cluster.machines))
+        backwards = replace(observed, members=observed.members[::-1])
+        turned = replace(
+            wanted, hosts=wanted.hosts[::-1], leaving=wanted.leaving[::-1], api_servers=wanted.api_servers[::-1]
+        )
+        assert _join_order.plan_joins(observed, wanted) == _join_order.plan_joins(backwards, turned)
+
+    def promises(self):
+        """Return what holds now and must still hold after one act of ours."""
+        cluster, ready = self.cluster, self.cluster.ready_servers()
+        voters = {member.client_url for member in cluster.etcd.voters()}
+        return {
+            "a majority of the voters lives": cluster.etcd.has_quorum(),
+            "somebody leads": cluster.etcd.serves(),
+            "somebody answers at the address": bool(cluster.segment.answering()),
+            "the API answers at the address": cluster.segment.serves(),
+            **{f"the API server of {name} reaches a voter": name in ready for name in cluster.machines},
+            **{f"the API server of {name} uses a voter": voters & set(u) for name, u in cluster.running_servers().items()},
+        }
+
+    def keep(self, before, act):
+        """Want every promise that held before an act of ours to hold after it."""
+        now, stopped = self.promises(), act.removeprefix("stop ")
+        broken = [promise for promise, held in before.items() if held and not now.get(promise) and stopped not in promise]
+        self.sound = not broken
+        assert self.sound, f"after {act}: not so any more: {broken}"
+        self.cluster.settle()
+        self.check()
+
+    @invariant()
+    def check(self):
+        """Want one holder at most, whatever happens."""
+        if self.cluster:
+            self.sound = self.sound and len(self.cluster.segment.holders()) < 2
+            assert self.sound, f"the address is held by {self.cluster.segment.holders()}"
+
+    def finish(self):
+        """Mend what can be mended, then want the goal to be reached without another word."""
+        self.boot()
+        self.cluster.etcd.slow = set()
+        self.cluster.settle()
+        self.let_covers_expire()
+        self.give_the_lost_up()
+        if self.by_playbooks:
+            # what etcd_member says of a member without its data: remove it, let it join as a new one
+            self.leave(self.without_data())
+            self.aside |= self.without_data() & self.cluster.leaving
+            orders = ["by_removal"] * bool(self.cluster.leaving) + ["by_site"]
+        else:
+            orders = ["by_plan"]
+        for order in orders:
+            said = self.converge(order)
+            assert not said, said
+        self.at_rest()
+
+    def at_rest(self):
+        cluster, etcd = self.cluster, self.cluster.etcd
+        observed, wanted = cluster.observe(), cluster.wanted(cluster.goal)
+        assert _join_order.plan_joins(observed, wanted) == ()
+        assert cluster.leaving == set()
+        voters, members = {m.host for m in etcd.voters()}, {m.host for m in etcd.listed()}
+        assert members == {name for name in cluster.goal if cluster.machines[name].member}
+        assert len(members - voters) == (0 if cluster.even_voters else 1 - len(members) % 2)
+        assert all(etcd.up(member) for member in etcd.listed())
+        assert sorted(cluster.running_servers()) == cluster.masters()
+        for name, urls in cluster.running_servers().items():
+            assert {url[8:-5] for url in urls} == ({name} if name in voters else voters)
+        assert not any(host.leftover for host in wanted.hosts)
+        holders = cluster.segment.holders()
+        assert len(holders) == 1 and set(holders) <= set(cluster.masters())
+        assert cluster.segment.serves()
+        parts = [cluster.segment.parts[name] for name in cluster.masters()]
+        direct = len(parts) == 1
+        assert all((part.direct, part.vrrp, part.balancer) == (direct, not direct, not direct) for part in parts)
+        others = [part for name, part in cluster.segment.parts.items() if part.up and name not in cluster.goal]
+        assert not any(part.direct_on or part.vrrp_on or part.vrrp or part.address for part in others)
+
+    def teardown(self):
+        if self.sound:  # else a second failure would hide the first
+            self.finish()
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(
+    max_examples=LIVES or 30,
+    stateful_step_count=60 if LIVES else 15,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
