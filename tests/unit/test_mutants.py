@@ -160,7 +160,8 @@ MUTANTS = {
     ),
     "VRRP starts while another holds the address by its own unit": Mutant(
         ENDPOINT,
-        "    if holding:\n        return EndpointStep(BALANCED, holding.name, \"its address becomes the balancer's, in place\")\n",
+        "    if holding:\n"
+        "        return EndpointStep(BALANCED, holding.name, \"its address becomes the balancer's, in place\")\n",
         "",
         "test__endpoint.py::test_case",
     ),
