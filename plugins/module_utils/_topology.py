@@ -779,6 +779,7 @@ def _leaving_fact(host, topology):
         "member": host.member,
         "alive": host.name in alive,
         "peer_url": host.peer_url,
+        "client_url": host.client_url,
     }
 
 

@@ -231,3 +231,11 @@ def test_a_voter_without_its_data_is_an_obstacle_until_it_is_replaced():
 def test_the_plan_is_plain_data_and_the_same_each_time():
     one, other = (replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE).plan for _ in range(2))
     assert one == other and json.loads(json.dumps(one.as_dict())) == one.as_dict()
+
+
+def test_members_that_leave_can_be_asked_while_they_are_there():
+    leaving = _topology.as_fact(removal(["m1", "m2"], FIVE, dead=("m2",)))["leaving"]
+    assert {one["node_name"]: (one["alive"], one["client_url"]) for one in leaving} == {
+        "m1": (True, "https://192.0.2.11:2379"),
+        "m2": (False, "https://192.0.2.12:2379"),
+    }
