@@ -28,7 +28,7 @@ CHANGE_TIMEOUT = 10.0
 PROBE_KEY = base64.b64encode(b"multimaster/health").decode()
 
 # gRPC status codes (https://grpc.io/docs/guides/status-codes/) as the gateway returns them in `code`.
-NOT_FOUND, FAILED_PRECONDITION, UNAVAILABLE = 5, 9, 14
+INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, UNAVAILABLE = 3, 5, 9, 14
 
 # shared by the modules; the file names are those the collection gives a host with the operator's credentials
 ARGUMENTS = {
@@ -88,6 +88,18 @@ class EtcdRefused(EtcdError):
         said_later = any(part in self.message for part in ("not leader", "too many learner"))
         return self.code in (UNAVAILABLE, NOT_FOUND) or said_later
 
+    @property
+    def no_downgrade_now(self):
+        """True when a downgrade cannot be enabled, or called off, at this moment (look again).
+
+        The cluster version is not the one before it yet: etcd raises that seconds after the last member got its program. Or
+        one is enabled already, or none any more: etcd itself ends it.
+        """
+        job = any(part in self.message for part in ("downgrade job in progress", "no inflight downgrade"))
+        return (job and self.code == FAILED_PRECONDITION) or (
+            self.code == INVALID_ARGUMENT and "invalid downgrade target" in self.message
+        )
+
 
 @dataclass(frozen=True)
 class Member:
@@ -108,7 +120,8 @@ class Member:
 class Status:
     """A member's view of itself; ``leader_id`` is "" without a leader, ``alarms`` are (member id, alarm) pairs.
 
-    ``db_size_quota`` is 0 on etcd before 3.6, which does not tell.
+    ``db_size_quota`` is 0 on etcd before 3.6, which does not tell; no more does that tell ``storage_version`` (which minor its data
+    fit, as "3.6.0"; it follows the cluster version) and ``downgrade`` (the target of the downgrade that is enabled, as "3.6.0").
     """
 
     member_id: str
@@ -124,6 +137,8 @@ class Status:
     alarms: tuple = ()
     errors: tuple = ()
     db_size_quota: int = 0
+    storage_version: str = ""
+    downgrade: str = ""
 
 
 def _alarms(errors, member_id):
@@ -176,6 +191,7 @@ class Etcd:
         data = self._call("/v3/maintenance/status")
         errors = tuple(data.get("errors", ()))
         leader = data.get("leader", "0")
+        downgrade = data.get("downgradeInfo") or {}
         return Status(
             member_id=data["header"]["member_id"],
             cluster_id=data["header"]["cluster_id"],
@@ -190,6 +206,8 @@ class Etcd:
             alarms=_alarms(errors, data["header"]["member_id"]),
             errors=errors,
             db_size_quota=int(data.get("dbSizeQuota", 0)),
+            storage_version=data.get("storageVersion", ""),
+            downgrade=downgrade.get("targetVersion", "") if downgrade.get("enabled") else "",
         )
 
     def member_list(self, linearizable=True):
@@ -213,6 +231,13 @@ class Etcd:
     def move_leader(self, target_id):
         """Give the leadership away; only the leader itself carries this out ("not leader" else)."""
         self._call("/v3/maintenance/transfer-leadership", {"targetID": target_id}, CHANGE_TIMEOUT)
+
+    def downgrade(self, action, version=""):
+        """Take one step of a downgrade: "VALIDATE" or "ENABLE" one to a minor such as "3.6", or "CANCEL" the one enabled.
+
+        A member of 3.7.3 takes CANCEL without anything enabled; EtcdRefused.no_downgrade_now asks for patience.
+        """
+        self._call("/v3/maintenance/downgrade", {"action": action, "version": version}, CHANGE_TIMEOUT)
 
     def read(self):
         """Prove by a linearizable read that this member serves and a quorum stands behind it; raise otherwise."""
@@ -336,6 +361,8 @@ def status_for_host_info(endpoint, opener, timeout=READ_TIMEOUT):
         "raft_index": known.raft_index if known else 0,
         "db_size": known.db_size if known else 0,
         "version": known.version if known else "",
+        "storage_version": known.storage_version if known else "",
+        "downgrade": known.downgrade if known else "",
         "healthy": view.healthy,
         "alarms": [{"member_id": member, "alarm": alarm} for member, alarm in known.alarms] if known else [],
         "members": [member_dict(one) for one in view.members or ()],

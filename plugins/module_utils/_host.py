@@ -482,6 +482,8 @@ def no_status(error):
         "raft_index": 0,
         "db_size": 0,
         "version": "",
+        "storage_version": "",
+        "downgrade": "",
         "healthy": False,
         "alarms": [],
         "members": [],

@@ -14,7 +14,7 @@ fresh reading at its time (``_quorum``, ``_drain``, the modules).
     fetch      every host gets the wanted programs; nothing stops
     snapshot   etcd is saved before it or an API server changes
     cancel     a downgrade of etcd that is enabled is called off
-    downgrade  etcd is told to go back one minor: needed once its cluster version is the newer one
+    downgrade  etcd is told to go back one minor: needed once its cluster version is the newer one; to be allowed
     member     one dedicated etcd member restarts behind the quorum gate
     swap       an etcd voter that cannot be spared changes places with a learner and comes back as one
     master     etcd, API server, controller-manager and scheduler of one master change in one drain
@@ -136,6 +136,8 @@ def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNK
     steps = tuple(_followed(replace(view, hosts=there)))
     if not wanted.allow_outage:
         refusals += tuple(_upgrade_refusals.outage(step.hosts[0], step.restarts) for step in steps if step.outage)
+    if any(step.kind == DOWNGRADE for step in steps):
+        refusals += tuple(_upgrade_refusals.downgrade(view))
     ways = (direction(view.versions(*KUBERNETES), targets[0]), direction(view.versions(ETCD), targets[1]))
     return Plan(() if refusals else steps, refusals, notes, *ways)
 
@@ -146,7 +148,7 @@ def _followed(view):
     work = list(_work(view))
     steps = [step for step, _after in work]
     touched = {host for step in steps for host in step.hosts}
-    begin = "nothing has changed yet: stop here"
+    begin = _upgrade_refusals.way_back_now(view, old)
     if touched:
         why = "every host gets the wanted programs before anything stops"
         yield Step(FETCH, tuple(sorted(touched)), why, way_back=begin)

@@ -26,6 +26,10 @@ _BY_HAND = (
     "bring {program} on {host} to a version its API servers allow, by hand or by remove_node.yml and site.yml; then run again"
 )
 
+# The permission for etcd's formal downgrade, and what to read before it is given.
+ALLOW_DOWNGRADE = "etcd_allow_downgrade"
+GO_BACK = "docs/runbooks/upgrade-go-back.md"
+
 
 @dataclass(frozen=True)
 class Old:
@@ -48,6 +52,24 @@ def outage(host, restarts) -> Refusal:
         f"{host} has no other to stand in for it: while {', '.join(restarts)} restart there, the whole API is away",
         "allow it for this run (-e etcd_allow_outage=true), or add masters first: of three, one can be spared",
     )
+
+
+def downgrade(view):
+    """Yield each Refusal of etcd's formal downgrade: it is to be allowed, and takes members that run."""
+    target, minor = _skew.parse(view.wanted.etcd), ".".join(map(str, view.cluster_version()))
+    if not view.wanted.allow_downgrade:
+        yield Refusal(
+            "downgrade",
+            f"every etcd member runs {minor}, so etcd goes back to {target} by its formal downgrade, which is to be allowed",
+            f"read {GO_BACK}, then allow it for this run (-e {ALLOW_DOWNGRADE}=true)",
+        )
+    down = view.members_down()
+    if down:
+        yield Refusal(
+            "downgrade-down",
+            f"etcd does not run on {', '.join(down)}, and {target} does not start with data of {minor}",
+            f"start it with {minor} first: upgrade.yml with that version in multimaster_etcd_version does",
+        )
 
 
 def notes(view) -> tuple:
@@ -76,6 +98,14 @@ def _left(running, wanted):
     return str(max(older)) if older else ""
 
 
+def way_back_now(view, old: Old) -> str:
+    """Return the way back before anything is done: nothing to undo, unless a run that was cut off did some of it."""
+    done = (old.kubernetes and read(view.wanted.kubernetes) in view.versions(*KUBERNETES)) or (
+        old.etcd and read(view.wanted.etcd) in view.versions(ETCD)
+    )
+    return way_back(view, old) if done else "nothing has changed yet: stop here"
+
+
 def way_back(view, old: Old) -> str:
     """Return the way back from what runs now, in one sentence."""
     parts, plain = [], []
@@ -89,7 +119,7 @@ def way_back(view, old: Old) -> str:
     if old.etcd:
         members, back = view.versions(ETCD), _skew.parse(old.etcd).line
         if members and min(members).line > back:
-            parts.append(f"etcd {old.etcd} by its formal downgrade, since every member is new")
+            parts.append(f"etcd {old.etcd} by its formal downgrade (-e {ALLOW_DOWNGRADE}=true), since every member is new")
         else:
             plain.append(f"etcd {old.etcd}")
     if plain:

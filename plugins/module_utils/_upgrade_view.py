@@ -57,7 +57,7 @@ class Wanted:
     """The wanted versions, and how to get there.
 
     ``batch``: how many workers at once, a number or a percentage of all workers ("20%"). ``allow_outage``: whether the only
-    master or only voter may restart. ``extra``: {program: {flag: value}}, the user's own arguments; feature gates as the
+    master or only voter may restart. ``allow_downgrade``: whether etcd may be told to go back a minor. ``extra``: {program: {flag: value}}, the user's own arguments; feature gates as the
     value of ``feature-gates`` or ``featureGates``, text or dict.
     """
 
@@ -65,6 +65,7 @@ class Wanted:
     etcd: str
     batch: str = "1"
     allow_outage: bool = False
+    allow_downgrade: bool = False
     extra: dict = field(default_factory=dict)
 
 
@@ -72,8 +73,8 @@ class Wanted:
 class Etcd:
     """What etcd says of itself: its cluster version, and the target of a downgrade that is enabled; "" is not known or none.
 
-    Without a cluster version the downgrade's target counts, else the oldest member's minor: what etcd makes of it at rest (tried:
-    a few seconds after the last old member is new or removed; at once when a downgrade is enabled).
+    The cluster version that counts is the one at rest: the downgrade's target, which etcd takes over within seconds (tried), else
+    the oldest member's minor when every member runs, else what is told.
     """
 
     cluster_version: str = ""
@@ -130,10 +131,18 @@ class View:
         return max(workers * number // 100, 1) if found.group(2) else number
 
     def cluster_version(self):
-        """Return (major, minor) of etcd's cluster version, None without any member."""
-        told = read(self.etcd.cluster_version) or self.downgrade()
-        members = self.versions(ETCD)
-        return told.line if told else min(members).line if members else None
+        """Return (major, minor) of etcd's cluster version as it is at rest (see ``Etcd``), None without any member."""
+        enabled, told, members = self.downgrade(), read(self.etcd.cluster_version), self.versions(ETCD)
+        if enabled:
+            return enabled.line
+        oldest = min(members).line if members else None
+        if not told:
+            return oldest
+        return told.line if self.members_down() or not oldest else max(told.line, oldest)
+
+    def members_down(self):
+        """Return the names of hosts whose member does not run; one that was taken out is none."""
+        return [host.name for host in self.hosts if host.member and host.votes is not None and ETCD in host.stopped]
 
     def downgrade(self):
         """Return the target of the downgrade that is enabled, None without one; etcd tells it with or without a patch."""

@@ -129,13 +129,13 @@ def test_a_plan_is_shown_one_line_a_step_with_the_way_back_where_it_changes():
         "     way back from here: run again with Kubernetes 1.36.3 and etcd 3.6.16",
         "  4. swap      m1           m2 becomes a voter and takes over; API servers are pointed there, then this member is "
         "removed and comes back as a learner   [etcd 3.6.16 -> 3.7.3]",
-        "     way back from here: run again with Kubernetes 1.36.3; etcd 3.6.16 by its formal downgrade, since every member is "
-        "new",
+        "     way back from here: run again with Kubernetes 1.36.3; etcd 3.6.16 by its formal downgrade "
+        "(-e etcd_allow_downgrade=true), since every member is new",
         "  5. master    m1           one master at a time   [kube-apiserver, kube-controller-manager, kube-scheduler "
         "1.36.3 -> 1.37.2]",
         "  6. node      m1           a master's node, after the last API server   [kubelet, kube-proxy 1.36.3 -> 1.37.2]",
         "     way back from here: Kubernetes only goes on (m1 runs kubelet 1.37.2); the last resort is to restore the snapshot; "
-        "etcd 3.6.16 by its formal downgrade, since every member is new",
+        "etcd 3.6.16 by its formal downgrade (-e etcd_allow_downgrade=true), since every member is new",
         "  7. node      m2           a master's node, after the last API server   [kubelet, kube-proxy 1.36.3 -> 1.37.2]",
     )
 
@@ -266,11 +266,45 @@ def test_a_downgrade_that_is_enabled_is_not_enabled_again():
     assert "downgrade" not in [step.kind for step in plan.steps]
 
 
-def test_the_cluster_version_etcd_tells_counts_more_than_the_members():
+def all_but_m1(etcd, **more):
+    """Return the plan back to OLD where m1's member is down, the others run 3.7, and etcd tells its cluster version."""
     hosts = changed(stacked(3), "m1", stopped=("etcd",))
     versions = running(hosts, OLD[0], NEW[1])
-    told = [_upgrade.plan(versions, hosts, wanted(OLD), _upgrade.Etcd(text)).steps[2].kind for text in ("3.6.0", "3.7.0")]
-    assert told == ["master", "downgrade"]
+    del versions.etcd["m1"]
+    return _upgrade.plan(versions, hosts, wanted(OLD, **more), _upgrade.Etcd(etcd))
+
+
+def test_while_a_member_is_down_the_cluster_version_etcd_tells_counts_more_than_the_members():
+    assert [step.kind for step in all_but_m1("3.6.0").steps] == ["fetch", "snapshot", "master", "master", "master"]
+    assert codes(all_but_m1("3.7.0")) == ["downgrade-down"]
+
+
+def test_what_etcd_is_about_to_raise_its_cluster_version_to_counts_when_every_member_runs():
+    hosts = stacked(3)
+    plan = _upgrade.plan(running(hosts, OLD[0], NEW[1]), hosts, wanted(OLD), _upgrade.Etcd("3.6.0"))
+    assert [step.kind for step in plan.steps][:3] == ["fetch", "snapshot", "downgrade"]
+
+
+def test_the_formal_downgrade_must_be_allowed_unless_it_is_enabled_already():
+    hosts, etcd = stacked(3), running(stacked(3), OLD[0], NEW[1])
+    refused = _upgrade.plan(etcd, hosts, wanted(OLD, allow_downgrade=False))
+    assert codes(refused) == ["downgrade"]
+    assert "every etcd member runs 3.7, so etcd goes back to 3.6.16" in refused.refusals[0].reason
+    assert "-e etcd_allow_downgrade=true" in refused.refusals[0].next_step
+    going_on = _upgrade.plan(etcd, hosts, wanted(OLD, allow_downgrade=False), _upgrade.Etcd("3.7.0", "3.6.0"))
+    assert [step.kind for step in going_on.steps] == ["fetch", "snapshot", "master", "master", "master"]
+    assert codes(all_but_m1("3.7.0", allow_downgrade=False)) == ["downgrade", "downgrade-down"]
+
+
+def test_with_an_old_member_left_nothing_is_to_be_allowed():
+    plan = planned(stacked(3), OLD, OLD, {"etcd": {"m2": NEW[1], "m3": NEW[1]}}, allow_downgrade=False)
+    assert [step.kind for step in plan.steps] == ["fetch", "snapshot", "master", "master"]
+
+
+def test_a_run_that_goes_on_does_not_say_that_nothing_has_changed():
+    plan = planned(stacked(3), differing={"etcd": {"m2": NEW[1]}})
+    assert plan.steps[0].way_back == "run again with Kubernetes 1.36.3 and etcd 3.6.16"
+    assert planned(stacked(3)).steps[0].way_back == "nothing has changed yet: stop here"
 
 
 # Refusals ---------------------------------------------------------------------------------------------------------------

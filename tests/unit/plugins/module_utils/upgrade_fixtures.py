@@ -47,7 +47,7 @@ def running(hosts, kubernetes, etcd, /, **differing):
 
 
 def wanted(versions=NEW, **more):
-    return _upgrade.Wanted(*versions, **more)
+    return _upgrade.Wanted(*versions, **{"allow_downgrade": True, **more})
 
 
 class Cluster:
@@ -75,6 +75,7 @@ class Cluster:
             self.downgrade = self.cluster_version = self._minor_before(self.cluster_version)
         elif step.kind == _upgrade.CANCEL:
             self.downgrade = ""
+            self._settle()
         yield
         if step.kind == _upgrade.SWAP:
             yield from self._leave(step)
