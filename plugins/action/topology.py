@@ -49,6 +49,8 @@ EXTRA_FLAGS = {
     "kube-scheduler": "kube_scheduler_extra_flags",
 }
 ALLOW_OUTAGE = "etcd_allow_outage"
+# Given for one run (-e); no role reads it.
+ALLOW_DOWNGRADE = "etcd_allow_downgrade"
 # What role preflight registers of its one task.
 OBSERVATION = "preflight_result"
 
@@ -75,11 +77,12 @@ class ActionModule(ActionBase):
         observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
         topology = _topology.build(
             settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request,
-            allows_outage(inventory, task_vars["hostvars"]),
+            allows(ALLOW_OUTAGE, inventory, task_vars["hostvars"]),
         )  # fmt: skip
         ignored = settings.preflight_ignore
         if request.kind == _request.UPGRADE:
-            topology = upgraded(topology, observed, task_vars["hostvars"], allows_outage(inventory, task_vars["hostvars"]))
+            permissions = [allows(name, inventory, task_vars["hostvars"]) for name in (ALLOW_OUTAGE, ALLOW_DOWNGRADE)]
+            topology = upgraded(topology, observed, task_vars["hostvars"], *permissions)
             # What the plan of an upgrade says of versions is said for this very purpose.
             ignored = (*ignored, "version-skew")
         if args["only"] != "topology":
@@ -146,19 +149,23 @@ def read(groups, hostvars):
     return settings, inventory, findings, folder
 
 
-def allows_outage(inventory, hostvars):
-    """Tell whether the user allows the only voter, and with it the API, to be away for a restart."""
-    return any(parsing.boolean(variable(hostvars[name], ALLOW_OUTAGE, False), strict=False) for name in inventory.members)
+def allows(permission, inventory, hostvars):
+    """Tell whether the user allows it: the only voter, and with it the API, away for a restart; etcd's formal downgrade."""
+    return any(parsing.boolean(variable(hostvars[name], permission, False), strict=False) for name in inventory.members)
 
 
-def upgraded(topology, observed, hostvars, allow_outage):
-    """Return the topology of an upgrade: with the plan of one, and the host whose etcd member is saved before it."""
+def upgraded(topology, observed, hostvars, allow_outage, allow_downgrade):
+    """Return the topology of an upgrade: its plan and ways back, whose etcd member is saved and told to go back before it."""
     host = next(iter(topology.masters), "")
     extra = {program: variable(hostvars[host], name, {}) for program, name in EXTRA_FLAGS.items()} if host else {}
-    plan = _upgrade_scene.plan(topology, observed, extra, allow_outage)
+    plan = _upgrade_scene.plan(topology, observed, extra, allow_outage, allow_downgrade)
     saved = any(step.kind == _upgrade.SNAPSHOT for step in plan.steps)
     return dataclasses.replace(
-        topology, plan=plan, snapshot=_upgrade_scene.snapshot_host(topology, observed) if saved else ""
+        topology,
+        plan=plan,
+        snapshot=_upgrade_scene.snapshot_host(topology, observed) if saved else "",
+        downgrade=_upgrade_scene.downgrade(topology, observed, plan),
+        way_back=_upgrade_scene.ways_back(plan),
     )
 
 

@@ -217,10 +217,10 @@ def _target(setting, text, components, back):
             if hop > HOP:
                 yield _skips(host, found, variable, version)
             elif hop < -HOP and back:
-                fix = f"Set {variable} to a {version.major}.{version.minor - 1} release first; older ones may need a backup."
+                fix = f"Set {variable} to a {version.major}.{version.minor - 1} release first, then go back again."
                 yield Finding(host, "version-downgrade", found, f"at most {HOP} minor back at a time", fix)
             elif hop < 0 and not back:
-                fix = f"Set {variable} to {version} or later; going back a minor means restoring a backup."
+                fix = f"Set {variable} to {version} or later, or go back by upgrade.yml (docs/runbooks/upgrade-go-back.md)."
                 yield Finding(host, "version-downgrade", found, "no older minor", fix)
             elif target < version and not hop:
                 fix = f"Set {variable} to {version} or later, unless you mean it."

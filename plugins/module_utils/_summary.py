@@ -122,6 +122,8 @@ def lines(cluster, nodes, members, holders, certificates, kubeconfig):
         "",
         certificate_line(certificates),
     ]
+    if cluster["way_back"]["end"]:
+        text += ["", "Way back   {0}".format(cluster["way_back"]["end"])]
     if kubeconfig:
         text += ["", "export KUBECONFIG={0}".format(kubeconfig)]
     return text

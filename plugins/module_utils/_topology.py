@@ -170,6 +170,8 @@ class Topology:
     turns: tuple = ()
     drains: bool = False
     snapshot: str = ""
+    downgrade: tuple = ("", "")
+    way_back: dict = dataclasses.field(default_factory=lambda: {"etcd": {}, "control": {}, "node": {}, "end": ""})
     plan: _plan.Plan = _plan.Plan()
 
     @property
@@ -721,6 +723,8 @@ def as_fact(topology, run=""):
         "members": list(topology.members),
         "joining": list(topology.joining),
         "snapshot": topology.snapshot,
+        "downgrade": dict(zip(("host", "state"), topology.downgrade)),
+        "way_back": topology.way_back,
         "turns": list(topology.turns),
         "learners": list(topology.etcd.learners),
         "drains": topology.drains,

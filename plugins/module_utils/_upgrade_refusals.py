@@ -29,6 +29,7 @@ _BY_HAND = (
 # The permission for etcd's formal downgrade, and what to read before it is given.
 ALLOW_DOWNGRADE = "etcd_allow_downgrade"
 GO_BACK = "docs/runbooks/upgrade-go-back.md"
+UNTOUCHED = "nothing has changed yet: stop here"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ def notes(view) -> tuple:
     for host in view.hosts:
         if not host.reachable and not host.master and not host.member:
             told.append(f"{host.name} cannot be reached and is left out; upgrade it, or remove it, before the next minor")
+    if unsupported(view.running, view.wanted.kubernetes):
+        told.append(
+            f"every API server is newer than {view.wanted.kubernetes}: upstream does not support going back from here; what only "
+            "the newer one knows (new APIs, new fields) would be lost"
+        )
     return tuple(dict.fromkeys(told))
 
 
@@ -98,12 +104,18 @@ def _left(running, wanted):
     return str(max(older)) if older else ""
 
 
+def unsupported(running, wanted) -> bool:
+    """Tell whether the API servers would go back a minor with none left that runs it, which upstream does not support."""
+    servers, target = [read(text) for text in running.apiserver.values()], read(wanted)
+    return bool(servers and target) and all(version and version.line > target.line for version in servers)
+
+
 def way_back_now(view, old: Old) -> str:
     """Return the way back before anything is done: nothing to undo, unless a run that was cut off did some of it."""
     done = (old.kubernetes and read(view.wanted.kubernetes) in view.versions(*KUBERNETES)) or (
         old.etcd and read(view.wanted.etcd) in view.versions(ETCD)
     )
-    return way_back(view, old) if done else "nothing has changed yet: stop here"
+    return way_back(view, old) if done else UNTOUCHED
 
 
 def way_back(view, old: Old) -> str:
@@ -115,7 +127,8 @@ def way_back(view, old: Old) -> str:
             newer = f"{blocking[0].host} runs {blocking[0].found}"
             parts.append(f"Kubernetes only goes on ({newer}); the last resort is to restore the snapshot")
         else:
-            plain.append(f"Kubernetes {old.kubernetes}")
+            beyond = " (not supported upstream: every API server is new)" if unsupported(view.running, old.kubernetes) else ""
+            plain.append(f"Kubernetes {old.kubernetes}{beyond}")
     if old.etcd:
         members, back = view.versions(ETCD), _skew.parse(old.etcd).line
         if members and min(members).line > back:

@@ -10,16 +10,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _skew, _topology, _upgrade
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _downgrade,
+    _skew,
+    _topology,
+    _upgrade,
+    _upgrade_refusals,
+)
 
 # Answers of systemd to a unit that is installed and does not run.
 STOPPED = ("inactive", "failed", "deactivating")
-# Steps that no playbook takes: etcd is told by a person to go back once every member is new, or that it shall not after all.
-BY_HAND = (_upgrade.DOWNGRADE, _upgrade.CANCEL)
-GO_BACK = (
-    "every etcd member runs the newer minor, so etcd goes back by its formal downgrade, which starts by hand",
-    "docs/runbooks/upgrade-go-back.md",
-)
+# The turns in which a way back is told, by the kind of a step.
+TURNS = {
+    _upgrade.DOWNGRADE: "etcd",
+    _upgrade.CANCEL: "etcd",
+    **dict.fromkeys((_upgrade.MEMBER, _upgrade.SWAP, _upgrade.MASTER), "control"),
+    _upgrade.NODES: "node",
+}
 
 
 def running_versions(seen):
@@ -36,23 +43,61 @@ def running_versions(seen):
     )
 
 
-def plan(topology, observed, extra=None, allow_outage=False):
+def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=False):
     """Return the _upgrade.Plan of a topology, its refusals as (reason, next step) like those of any plan.
 
-    `extra` is {program: {flag: value}}, the user's own arguments.
+    `extra` is {program: {flag: value}}, the user's own arguments. `allow_outage`, `allow_downgrade`: permissions of this run.
     """
     settings = topology.settings
     seen = [(host, observed[host.name]) for host in topology.hosts if observed.get(host.name)]
     cluster = _topology.etcd_cluster(topology.hosts, observed)
     hosts = tuple(_host(host, observed.get(host.name), cluster) for host in topology.hosts)
     wanted = _upgrade.Wanted(
-        settings.kubernetes_version, settings.etcd_version, settings.upgrade_batch, allow_outage, extra or {}
+        settings.kubernetes_version, settings.etcd_version, settings.upgrade_batch, allow_outage, allow_downgrade, extra or {}
     )
-    made = _upgrade.plan(running_versions(seen), hosts, wanted)
-    refusals = tuple((one.reason, one.next_step) for one in made.refusals)
-    if any(step.kind in BY_HAND for step in made.steps):
-        refusals += (GO_BACK,)
-    return replace(made, steps=() if refusals else made.steps, refusals=refusals)
+    made = _upgrade.plan(running_versions(seen), hosts, wanted, told(topology, observed))
+    return replace(made, refusals=tuple((one.reason, one.next_step) for one in made.refusals))
+
+
+def told(topology, observed):
+    """Return what etcd says of itself, as _upgrade.Etcd: by the member that is ahead, since one cut off may be behind.
+
+    The version its data are of follows its cluster version within seconds.
+    """
+    found = [((observed.get(host.name) or {}).get("etcd") or {}).get("status") or {} for host in topology.hosts if host.member]
+    ahead = max((one for one in found if one.get("ok")), key=lambda one: (one["healthy"], one["raft_index"]), default={})
+    return _upgrade.Etcd(ahead.get("storage_version", ""), ahead.get("downgrade", ""))
+
+
+def downgrade(topology, observed, made):
+    """Return (host to speak from, wanted state of ``etcd_downgrade``) before any member changes, ("", "") for none.
+
+    One that is enabled already is waited for again: the run before may have been cut off while etcd made its data fit.
+    """
+    kinds = {step.kind for step in made.steps}
+    enabled, target = _downgrade.line(told(topology, observed).downgrade), _downgrade.line(topology.settings.etcd_version)
+    if _upgrade.CANCEL in kinds:
+        state = _downgrade.CANCELLED
+    elif _upgrade.DOWNGRADE in kinds or (enabled and enabled == target):
+        state = _downgrade.ENABLED
+    else:
+        return "", ""
+    return snapshot_host(topology, observed), state
+
+
+def ways_back(made):
+    """Return {turn: {host: way back}} to tell when a turn begins, since it may stop in it, and under "end" the last one."""
+    found, before = {"etcd": {}, "control": {}, "node": {}, "end": ""}, ""
+    for step in made.steps:
+        after = step.way_back
+        turns = found.get(TURNS.get(step.kind), {})
+        for host in step.hosts:
+            once = f"{before}; once {host} is done: {after}"
+            text = once if after and before not in ("", after, _upgrade_refusals.UNTOUCHED) else after or before
+            if text:
+                turns[host] = text
+        before = found["end"] = after or before
+    return found
 
 
 def snapshot_host(topology, observed):

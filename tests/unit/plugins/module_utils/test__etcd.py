@@ -53,8 +53,37 @@ def test_a_status_keeps_ids_as_text_and_finds_alarms():
         member_id="17493832677201099627", cluster_id="3967021068472107935", leader_id="419899458489143568",
         is_learner=False, raft_term=2, raft_index=19, raft_applied_index=18, db_size=24576, db_size_in_use=16384,
         version="3.6.16", alarms=(("8423025238266430764", "NOSPACE"),),
-        errors=("memberID:8423025238266430764 alarm:NOSPACE ",), db_size_quota=2147483648,
+        errors=("memberID:8423025238266430764 alarm:NOSPACE ",), db_size_quota=2147483648, storage_version="3.6.0",
     )  # fmt: skip
+
+
+def test_a_downgrade_counts_while_it_is_enabled():
+    told = STATUS.replace('"downgradeInfo":{}', '"downgradeInfo":%s')
+    assert client(told % '{"enabled":true,"targetVersion":"3.6.0"}')[0].status().downgrade == "3.6.0"
+    assert client(told % '{"targetVersion":"3.6.0"}')[0].status().downgrade == ""
+
+
+def test_a_downgrade_is_asked_for_by_its_action():
+    made, opener = client("{" + HEADER + ',"version":"3.7"}')
+    made.downgrade("ENABLE", "3.6")
+    assert opener.asked == ("POST", "https://a:2379/v3/maintenance/downgrade", {"action": "ENABLE", "version": "3.6"})
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "later"),
+    [
+        (3, "etcdserver: invalid downgrade target version", True),
+        (9, "etcdserver: cluster has a downgrade job in progress", True),
+        (9, "etcdserver: no inflight downgrade job", True),
+        (3, "etcdserver: wrong downgrade target version format", False),
+        (9, "etcdserver: rpc not supported for learner", False),
+    ],
+)
+def test_a_downgrade_that_is_refused_for_now_is_told_from_one_that_never_is_taken(code, message, later):
+    made, _opener = client(json.dumps({"code": code, "message": message}), 400)
+    with pytest.raises(_etcd.EtcdRefused) as refused:
+        made.downgrade("VALIDATE", "3.6")
+    assert refused.value.no_downgrade_now is later
 
 
 @pytest.mark.parametrize(
@@ -213,7 +242,7 @@ def test_a_member_that_hangs_does_not_hold_the_others_up(monkeypatch):
 
 def test_the_status_for_host_info_has_every_key_of_the_contract():
     keys = {"ok", "error", "member_id", "cluster_id", "leader_id", "is_learner", "raft_term", "raft_index", "db_size",
-            "version", "healthy", "alarms", "members"}  # fmt: skip
+            "version", "storage_version", "downgrade", "healthy", "alarms", "members"}  # fmt: skip
     fake = FakeEtcd("a")
     fake.alarms = [("1001", "NOSPACE")]
     good, silent = (_etcd.status_for_host_info(fake.client_url(name), fake) for name in ("a", "b"))

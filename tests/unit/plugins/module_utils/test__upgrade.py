@@ -30,6 +30,9 @@ def codes(plan):
     return [one.code for one in plan.refusals]
 
 
+NODES_OLD = {component: dict.fromkeys(("m1", "m2", "m3"), OLD[0]) for component in ("kubelet", "kube_proxy")}
+CONTROLLERS = ("controller_manager", "scheduler")
+
 GOLDEN = {
     "one master": (
         {"hosts": stacked(1), "allow_outage": True},
@@ -133,6 +136,8 @@ def test_a_plan_is_shown_one_line_a_step_with_the_way_back_where_it_changes():
         "(-e etcd_allow_downgrade=true), since every member is new",
         "  5. master    m1           one master at a time   [kube-apiserver, kube-controller-manager, kube-scheduler "
         "1.36.3 -> 1.37.2]",
+        "     way back from here: run again with Kubernetes 1.36.3 (not supported upstream: every API server is new); etcd 3.6.16 "
+        "by its formal downgrade (-e etcd_allow_downgrade=true), since every member is new",
         "  6. node      m1           a master's node, after the last API server   [kubelet, kube-proxy 1.36.3 -> 1.37.2]",
         "     way back from here: Kubernetes only goes on (m1 runs kubelet 1.37.2); the last resort is to restore the snapshot; "
         "etcd 3.6.16 by its formal downgrade (-e etcd_allow_downgrade=true), since every member is new",
@@ -299,6 +304,15 @@ def test_the_formal_downgrade_must_be_allowed_unless_it_is_enabled_already():
 def test_with_an_old_member_left_nothing_is_to_be_allowed():
     plan = planned(stacked(3), OLD, OLD, {"etcd": {"m2": NEW[1], "m3": NEW[1]}}, allow_downgrade=False)
     assert [step.kind for step in plan.steps] == ["fetch", "snapshot", "master", "master"]
+
+
+@pytest.mark.parametrize(
+    ("servers", "said"), [({}, True), ({"m1": "1.36.1"}, False), ({"m1": "1.36.1", "m2": "1.36.1", "m3": "1.36.1"}, False)]
+)
+def test_that_upstream_supports_no_way_back_is_told_when_no_old_api_server_is_left(servers, said):
+    plan = planned(stacked(3), (NEW[0], OLD[1]), OLD, {"apiserver": servers, **NODES_OLD, **dict.fromkeys(CONTROLLERS, servers)})
+    assert not plan.refusals
+    assert any("upstream does not support going back" in note for note in plan.notes) is said
 
 
 def test_a_run_that_goes_on_does_not_say_that_nothing_has_changed():

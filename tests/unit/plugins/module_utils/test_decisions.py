@@ -20,6 +20,7 @@ DECISIONS = (
     "_artifact_plan",
     "_bootstrap",
     "_csr",
+    "_downgrade",
     "_drain",
     "_endpoint",
     "_endpoint_plan",
