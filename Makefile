@@ -103,6 +103,7 @@ lint: $(VENV)/.complete ## Check style, YAML, roles and playbooks
 
 .PHONY: integration
 integration: $(VENV)/.complete components ## Try the modules on a real etcd, API server and playbooks, on loopback
+	@$(PYTHON) components/build.py $(filter etcd-%,$(NEXT_COMPONENTS))
 	@cd $(NAMESPACE) && PYTHONPATH=$(CURDIR)/collections $(BIN)/python -m pytest -q tests/integration
 
 .PHONY: sanity

@@ -120,8 +120,8 @@ class Member:
 class Status:
     """A member's view of itself; ``leader_id`` is "" without a leader, ``alarms`` are (member id, alarm) pairs.
 
-    ``db_size_quota`` is 0 on etcd before 3.6, which does not tell; no more does that tell ``storage_version`` (which minor its data
-    fit, as "3.6.0"; it follows the cluster version) and ``downgrade`` (the target of the downgrade that is enabled, as "3.6.0").
+    ``storage_version``: which minor its data fit, as "3.6.0"; it follows the cluster version. ``downgrade``: the target of the
+    downgrade that is enabled, as "3.6.0". etcd before 3.6 tells neither ("") nor ``db_size_quota`` (0).
     """
 
     member_id: str

@@ -57,8 +57,8 @@ class Wanted:
     """The wanted versions, and how to get there.
 
     ``batch``: how many workers at once, a number or a percentage of all workers ("20%"). ``allow_outage``: whether the only
-    master or only voter may restart. ``allow_downgrade``: whether etcd may be told to go back a minor. ``extra``: {program: {flag: value}}, the user's own arguments; feature gates as the
-    value of ``feature-gates`` or ``featureGates``, text or dict.
+    master or only voter may restart. ``allow_downgrade``: whether etcd may be told to go back a minor. ``extra``: {program:
+    {flag: value}}, the user's own arguments; feature gates as the value of ``feature-gates`` or ``featureGates``, text or dict.
     """
 
     kubernetes: str

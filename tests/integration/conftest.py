@@ -19,9 +19,9 @@ import lab_etcd  # noqa: E402
 import lab_kube  # noqa: E402
 
 
-def program(variable, name, pattern, folder):
+def program(variable, name, pattern, folder, any_version=True):
     """Return a real binary; without one the tests fail, since `make integration` builds what they need."""
-    found = lab_etcd.find_program(variable, name, pattern, folder)
+    found = lab_etcd.find_program(variable, name, pattern, folder, any_version)
     assert found, f"no {name}: run `make components`, or set {variable} to the binary"
     return found
 
@@ -29,6 +29,19 @@ def program(variable, name, pattern, folder):
 @pytest.fixture(scope="session")
 def etcd_binary(tmp_path_factory):
     return program("MULTIMASTER_ETCD", "etcd", lab_etcd.ARCHIVE, tmp_path_factory.mktemp("bin"))
+
+
+@pytest.fixture(scope="session")
+def etcd_minors(tmp_path_factory):
+    """Return {minor: binary} of two etcd minors, one after the other."""
+    named = (
+        ("3.6", "MULTIMASTER_ETCD_3_6", lab_etcd.ARCHIVE),
+        ("3.7", "MULTIMASTER_ETCD_3_7", lab_etcd.NEWER_ARCHIVE),
+    )
+    return {
+        minor: program(variable, "etcd", pattern, tmp_path_factory.mktemp("bin"), any_version=False)
+        for minor, variable, pattern in named
+    }
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _com
 from lab_pki import Authority
 
 ARCHIVE = "github.com/etcd-io/etcd/releases/download/v3.6.16/etcd-v3.6.16-linux-*.tar.gz"
+NEWER_ARCHIVE = "github.com/etcd-io/etcd/releases/download/v3.7.3/etcd-v3.7.3-linux-*.tar.gz"
 
 
 def artifacts():
@@ -31,12 +32,13 @@ def artifacts():
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multimaster-kubernetes" / "artifacts"
 
 
-def find_program(variable, name, pattern, unpack):
+def find_program(variable, name, pattern, unpack, any_version=True):
     """Return the path of a real binary or None: named by an environment variable, on PATH, or in the artifact cache.
 
-    `pattern` finds the binary in the cache, or the archive it is taken out of into the folder `unpack`.
+    `pattern` finds the binary in the cache, or the archive it is taken out of into the folder `unpack`. PATH, where who knows
+    which one lies, is left out unless `any_version` does.
     """
-    given = os.environ.get(variable) or shutil.which(name)
+    given = os.environ.get(variable) or (shutil.which(name) if any_version else None)
     if given:
         return given if os.access(given, os.X_OK) else None
     for found in sorted(artifacts().glob(pattern)):

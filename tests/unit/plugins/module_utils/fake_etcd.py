@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Play a whole etcd cluster behind its JSON gateway: an opener whose answers have the shapes etcd 3.6.16 gave.
 
-Only what membership needs is played: who is a member, who runs, who leads, the learner's refusals, the limit of two
-learners. ``cut_after`` ends the world with Cut after so many changing requests were *carried out*, their answers lost.
+Only what membership and a downgrade need is played: who is a member, who runs which version, who leads, the learner's
+refusals, the limit of two learners, the cluster version. ``cut_after`` ends the world with Cut after so many changing
+requests were *carried out*, their answers lost.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Cut(BaseException):
 class FakeEtcd:
     def __init__(self, *voters):
         self.members, self.running, self.alarms, self.next_id, self.term = {}, set(), [], 1000, 2
+        self.versions, self.cluster_version, self.downgrade, self.unfit = {}, "3.6", "", set()
         self.log, self.asked, self.cut_after, self.lag, self.refusals = 100, [], None, {}, []
         for name in voters:
             self.add(name)
@@ -94,8 +96,11 @@ class FakeEtcd:
         learner = bool(me) and self.members[me]["learner"]
         if path == "/v3/maintenance/status":
             status = {
-                "header": header, "version": "3.6.16", "dbSize": "24576", "raftIndex": str(self.log),
-                "raftTerm": str(self.term), "raftAppliedIndex": str(self.log - self.lag.get(host, 0)),
+                "header": header, "version": self.versions.get(host, "3.6.16"),
+                "storageVersion": ("3.7" if host in self.unfit else self.cluster_version) + ".0",
+                "downgradeInfo": {"enabled": True, "targetVersion": f"{self.downgrade}.0"} if self.downgrade else {},
+                "dbSize": "24576", "raftIndex": str(self.log), "raftTerm": str(self.term),
+                "raftAppliedIndex": str(self.log - self.lag.get(host, 0)),
                 **({"leader": self.leader} if self.leader and self._serving() else {}),
                 **({"isLearner": True} if learner else {}),
                 **({"errors": [f"memberID:{i} alarm:{a} " for i, a in self.alarms]} if self.alarms else {}),
@@ -107,6 +112,19 @@ class FakeEtcd:
         if linearizable and not self._serving():
             return self._error(503, 14, "request timed out")
         return self._do(path, body, header)
+
+    def _downgrade(self, action, version):
+        """Answer as etcd 3.7.3 does; with it enabled the data fit at once, but those of hosts in `unfit`."""
+        if action == "CANCEL":
+            self.downgrade = ""
+            return Answer(200, b"{}")
+        if self.downgrade:
+            return self._error(400, 9, "cluster has a downgrade job in progress")
+        if [self.cluster_version, version] != ["3.7", "3.6"]:
+            return self._error(400, 3, "invalid downgrade target version")
+        if action == "ENABLE":
+            self.downgrade = self.cluster_version = version
+        return Answer(200, b"{}")
 
     def _do(self, path, body, header):
         result = {"header": header}
@@ -132,6 +150,8 @@ class FakeEtcd:
                 return self._error(400, 9, "not leader")
             self.leader, self.term = body["targetID"], self.term + 1
             return Answer(200, b"{}")
+        elif path == "/v3/maintenance/downgrade":
+            return self._downgrade(**body)
         if path.startswith("/v3/cluster/"):
             result["members"] = self._list()
         return Answer(200, json.dumps(result).encode())

@@ -136,8 +136,8 @@ def test_a_plan_is_shown_one_line_a_step_with_the_way_back_where_it_changes():
         "(-e etcd_allow_downgrade=true), since every member is new",
         "  5. master    m1           one master at a time   [kube-apiserver, kube-controller-manager, kube-scheduler "
         "1.36.3 -> 1.37.2]",
-        "     way back from here: run again with Kubernetes 1.36.3 (not supported upstream: every API server is new); etcd 3.6.16 "
-        "by its formal downgrade (-e etcd_allow_downgrade=true), since every member is new",
+        "     way back from here: run again with Kubernetes 1.36.3 (not supported upstream: every API server is new); etcd "
+        "3.6.16 by its formal downgrade (-e etcd_allow_downgrade=true), since every member is new",
         "  6. node      m1           a master's node, after the last API server   [kubelet, kube-proxy 1.36.3 -> 1.37.2]",
         "     way back from here: Kubernetes only goes on (m1 runs kubelet 1.37.2); the last resort is to restore the snapshot; "
         "etcd 3.6.16 by its formal downgrade (-e etcd_allow_downgrade=true), since every member is new",

@@ -1,0 +1,129 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What etcd tells of a downgrade, what follows from it before any member changes, and the way back told in each turn."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology, _upgrade, _upgrade_scene
+from cluster_fixtures import inventory, living, member, settings
+from upgrade_fixtures import NEW, OLD, Cluster, running, stacked, wanted, workers
+
+NAMES = ("m1", "m2", "m3")
+
+
+def seen(etcd="3.7.3", **told):
+    """Return three masters that run 3.7 of etcd, or other versions by host, and what each tells of its data and a downgrade."""
+    listed = [member(name) for name in NAMES]
+    found = {name: living(name, listed) for name in NAMES}
+    for name, observation in found.items():
+        version = etcd if isinstance(etcd, str) else etcd[name]
+        programs = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+        observation["versions"] = {**dict.fromkeys(programs, "1.36.3"), "etcd": version}
+        observation["units"].update(dict.fromkeys((*programs, "etcd"), "active"))
+        observation["etcd"]["status"].update(told)
+    return found
+
+
+def made(observed, etcd="3.6.16", **permissions):
+    """Return (topology, plan) of an upgrade to this etcd."""
+    request, _unknown = _request.read(NAMES, upgrade=True)
+    listed = inventory(NAMES)
+    topology = _topology.build(settings(kubernetes_version="1.36.3", etcd_version=etcd), listed, observed, True, request=request)
+    return topology, _upgrade_scene.plan(topology, observed, **permissions)
+
+
+CASES = {
+    "back, not allowed": ("3.7.3", {"storage_version": "3.7.0"}, {}, [], ("", "")),
+    "back, allowed": (
+        "3.7.3",
+        {"storage_version": "3.7.0"},
+        {"allow_downgrade": True},
+        ["fetch", "snapshot", "downgrade", "master", "master", "master"],
+        ("m1", "enabled"),
+    ),
+    "back, enabled by a run that was cut off": (
+        "3.7.3",
+        {"storage_version": "3.7.0", "downgrade": "3.6.0"},
+        {},
+        ["fetch", "snapshot", "master", "master", "master"],
+        ("m1", "enabled"),
+    ),
+    "back, cut off after the first member": (
+        {"m1": "3.7.3", "m2": "3.6.16", "m3": "3.7.3"},
+        {"storage_version": "3.6.0", "downgrade": "3.6.0"},
+        {},
+        ["fetch", "snapshot", "master", "master"],
+        ("m1", "enabled"),
+    ),
+    "back while an old member is left": (
+        {"m1": "3.6.16", "m2": "3.7.3", "m3": "3.7.3"},
+        {"storage_version": "3.6.0"},
+        {},
+        ["fetch", "snapshot", "master", "master"],
+        ("", ""),
+    ),
+    "back, all old, before etcd has ended it": (
+        "3.6.16",
+        {"storage_version": "3.6.0", "downgrade": "3.6.0"},
+        {},
+        [],
+        ("m1", "enabled"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_etcd_is_to_be_told(name):
+    etcd, told, permissions, kinds, wished = CASES[name]
+    observed = seen(etcd, **told)
+    topology, plan = made(observed, **permissions)
+    assert [step.kind for step in plan.steps] == kinds
+    assert _upgrade_scene.downgrade(topology, observed, plan) == wished
+    refused = "not allowed" in name
+    assert any("-e etcd_allow_downgrade=true" in fix for _reason, fix in plan.refusals) is refused
+
+
+@pytest.mark.parametrize("etcd", ["3.7.3", {"m1": "3.7.3", "m2": "3.6.16", "m3": "3.7.3"}])
+def test_an_upgrade_calls_a_downgrade_off_that_was_left(etcd):
+    observed = seen(etcd, storage_version="3.6.0", downgrade="3.6.0")
+    topology, plan = made(observed, "3.7.3")
+    assert "cancel" in [step.kind for step in plan.steps]
+    assert _upgrade_scene.downgrade(topology, observed, plan) == ("m1", "cancelled")
+
+
+def test_the_member_that_is_ahead_is_believed():
+    observed = seen(storage_version="3.7.0")
+    observed["m2"]["etcd"]["status"].update(raft_index=950, storage_version="3.6.0", downgrade="3.6.0")
+    topology, _plan = made(observed)
+    assert _upgrade_scene.told(topology, observed) == _upgrade.Etcd("3.6.0", "3.6.0")
+    observed["m2"]["etcd"]["status"]["healthy"] = False
+    assert _upgrade_scene.told(topology, observed) == _upgrade.Etcd("3.7.0", "")
+    for one in observed.values():
+        one["etcd"]["status"]["ok"] = False
+    assert _upgrade_scene.told(topology, observed) == _upgrade.Etcd()
+
+
+def test_each_turn_tells_the_way_back_before_and_after_it():
+    hosts = (*stacked(3), *workers(1))
+    ways = _upgrade_scene.ways_back(Cluster(running(hosts, *OLD), hosts).plan(wanted()))
+    old, formal = "run again with Kubernetes 1.36.3", "etcd 3.6.16 by its formal downgrade (-e etcd_allow_downgrade=true)"
+    assert ways["etcd"] == {}
+    assert ways["control"]["m2"] == f"{old} and etcd 3.6.16", "not that nothing has changed: it stops in the middle of a turn"
+    assert ways["control"]["m1"].startswith(f"{old} and etcd 3.6.16; once m1 is done: {old} (not supported upstream")
+    assert ways["node"]["w1"] == ways["end"]
+    assert "Kubernetes only goes on (m1 runs kubelet 1.37.2)" in ways["end"]
+    assert formal in ways["end"]
+
+
+def test_on_the_way_back_each_turn_tells_how_to_go_on_with_the_newer():
+    hosts = stacked(3)
+    ways = _upgrade_scene.ways_back(Cluster(running(hosts, OLD[0], NEW[1]), hosts).plan(wanted(OLD)))
+    assert ways["etcd"] == {"m1": "run again with etcd 3.7.3: the downgrade is called off"}
+    assert set(ways["control"]) == {"m1", "m2", "m3"}
+    assert ways["control"]["m3"] == ways["end"] == "run again with etcd 3.7.3"
+
+
+def test_without_a_step_there_is_none():
+    assert _upgrade_scene.ways_back(_upgrade.Plan()) == {"etcd": {}, "control": {}, "node": {}, "end": ""}
