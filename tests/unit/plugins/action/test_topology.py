@@ -248,3 +248,31 @@ def test_in_check_mode_the_plan_is_kept_nowhere(tmp_path, warned, shown, monkeyp
     monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
     kept = tmp_path / "plan.json"
     assert run(living_three(tmp_path), remove="w1", output=str(kept))["plan"]["steps"] and not kept.exists()
+
+
+def back_to_an_older_etcd(tmp_path, **more):
+    """Return a cluster whose members all run etcd 3.7, where 3.6 is wanted."""
+    variables = living_three(tmp_path, multimaster_etcd_version="3.6.16", multimaster_kubernetes_version="1.36.3", **more)
+    programs = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+    for name, host in variables["hostvars"].items():
+        seen = host["ansible_facts"]["multimaster_host"]
+        seen["versions"] = dict.fromkeys(programs[3:] if name == "w1" else programs, "1.36.3")
+        if name != "w1":
+            seen["versions"]["etcd"] = seen["etcd"]["status"]["version"] = "3.7.3"
+            seen["etcd"]["status"]["storage_version"] = "3.7.0"
+    return variables
+
+
+def test_etcd_goes_back_a_minor_only_when_that_is_allowed_for_the_run(tmp_path, warned, shown, monkeypatch):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    refused = run(back_to_an_older_etcd(tmp_path), upgrade=True)
+    assert "request-refused" in refused["msg"]
+    assert "etcd_allow_downgrade=true" in "".join(words(shown).split())
+    (tmp_path / "again").mkdir()
+    allowed = run(back_to_an_older_etcd(tmp_path / "again", etcd_allow_downgrade="true"), upgrade=True)
+    assert not allowed.get("failed"), allowed["msg"]
+    fact = allowed["ansible_facts"]["multimaster"]
+    assert fact["downgrade"] == {"host": "m1", "state": "enabled"}
+    assert fact["snapshot"] == "m1"
+    assert fact["way_back"]["etcd"]["m1"] == "run again with etcd 3.7.3: the downgrade is called off"
+    assert fact["way_back"]["control"]["m3"] == fact["way_back"]["end"] == "run again with etcd 3.7.3"

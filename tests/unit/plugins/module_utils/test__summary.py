@@ -81,3 +81,10 @@ def test_etcds_line_counts_voters_that_serve(letters, said):
 
 def test_etcd_on_hosts_of_its_own_is_called_external():
     assert _summary.etcd_line(False, counted("v")).startswith("etcd       external, 1 voters")
+
+
+def test_after_an_upgrade_the_way_back_is_said():
+    fact = cluster()
+    assert not [line for line in text(fact) if line.startswith("Way back")]
+    fact["way_back"] = {"end": "run again with etcd 3.7.3"}
+    assert "Way back   run again with etcd 3.7.3" in text(fact)
