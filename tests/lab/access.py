@@ -214,6 +214,15 @@ class Cluster:
         """Return the endpoint's address."""
         return urllib.parse.urlsplit(self.credentials["server"]).hostname
 
+    def holders(self) -> list[str]:
+        """Return the hosts, of those that are on, that have the endpoint's address on any interface."""
+
+        def look(host: str) -> bool:
+            links = json.loads(self.ssh(host, "ip -j -4 address", check=False) or "[]")
+            return any(one["local"] == self.endpoint for link in links for one in link["addr_info"])
+
+        return [host for host, held in self.each(sorted(self.addresses), look).items() if held]
+
     @functools.cached_property
     def tls(self) -> ssl.SSLContext:
         """Return a TLS context with the operator's certificate."""

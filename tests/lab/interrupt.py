@@ -14,7 +14,6 @@ the address. What is not known here goes to ansible-playbook. A seed repeats the
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 
@@ -31,16 +30,6 @@ def cuts(steps: list[str], seed: int) -> list[str]:
     return [cut for step in steps for cut in (f"before {step}", f"inside {step} +{chance.randrange(WITHIN)}")]
 
 
-def holders(cluster: access.Cluster, hosts: list[str]) -> list[str]:
-    """Return the hosts that have the endpoint address on any interface."""
-
-    def look(host: str) -> bool:
-        links = json.loads(cluster.ssh(host, "ip -j -4 address", check=False) or "[]")
-        return any(one["local"] == cluster.endpoint for link in links for one in link["addr_info"])
-
-    return [host for host, held in cluster.each(sorted(hosts), look).items() if held]
-
-
 def broken(cluster: access.Cluster) -> list[str]:
     """Return what a cut has broken: an API that does not answer, an address with two holders."""
     found = []
@@ -48,7 +37,7 @@ def broken(cluster: access.Cluster) -> list[str]:
         access.wait("the API answers", lambda: cluster.request("GET", "/readyz")[0] == 200, ANSWERS)
     except access.AccessError as error:
         found.append(str(error))
-    held = holders(cluster, list(cluster.addresses))
+    held = cluster.holders()
     return found + ([f"the endpoint address is on {', '.join(held)}"] if len(held) > 1 else [])
 
 

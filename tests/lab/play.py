@@ -5,6 +5,7 @@
 """Run a playbook on a lab as a user does, keep what it did as JSON, and hold it to an expectation.
 
     play.py life site.yml --inventory molecule/life/inventory/full.yml --expect unchanged
+    play.py life roll.yml -e node={holder}                 {holder}: who has the endpoint address as the run begins
 
 Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change and no unit of any host has another
 process than before), `untouched` (it ends well and no host's files of ours or units changed: for --check on bare hosts),
@@ -183,6 +184,8 @@ def main(argv: list[str]) -> int:
     """Run, observe, judge, tell."""
     options = parse(argv)
     cluster = access.Cluster(options.lab, inventories=[str(Path(p).resolve()) for p in options.inventory] or None)
+    if "{holder}" in " ".join(options.extra):
+        options.extra = [part.replace("{holder}", ",".join(cluster.holders())) for part in options.extra]
     before = cluster.observe() if options.expect in ("unchanged", "untouched") else {}
     outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut)
     if before:

@@ -300,7 +300,7 @@ def store_missing(cluster: access.Cluster):
     away = there.with_name("pki-kept-by-refuse")
     there.rename(away)
     try:
-        yield {"store": str(there)}
+        yield {"store": str(there), "nodes": ", ".join(cluster.nodes)}
     finally:
         if there.exists():
             there.rename(there.with_name(access.names("pki-made-by-a-run")))
@@ -362,7 +362,7 @@ SITUATIONS = (
         store_missing,
         ("site.yml",),
         (
-            "CA store not found at {store}, but m1, m2, m3, w1 carry certificates",
+            "CA store not found at {store}, but {nodes} carry certificates",
             "Copy it from where the cluster was built, restore it, or correct multimaster_ca_store.",
             "No new CA is made.",
             "Nothing was touched.",

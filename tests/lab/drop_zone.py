@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cut a zone off from the others under a prober, and hold what fails to the time the balancers need to see it.
+
+    drop_zone.py mol-life --seconds 20
+
+The zone is one whose master neither leads etcd nor has the endpoint address: without the leader the others elect a new one, and with
+the holder cut off both sides would have the address, which this machine reaches both of. After DETECTED seconds no request fails,
+the zone comes back without an election, and no acknowledged write is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+import access
+import hosts as lab_hosts
+import lab as lab_tool
+import probe
+import probers
+
+DETECTED = 8.0  # seconds: HAProxy ends a dead server's connections after two checks (1 s each at most), the prober waits five
+BACK = 120.0  # seconds until the zone's API server and etcd member serve again
+SETTLED = 5.0  # seconds that are measured after that
+
+
+def choose(zones: dict[str, str], leader: str, holder: str) -> str:
+    """Return the first zone, of {master: zone}, that has neither the leader nor the holder, or raise LabError."""
+    busy = {zones.get(leader), zones.get(holder)}
+    free = sorted(set(zones.values()) - busy - {""})
+    if not free:
+        raise lab_tool.LabError(f"No zone is without etcd's leader {leader} and without the endpoint's holder {holder}.")
+    return free[0]
+
+
+def late(result: dict, since: float) -> list[str]:
+    """Return the bursts of a prober's result that lasted longer than the balancers may need; since: when the cut was made."""
+    found = []
+    for stream in probe.API:
+        for burst in result[stream]["bursts"]:
+            after = probe.parse_time(burst["to"]) - since
+            if not 0 <= after <= DETECTED:
+                found.append(f"{burst['failed']} {stream}s failed until {after:.1f} s after the cut ({DETECTED:g} s allowed)")
+    return found
+
+
+def status(cluster: access.Cluster) -> dict[str, dict]:
+    """Return {master: status of its etcd member}."""
+    return cluster.each(cluster.masters, lambda host: cluster.etcd(host, "maintenance/status"))
+
+
+def leader_of(said: dict[str, dict]) -> tuple[str, str]:
+    """Return (the leader's host, its term) out of every member's status; ("", "") when nobody leads."""
+    leading = ((host, one["raftTerm"]) for host, one in said.items() if one["leader"] == one["header"]["member_id"])
+    return next(leading, ("", ""))
+
+
+def serves(cluster: access.Cluster, inside: list[str], leader: tuple[str, str]) -> bool:
+    """Say whether the API servers inside are ready again and every member follows the leader there was."""
+    port = cluster.credentials["server"].rsplit(":", 1)[1]
+    said = status(cluster)
+    ready = all(probe.is_up(cluster, f"https://{cluster.addresses[host]}:{port}") for host in inside)
+    return ready and leader_of(said) == leader and {one["raftTerm"] for one in said.values()} == {leader[1]}
+
+
+def drop(cluster: access.Cluster, seconds: float) -> list[str]:
+    """Cut, wait, judge; return what was not as it should be."""
+    lab = lab_tool.read_state(cluster.name)
+    zones = {host.name: host.zone for host in lab.hosts if host.name in cluster.masters}
+    before = leader_of(status(cluster))
+    holder = next(iter(cluster.holders()), "")
+    zone = choose(zones, before[0], holder)
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": probers.NAMESPACE}}])
+    probers.start_on_machine(cluster, "zone")
+    since = time.time()
+    print(lab_hosts.isolate(lab, zone, seconds), flush=True)
+    inside = [host for host, one in zones.items() if one == zone]
+    try:
+        access.wait("the zone serves again, without an election", lambda: serves(cluster, inside, before), BACK)
+        time.sleep(SETTLED)
+    finally:
+        result = probers.stop_on_machine(cluster, "zone")
+    print(f"{before[0]} led and leads in term {before[1]}; prober on the machine: {result['summary']}")
+    (cluster.results / "drop-zone.json").write_text(json.dumps({"zone": zone, "since": since, "result": result}, indent=1) + "\n")
+    return late(result, since) + probe.lost(result)
+
+
+def main(argv: list[str]) -> int:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("lab")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    options = parser.parse_args(argv)
+    found = drop(access.Cluster(options.lab), options.seconds)
+    for line in found:
+        print(f"NOT AS EXPECTED: {line}", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
