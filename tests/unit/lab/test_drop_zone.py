@@ -1,0 +1,53 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A zone that is cut off: which one, who led, and which failures came too late."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
+
+import drop_zone  # noqa: E402
+
+ZONES = {"m1": "a", "m2": "b", "m3": "c"}
+
+
+@pytest.mark.parametrize(
+    ("leader", "holder", "chosen"), [("m1", "m1", "b"), ("m1", "m2", "c"), ("m3", "m2", "a"), ("m2", "", "a")]
+)
+def test_the_zone_that_goes_has_neither_the_leader_nor_the_address(leader, holder, chosen):
+    assert drop_zone.choose(ZONES, leader, holder) == chosen
+
+
+def test_without_such_a_zone_nothing_is_cut():
+    with pytest.raises(drop_zone.lab_tool.LabError, match="leader m1 and without the endpoint's holder m2"):
+        drop_zone.choose({"m1": "a", "m2": "b", "m3": ""}, "m1", "m2")
+
+
+def said(leader, *members):
+    return {name: {"leader": leader, "raftTerm": "7", "header": {"member_id": name}} for name in members}
+
+
+@pytest.mark.parametrize(("leader", "found"), [("m2", ("m2", "7")), ("0", ("", ""))])
+def test_the_leader_is_who_says_so_of_itself(leader, found):
+    assert drop_zone.leader_of(said(leader, "m1", "m2")) == found
+
+
+def result(*bursts):
+    told = [
+        {"from": f"2026-01-01T00:00:{begin:05.2f}Z", "to": f"2026-01-01T00:00:{end:05.2f}Z", "failed": 3} for begin, end in bursts
+    ]
+    return {"read": {"bursts": told}, "write": {"bursts": []}}
+
+
+@pytest.mark.parametrize(
+    ("bursts", "late"), [((), 0), (((1, 4),), 0), (((1, 4), (30, 30.5)), 1), (((6, 19),), 1), (((0.1, 0.2),), 1)]
+)
+def test_failures_are_allowed_until_the_balancers_have_seen_it_and_not_before_or_after(bursts, late):
+    since = drop_zone.probe.parse_time("2026-01-01T00:00:00.50Z")
+    assert len(drop_zone.late(result(*bursts), since)) == late
