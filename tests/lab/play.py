@@ -9,8 +9,8 @@
 
 Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change and no unit of any host has another
 process than before), `untouched` (it ends well and no host's files of ours or units changed: for --check on bare hosts),
-`cut` (it was cut off, see --cut). The run gets nothing of this program's environment that Ansible or Molecule would read, so
-it is the run a person would start in the checkout.
+`stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). The run gets
+nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start in the checkout.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ import access
 import cutoff
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPECTATIONS = ("done", "unchanged", "untouched", "cut")
+EXPECTATIONS = ("done", "unchanged", "untouched", "stopped", "cut")
+FAILED_TASK = 2  # ansible-playbook's exit code; others mean that it broke, not that it stopped
 LISTED = 12  # slowest and changed tasks that a result names
 # What the controller does by itself: no module goes to a host.
 ON_CONTROLLER = {
@@ -85,12 +86,16 @@ def summarize(outcome: Outcome, events: list[dict]) -> Outcome:
     return outcome
 
 
-def findings(outcome: Outcome, expect: str) -> list[str]:
+def findings(outcome: Outcome, expect: str, says: list[str] | None = None) -> list[str]:
     """Return in which way an outcome is not what was expected; empty = it is."""
     if expect == "cut":
         if not outcome.cut:
             return ["the run was to be cut off, but it ended by itself: the event of --cut never came"]
         return []
+    if expect == "stopped":
+        found = [] if outcome.code == FAILED_TASK else [f"it was to stop on a failed task, but ended with code {outcome.code}"]
+        told = " ".join(failure["message"] for failure in outcome.failures)
+        return found + [f"it was not said: {words!r}" for words in says or () if words not in told]
     found = [f"it ended with code {outcome.code}"] if outcome.code else []
     found += [f"{f['host']}: {f['task']}: {f['message']}" for f in outcome.failures if outcome.code]
     if outcome.code == 0 and not outcome.hosts:
@@ -173,6 +178,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--name", default="", help="name of the result (default: playbook and expectation)")
     parser.add_argument("--expect", choices=EXPECTATIONS, default="done")
     parser.add_argument("--cut", type=cutoff.parse_cut, metavar="WHERE", help="cut the run off (see cutoff.py)")
+    parser.add_argument("--says", action="append", default=[], metavar="WORDS", help="of --expect stopped")
     options, options.extra = parser.parse_known_args(argv)
     if options.cut and options.expect == "done":
         options.expect = "cut"
@@ -192,7 +198,7 @@ def main(argv: list[str]) -> int:
         outcome.restarted = differences(before, cluster.observe())
     cluster.remember()
     (cluster.results / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
-    wrong = findings(outcome, options.expect)
+    wrong = findings(outcome, options.expect, options.says)
     executed = max(outcome.executions.values(), default=0)
     print(
         f"{options.name}: {options.playbook} {' '.join(options.extra)} {outcome.seconds} s, {len(outcome.changed)} changed, "

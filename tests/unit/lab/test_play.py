@@ -75,6 +75,14 @@ def test_an_outcome_is_held_to_its_expectation(expect, made, good):
     assert (play.findings(made, expect) == []) is good
 
 
+@pytest.mark.parametrize(
+    ("code", "words", "wrong"), [(2, "disk full", 0), (2, "budget", 1), (0, "disk full", 1), (4, "disk full", 1)]
+)
+def test_a_run_that_is_to_stop_does_so_on_a_failed_task_that_says_why(code, words, wrong):
+    made = play.summarize(outcome(code=code), EVENTS)
+    assert len(play.findings(made, "stopped", [words])) == wrong
+
+
 def test_a_failed_run_tells_host_task_and_message():
     made = play.summarize(outcome(code=2), EVENTS)
     assert "m2: write: disk full" in play.findings(made, "done")

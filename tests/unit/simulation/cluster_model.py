@@ -452,4 +452,3 @@ class Cluster:
         if plan.refusals:
             raise Stopped(f"{state} on {name}: {plan.reason}")
         return plan
-
