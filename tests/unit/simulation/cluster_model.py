@@ -452,3 +452,4 @@ class Cluster:
         if plan.refusals:
             raise Stopped(f"{state} on {name}: {plan.reason}")
         return plan
+

@@ -227,7 +227,9 @@ class Life(RuleBasedStateMachine):
         cluster = self.cluster
         observed, wanted = cluster.observe(), cluster.wanted(set(cluster.machines))
         backwards = replace(observed, members=observed.members[::-1])
-        turned = replace(wanted, hosts=wanted.hosts[::-1], leaving=wanted.leaving[::-1], api_servers=wanted.api_servers[::-1])
+        turned = replace(
+            wanted, hosts=wanted.hosts[::-1], leaving=wanted.leaving[::-1], api_servers=wanted.api_servers[::-1]
+        )
         assert _join_order.plan_joins(observed, wanted) == _join_order.plan_joins(backwards, turned)
 
     def promises(self):

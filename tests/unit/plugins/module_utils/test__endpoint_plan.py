@@ -37,12 +37,12 @@ def kinds(seen, state, **options):
             replace(ALONE, direct_action="restart"), "direct", ["cover", "run_direct:restart", "uncover"], id="new-unit-file"
         ),
         pytest.param(replace(ALONE, vrrp_enabled=True), "direct", ["stop_vrrp"], id="vrrp-would-come-back"),
-        pytest.param(replace(ALONE, held_on=("eth0", "lo")), "direct", ["uncover"], id="a-cover-left-by-a-run-that-was-cut-off"),
+        pytest.param(
+            replace(ALONE, held_on=("eth0", "lo")), "direct", ["uncover"], id="a-cover-left-by-a-run-that-was-cut-off"
+        ),
         pytest.param(BARE, "prepared", ["run_balancer:start", "wait_backend"], id="newcomer-is-prepared"),
         pytest.param(
-            replace(BARE, vrrp_enabled=True),
-            "prepared",
-            ["stop_vrrp", "run_balancer:start", "wait_backend"],
+            replace(BARE, vrrp_enabled=True), "prepared", ["stop_vrrp", "run_balancer:start", "wait_backend"],
             id="keepalived-as-debian-installs-it-waits-for-its-turn",
         ),
         pytest.param(HOLDER, "prepared", ["wait_backend"], id="prepared-already"),
@@ -59,27 +59,27 @@ def kinds(seen, state, **options):
             id="promotion",
         ),
         pytest.param(
-            replace(BARE, others=(OTHER,)),
-            "balanced",
-            ["run_balancer:start", "wait_backend", "run_vrrp:start", "settle"],
-            id="newcomer-becomes-backup",
+            replace(BARE, others=(OTHER,)), "balanced",
+            ["run_balancer:start", "wait_backend", "run_vrrp:start", "settle"], id="newcomer-becomes-backup",
         ),
         pytest.param(HOLDER, "balanced", [], id="holder-already"),
         pytest.param(BACKUP, "balanced", [], id="backup-already"),
         pytest.param(replace(BACKUP, vrrp_state="fault"), "balanced", ["settle"], id="fault-is-waited-out"),
         pytest.param(
-            replace(HOLDER, vrrp_action="reload", balancer_action="reload"),
-            "balanced",
-            ["run_balancer:reload", "wait_backend", "run_vrrp:reload", "settle"],
-            id="a-peer-more",
+            replace(HOLDER, vrrp_action="reload", balancer_action="reload"), "balanced",
+            ["run_balancer:reload", "wait_backend", "run_vrrp:reload", "settle"], id="a-peer-more",
         ),
         pytest.param(replace(BACKUP, vrrp_enabled=False), "balanced", ["run_vrrp:none"], id="not-at-boot"),
         pytest.param(replace(HOLDER, held_on=("eth0", "lo")), "balanced", ["uncover"], id="cover-left"),
         pytest.param(HOLDER, "yielded", ["yield"], id="planned-move"),
         pytest.param(BACKUP, "yielded", ["stop_vrrp"], id="backup-steps-aside"),
         pytest.param(replace(BACKUP, vrrp_up=False, vrrp_state="down"), "yielded", ["stop_vrrp"], id="after-a-reboot"),
-        pytest.param(replace(BACKUP, vrrp_up=False, vrrp_enabled=False, vrrp_state="down"), "yielded", [], id="yielded-already"),
-        pytest.param(HOLDER, "direct", ["cover", "hand_to_host:start", "uncover", "stop_balancer"], id="give-back"),
+        pytest.param(
+            replace(BACKUP, vrrp_up=False, vrrp_enabled=False, vrrp_state="down"), "yielded", [], id="yielded-already"
+        ),
+        pytest.param(
+            HOLDER, "direct", ["cover", "hand_to_host:start", "uncover", "stop_balancer"], id="give-back"
+        ),
         pytest.param(BACKUP, "absent", ["stop_vrrp", "stop_balancer"], id="backup-leaves"),
         pytest.param(HOLDER, "absent", ["yield", "stop_vrrp", "stop_balancer"], id="holder-leaves"),
         pytest.param(BARE, "absent", [], id="absent-already"),
@@ -148,10 +148,8 @@ def after(seen, step):
         "run_direct": lambda: replace(seen, **direct_up),
         "yield": lambda: replace(seen, held_on=lo, others=(OTHER,), **vrrp_down, vrrp_enabled=False),
         "stop_vrrp": lambda: replace(
-            seen,
-            held_on=() if seen.vrrp_up else seen.held_on,
-            **vrrp_down,
-            vrrp_enabled=False,
+            seen, held_on=() if seen.vrrp_up else seen.held_on,
+            **vrrp_down, vrrp_enabled=False,
         ),
         "stop_direct": lambda: replace(seen, held_on=lo, **direct_down),
         "drop": lambda: replace(seen, held_on=()),
@@ -204,7 +202,9 @@ def test_nobody_lets_go_before_another_has_it(state):
             continue
         now = seen
         for step in endpoint.plan(seen, state).steps:
-            if step.kind in ("hand_to_host", "run_direct") or (step.kind in ("hand_to_vrrp", "run_vrrp") and not now.vrrp_up):
+            if step.kind in ("hand_to_host", "run_direct") or (
+                step.kind in ("hand_to_vrrp", "run_vrrp") and not now.vrrp_up
+            ):
                 assert "lo" in now.held_on, (seen, step)
             now = after(now, step)
             if step.kind != "drop":

@@ -545,7 +545,9 @@ def test_the_source_itself_is_no_mutant():
 
 HEALTH = st.sampled_from([UP, DOWN, UNKNOWN])
 SOME_CLUSTER = st.builds(cluster, st.lists(HEALTH, min_size=1, max_size=9), st.lists(HEALTH, max_size=2))
-SOME_STEP = st.builds(Step, st.sampled_from(_quorum.KINDS), st.sampled_from([*(f"m{n}" for n in range(1, 11)), "l1", "l2"]))
+SOME_STEP = st.builds(
+    Step, st.sampled_from(_quorum.KINDS), st.sampled_from([*(f"m{n}" for n in range(1, 11)), "l1", "l2"])
+)
 
 
 def with_members(observed, members):

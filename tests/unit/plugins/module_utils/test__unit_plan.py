@@ -66,26 +66,23 @@ def decide(now, running=WANTED, drop_in=None, **more):
     return plan.decide_started(now, WANTED, running, text, more.pop("can_reload", False), **more)
 
 
-@pytest.mark.parametrize(
-    ("now", "running", "can_reload", "action"),
-    [
-        (state(), WANTED, False, "none"),
-        (state(), OTHER_INPUT, False, "restart"),
-        (state(), OTHER_INPUT, True, "reload"),
-        (state(), OTHER_FILE, True, "restart"),
-        (state(), NOBODY, False, "restart"),
-        (state(), NOBODY, True, "restart"),
-        (state("reloading", "reload"), WANTED, True, "none"),
-        (state("activating", "start"), WANTED, False, "wait"),
-        (state("activating", "start"), OTHER_INPUT, False, "restart"),
-        (state("activating", "start"), OTHER_INPUT, True, "restart"),
-        (state("activating", "auto-restart"), WANTED, False, "restart"),
-        (state("inactive", "dead"), NOBODY, False, "start"),
-        (state("inactive", "dead"), WANTED, False, "start"),
-        (state("deactivating", "stop-sigterm"), WANTED, False, "start"),
-        (state("failed", "failed"), NOBODY, False, "start"),
-    ],
-)
+@pytest.mark.parametrize(("now", "running", "can_reload", "action"), [
+    (state(), WANTED, False, "none"),
+    (state(), OTHER_INPUT, False, "restart"),
+    (state(), OTHER_INPUT, True, "reload"),
+    (state(), OTHER_FILE, True, "restart"),
+    (state(), NOBODY, False, "restart"),
+    (state(), NOBODY, True, "restart"),
+    (state("reloading", "reload"), WANTED, True, "none"),
+    (state("activating", "start"), WANTED, False, "wait"),
+    (state("activating", "start"), OTHER_INPUT, False, "restart"),
+    (state("activating", "start"), OTHER_INPUT, True, "restart"),
+    (state("activating", "auto-restart"), WANTED, False, "restart"),
+    (state("inactive", "dead"), NOBODY, False, "start"),
+    (state("inactive", "dead"), WANTED, False, "start"),
+    (state("deactivating", "stop-sigterm"), WANTED, False, "start"),
+    (state("failed", "failed"), NOBODY, False, "start"),
+])
 def test_the_running_process_decides(now, running, can_reload, action):
     assert decide(now, running, can_reload=can_reload).action == action
 
@@ -96,20 +93,10 @@ def test_failures_are_forgotten_before_a_failed_or_looping_unit_is_started_again
     assert not decide(state("inactive", "dead")).reset
 
 
-@pytest.mark.parametrize(
-    ("file_state", "enable"),
-    [
-        ("enabled", False),
-        ("static", False),
-        ("indirect", False),
-        ("generated", False),
-        ("alias", False),
-        ("transient", False),
-        ("disabled", True),
-        ("enabled-runtime", True),
-        ("", True),
-    ],
-)
+@pytest.mark.parametrize(("file_state", "enable"), [
+    ("enabled", False), ("static", False), ("indirect", False), ("generated", False), ("alias", False), ("transient", False),
+    ("disabled", True), ("enabled-runtime", True), ("", True),
+])
 def test_what_is_not_enabled_is_enabled_when_that_is_possible(file_state, enable):
     assert decide(state(file_state=file_state)).enable is enable
     assert not decide(state(file_state=file_state), enabled=False).enable
@@ -134,22 +121,16 @@ def test_moving_a_hash_between_unit_file_and_inputs_changes_the_identity():
     assert plan.identity({}, {"/a": "1"}).fixed == plan.identity({}, {"/b": "2"}).fixed
 
 
-@pytest.mark.parametrize(
-    ("running", "written", "words"),
-    [
-        (OTHER_INPUT, OTHER_INPUT, "/etc/etcd/pki/server.crt changed"),
-        (OTHER_FILE, OTHER_FILE, "/etc/systemd/system/etcd.service changed"),
-        (plan.identity(FILES, {}), plan.identity(FILES, {}), "/etc/etcd/pki/server.crt is new"),
-        (
-            plan.identity(FILES, {**INPUTS, "/old": "e" * 64}),
-            plan.identity(FILES, {**INPUTS, "/old": "e" * 64}),
-            "/old is no longer read",
-        ),
-        (NOBODY, WANTED, "the running process was not started by this collection"),
-        (OTHER_FILE, WANTED, "its unit file or program changed"),
-        (OTHER_INPUT, WANTED, "its inputs changed"),
-    ],
-)
+@pytest.mark.parametrize(("running", "written", "words"), [
+    (OTHER_INPUT, OTHER_INPUT, "/etc/etcd/pki/server.crt changed"),
+    (OTHER_FILE, OTHER_FILE, "/etc/systemd/system/etcd.service changed"),
+    (plan.identity(FILES, {}), plan.identity(FILES, {}), "/etc/etcd/pki/server.crt is new"),
+    (plan.identity(FILES, {**INPUTS, "/old": "e" * 64}), plan.identity(FILES, {**INPUTS, "/old": "e" * 64}),
+     "/old is no longer read"),
+    (NOBODY, WANTED, "the running process was not started by this collection"),
+    (OTHER_FILE, WANTED, "its unit file or program changed"),
+    (OTHER_INPUT, WANTED, "its inputs changed"),
+])
 def test_a_restart_says_what_changed(running, written, words):
     assert decide(state(), running, plan.render_drop_in(written)).reason == words
 
@@ -162,30 +143,20 @@ def test_holding_restarts_touches_nothing_that_runs_but_starts_what_is_down():
 
 
 def test_configuring_starts_nothing_and_still_hands_over_the_identity():
-    down, looping, running = plan.only_configure(
-        [
-            decide(state("inactive", "dead"), drop_in=""),
-            decide(state("activating", "auto-restart"), drop_in=""),
-            decide(state(), OTHER_INPUT, ""),
-        ]
-    )
+    down, looping, running = plan.only_configure([
+        decide(state("inactive", "dead"), drop_in=""), decide(state("activating", "auto-restart"), drop_in=""),
+        decide(state(), OTHER_INPUT, "")])
     assert {down.action, looping.action} == {"configure"}
     assert down.drop_in and down.changed
     assert running.action == "hold" and running.drop_in is None
     assert not plan.only_configure([decide(state("inactive", "dead"))])[0].changed
 
 
-@pytest.mark.parametrize(
-    ("active", "file_state", "disable", "action", "disables"),
-    [
-        ("active", "enabled", True, "stop", True),
-        ("activating", "enabled", False, "stop", False),
-        ("inactive", "disabled", True, "none", False),
-        ("failed", "enabled", True, "none", True),
-        ("deactivating", "static", True, "stop", False),
-        ("inactive", "enabled-runtime", True, "none", True),
-    ],
-)
+@pytest.mark.parametrize(("active", "file_state", "disable", "action", "disables"), [
+    ("active", "enabled", True, "stop", True), ("activating", "enabled", False, "stop", False),
+    ("inactive", "disabled", True, "none", False), ("failed", "enabled", True, "none", True),
+    ("deactivating", "static", True, "stop", False), ("inactive", "enabled-runtime", True, "none", True),
+])
 def test_stopping_stops_what_is_up_and_disables_on_demand(active, file_state, disable, action, disables):
     verdict = plan.decide_down(state(active, file_state=file_state), disable)
     assert (verdict.action, verdict.disable) == (action, disables)
@@ -195,49 +166,27 @@ def test_a_unit_that_is_not_installed_counts_as_down():
     assert plan.decide_down(plan.State("x.service"), True).action == "none"
 
 
-@pytest.mark.parametrize(
-    ("load", "has_file", "check", "possible"),
-    [
-        ("loaded", True, False, True),
-        ("not-found", True, False, True),
-        ("not-found", False, False, False),
-        ("not-found", False, True, True),
-        ("masked", True, True, False),
-        ("masked", False, False, False),
-    ],
-)
+@pytest.mark.parametrize(("load", "has_file", "check", "possible"), [
+    ("loaded", True, False, True), ("not-found", True, False, True), ("not-found", False, False, False),
+    ("not-found", False, True, True), ("masked", True, True, False), ("masked", False, False, False),
+])
 def test_a_unit_without_a_file_is_an_error_only_outside_check_mode(load, has_file, check, possible):
     assert (plan.impossible(plan.State("x.service", load), has_file, check) == "") is possible
 
 
-@pytest.mark.parametrize(
-    ("now", "action", "there"),
-    [
-        (state(), "none", True),
-        (state("activating", "start"), "none", False),
-        (state(), "restart", False),
-        (state(invocation="i2"), "restart", True),
-        (state(invocation="i2"), "start", True),
-        (state(), "start", False),
-        (state("activating", "start", invocation="i2"), "restart", False),
-        (state(), "reload", True),
-    ],
-)
+@pytest.mark.parametrize(("now", "action", "there"), [
+    (state(), "none", True), (state("activating", "start"), "none", False), (state(), "restart", False),
+    (state(invocation="i2"), "restart", True), (state(invocation="i2"), "start", True), (state(), "start", False),
+    (state("activating", "start", invocation="i2"), "restart", False), (state(), "reload", True),
+])
 def test_after_a_restart_only_a_new_invocation_counts(now, action, there):
     assert plan.arrived(now, state(), plan.Verdict("etcd.service", action, "")) is there
 
 
-@pytest.mark.parametrize(
-    ("active", "job", "lost"),
-    [
-        ("failed", False, True),
-        ("inactive", False, True),
-        ("inactive", True, False),
-        ("failed", True, False),
-        ("activating", False, False),
-        ("active", False, False),
-    ],
-)
+@pytest.mark.parametrize(("active", "job", "lost"), [
+    ("failed", False, True), ("inactive", False, True), ("inactive", True, False), ("failed", True, False),
+    ("activating", False, False), ("active", False, False),
+])
 def test_a_start_is_lost_when_nothing_is_under_way_any_more(active, job, lost):
     assert plan.lost(state(active, job=job)) is lost
 
@@ -260,15 +209,9 @@ def test_a_short_answer_of_systemctl_is_an_error():
         plan.parse_show(SHOWN, ["web.service", "bad.service"])
 
 
-@pytest.mark.parametrize(
-    ("given", "full"),
-    [
-        ("etcd", "etcd.service"),
-        ("etcd.service", "etcd.service"),
-        ("a.b", "a.b.service"),
-        ("x.target", "x.target"),
-    ],
-)
+@pytest.mark.parametrize(("given", "full"), [
+    ("etcd", "etcd.service"), ("etcd.service", "etcd.service"), ("a.b", "a.b.service"), ("x.target", "x.target"),
+])
 def test_a_name_without_suffix_is_a_service(given, full):
     assert plan.service(given) == full
 
@@ -286,20 +229,12 @@ def test_the_diff_names_only_what_is_touched():
     assert plan.diff([decide(state())], {"etcd.service": state()}) == {"before": "", "after": ""}
 
 
-@pytest.mark.parametrize(
-    ("verdict", "changed"),
-    [
-        (plan.Verdict("a", "none", ""), False),
-        (plan.Verdict("a", "wait", ""), False),
-        (plan.Verdict("a", "hold", ""), False),
-        (plan.Verdict("a", "none", "", enable=True), True),
-        (plan.Verdict("a", "none", "", disable=True), True),
-        (plan.Verdict("a", "none", "", drop_in=""), True),
-        (plan.Verdict("a", "start", ""), True),
-        (plan.Verdict("a", "stop", ""), True),
-        (plan.Verdict("a", "reload", ""), True),
-    ],
-)
+@pytest.mark.parametrize(("verdict", "changed"), [
+    (plan.Verdict("a", "none", ""), False), (plan.Verdict("a", "wait", ""), False), (plan.Verdict("a", "hold", ""), False),
+    (plan.Verdict("a", "none", "", enable=True), True), (plan.Verdict("a", "none", "", disable=True), True),
+    (plan.Verdict("a", "none", "", drop_in=""), True), (plan.Verdict("a", "start", ""), True),
+    (plan.Verdict("a", "stop", ""), True), (plan.Verdict("a", "reload", ""), True),
+])
 def test_any_touch_of_the_host_is_a_change(verdict, changed):
     assert verdict.changed is changed
 

@@ -27,17 +27,8 @@ def params(tmp_path):
     (tmp_path / "private").mkdir(mode=0o700)
     return {
         "certificates": [{"path": str(tmp_path / "k" / name), "new_key": False, "certificate": None, **account} for name in "ab"],
-        "files": [
-            {
-                "path": str(tmp_path / "k" / "ca.crt"),
-                "mode": "0644",
-                "public": True,
-                "authority": True,
-                "content": None,
-                "sha256": hashlib.sha256(OURS.encode()).hexdigest(),
-                **account,
-            }
-        ],
+        "files": [{"path": str(tmp_path / "k" / "ca.crt"), "mode": "0644", "public": True, "authority": True, "content": None,
+                   "sha256": hashlib.sha256(OURS.encode()).hexdigest(), **account}],
     }
 
 
@@ -57,8 +48,7 @@ def test_a_fresh_host_answers_with_requests_at_once(params, tmp_path):
 def test_check_mode_makes_nothing(params, tmp_path):
     assert requests(read(params, tmp_path, check=True)) == [False, False]
     assert module.request(params, str(tmp_path / "private"), True)["certificates"][params["certificates"][0]["path"]] == {
-        "request": None
-    }
+        "request": None}
     assert os.listdir(tmp_path) == ["private"]
 
 
@@ -95,27 +85,16 @@ def signed(params, tmp_path):
 
 def test_install_writes_all_or_nothing(signed, tmp_path):
     params = signed
-    swapped = {
-        **params,
-        "certificates": [
-            params["certificates"][0],
-            {**params["certificates"][1], "certificate": params["certificates"][0]["certificate"]},
-        ],
-    }
+    swapped = {**params, "certificates": [
+        params["certificates"][0], {**params["certificates"][1], "certificate": params["certificates"][0]["certificate"]}]}
     with pytest.raises(module._certificate_files.RequestError, match="belongs to no key"):
         module.install(swapped, "", False)
     assert sorted(os.listdir(tmp_path / "k")) == ["a.key.new", "b.key.new"]
     would = module.install(params, "", True)
     assert sorted(os.listdir(tmp_path / "k")) == ["a.key.new", "b.key.new"]
     did = module.install(params, "", False)
-    assert (
-        would
-        == did
-        == {
-            "changed": True,
-            "changed_paths": [str(tmp_path / "k" / name) for name in ("ca.crt", "a.key", "a.crt", "b.key", "b.crt")],
-        }
-    )
+    assert would == did == {"changed": True, "changed_paths": [
+        str(tmp_path / "k" / name) for name in ("ca.crt", "a.key", "a.crt", "b.key", "b.crt")]}
     assert sorted(os.listdir(tmp_path / "k")) == ["a.crt", "a.key", "b.crt", "b.key", "ca.crt"]
     assert module.install(params, "", False) == {"changed": False, "changed_paths": []}
 

@@ -67,10 +67,9 @@ def test_check_mode_waits_for_nothing_and_fails_for_what_never_goes(fake, call):
 
 
 def test_two_minors_are_refused_at_once(fake, call):
-    assert (
-        "one minor at a time is gone back. Next: go back one minor first"
-        in call(etcd_downgrade, {**BACK, "version": "3.5.21"})["msg"]
-    )
+    assert "one minor at a time is gone back. Next: go back one minor first" in call(
+        etcd_downgrade, {**BACK, "version": "3.5.21"}
+    )["msg"]
 
 
 def test_what_is_no_version_is_said(fake, call):

@@ -43,26 +43,15 @@ def machine(tmp_path, monkeypatch):
     played = Machine(tmp_path)
     monkeypatch.setattr(_kernel, "Host", functools.partial(_kernel.Host, played, str(tmp_path), "6.1.0"))
     original = _files.wanted
-    monkeypatch.setattr(
-        _files,
-        "wanted",
-        lambda item, kind: original(
-            {
-                **item,
-                "path": item["path"].replace("/etc/fstab", str(tmp_path / "etc/fstab")),
-                "owner": getpass.getuser(),
-                "group": str(os.getegid()),
-            },
-            kind,
-        ),
-    )
+    monkeypatch.setattr(_files, "wanted", lambda item, kind: original(
+        {**item, "path": item["path"].replace("/etc/fstab", str(tmp_path / "etc/fstab")), "owner": getpass.getuser(),
+         "group": str(os.getegid())}, kind))
     return played
 
 
 def arguments(machine, **more):
     return {
-        "modules_file": str(machine.root / "etc/modules-load.d/m.conf"),
-        "sysctl_file": str(machine.root / "etc/sysctl.d/m.conf"),
+        "modules_file": str(machine.root / "etc/modules-load.d/m.conf"), "sysctl_file": str(machine.root / "etc/sysctl.d/m.conf"),
         **(more or {"modules": ["br_netfilter"], "sysctls": {"net.ipv4.ip_forward": 1}, "swap_off": True}),
     }
 
@@ -91,15 +80,11 @@ def test_what_is_built_in_needs_no_modprobe(machine, call, how):
     {
         "sys": lambda: (machine.root / "sys/module/br_netfilter").mkdir(),
         "builtin": lambda: (machine.root / "lib/modules/6.1.0/modules.builtin").write_text("kernel/net/br_netfilter.ko\n"),
-        "trace": lambda: [
-            (machine.root / "proc/sys/net/bridge").mkdir(),
-            (machine.root / "proc/sys/net/bridge/bridge-nf-call-iptables").write_text("1\n"),
-        ],
+        "trace": lambda: [(machine.root / "proc/sys/net/bridge").mkdir(),
+                          (machine.root / "proc/sys/net/bridge/bridge-nf-call-iptables").write_text("1\n")],
         "config": lambda: (machine.root / "proc/config.gz").write_bytes(gzip.compress(b"CONFIG_BRIDGE_NETFILTER=y\n")),
-        "boot config": lambda: [
-            (machine.root / "boot").mkdir(),
-            (machine.root / "boot/config-6.1.0").write_text("CONFIG_BRIDGE_NETFILTER=y\n"),
-        ],
+        "boot config": lambda: [(machine.root / "boot").mkdir(), (machine.root / "boot/config-6.1.0").write_text(
+            "CONFIG_BRIDGE_NETFILTER=y\n")],
     }[how]()
     result = call(host_kernel, arguments(machine, modules=["br_netfilter"]))
     assert "msg" not in result and result["loaded"] == [] and machine.calls == []
@@ -109,10 +94,8 @@ def test_what_is_built_in_needs_no_modprobe(machine, call, how):
 def test_everything_that_is_refused_is_said_at_once(machine, call):
     machine.refuses = ("modprobe", "swapoff")
     (machine.root / "proc/swaps").write_text("Filename Type Size Used Priority\n/dev/sda2 partition 1 0 -2\n")
-    result = call(
-        host_kernel,
-        arguments(machine, modules=["vxlan", "overlay"], sysctls={"net.bridge.x": 1, "net.ipv4.ip_forward": 1}, swap_off=True),
-    )
+    result = call(host_kernel, arguments(
+        machine, modules=["vxlan", "overlay"], sysctls={"net.bridge.x": 1, "net.ipv4.ip_forward": 1}, swap_off=True))
     said = result["msg"]
     assert "kernel module vxlan is neither built in nor loaded" in said and "kernel module overlay" in said
     assert "net.bridge.x is absent, wanted 1: this kernel has no such setting" in said
@@ -137,9 +120,8 @@ def test_a_read_only_setting_is_fine_while_its_value_is_right(machine, call, mon
 
 def test_a_value_the_kernel_changes_is_an_error(machine, call, monkeypatch):
     monkeypatch.setattr(_kernel.Host.func, "_value", lambda self, key: "7")
-    assert (
-        "was set to 9, but the kernel says 7" in call(host_kernel, arguments(machine, sysctls={"net.ipv4.ip_forward": 9}))["msg"]
-    )
+    assert "was set to 9, but the kernel says 7" in call(
+        host_kernel, arguments(machine, sysctls={"net.ipv4.ip_forward": 9}))["msg"]
 
 
 def test_names_that_are_none_are_refused_before_anything_is_done(machine, call):

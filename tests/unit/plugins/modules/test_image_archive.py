@@ -51,26 +51,15 @@ def server():
 
 
 def from_url(server, **more):
-    return {
-        "archives": [
-            {"reference": PAUSE, "url": server.url + "/pause.tar", **(more or {"checksum_url": server.url + "/pause.tar.sha256"})}
-        ]
-    }
+    return {"archives": [{"reference": PAUSE, "url": server.url + "/pause.tar", **(more or {
+        "checksum_url": server.url + "/pause.tar.sha256"})}]}
 
 
 def test_a_missing_image_is_fetched_verified_and_imported_once(containerd, server, check_run_again, tmp_path):
     checked, done, again = check_run_again(image_archive, from_url(server))
     assert checked["imported"] == done["imported"] == [PAUSE] and again["imported"] == []
     assert containerd.calls[-1] == [
-        "/usr/local/bin/ctr",
-        "-a",
-        "/run/containerd/containerd.sock",
-        "-n",
-        "k8s.io",
-        "images",
-        "ls",
-        "-q",
-    ]
+        "/usr/local/bin/ctr", "-a", "/run/containerd/containerd.sock", "-n", "k8s.io", "images", "ls", "-q"]
     assert os.listdir(tmp_path / "lib") == []
 
 
@@ -90,11 +79,8 @@ def test_an_archive_on_the_host_is_imported_where_it_lies(containerd, check_run_
 @pytest.mark.parametrize("where", ["url", "path"])
 def test_a_wrong_checksum_imports_nothing(containerd, server, call, tmp_path, where):
     (tmp_path / "pause.tar").write_text(PAUSE)
-    arguments = (
-        from_url(server, sha256="0" * 64)
-        if where == "url"
-        else {"archives": [{"reference": PAUSE, "path": str(tmp_path / "pause.tar"), "sha256": "0" * 64}]}
-    )
+    arguments = from_url(server, sha256="0" * 64) if where == "url" else {
+        "archives": [{"reference": PAUSE, "path": str(tmp_path / "pause.tar"), "sha256": "0" * 64}]}
     result = call(image_archive, arguments)
     assert "expected " + "0" * 64 in result["msg"] and PAUSE not in containerd.images
     assert os.listdir(tmp_path / "lib") == []

@@ -16,13 +16,8 @@ from fake_systemd import FakeSystemd
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
     played = FakeSystemd(tmp_path)
-    monkeypatch.setattr(
-        _systemd,
-        "Systemd",
-        functools.partial(
-            _systemd.Systemd, played, lambda ready: (True, ""), str(tmp_path), sleep=played.sleep, monotonic=played.monotonic
-        ),
-    )
+    monkeypatch.setattr(_systemd, "Systemd", functools.partial(
+        _systemd.Systemd, played, lambda ready: (True, ""), str(tmp_path), sleep=played.sleep, monotonic=played.monotonic))
     return played
 
 
