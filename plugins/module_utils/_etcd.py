@@ -228,6 +228,14 @@ class Etcd:
         """Remove a member for good and return those left."""
         return _members(self._call("/v3/cluster/member/remove", {"ID": member_id}, CHANGE_TIMEOUT))
 
+    def member_update(self, member_id, peer_urls):
+        """Give a member, started or not, these peer URLs instead of its own and return all members.
+
+        The others reach it there from now on; the member itself listens where it is told to at its next start.
+        """
+        body = {"ID": member_id, "peerURLs": list(peer_urls)}
+        return _members(self._call("/v3/cluster/member/update", body, CHANGE_TIMEOUT))
+
     def move_leader(self, target_id):
         """Give the leadership away; only the leader itself carries this out ("not leader" else)."""
         self._call("/v3/maintenance/transfer-leadership", {"targetID": target_id}, CHANGE_TIMEOUT)

@@ -23,6 +23,7 @@ ACTING = (
     _membership.WIPE,
     _membership.PROMOTE,
     _membership.MOVE_LEADER,
+    _membership.UPDATE,
 )
 
 
@@ -74,6 +75,8 @@ def projected(members, move, own):
         return (*members, _etcd.Member("(new)", own.name, (own.peer_url,), (), True))
     if move.kind == _membership.REMOVE:
         return tuple(m for m in members if m.id != move.target)
+    if move.kind == _membership.UPDATE:
+        return tuple(replace(m, peer_urls=(own.peer_url,)) if m.id == move.target else m for m in members)
     if move.kind == _membership.PROMOTE:
         return tuple(replace(m, is_learner=False) if m.id == move.target else m for m in members)
     return tuple(members)
@@ -148,6 +151,7 @@ class Flow:
             _membership.REMOVE: (_quorum.REMOVE, target),
             _membership.PROMOTE: (_quorum.PROMOTE, target),
             _membership.MOVE_LEADER: (_quorum.RESTART, target),
+            _membership.UPDATE: (_quorum.UPDATE, target),
         }.get(kind)
         verdict = self.stepper.judge(observed, *step) if step else None
         if verdict and not verdict.safe:
@@ -165,6 +169,8 @@ class Flow:
             self.stepper.serving(observed).member_remove(target)
         elif kind == _membership.PROMOTE:
             self.stepper.serving(observed).member_promote(target)
+        elif kind == _membership.UPDATE:
+            self.stepper.serving(observed).member_update(target, [self.wanted.peer_url])
         elif kind == _membership.WIPE:
             self.host.wipe()
         elif kind == _membership.START:
@@ -188,10 +194,12 @@ class Flow:
             return move
         if state == "follower":
             return _membership.toward_follower(observed.members, own, observed.leader_id)
+        if state == "updated":
+            return _membership.toward_updated(observed.members, own)
         return _membership.toward_absent(observed.members, own)
 
     def bring_to(self, state, check=False):
-        """Bring the member to learner, voter, follower or absent."""
+        """Bring the member to learner, voter, follower, updated or absent."""
         first = self.stepper.look()
         if check:
             return self._foretell(state, first)

@@ -124,7 +124,7 @@ class Host:
             os.rename(folder, f"{folder}.aside-{number}")
 
 
-def cluster_of(observed, ours=None, cordoned_by_others=(), locked_by=""):
+def cluster_of(observed, ours=None):
     """Return an observation as ``_quorum.Cluster``; without ``ours`` every member counts as the inventory's."""
 
     def proven(member):
@@ -145,8 +145,6 @@ def cluster_of(observed, ours=None, cordoned_by_others=(), locked_by=""):
         cluster_ids=observed.cluster_ids,
         alarms=observed.alarms,
         ours=frozenset(ours) if ours is not None else frozenset(member.id for member in observed.members),
-        cordoned_by_others=tuple(cordoned_by_others),
-        locked_by=locked_by,
     )
 
 

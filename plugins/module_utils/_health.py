@@ -31,6 +31,7 @@ CHECKS = {
     "etcd-missing": _health_etcd.etcd_complete,
     "etcd-learner": _health_etcd.etcd_learners,
     "etcd-stray": _health_etcd.etcd_known,
+    "etcd-address": _health_etcd.etcd_addressed,
     "etcd-even": _health_etcd.etcd_odd,
     "etcd-survival": _health_etcd.etcd_redundant,
     "etcd-size": _health_etcd.etcd_small,
@@ -61,7 +62,9 @@ CHECKS = {
 # what follows from them, so the first of several errors is the one to mend first.
 DOWN_BY = frozenset({"etcd-quorum", "etcd-split", "etcd-alarm", "api-none", "endpoint-dead"})
 # The checks that only tell: their findings are warnings.
-TELLING = frozenset({"etcd-stray", "etcd-even", "etcd-survival", "etcd-view", "zone-loss", "node-cordoned", "node-stray"})
+TELLING = frozenset({
+    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-view", "zone-loss", "node-cordoned", "node-stray",
+})
 
 
 @dataclasses.dataclass(frozen=True)

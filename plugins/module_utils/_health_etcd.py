@@ -8,7 +8,7 @@ Each check is a function from a `_health_view.View` to findings; `_health` lists
 
 from __future__ import annotations
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership, _quorum
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import cause
 
@@ -130,6 +130,16 @@ def etcd_known(seen):
                 f"{int(member.id):x}.",
                 WARNING,
             )
+
+
+def etcd_addressed(seen):
+    """Want every member to be reached at its host's address; a restart at another one would cut it off from the others."""
+    for member in seen.etcd.members:
+        name = seen.host_of(member)
+        host = seen.host(name) if name else None
+        if host and host["peer_url"] and member.started and host["peer_url"] not in member.peer_urls:
+            said = _membership.moved_words(member.name, member.peer_urls, host["peer_url"], host["address"])
+            yield Finding(name, "etcd-address", *said, WARNING)
 
 
 def etcd_odd(seen):

@@ -1,15 +1,17 @@
 # Copyright: the multimaster.kubernetes maintainers
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Decide who may operate on a cluster: one run at a time, by a Lease with holder, purpose and end.
+"""Decide who may operate on a cluster: one run at a time, by a lock with holder, purpose and end.
 
 Solves: two runs at once would each judge a cluster the other is changing. Ansible renews nothing in the background, so
-a step takes the lock for its own bound and a margin, and a run that died holds it no longer than that. The run of a
-controller that is asked itself, and whose process is gone, need not be waited for.
+before each step the lock is renewed for the step's own bound and a margin, and a run that died holds it no longer than
+that. The run of a controller that is asked itself, and whose process is gone, need not be waited for.
 
-Unlike a leader election (``_leader_election``), which watches a Lease for its whole duration, a run decides by one
-reading. So the Lease's end is compared with the clock of the master that asks, and clocks count as ``CLOCK_SECONDS``
-apart. Leaves out: reading and writing the Lease (``_lock_flow``), and asking for processes (the action operation_lock).
+The lock is a Lease in the cluster, and a file on one master while there is no API server that could hold a Lease; the
+rules are the same. Unlike a leader election (``_leader_election``), which watches a Lease for its whole duration, a run
+decides by one reading. So the end is compared with the clock of the master that asks, and clocks count as
+``CLOCK_SECONDS`` apart. Leaves out: reading and writing (``_lock_flow``, ``_lock_file``), and what only the controller
+knows: processes, and when it renewed last (the action operation_lock).
 """
 
 from __future__ import annotations
@@ -24,17 +26,27 @@ RELEASE = "release"
 NOTHING = "nothing"
 
 NAMESPACE, NAME = "kube-system", "multimaster-operation"
-# seconds a lease outlives the bound of its step: what reaching the host and starting the module may take
+# Seconds. What a step between two renewals takes at most when it goes well: draining a node (kube_node, 300 and 60 for its
+# volumes) and waiting until it is Ready (cluster_ready, 180), or a master's turn (a unit to stop or start 60, etcd's gate 60,
+# its leadership to go 180). A step that may take longer gives its own bound: fetching programs, a reboot.
+STEP_SECONDS = 600
+# Seconds a lock outlives the bound of its step: what reaching the host and starting the module may take, and RENEW_SECONDS.
 MARGIN_SECONDS = 60
+# Seconds after which a renewal is due. Less would ask more often (a renewal costs half a second), more would come out of the
+# margin: what is not due leaves the coming step its bound and half of the margin.
+RENEW_SECONDS = 30
 # No step of ours takes longer; a mistyped bound shall not lock a cluster for a year.
 LONGEST_SECONDS = 24 * 3600
 # How far the clocks of two hosts may be apart: what preflight holds them to.
 CLOCK_SECONDS = 2.0
+HOST, CLUSTER = "host", "cluster"
+# Where the lock may be, in the order in which it is taken: on the host two runs meet that do not see the same API server.
+PLACES = (HOST, CLUSTER)
 # The start of a process that is there, or may be there, and cannot be looked at.
 UNKNOWN = -1
 
-_DELETE = f"`kubectl -n {NAMESPACE} delete lease {NAME}`"
-_DEAD = f"when that run is known to be dead, {_DELETE} and run again"
+# How the Lease of a dead run is taken away.
+DELETE = f"`kubectl -n {NAMESPACE} delete lease {NAME}`"
 
 
 @dataclass(frozen=True)
@@ -95,10 +107,29 @@ def duration(seconds: int) -> int:
     return seconds + MARGIN_SECONDS
 
 
-def judge(lease: Lease | None, me: Run, now: float, gone: str = "") -> Verdict:
+def due(passed: float | None, had: int, seconds: int) -> bool:
+    """Return whether the lock is to be renewed before a step of at most ``seconds``.
+
+    It was renewed ``passed`` seconds ago (None: not by this run, or nobody knows) for a step of ``had`` seconds.
+    """
+    return passed is None or not 0 <= passed < RENEW_SECONDS or seconds > had
+
+
+def places(masters: int, serving: bool) -> tuple:
+    """Return the places of a run's lock, from the number of masters and whether an API server runs.
+
+    The only API server is away while its master takes its turn: a second run that looks then finds the file.
+    """
+    if not serving:
+        return (HOST,)
+    return (CLUSTER,) if masters > 1 else PLACES
+
+
+def judge(lease: Lease | None, me: Run, now: float, gone: str = "", remedy: str = DELETE) -> Verdict:
     """Return whether this run takes, renews or takes over the lock, or is refused it.
 
-    ``now`` in seconds since the epoch; ``gone``: identity of a holder that is proven to be dead (``abandoned``).
+    ``now`` in seconds since the epoch; ``gone``: identity of a holder that is proven to be dead (``abandoned``);
+    ``remedy``: how the lock of a dead run is taken away by hand.
     """
     if not me.holder:
         return _nameless()
@@ -112,10 +143,28 @@ def judge(lease: Lease | None, me: Run, now: float, gone: str = "") -> Verdict:
         return Verdict(TAKE_OVER, f"the lock was held for {lease.run}, whose process is gone")
     if expired:
         return Verdict(TAKE_OVER, f"the lock was held for {lease.run} until {lease.until} and was not renewed")
-    held = f"another operation holds the lock of this cluster: {lease.run}"
+    held, dead = f"another operation holds the lock of this cluster: {lease.run}", _dead(remedy)
     if lease.ends is None:
-        return Verdict(REFUSE, f"{held}; its Lease says no end that can be read. Next: let it end; {_DEAD}")
-    return Verdict(REFUSE, f"{held}, since {lease.since} until {lease.until}. Next: run again after that; {_DEAD}")
+        return Verdict(REFUSE, f"{held}; it says no end that can be read. Next: let it end; {dead}")
+    return Verdict(REFUSE, f"{held}, since {lease.since} until {lease.until}. Next: run again after that; {dead}")
+
+
+def judge_kept(lease: Lease | None, me: Run, now: float, remedy: str = DELETE) -> Verdict:
+    """Return whether this run, which had the lock, renews it or has lost it and must stop before its next step."""
+    if lease is not None and lease.run.holder and lease.run.holder != me.holder:
+        return Verdict(
+            REFUSE,
+            f"this run has lost the lock of this cluster to another operation: {lease.run}, since {lease.since} until "
+            f"{lease.until}. Nothing more was touched. Next: let it end, see what it did, then run this again, which goes on "
+            f"where it stopped; {_dead(remedy)}",
+        )
+    if me.holder and (lease is None or not lease.run.holder):
+        return Verdict(
+            REFUSE,
+            "this run no longer holds the lock of this cluster, nobody does: somebody removed it, and may have operated since. "
+            "Nothing more was touched. Next: see who did, then run this again, which goes on where it stopped",
+        )
+    return judge(lease, me, now)
 
 
 def judge_release(lease: Lease | None, me: Run) -> Verdict:
@@ -146,6 +195,10 @@ def abandoned(run: Run, me: Run, started: int | None) -> bool:
     if (run.controller, run.boot) != (me.controller, me.boot):
         return False
     return started is None or started not in (UNKNOWN, run.started)
+
+
+def _dead(remedy):
+    return f"when that run is known to be dead, {remedy} and run again"
 
 
 def _nameless():

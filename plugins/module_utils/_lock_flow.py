@@ -47,12 +47,37 @@ class Outcome:
         }
 
 
-def _stamp(moment):
+@dataclass(frozen=True)
+class Wish:
+    """What the run ``me`` asks of a lock for a step of at most ``seconds``.
+
+    ``kept``: it has the lock, so anything else than finding it so is a loss. ``gone``: a holder proven to be dead. ``nodes``:
+    those that nobody else may have cordoned. ``check``: look only. Raises ValueError on a wild bound.
+    """
+
+    me: _lock.Run
+    seconds: int
+    gone: str = ""
+    kept: bool = False
+    check: bool = False
+    nodes: tuple = ()
+
+    def __post_init__(self):
+        _lock.duration(self.seconds)
+
+    def judge(self, lease, now, remedy=_lock.DELETE):
+        """Return the _lock.Verdict on this lock, at this moment."""
+        if self.kept:
+            return _lock.judge_kept(lease, self.me, now, remedy)
+        return _lock.judge(lease, self.me, now, self.gone, remedy)
+
+
+def stamp(seconds):
     """Return seconds since the epoch as a MicroTime."""
-    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _moment(text):
+def moment(text):
     """Return a MicroTime (with or without its fraction) in seconds since the epoch; None when it is none."""
     for shape in ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ"):
         try:
@@ -62,7 +87,8 @@ def _moment(text):
     return None
 
 
-def _number(text):
+def number(text):
+    """Return the number that a text is, 0 when it is none."""
     return int(text) if text.isdecimal() else 0
 
 
@@ -72,25 +98,26 @@ def lease_of(found):
         return None
     spec, noted = found.get("spec") or {}, found["metadata"].get("annotations") or {}
     said = {name: noted.get(PREFIX + name, "") for name in ANNOTATED}
-    said.update({name: _number(said[name]) for name in NUMBERS})
+    said.update({name: number(said[name]) for name in NUMBERS})
     run = _lock.Run(holder=spec.get("holderIdentity") or "", **said)
-    renewed, lasts = _moment(spec.get("renewTime")), spec.get("leaseDurationSeconds")
+    renewed, lasts = moment(spec.get("renewTime")), spec.get("leaseDurationSeconds")
     ends = renewed + lasts if renewed is not None and lasts else None
-    return _lock.Lease(run, spec.get("acquireTime") or "", "" if ends is None else _stamp(ends), ends)
+    return _lock.Lease(run, spec.get("acquireTime") or "", "" if ends is None else stamp(ends), ends)
 
 
 def claim(found, me, step, seconds, now):
     """Return the Lease object that makes this run the holder; ``found`` is what was read, with its version, or None."""
     old = (found or {}).get("spec") or {}
     metadata = dict((found or {}).get("metadata") or {"name": _lock.NAME, "namespace": _lock.NAMESPACE})
-    noted = {PREFIX + name: str(getattr(me, name)) for name in ANNOTATED}
+    # who renews need not say again what for
+    noted = {PREFIX + name: str(getattr(me, name)) for name in ANNOTATED if name != "purpose" or me.purpose}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **noted}
     kept = old.get("acquireTime") if step == _lock.RENEW else None
     spec = {
         "holderIdentity": me.holder,
         "leaseDurationSeconds": _lock.duration(seconds),
-        "acquireTime": kept or _stamp(now),
-        "renewTime": _stamp(now),
+        "acquireTime": kept or stamp(now),
+        "renewTime": stamp(now),
         "leaseTransitions": (old.get("leaseTransitions") or 0) + (step == _lock.TAKE_OVER),
     }
     return {"apiVersion": API, "kind": KIND, "metadata": metadata, "spec": spec}
@@ -128,23 +155,22 @@ def cordoned(kube, nodes):
     return [said for said in found if said]
 
 
-def hold(kube, me, seconds, clock, gone="", check=False, nodes=()):
-    """Take, renew or take over the lock for a step of at most ``seconds``; ``clock()`` in seconds since the epoch.
+def hold(kube, wish, clock):
+    """Take, renew or take over the lock as the Wish says; ``clock()`` in seconds since the epoch.
 
-    Refused as well while somebody else has cordoned one of ``nodes``.
+    Refused as well while somebody else has cordoned one of the wish's nodes.
     """
-    _lock.duration(seconds)
-    foreign = cordoned(kube, nodes)
+    foreign = cordoned(kube, wish.nodes)
     if foreign:
-        return Outcome(_lock.Verdict(_lock.REFUSE, "; ".join(foreign)), lease_of(_read(kube, check)))
+        return Outcome(_lock.Verdict(_lock.REFUSE, "; ".join(foreign)), lease_of(_read(kube, wish.check)))
 
     def attempt():
-        found = _read(kube, check)
+        found = _read(kube, wish.check)
         now, lease = clock(), lease_of(found)
-        verdict = _lock.judge(lease, me, now, gone)
-        if verdict.refused or check:
+        verdict = wish.judge(lease, now)
+        if verdict.refused or wish.check:
             return Outcome(verdict, lease)
-        wanted = claim(found, me, verdict.step, seconds, now)
+        wanted = claim(found, wish.me, verdict.step, wish.seconds, now)
         written = kube.replace(wanted) if found else kube.create(wanted, optimistic=True)
         return Outcome(verdict, lease_of(written))
 

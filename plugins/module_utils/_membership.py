@@ -25,8 +25,11 @@ WAL = "member/wal"
 # `member promote`.
 LAG = 500
 
+MOVED_RUNBOOK = "docs/runbooks/address-changed.md"
+
 DONE, WAIT, REFUSE = "done", "wait", "refuse"
 START, ADD, REMOVE, WIPE, PROMOTE, MOVE_LEADER = "start", "add", "remove", "wipe", "promote", "move_leader"
+UPDATE = "update"
 
 JOURNAL = "journalctl -u etcd -n 50 on this host says why"
 
@@ -162,6 +165,39 @@ def toward_absent(members, own):
     if mine is None:
         return Move(DONE, "it is not a member")
     return Move(REMOVE, f"it is a {'learner' if mine.is_learner else 'voter'}", mine.id)
+
+
+def toward_updated(members, own):
+    """Return the next move on the way to a started member that the others reach at this peer URL, and at no other.
+
+    It is known by its name, since its URL is what changes. One that never started has none; it is added anew at its URL.
+    """
+    mine = [member for member in members if own.name and member.name == own.name]
+    taken = next((member for member in members if own.peer_url in member.peer_urls and member not in mine), None)
+    if taken is not None:
+        return Move(
+            REFUSE,
+            f"{own.peer_url} is the peer URL of {taken.name or taken.id} already",
+            taken.id,
+            "find out which host has that address; of two members with one URL neither could be told from the other",
+        )
+    if len(mine) != 1:
+        said = f"{len(mine)} members are called {own.name}" if mine else f"no started member is called {own.name}"
+        return Move(REFUSE, said, next_step="etcd_info names the members; a host that is none joins by site.yml")
+    if mine[0].peer_urls == (own.peer_url,):
+        return Move(DONE, f"the others reach it at {own.peer_url}", mine[0].id)
+    return Move(UPDATE, f"the others reach it at {', '.join(mine[0].peer_urls)}", mine[0].id)
+
+
+def moved_words(name, peer_urls, wanted, address):
+    """Return what was found, what is wanted and what to do about a member that is reached at another address than its host's."""
+    known = ", ".join(peer_urls)
+    return (
+        f"the others reach etcd member {name} at {known}, and the host's address is {address}",
+        f"a member that is reached at {wanted}",
+        f"If {address} is not meant, set multimaster_node_address to the one it has there. If the host moved: tell etcd first "
+        f"(etcd_member, state updated), as {MOVED_RUNBOOK} says.",
+    )
 
 
 def toward_follower(members, own, leader_id):

@@ -87,6 +87,7 @@ CHECKS = {
     "disk-slow": _preflight_machine.disks_fast_enough,
     "etcd-refused": _preflight_cluster.etcd_startable,
     "etcd-obstacle": _preflight_cluster.etcd_joinable,
+    "etcd-address": _preflight_cluster.etcd_addressed,
     "etcd-alarm": _preflight_cluster.alarms_none,
     "etcd-stray": _preflight_cluster.etcd_known,
     "etcd-latency": _preflight_cluster.timings_good,

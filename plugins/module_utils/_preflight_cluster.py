@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
+    _membership,
     _skew,
     _topology,
     _upgrade_scene,
@@ -119,6 +120,18 @@ def etcd_joinable(view):
     """Want nothing in the way of the members that are to join."""
     for name, reason, next_step in view.topology.etcd.obstacles:
         yield Finding(name, "etcd-obstacle", reason, "a member that can be joined", next_step)
+
+
+def etcd_addressed(view):
+    """Want every member to be reached at its host's address.
+
+    etcd that is started at another one than the others dial is cut off from them, and so it would be by a run that writes the
+    new address into its unit.
+    """
+    hosts = {host.name: host for host in view.topology.hosts}
+    for name, peer_urls in view.topology.etcd.moved:
+        host = hosts[name]
+        yield Finding(name, "etcd-address", *_membership.moved_words(host.node_name, peer_urls, host.peer_url, host.address))
 
 
 def alarms_none(view):

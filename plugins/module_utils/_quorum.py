@@ -21,6 +21,9 @@ h counts the voters proven healthy by a fresh linearizable read through each one
                             (n = 1 or h >= q(n + 1))                  voter it is to become (etcd's own rule)
     promote a learner       h >= q(n) and h + 1 >= q(n + 1)           committed by the present voters, and with
                                                                       the newcomer the larger cluster is carried
+    update voter x          h >= q(n) and                             committed by the present voters; the others
+                            (n = 1 or h without x >= q(n))            carry the cluster until they reach it anew
+    update a learner        h >= q(n)                                 committed by the present voters
     ======================  ========================================  =========================================
 
 The row "add a learner" is ``isConnectedToQuorumAfterAddingNewMemberSince`` of etcd 3.6.16 and 3.7.3 (both in
@@ -28,7 +31,8 @@ The row "add a learner" is ``isConnectedToQuorumAfterAddingNewMemberSince`` of e
 and etcd itself, asked, adds the 5 s. The rows for remove and promote are at least as strict as etcd's. (The second
 half of promote follows from the first; it is kept, as etcd keeps it, because it says what the step is for.)
 
-Refused besides, whatever the step: see ``_SENTENCES``, which holds what is said for each refusal and what to do then.
+Refused besides, whatever the step: see ``_SENTENCES``, which holds what is said for each refusal and what to do then. (That
+somebody else is at work, by his lock or his cordon, is ``_lock``'s to refuse, before each step.)
 The tests prove the table by enumerating every cluster of up to seven voters against the definition of a majority.
 """
 
@@ -40,7 +44,8 @@ RESTART = "restart"
 REMOVE = "remove"
 ADD_LEARNER = "add_learner"
 PROMOTE = "promote"
-KINDS = (RESTART, REMOVE, ADD_LEARNER, PROMOTE)
+UPDATE = "update"
+KINDS = (RESTART, REMOVE, ADD_LEARNER, PROMOTE, UPDATE)
 
 # What the etcd role passes as --max-learners: newcomers become voters in pairs.
 MAX_LEARNERS = 2
@@ -68,14 +73,6 @@ _SENTENCES = {
     "stray_learner": (
         "{member} is a learner that no host of the inventory accounts for, and it takes a learner's place",
         "if nobody is adding it just now, remove it by exactly this id: {id}",
-    ),
-    "cordoned": (
-        "{node} was cordoned by somebody else, the earliest sign that somebody is at work there",
-        "ask who; `kubectl uncordon {node}` when they are done, then run again",
-    ),
-    "locked": (
-        "another operation holds the lock: {holder}",
-        "let it end, then run again; the lock of a run that died expires by itself",
     ),
     "no_target": (
         "there is no member {target}",
@@ -129,6 +126,10 @@ _SENTENCES = {
         "with {target} as a voter {living} of {counted} would be healthy and {quorum} are needed",
         "bring back {missing} first",
     ),
+    "update": (
+        "while {target} is not reached at another address {living} of {counted} voters would be healthy and {quorum} are needed",
+        "bring back {missing} first",
+    ),
 }
 
 
@@ -178,8 +179,7 @@ class Cluster:
     """What is known of the cluster at this moment.
 
     ``alarms`` are (member id, alarm). ``ours`` names the members the inventory accounts for, by name or peer URL: a
-    learner outside is a stray. ``cordoned_by_others``: nodes of masters cordoned without our annotation. ``locked_by``:
-    who holds the operation lock when it is not this run.
+    learner outside is a stray.
     """
 
     members: tuple = ()
@@ -187,8 +187,6 @@ class Cluster:
     cluster_ids: tuple = ()
     alarms: tuple = ()
     ours: frozenset = frozenset()
-    cordoned_by_others: tuple = ()
-    locked_by: str = ""
 
     @property
     def voters(self):
@@ -362,10 +360,6 @@ def _refuse_state(cluster, step, refusals):
     for member in cluster.strays:
         if member.is_learner and not (step.kind == REMOVE and member.called(step.target)):
             refusals.add("stray_learner", member=member.label, id=member.id)
-    for node in cluster.cordoned_by_others:
-        refusals.add("cordoned", node=node)
-    if cluster.locked_by:
-        refusals.add("locked", holder=cluster.locked_by)
 
 
 def _refuse_target(cluster, step, refusals):
@@ -395,7 +389,7 @@ def _project(cluster, step, target):
     before = Survival(n, h)
     if target is not None and target.voter:
         without = len([member for member in cluster.healthy if member != target])
-        if step.kind == RESTART:
+        if step.kind == RESTART or (step.kind == UPDATE and n > 1):
             return before, Survival(n, without), before
         if step.kind == REMOVE:
             return before, Survival(n - 1, without), Survival(n - 1, without)
@@ -413,6 +407,7 @@ def _refuse_quorum(cluster, step, target, allow_outage, refusals):
         REMOVE: (without >= quorum(n - 1), n - 1, without),
         ADD_LEARNER: (n == 1 or h >= quorum(n + 1), n + 1, h),
         PROMOTE: (h + 1 >= quorum(n + 1), n + 1, h + 1),
+        UPDATE: (n == 1 or without >= quorum(n), n, without),
     }
     safe, counted, living = table[step.kind]
     missing = [member.label for member in cluster.voters if member.healthy is not True and member != target]
@@ -428,7 +423,7 @@ def _refuse_quorum(cluster, step, target, allow_outage, refusals):
     }
     if step.kind != RESTART and not h >= quorum(n):
         refusals.add("uncommitted", **said)
-    if step.kind in (RESTART, REMOVE) and (target is None or target.is_learner):
+    if step.kind in (RESTART, REMOVE, UPDATE) and (target is None or target.is_learner):
         return False
     if step.kind == RESTART and n == 1:
         if not allow_outage:

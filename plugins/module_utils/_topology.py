@@ -16,6 +16,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
     _endpoint,
     _join_order,
+    _lock,
     _plan,
     _quorum,
     _releases,
@@ -126,7 +127,8 @@ class Etcd:
     `initial_cluster` is ((node name, peer URL), ...); `strays` names members as etcd knows them, since they have no host;
     `obstacles` is ((host, reason, next step), ...). `remove` names the hosts whose members go, in order; `demote` those of them
     that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `learners` those that are learners now;
-    `planned` is the whole plan, each step with its expected verdict.
+    `moved` is ((host, the peer URLs its member is reached at), ...) where that is not the host's address; `planned` is the whole
+    plan, each step with its expected verdict.
     """
 
     action: str
@@ -144,6 +146,7 @@ class Etcd:
     demote: tuple = ()
     lost: tuple = ()
     learners: tuple = ()
+    moved: tuple = ()
     planned: tuple = ()
 
 
@@ -172,6 +175,8 @@ class Topology:
     snapshot: str = ""
     downgrade: tuple = ("", "")
     way_back: dict = dataclasses.field(default_factory=lambda: {"etcd": {}, "control": {}, "node": {}, "end": ""})
+    lock_host: str = ""
+    lock_places: tuple = ()
     plan: _plan.Plan = _plan.Plan()
 
     @property
@@ -238,6 +243,8 @@ def build(
         asked=request.nodes or (settings.cluster_name,),
         turns=_turns(bare, observed),
         drains=request.kind == _request.UPGRADE,
+        lock_host=next(iter(_speaker(masters, observed, acts=True)), ""),
+        lock_places=_lock.places(len(masters), any(_serves(observed.get(name)) for name in masters)),
         plan=_plan.plan(request, scene),
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
@@ -413,7 +420,22 @@ def _etcd(settings, hosts, observed, nonce, gone, request):
         demote=tuple(n for n in targets(_quorum.REMOVE) if n in {host.name for host in staying} and n not in lost),
         lost=lost,
         learners=tuple(sorted(named[member.id] for member in cluster.learners if member.id in named)),
+        moved=_moved(staying, cluster, observed, request.renewed),
         planned=planned,
+    )
+
+
+def _moved(hosts, cluster, observed, renewed):
+    """Return (host, peer URLs) of the members that others reach at another address than their host's.
+
+    A host whose data are gone, or that is renewed, is another machine, and gets another member.
+    """
+    return tuple(
+        (host.name, member.peer_urls)
+        for host in hosts
+        for member in cluster.members
+        if host.member and member.name == host.node_name and host.peer_url not in member.peer_urls
+        if host.address and host.name not in renewed and ((observed.get(host.name) or {}).get("etcd") or {}).get("data")
     )
 
 
@@ -554,7 +576,7 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
     address; holder_first: masters in the order of `_endpoint.turns`; any_master: one master, with a running API server if there
-    is one; serving: that one, nobody when none runs yet; token_issuer: the master to make the token of nodes that
+    is one; token_issuer: the master to make the token of nodes that
     join, nobody when none does; demote: hosts whose voter becomes the learner that stands by.
     """
     masters = sorted(set(inventory.masters))
@@ -570,7 +592,6 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
         "balancers": masters if mode == _endpoint.BALANCED else (),
         "holder_first": _endpoint.turns(_part(name, observed.get(name)) for name in masters),
         "any_master": speaker,
-        "serving": [name for name in speaker if _serves(observed.get(name))],
         "token_issuer": speaker if joining else (),
     }
 
@@ -731,6 +752,7 @@ def as_fact(topology, run=""):
         "upgrade_batch": settings.upgrade_batch,
         "leaving": [_leaving_fact(host, topology) for host in topology.leaving],
         "asked": list(topology.asked),
+        "lock": {"host": topology.lock_host, "places": list(topology.lock_places)},
         "forgotten": [dict(one, peer_url=peer_urls[one["name"]]) for one in topology.forgotten],
         "hosts": {host.name: _host_fact(host, settings, topology.api_port) for host in (*topology.hosts, *topology.leaving)},
         "order": {name: host_pattern(names) for name, names in topology.order},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: etcd_member
-short_description: Found an etcd cluster, join it, become a voter, leave it
+short_description: Found an etcd cluster, join it, become a voter, move, leave it
 version_added: 0.1.0
 author: The multimaster.kubernetes maintainers (@multimaster)
 description:
@@ -31,10 +31,14 @@ options:
       - V(learner) makes the host a started member in sync; a voter stays a voter.
       - V(voter) promotes this host's learner and waits until it serves.
       - V(follower) gives the leadership away when this member has it.
+      - V(updated) has the other members reach the started member O(name) at O(peer_url), and nowhere else. The quorum must
+        survive its absence, since they do not reach it there before etcd on it listens there, which takes a restart
+        (U(https://etcd.io/docs/v3.6/op-guide/runtime-configuration/#update-advertise-peer-urls)). It touches no host and may
+        run on any that reaches O(endpoints).
       - V(absent) removes the member from the cluster, after giving its leadership away; it touches no data and may run
         on any host that reaches O(endpoints).
     type: str
-    choices: [started_first, bootstrapped, learner, voter, follower, absent]
+    choices: [started_first, bootstrapped, learner, voter, follower, updated, absent]
     required: true
   name:
     description: The member's name.
@@ -44,7 +48,7 @@ options:
     description: The member's peer URL. Not needed with O(state=absent), where a peer URL or name finds the member.
     type: str
   client_url:
-    description: The member's own client URL. Not needed with O(state=absent).
+    description: The member's own client URL. Not needed with O(state=updated) and O(state=absent).
     type: str
   endpoints:
     description: Client URLs of members. Not needed with O(state=started_first) and O(state=bootstrapped).
@@ -107,6 +111,13 @@ EXAMPLES = r"""
     peer_url: https://192.0.2.12:2380
     client_url: https://192.0.2.12:2379
     endpoints: [https://192.0.2.11:2379]
+
+- name: Reach m2 at its new address
+  multimaster.kubernetes.etcd_member:
+    state: updated
+    name: m2
+    peer_url: https://192.0.2.22:2380
+    endpoints: [https://192.0.2.11:2379]
 """
 
 RETURN = r"""
@@ -151,7 +162,7 @@ LOCAL = ("started_first", "bootstrapped", "learner", "voter", "follower")
 ARGUMENTS = {
     **_etcd.ARGUMENTS,
     "endpoints": {"type": "list", "elements": "str"},
-    "state": {"type": "str", "choices": [*LOCAL, "absent"], "required": True},
+    "state": {"type": "str", "choices": [*LOCAL, "updated", "absent"], "required": True},
     "name": {"type": "str", "required": True},
     "peer_url": {"type": "str"},
     "client_url": {"type": "str"},
@@ -197,6 +208,7 @@ def main():
             ("state", "started_first", [*own, "initial_cluster", "token"]),
             ("state", "bootstrapped", own),
             *(("state", state, [*own, "endpoints"]) for state in ("learner", "voter", "follower")),
+            ("state", "updated", ["peer_url", "endpoints"]),
             ("state", "absent", ["endpoints"]),
         ],
         supports_check_mode=True,

@@ -14,6 +14,7 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Looks at the cluster afresh, judges the step on the cluster as it would be during and after it, and passes when it
     is safe. Otherwise waits up to O(timeout) for it to become safe, then fails with the reason and the next step.
+  - That nobody else operates on the cluster is not asked here; M(multimaster.kubernetes.operation_lock) does, before the step.
   - It never changes anything. In check mode it looks once and does not fail, because steps before it were not taken;
     the verdict is in RV(verdict) and a refusal is a warning.
 extends_documentation_fragment:
@@ -24,7 +25,7 @@ options:
   step:
     description: What is about to be done.
     type: str
-    choices: [restart, remove, add_learner, promote]
+    choices: [restart, remove, add_learner, promote, update]
     required: true
   target:
     description: The member it is done to, by id, name or peer URL; the newcomer's name with O(step=add_learner).
@@ -43,15 +44,6 @@ options:
     description: Allow the restart of the only voter, during which the whole API is away.
     type: bool
     default: false
-  cordoned_by_others:
-    description: Masters whose node was cordoned by somebody else.
-    type: list
-    elements: str
-    default: []
-  locked_by:
-    description: Who holds the operation lock, when it is not this run.
-    type: str
-    default: ""
   stable_for:
     description: Seconds for which the step must have been safe without interruption, after an earlier step.
     type: int
@@ -98,7 +90,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host 
 
 def judged(params, observed):
     """Return the verdict on the step, from one observation."""
-    cluster = cluster_of(observed, params["ours"], tuple(params["cordoned_by_others"]), params["locked_by"])
+    cluster = cluster_of(observed, params["ours"])
     step = _quorum.Step(params["step"], params["target"], repairs=params["repairs"])
     return _quorum.judge(cluster, step, params["allow_outage"])
 
@@ -127,8 +119,6 @@ def main():
             "ours": {"type": "list", "elements": "str"},
             "repairs": {"type": "str", "default": ""},
             "allow_outage": {"type": "bool", "default": False},
-            "cordoned_by_others": {"type": "list", "elements": "str", "default": []},
-            "locked_by": {"type": "str", "default": ""},
             "stable_for": {"type": "int", "default": 0},
             "timeout": {"type": "int", "default": 60},
         },

@@ -13,7 +13,10 @@ version_added: 0.1.0
 author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Holds a Lease C(multimaster-operation) in C(kube-system), which says who is operating on the cluster, for what, and until
-    when. Nothing renews it in the background, so each step takes it for its own bound and 60 seconds more.
+    when. While no API server runs that could hold it, a file on one host says the same (O(places)).
+  - Nothing renews it in the background. V(kept) renews it before each step for the bound of that step and 60 seconds more,
+    and ends a run that has lost it, before the step. It costs nothing while the last renewal, which the controller remembers,
+    is not half a minute old.
   - A lock that another run holds is refused at once, with who holds it and until when. It is taken over when it ended
     without being renewed, and at once when its holder is a run of this same controller whose process is gone. Same means the
     hostname, the boot and the process namespace; after a reboot of the controller the lock has to end.
@@ -30,24 +33,46 @@ attributes:
   action:
     support: full
     description: Is completed by an action plugin on the controller.
-    details: [It fills in what names this run, and looks whether the process of a run that holds the lock is gone.]
+    details:
+      - It fills in what names this run, and looks whether the process of a run that holds the lock is gone.
+      - It remembers what this run holds, since when and for what, and leaves a renewal out that is not due.
   check_mode:
-    details: [A refusal is a warning then, and RV(refused) says it; a run that changes nothing needs no lock.]
+    details: [A refusal is a warning then, and RV(refused) says it; a run that changes nothing needs no lock and keeps none.]
   diff_mode:
     support: none
     details: [Who holds the lock is no configuration; RV(lock) and RV(reason) tell it.]
 options:
   state:
-    description: V(held) takes or renews the lock, V(free) releases it when this run holds it.
+    description:
+      - V(held) takes or renews the lock.
+      - V(kept) renews what this run holds when that is due, and fails when it was lost, with who has it now. It asks for what
+        the run took, so O(places), O(purpose) and O(nodes) are those of V(held); a file only from the host that has it.
+      - V(free) releases the lock when this run holds it, in every place in which it was taken.
     type: str
-    choices: [held, free]
+    choices: [held, kept, free]
     default: held
+  places:
+    description: Where the lock is. V(cluster) is the Lease, V(host) the file O(path) on this host.
+    type: list
+    elements: str
+    choices: [host, cluster]
+    default: [cluster]
+  else_host:
+    description: Whether V(host) is taken instead while the API server gives no right to the Lease, as before the operators' first
+      binding.
+    type: bool
+    default: false
+  path:
+    description: The file of V(host).
+    type: path
+    default: /var/lib/multimaster/operation-lock.json
   purpose:
     description: What the run does, for people it keeps waiting. Required when O(state=held).
     type: str
   seconds:
-    description: Bound of the coming step in seconds, at most a day. Required when O(state=held).
+    description: Bound of the coming step in seconds, at most a day.
     type: int
+    default: 600
   nodes:
     description: Nodes that nobody else may have cordoned, the earliest sign that somebody is at work there. While one is, the
       lock is refused.
@@ -96,7 +121,15 @@ EXAMPLES = r"""
 - name: Nobody else operates on the cluster while m1 is removed
   multimaster.kubernetes.operation_lock:
     purpose: remove m1
-    seconds: 600
+
+- name: Go on only while that is still so
+  multimaster.kubernetes.operation_lock:
+    state: kept
+
+- name: Nobody else builds on these hosts, which have no API server yet
+  multimaster.kubernetes.operation_lock:
+    purpose: build the cluster
+    places: [host]
 
 - name: Others may operate on the cluster again
   multimaster.kubernetes.operation_lock:
@@ -106,24 +139,30 @@ EXAMPLES = r"""
 RETURN = r"""
 step:
   description: What was, or in check mode would be, done; one of C(take), C(renew), C(take_over), C(release), C(nothing) and
-    C(refuse).
-  returned: when the Lease could be read, also on a refusal
+    C(refuse). The last place's, or the one's that refused.
+  returned: when the lock could be read, also on a refusal
   type: str
   sample: take
 refused:
   description: Whether another run holds the lock, so that this one must not go on.
-  returned: when the Lease could be read, also on a refusal
+  returned: when the lock could be read, also on a refusal
   type: bool
 lock:
   description: The lock as it stands afterwards; empty when nobody holds it.
-  returned: when the Lease could be read, also on a refusal
+  returned: when the lock could be read, also on a refusal
   type: dict
   sample: {holder: ctl1/5c1f7d0e-4711-902113, purpose: remove m1, controller: ctl1, boot: "5c1f7d0e-... pid:[4026531836]",
            pid: 4711, started: 902113, run: 5c1f7d0e-4711-902113, since: "2026-05-04T10:00:00.000000Z",
            until: "2026-05-04T10:11:00.000000Z"}
+places:
+  description: Where this run holds it; with O(state=free), where it was released.
+  returned: when the lock could be read, also on a refusal
+  type: list
+  elements: str
+  sample: [cluster]
 reason:
   description: Why.
-  returned: when the Lease could be read, also on a refusal
+  returned: when the lock could be read, also on a refusal
   type: str
   sample: nobody held the lock
 """
@@ -131,7 +170,8 @@ reason:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _lock_flow
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _lock_file, _lock_flow, _lock_places
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._files import FileError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError
 
@@ -141,30 +181,40 @@ def run(module, kube, clock=time.time):
     params, check = module.params, module.check_mode
     names = ("holder", *_lock_flow.ANNOTATED)
     me = _lock.Run(**{name: params[name] or getattr(_lock.Run, name) for name in names})
+    places = _lock_places.Places(kube, params["path"], clock, params["else_host"])
     if params["state"] == "free":
-        return _lock_flow.free(kube, me, check).as_dict()
-    return _lock_flow.hold(kube, me, params["seconds"], clock, params["gone"], check, params["nodes"]).as_dict()
+        return {**places.free(params["places"], me, check).as_dict(), "places": params["places"]}
+    wish = _lock_flow.Wish(
+        me, params["seconds"], params["gone"], params["state"] == "kept", check, tuple(params["nodes"])
+    )
+    outcome, held = places.hold(params["places"], wish)
+    return {**outcome.as_dict(), "places": list(held)}
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
             **ARGUMENTS,
-            "state": {"type": "str", "choices": ["held", "free"], "default": "held"},
+            "state": {"type": "str", "choices": ["held", "kept", "free"], "default": "held"},
+            "places": {"type": "list", "elements": "str", "choices": list(_lock.PLACES), "default": ["cluster"]},
+            "else_host": {"type": "bool", "default": False},
+            "path": {"type": "path", "default": _lock_file.PATH},
             "purpose": {"type": "str"},
-            "seconds": {"type": "int"},
+            "seconds": {"type": "int", "default": _lock.STEP_SECONDS},
             "nodes": {"type": "list", "elements": "str", "default": []},
             **{name: {"type": "str", "default": ""} for name in ("run", "holder", "controller", "boot", "gone")},
             **{name: {"type": "int", "default": 0} for name in ("pid", "started")},
             "retry_seconds": {"type": "int", "default": 60},
         },
-        required_if=[("state", "held", ("purpose", "seconds"))],
+        required_if=[("state", "held", ("purpose",))],
         supports_check_mode=True,
     )
     try:
-        kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
+        kube = None
+        if _lock.CLUSTER in module.params["places"]:
+            kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
         result = run(module, kube)
-    except (KubeError, CredentialsError, ValueError) as error:
+    except (KubeError, CredentialsError, FileError, OSError, ValueError) as error:
         module.fail_json(msg=str(error))
     if result["refused"]:
         if not module.check_mode:

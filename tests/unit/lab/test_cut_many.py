@@ -36,6 +36,8 @@ def task_names():
     for path in (ROOT / "roles").glob("*/tasks/*.yml"):
         role = path.parents[1].name
         yield from (f"multimaster.kubernetes.{role} : {task['name']}" for task in yaml.safe_load(path.read_text()))
+    for path in (ROOT / "playbooks" / "phases" / "tasks").glob("*.yml"):
+        yield from (task["name"] for task in yaml.safe_load(path.read_text()))
     for path in (ROOT / "playbooks" / "phases").glob("*.yml"):
         for play in yaml.safe_load(path.read_text()):
             for task in play.get("tasks", ()):

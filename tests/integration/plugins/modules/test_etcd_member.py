@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import StepFailed
 from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_member
-from lab_etcd import Systemctl, wait_for
+from lab_etcd import Systemctl, free_ports, wait_for
 
 # etcd wants its voters connected for 5 s before a learner is added
 SETTLED = 6
@@ -301,3 +301,41 @@ def test_a_check_of_an_empty_cluster_foretells_the_join(world):
     foretold = world.module("b", "voter", ask=["a"], check=True)
     assert foretold.changed
     assert "once it has joined" in foretold.reason
+
+
+def test_a_member_is_told_elsewhere_then_restarted_there(world):
+    """Upstream's order: the members are told, then etcd listens there; no member and no data are lost on the way."""
+    names = ("a", "b", "c")
+    world.bootstrap(*names)
+    b = world.lab.member("b")
+    before, old = {m.name: m.id for m in world.client("a").member_list()}, b.peer_url
+    elsewhere = f"https://127.0.0.1:{free_ports(1)[0]}"
+    done = world.three_times("b", "updated", ask=["a", "c"], peer_url=elsewhere)
+    assert done.actions == ("update",)
+    assert {m.name: m.peer_urls for m in world.client("c").member_list()}["b"] == (elsewhere,)
+    b.stop()
+    b.peer_url = elsewhere
+    b.start()
+    wait_for(lambda: _etcd.look(b.client_url, world.opener()).healthy)
+    assert {m.name: m.id for m in world.client("b").member_list()} == before
+    assert world.members("b") == dict.fromkeys(names, "voter")
+    # proof that the others reach it there: the cluster lives on b and one more
+    world.lab.member("c").kill()
+    wait_for(lambda: _etcd.look(b.client_url, world.opener()).healthy)
+    with pytest.raises(StepFailed, match="while b is not reached at another address 1 of 3 voters would be healthy"):
+        world.module("b", "updated", ask=["a"], peer_url=old, timeout=1)
+    # the dead one may move meanwhile, and a URL is one member's
+    assert world.module("c", "updated", ask=["a"], peer_url=old).changed
+    with pytest.raises(StepFailed, match="is the peer URL of c already"):
+        world.module("b", "updated", ask=["a"], peer_url=old)
+
+
+def test_the_only_member_is_told_elsewhere_and_back(world):
+    world.bootstrap("a")
+    home = world.lab.member("a").peer_url
+    for url in (f"https://127.0.0.1:{free_ports(1)[0]}", home):
+        assert world.module("a", "updated", ask=["a"], peer_url=url).actions == ("update",)
+        assert [m.peer_urls for m in world.client("a").member_list()] == [(url,)]
+    world.lab.member("a").stop()
+    world.lab.member("a").start()
+    wait_for(lambda: _etcd.look(world.lab.member("a").client_url, world.opener()).healthy)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,8 @@ def run(kube, who, state="held", ahead=0.0, check=False, **more):
     """Run the module for the run ``who``, on a host whose clock is ``ahead`` by so many seconds."""
     params = {
         "state": state, "holder": f"ctl/{who}", "run": who, "controller": "ctl", "boot": "boot", "pid": 7, "started": 9,
-        "purpose": f"work of {who}", "seconds": 1, "gone": "", "nodes": [], **more,
+        "purpose": f"work of {who}", "seconds": 1, "gone": "", "nodes": [], "places": ["cluster"], "else_host": False,
+        "path": "/nowhere/lock.json", **more,
     }  # fmt: skip
     return operation_lock.run(SimpleNamespace(params=params, check_mode=check), kube, lambda: time.time() + ahead)
 
@@ -88,6 +90,18 @@ def test_a_lock_that_ended_is_taken_over_and_one_that_has_not_is_not(kube):
     assert run(kube, "a", ahead=64)["refused"]
 
 
+def test_a_lock_is_kept_until_it_is_lost(kube):
+    run(kube, "a")
+    kept = run(kube, "a", state="kept", purpose=None, seconds=30)
+    assert (kept["step"], kept["lock"]["purpose"], lease(kube)["spec"]["leaseDurationSeconds"]) == ("renew", "work of a", 90)
+    assert run(kube, "a", state="kept", ahead=600)["step"] == "renew", "it ended, and nobody took it"
+    assert run(kube, "b", ahead=1200)["step"] == "take_over"
+    assert "lost the lock" in run(kube, "a", state="kept", ahead=1200)["reason"]
+    kube.delete(_lock_flow.API, _lock_flow.KIND, _lock.NAME, _lock.NAMESPACE)
+    assert "somebody removed it" in run(kube, "b", state="kept", ahead=1200)["reason"]
+    assert lease(kube) is None
+
+
 def test_a_dead_holder_is_taken_over_by_name(kube):
     run(kube, "a")
     assert run(kube, "b", gone="ctl/x")["refused"]
@@ -141,8 +155,9 @@ class Controller:
         self.folder, self.go_on = folder, folder / "go_on"
         hold = {"multimaster.kubernetes.operation_lock": {**params, "purpose": "{{ purpose }}", "seconds": 60}}
         wait = {"ansible.builtin.wait_for": {"path": str(self.go_on), "timeout": 30}, "when": "wait | bool"}
+        keep = {"multimaster.kubernetes.operation_lock": {**params, "state": "kept", "seconds": "{{ keep_seconds }}"}}
         free = {"multimaster.kubernetes.operation_lock": {**params, "state": "free"}}
-        play = {"hosts": "all", "gather_facts": False, "tasks": [hold, wait, hold, free]}
+        play = {"hosts": "all", "gather_facts": False, "vars": {"keep_seconds": 60}, "tasks": [hold, wait, keep, hold, free]}
         (folder / "play.yml").write_text(yaml.safe_dump([play]))
         (folder / "ansible.cfg").write_text("[defaults]\n")
 
@@ -182,9 +197,46 @@ def test_a_playbook_renews_its_own_lock_and_takes_over_from_one_that_was_killed(
         first.wait()
         said = controller.run("two")
         assert "whose process is gone" in said and "this run has held the lock since" in said
+        assert re.search("this run renewed its lock [0-9]+ s ago", said), "asked at once again, it asks nobody"
         assert "changed=0" in said and "failed=0" in said
         assert lease(kube) is None
     finally:
         first.kill()
         first.wait()
         controller.go_on.touch()  # the task of the killed run outlives it otherwise
+
+
+@pytest.mark.skipif(not PLAYBOOK, reason="needs ansible-playbook")
+def test_a_playbook_that_lost_its_lock_stops_before_its_next_step(kube_lab, kube, tmp_path):
+    controller = Controller(tmp_path, kube_lab.params())
+    first = controller.start("one", "-e", "keep_seconds=61", wait=True)  # more than it has, so it is due
+    try:
+        wait_for(lambda: lease(kube), 60, "the lock")
+        run(kube, "thief", ahead=600)
+        controller.go_on.touch()
+        said = first.communicate(timeout=120)[0]
+        assert "has lost the lock of this cluster to another operation: work of thief" in said
+        assert "failed=1" in said
+        assert lease(kube)["spec"]["holderIdentity"] == "ctl/thief"
+    finally:
+        first.kill()
+        first.wait()
+
+
+@pytest.mark.skipif(not PLAYBOOK, reason="needs ansible-playbook")
+def test_two_playbooks_on_a_host_without_an_api_server(tmp_path):
+    path = tmp_path / "multimaster" / "lock.json"
+    controller = Controller(tmp_path, {"places": ["host"], "path": str(path)})
+    first = controller.start("one", wait=True)
+    try:
+        wait_for(path.exists, 60, "the lock")
+        said = controller.run("two")
+        assert "another operation holds the lock of this cluster: one from" in said and "failed=1" in said
+        first.kill()
+        first.wait()
+        said = controller.run("two")
+        assert "whose process is gone" in said and "failed=0" in said and not path.exists()
+    finally:
+        first.kill()
+        first.wait()
+        controller.go_on.touch()

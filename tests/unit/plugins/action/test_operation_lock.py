@@ -23,8 +23,8 @@ GIVEN = {"purpose": "remove m1", "seconds": 60}
 class Played:
     """The action with a played module: what it was given, and its answers in order."""
 
-    def __init__(self, monkeypatch, args, *answers):
-        task = mock.MagicMock(args=args, async_val=0, check_mode=False)
+    def __init__(self, monkeypatch, args, *answers, check=False, through=None):
+        task = mock.MagicMock(args=args, async_val=0, check_mode=check, delegate_to=through)
         self.plugin = operation_lock.ActionModule(task, *[mock.MagicMock() for _each in range(4)], None)
         self.given, self.answers = [], list(answers)
         monkeypatch.setattr(self.plugin, "_execute_module", self.execute)
@@ -34,12 +34,21 @@ class Played:
         return self.answers.pop(0)
 
     def run(self):
-        return self.plugin.run(task_vars={})
+        return self.plugin.run(task_vars={"inventory_hostname": "m1"})
 
 
 def refused(**lock):
     here = {**operation_lock.process(), "holder": "x/y", "purpose": "upgrade", "run": "y", "since": "", "until": "", **lock}
     return {"failed": True, "refused": True, "lock": here, "msg": "another operation holds the lock"}
+
+
+@pytest.fixture(autouse=True)
+def controller(monkeypatch, tmp_path):
+    """Give the run a temporary folder of its own, and a clock."""
+    made = mock.Mock(now=1000.0, memory=tmp_path / operation_lock.MEMORY)
+    monkeypatch.setattr(operation_lock.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(operation_lock.time, "clock_gettime", lambda _clock: made.now)
+    return made
 
 
 @pytest.fixture
@@ -155,3 +164,88 @@ def test_a_program_may_be_called_anything(monkeypatch):
     monkeypatch.setattr(operation_lock.os, "kill", mock.Mock())
     monkeypatch.setattr("builtins.open", mock.mock_open(read_data=text))
     assert operation_lock.started(4711) == 22
+
+
+def held(*places):
+    return {"step": "take", "refused": False, "lock": {}, "places": list(places)}
+
+
+KEPT = {"state": "kept"}
+
+
+def test_a_renewal_that_is_not_due_asks_nobody(monkeypatch, controller):
+    Played(monkeypatch, {**GIVEN, "nodes": ["m1"]}, held("cluster")).run()
+    controller.now += 29
+    for through in (None, "m2"):
+        played = Played(monkeypatch, {**KEPT, "seconds": 60}, through=through)
+        kept = played.run()
+        assert (played.given, kept["step"], kept["changed"], kept["refused"]) == ([], "nothing", False, False)
+        assert kept["reason"] == "this run renewed its lock 29 s ago"
+
+
+def test_one_that_is_due_asks_for_what_was_taken_and_counts_from_there(monkeypatch, controller):
+    Played(monkeypatch, {**GIVEN, "nodes": ["m1"]}, held("cluster")).run()
+    controller.now += 30
+    played = Played(monkeypatch, {**KEPT, "seconds": 60}, held("cluster"), through="m2")
+    assert played.run()["step"] == "take"
+    assert (played.given[0]["places"], played.given[0]["nodes"], played.given[0]["state"]) == (["cluster"], ["m1"], "kept")
+    controller.now += 29
+    assert Played(monkeypatch, {**KEPT, "seconds": 60}).run()["step"] == "nothing"
+
+
+def test_a_longer_step_is_due_at_once_and_a_shorter_one_is_not(monkeypatch):
+    Played(monkeypatch, GIVEN, held("cluster")).run()
+    assert Played(monkeypatch, {**KEPT, "seconds": 60}).run()["step"] == "nothing"
+    assert Played(monkeypatch, {**KEPT, "seconds": 1800}, held("cluster")).run()["step"] == "take"
+    assert Played(monkeypatch, {**KEPT, "seconds": 600}).run()["step"] == "nothing"
+    assert Played(monkeypatch, KEPT).run()["step"] == "nothing"
+
+
+def test_a_file_is_kept_from_its_own_host_only(monkeypatch, controller):
+    Played(monkeypatch, {**GIVEN, "places": ["host"]}, held("host")).run()
+    controller.now += 40
+    elsewhere = Played(monkeypatch, KEPT, through="m2")
+    assert elsewhere.run()["reason"] == "this run's lock is not held through m2"
+    Played(monkeypatch, {**GIVEN, "places": ["cluster"]}, held("cluster")).run()
+    controller.now += 40
+    here, elsewhere = Played(monkeypatch, KEPT, held("host", "cluster")), Played(monkeypatch, KEPT, held("cluster"), through="m2")
+    assert here.run() and here.given[0]["places"] == ["host", "cluster"]
+    controller.now += 40
+    assert elsewhere.run() and elsewhere.given[0]["places"] == ["cluster"]
+
+
+def test_what_was_taken_is_released_and_forgotten(monkeypatch):
+    Played(monkeypatch, {**GIVEN, "places": ["host", "cluster"]}, held("host", "cluster")).run()
+    freed = Played(monkeypatch, {"state": "free"}, {"step": "release", "refused": False, "places": ["host", "cluster"]})
+    assert freed.run()["step"] == "release"
+    assert freed.given[0]["places"] == ["host", "cluster"]
+    again = Played(monkeypatch, {"state": "free"}, {"step": "nothing", "refused": False, "places": ["cluster"]})
+    assert again.run() and "places" not in again.given[0]
+
+
+def test_a_run_that_knows_nothing_of_its_lock_asks(monkeypatch):
+    lost = Played(monkeypatch, KEPT, {"failed": True, "refused": True, "lock": {}, "msg": "nobody does"})
+    assert lost.run()["failed"]
+    assert len(lost.given) == 1
+
+
+def test_a_lock_that_was_lost_is_taken_over_from_nobody(monkeypatch, controller, ended):
+    Played(monkeypatch, GIVEN, held("cluster")).run()
+    controller.now += 40
+    lost = Played(monkeypatch, KEPT, refused(pid=ended, started=1))
+    assert lost.run()["failed"]
+    assert len(lost.given) == 1
+
+
+def test_a_check_keeps_nothing_and_notes_nothing_down(monkeypatch, controller):
+    Played(monkeypatch, GIVEN, held("cluster"), check=True).run()
+    kept = Played(monkeypatch, KEPT, check=True)
+    assert (kept.run()["reason"], kept.given) == ("a check holds no lock", [])
+    assert not controller.memory.exists()
+
+
+def test_a_dead_run_of_this_controller_is_taken_over_in_both_places(monkeypatch, ended):
+    answers = refused(pid=ended, started=1), refused(pid=ended, started=1, holder="x/z"), held("host", "cluster")
+    played = Played(monkeypatch, {**GIVEN, "places": ["host", "cluster"]}, *answers)
+    assert played.run()["step"] == "take"
+    assert [one.get("gone") for one in played.given] == [None, "x/y", "x/z"]

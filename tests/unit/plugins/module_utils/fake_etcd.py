@@ -14,7 +14,7 @@ import json
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import Answer, TransportError
 
-CHANGING = ("/v3/cluster/member/add", "/v3/cluster/member/promote", "/v3/cluster/member/remove")
+CHANGING = tuple(f"/v3/cluster/member/{change}" for change in ("add", "promote", "remove", "update"))
 
 
 class Cut(BaseException):
@@ -41,7 +41,8 @@ class FakeEtcd:
 
     def add(self, name, learner=False):
         self.next_id += 1
-        self.members[str(self.next_id)] = {"host": name, "name": "", "learner": learner, "urls": []}
+        peers = [self.peer_url(name)]
+        self.members[str(self.next_id)] = {"host": name, "name": "", "learner": learner, "urls": [], "peers": peers}
         return str(self.next_id)
 
     def find(self, name):
@@ -64,7 +65,7 @@ class FakeEtcd:
             {
                 "ID": i,
                 **({"name": m["name"]} if m["name"] else {}),
-                "peerURLs": [self.peer_url(m["host"])],
+                "peerURLs": m["peers"],
                 **({"clientURLs": m["urls"]} if m["urls"] else {}),
                 **({"isLearner": True} if m["learner"] else {}),
             }
@@ -138,6 +139,10 @@ class FakeEtcd:
             result["member"] = next(m for m in self._list() if m["ID"] == new)
         elif path in CHANGING and body["ID"] not in self.members:
             return self._error(404, 5, "member not found")
+        elif path == "/v3/cluster/member/update":
+            if any(set(m["peers"]) & set(body["peerURLs"]) for i, m in self.members.items() if i != body["ID"]):
+                return self._error(400, 9, "Peer URLs already exists")
+            self.members[body["ID"]]["peers"] = body["peerURLs"]
         elif path == "/v3/cluster/member/promote":
             member = self.members[body["ID"]]
             if member["host"] not in self.running or self.lag.get(member["host"]):

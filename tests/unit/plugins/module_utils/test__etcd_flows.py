@@ -326,3 +326,63 @@ def test_a_broken_record_is_named(machine):
         file.write("{")
     with pytest.raises(StepFailed, match="is no JSON"):
         b.flow().found(RECORD)
+
+
+def moving(fake, name="b", url="https://b-new:2380", ask=("a",), timeout=0):
+    """Return the flow of a member's new peer URL, on a host that is none of the members'."""
+    wanted = WantedMember(name, url, "", tuple(fake.client_url(one) for one in ask))
+    now = [0.0]
+    return Flow(wanted, None, fake, lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + seconds), timeout)
+
+
+def test_a_member_is_reached_at_another_url_and_the_second_run_does_nothing():
+    fake = FakeEtcd("a", "b", "c")
+    foretold = moving(fake).bring_to("updated", check=True)
+    assert (foretold.changed, foretold.actions) == (True, ("update",))
+    assert fake.members[fake.find("b")]["peers"] == ["https://b:2380"]
+    done = moving(fake).bring_to("updated")
+    assert (done.actions, done.after) == (("update",), foretold.after)
+    assert {one["name"]: one["peer_urls"] for one in done.after}["b"] == ["https://b-new:2380"]
+    for check in (False, True):
+        again = moving(fake).bring_to("updated", check)
+        assert (again.changed, again.reason) == (False, "the others reach it at https://b-new:2380")
+
+
+def test_a_member_that_is_away_already_is_updated_while_the_others_carry_the_cluster():
+    fake = FakeEtcd("a", "b", "c")
+    fake.running.discard("b")
+    assert moving(fake).bring_to("updated").actions == ("update",)
+
+
+def test_an_update_cut_off_is_finished_by_the_next_run():
+    fake = FakeEtcd("a", "b", "c")
+    fake.cut_after = 1
+    with pytest.raises(Cut):
+        moving(fake).bring_to("updated")
+    fake.cut_after = None
+    assert not moving(fake).bring_to("updated").changed
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"name": "d"}, "no started member is called d. Next: etcd_info"),
+        ({"url": "https://c:2380"}, "https://c:2380 is the peer URL of c already. Next: find out"),
+    ],
+)
+@pytest.mark.parametrize("check", [False, True])
+def test_what_cannot_be_updated_is_said(more, said, check):
+    fake = FakeEtcd("a", "b", "c")
+    with pytest.raises(StepFailed, match=re.escape(said)):
+        moving(fake, **more).bring_to("updated", check)
+    assert not [path for _host, path in fake.asked if path.endswith("update")]
+
+
+def test_no_member_is_moved_while_the_others_do_not_carry_the_cluster():
+    fake = FakeEtcd("a", "b", "c")
+    fake.running.discard("c")
+    with pytest.raises(StepFailed) as refused:
+        moving(fake).bring_to("updated")
+    assert "while b is not reached at another address 1 of 3 voters would be healthy and 2 are needed" in str(refused.value)
+    assert refused.value.verdict.next_step == "bring back c first"
+    assert fake.members[fake.find("b")]["peers"] == ["https://b:2380"]

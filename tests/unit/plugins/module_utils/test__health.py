@@ -203,6 +203,8 @@ CASES = [
     ("etcd-learner", "a member was never promoted", {}, members("m3", is_learner=True), "m3", "error", DEGRADED),
     ("etcd-learner", "a newcomer never started", FOUR, a_newcomer_that_never_started, "m4", "error", DEGRADED),
     ("etcd-stray", "a member nobody knows votes", {}, a_member_nobody_knows, "", "warning", DEGRADED),
+    ("etcd-address", "a host's address changed", {}, members("m2", peer_urls=["https://192.0.2.99:2380"]), "m2", "warning",
+     HEALTHY),
     ("etcd-even", "an even number of voters", TWO, lambda made: None, "", "warning", HEALTHY),
     ("etcd-survival", "one master alone", {"masters": ("m1",)}, lambda made: None, "", "warning", HEALTHY),
     ("etcd-size", "a database at 80 % of its quota", {}, members("m2", db_size=8 * MIB, db_size_quota=10 * MIB), "m2",

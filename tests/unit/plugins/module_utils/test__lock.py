@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import pathlib
 from dataclasses import replace
 
 import pytest
+import yaml
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _preflight_hosts
 
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+COLLECTION = "ansible_collections.multimaster.kubernetes.plugins"
 END = 1000.0
 ME = _lock.Run("ctl1/b", "remove m1", "ctl1", "boot1", 20, 200, "b")
 OTHER = _lock.Run("ctl1/a", "upgrade to 1.37.2", "ctl1", "boot1", 10, 100, "a")
@@ -37,8 +42,8 @@ ENDED = END + _lock.CLOCK_SECONDS + 0.1
         ),
         pytest.param(
             replace(HELD, run=_lock.Run("x"), ends=None), ENDED, "", "refuse",
-            "another operation holds the lock of this cluster: an operation that says no purpose (holder x); its Lease says no "
-            "end that can be read. Next: let it end; when that run is known to be dead, "
+            "another operation holds the lock of this cluster: an operation that says no purpose (holder x); it says no end that "
+            "can be read. Next: let it end; when that run is known to be dead, "
             "`kubectl -n kube-system delete lease multimaster-operation` and run again", id="unreadable-end",
         ),
         pytest.param(HELD, END + _lock.CLOCK_SECONDS, "", "refuse", None, id="ended-by-less-than-clocks-differ"),
@@ -110,11 +115,87 @@ def test_judge_release(lease, step, said):
     assert _lock.judge_release(lease, ME) == _lock.Verdict(step, said)
 
 
+KEPT_WORDS = {
+    "removed": "this run no longer holds the lock of this cluster, nobody does: somebody removed it, and may have operated "
+    "since. Nothing more was touched. Next: see who did, then run this again, which goes on where it stopped",
+    "lost": "this run has lost the lock of this cluster to another operation: upgrade to 1.37.2 from ctl1 (holder ctl1/a), since "
+    "ten until eleven. Nothing more was touched. Next: let it end, see what it did, then run this again, which goes on where it "
+    "stopped; when that run is known to be dead, `kubectl -n kube-system delete lease multimaster-operation` and run again",
+}
+
+
+@pytest.mark.parametrize(
+    ("lease", "now", "step", "said"),
+    [
+        pytest.param(None, 0.0, "refuse", KEPT_WORDS["removed"], id="no-lease"),
+        pytest.param(replace(HELD, run=_lock.Run()), 0.0, "refuse", KEPT_WORDS["removed"], id="emptied"),
+        pytest.param(HELD, 0.0, "refuse", KEPT_WORDS["lost"], id="another's"),
+        pytest.param(HELD, ENDED, "refuse", None, id="another's-and-ended"),
+        pytest.param(replace(HELD, run=ME), 0.0, "renew", "this run has held the lock since ten", id="mine"),
+        pytest.param(
+            replace(HELD, run=ME), ENDED, "renew",
+            "this run has held the lock since ten; it had ended at eleven, and nobody took it meanwhile", id="mine-and-ended",
+        ),
+    ],
+)  # fmt: skip
+def test_a_lock_is_kept_or_was_lost(lease, now, step, said):
+    """A run that had it takes it from nobody, not even when that one's has ended: what that run did has to be looked at."""
+    verdict = _lock.judge_kept(lease, ME, now)
+    assert verdict.step == step
+    assert said is None or verdict.reason == said
+
+
+def test_the_lock_in_a_file_is_broken_by_its_own_means():
+    for verdict in (_lock.judge(HELD, ME, 0.0, remedy="`rm x` on m1"), _lock.judge_kept(HELD, ME, 0.0, "`rm x` on m1")):
+        assert "when that run is known to be dead, `rm x` on m1 and run again" in verdict.reason
+        assert "kubectl" not in verdict.reason
+
+
 @pytest.mark.parametrize("lease", [None, HELD, replace(HELD, run=_lock.Run())])
 def test_a_run_without_a_name_gets_nothing(lease):
-    for verdict in (_lock.judge(lease, _lock.Run(), ENDED), _lock.judge_release(lease, _lock.Run())):
+    nobody = _lock.Run()
+    for verdict in (_lock.judge(lease, nobody, ENDED), _lock.judge_release(lease, nobody)):
         assert verdict.refused
         assert "give `holder`" in verdict.reason
+    assert _lock.judge_kept(lease, nobody, ENDED).refused
+
+
+@pytest.mark.parametrize(
+    ("passed", "had", "wants", "due"),
+    [
+        (None, 600, 600, True),
+        (0.0, 600, 600, False),
+        (29.9, 600, 600, False),
+        (30.0, 600, 600, True),
+        (-0.1, 600, 600, True),
+        (1.0, 600, 1800, True),
+        (1.0, 1800, 600, False),
+    ],
+)
+def test_a_renewal_is_due(passed, had, wants, due):
+    assert _lock.due(passed, had, wants) is due
+
+
+def test_what_is_not_due_leaves_the_coming_step_its_bound_and_half_of_the_margin():
+    for seconds in (1, _lock.STEP_SECONDS, 1800):
+        passed = next(one for one in range(10**4) if _lock.due(one, seconds, seconds)) - 1
+        assert _lock.duration(seconds) - passed >= seconds + _lock.MARGIN_SECONDS / 2
+
+
+def test_the_usual_step_is_as_long_as_the_playbooks_say():
+    wiring = yaml.safe_load((ROOT / "playbooks/vars/wiring.yml").read_text())
+    assert wiring["__usual_step"] == _lock.STEP_SECONDS
+    assert _lock.STEP_SECONDS < wiring["__slow_step"] <= _lock.LONGEST_SECONDS
+
+
+WAITS = [("kube_node", "timeout", "detach_timeout"), ("cluster_ready", "timeout"), ("etcd_member", "timeout")]
+
+
+@pytest.mark.parametrize("waits", [*WAITS, ("etcd_quorum", "timeout")], ids=lambda waits: waits[0])
+def test_no_module_waits_longer_than_a_step(waits):
+    module, *options = waits
+    documented = yaml.safe_load(importlib.import_module(f"{COLLECTION}.modules.{module}").DOCUMENTATION)["options"]
+    assert 0 < sum(documented[option]["default"] for option in options) <= _lock.STEP_SECONDS
 
 
 def test_bounds_of_a_step():

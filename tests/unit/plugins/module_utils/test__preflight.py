@@ -12,7 +12,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _topology,
     _upgrade_scene,
 )
-from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
+from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
 
 NAMES = ("m1", "m2", "m3")
 
@@ -598,6 +598,16 @@ def test_an_alarm_of_etcd_is_an_error_that_names_the_member_whoever_tells_of_it(
     assert [(finding.check, finding.found) for finding in errors] == [("etcd-alarm", said)]
     assert "defragment" in errors[0].fix
     assert "replace" in errors[0].fix
+
+
+def test_a_host_with_another_address_than_its_member_is_an_error_that_says_what_to_do():
+    members = [member("m1"), {**member("m2"), "peer_urls": ["https://192.0.2.99:2380"]}, member("m3")]
+    observed = {name: living(name, members) for name in NAMES}
+    errors = [finding for finding in judge(inventory(NAMES), observed, store=True) if finding.level == "error"]
+    assert [(one.host, one.check) for one in errors] == [("m2", "etcd-address")]
+    said = f"the others reach etcd member m2 at https://192.0.2.99:2380, and the host's address is {address('m2')}"
+    assert errors[0].found == said
+    assert "multimaster_node_address" in errors[0].fix and "docs/runbooks/address-changed.md" in errors[0].fix
 
 
 def strays(listed, members, **changes):

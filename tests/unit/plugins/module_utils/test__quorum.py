@@ -21,6 +21,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum imp
     PROMOTE,
     REMOVE,
     RESTART,
+    UPDATE,
     Cluster,
     Member,
     Step,
@@ -89,6 +90,14 @@ CASES = {
         "l1",
         ["promote", "uncommitted"],
     ),
+    "one voter is reached elsewhere: there is nobody to reach it": ([UP], [], UPDATE, "m1", []),
+    "one dead voter is not updated": ([DOWN], [], UPDATE, "m1", ["uncommitted"]),
+    "two voters: neither may be out of reach": ([UP, UP], [], UPDATE, "m2", ["update"]),
+    "three voters: one is reached elsewhere": ([UP, UP, UP], [], UPDATE, "m2", []),
+    "three voters, one dead: its address changed": ([UP, UP, DOWN], [], UPDATE, "m3", []),
+    "three voters, one dead: no other is updated": ([UP, UP, DOWN], [], UPDATE, "m2", ["update"]),
+    "three voters, two dead: nothing is updated": ([UP, DOWN, DOWN], [], UPDATE, "m3", ["uncommitted", "update"]),
+    "three voters, one dead: a learner is updated": ([UP, UP, DOWN], [UP], UPDATE, "l1", []),
     "the target must exist": ([UP, UP, UP], [], RESTART, "m9", ["no_target"]),
     "no target at all": ([UP, UP, UP], [], RESTART, "", ["no_target"]),
     "a member is not added twice": ([UP, UP, UP], [], ADD_LEARNER, "m2", ["exists"]),
@@ -135,10 +144,8 @@ REFUSED_BESIDES = {
     "an alarm of a member that is gone": ({"alarms": (("id-gone", "CORRUPT"),)}, "alarm"),
     "a stray learner": ({"ours": frozenset({"m1", "m2", "m3"})}, "stray_learner"),
     "nothing is ours": ({"ours": frozenset()}, "stray_learner"),
-    "somebody else's cordon": ({"cordoned_by_others": ("m3",)}, "cordoned"),
-    "somebody else's lock": ({"locked_by": "ada@laptop: upgrade"}, "locked"),
 }
-STEPS = {RESTART: "m2", REMOVE: "m2", ADD_LEARNER: "m4", PROMOTE: "l1"}
+STEPS = {RESTART: "m2", REMOVE: "m2", ADD_LEARNER: "m4", PROMOTE: "l1", UPDATE: "m2"}
 
 
 @pytest.mark.parametrize("kind", _quorum.KINDS)
@@ -160,13 +167,10 @@ def test_all_reasons_are_said_at_once():
         cluster_ids=("c1", "c2"),
         alarms=(("id-m1", "NOSPACE"), ("id-m2", "CORRUPT")),
         ours=frozenset({"m1"}),
-        cordoned_by_others=("m2", "m3"),
-        locked_by="ada",
     )
     verdict = judge(everything, Step(REMOVE, "m1"))
     assert codes(verdict) == sorted(
-        ["leaderless", "cluster_ids", "alarm", "alarm", "stray_learner", "cordoned", "cordoned", "locked"]
-        + ["uncommitted", "remove"]
+        ["leaderless", "cluster_ids", "alarm", "alarm", "stray_learner", "uncommitted", "remove"]
     )
     for refusal in verdict.refusals:
         assert refusal.reason in verdict.reason
@@ -338,7 +342,7 @@ def oracle(voters, healthy, kind, target):
     if target not in voters:
         if kind == RESTART:
             return True, (voters, healthy), (voters, healthy)
-        if kind == REMOVE:
+        if kind in (REMOVE, UPDATE):
             return committed, (voters, healthy), (voters, healthy)
         larger = voters | newcomer
         if kind == ADD_LEARNER:
@@ -347,14 +351,18 @@ def oracle(voters, healthy, kind, target):
     left, alive = voters - newcomer, healthy - newcomer
     if kind == RESTART:
         return lives(voters, alive), (voters, alive), (voters, healthy)
+    if kind == UPDATE and len(voters) == 1:
+        return committed, (voters, healthy), (voters, healthy)
+    if kind == UPDATE:
+        return committed and lives(voters, alive), (voters, alive), (voters, healthy)
     return committed and lives(left, alive), (left, alive), (left, alive)
 
 
 def enumerated(n):
     """Yield every case with n voters: (healthy ids, leader, kind, target)."""
     voters = [f"v{number}" for number in range(n)]
-    steps = [(kind, voter) for kind in (RESTART, REMOVE) for voter in voters]
-    steps += [(RESTART, "l"), (REMOVE, "l"), (PROMOTE, "l"), (ADD_LEARNER, "new")]
+    steps = [(kind, voter) for kind in (RESTART, REMOVE, UPDATE) for voter in voters]
+    steps += [(RESTART, "l"), (REMOVE, "l"), (UPDATE, "l"), (PROMOTE, "l"), (ADD_LEARNER, "new")]
     for healthy in subsets(voters):
         for leader in voters:
             for kind, target in steps:
@@ -478,8 +486,14 @@ MUTATIONS = {
         "commit: asked for restarts too": "if not h >= quorum(n):",
         "commit: not asked for removals": "if step.kind not in (RESTART, REMOVE) and not h >= quorum(n):",
     },
-    "if step.kind in (RESTART, REMOVE) and (target is None or target.is_learner):": {
-        "a learner's restart is a voter's": "if target is None and step.kind in (RESTART, REMOVE):",
+    "if step.kind in (RESTART, REMOVE, UPDATE) and (target is None or target.is_learner):": {
+        "a learner's restart is a voter's": "if target is None and step.kind in (RESTART, REMOVE, UPDATE):",
+    },
+    "UPDATE: (n == 1 or without >= quorum(n), n, without)": {
+        "update: > for >=": "UPDATE: (n == 1 or without > quorum(n), n, without)",
+        "update: q(n - 1) for q(n)": "UPDATE: (n == 1 or without >= quorum(n - 1), n, without)",
+        "update: the member counts though nobody reaches it": "UPDATE: (n == 1 or h >= quorum(n), n, without)",
+        "update: the only voter is no exception": "UPDATE: (without >= quorum(n), n, without)",
     },
     "ADD_LEARNER: (n == 1 or h >= quorum(n + 1), n + 1, h)": {
         "add: the only voter is no exception": "ADD_LEARNER: (h >= quorum(n + 1), n + 1, h)",

@@ -10,7 +10,7 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology
 from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
@@ -196,6 +196,32 @@ def test_the_api_is_asked_where_it_runs_and_in_check_mode_nowhere_else():
     assert fact(listed, bare("m1", "m2", "m3"))["order"]["any_master"] == "m1"
     looking = _topology.build(settings(), listed, bare("m1", "m2", "m3"), acts=False)
     assert dict(looking.order)["any_master"] == dict(looking.order)["token_issuer"] == []
+
+
+def test_the_lock_lies_where_every_run_would_look():
+    """In the cluster; while no API server runs on the host of that name that is first; both where the only one may be away."""
+    three, members = inventory(["m1", "m2", "m3"]), [member("m2")]
+    one_serves = {**bare("m1", "m3"), "m2": living("m2", members)}
+    assert fact(three, one_serves, True)["lock"] == {"host": "m2", "places": ["cluster"]}
+    assert fact(three, bare("m1", "m2", "m3"))["lock"] == {"host": "m1", "places": ["host"]}
+    one = fact(inventory(["m1"]), {"m1": living("m1", [member("m1")])}, True)
+    assert one["lock"] == {"host": "m1", "places": ["host", "cluster"]}
+    looking = _topology.build(settings(), three, bare("m1", "m2", "m3"), acts=False)
+    assert looking.lock_host == "m1", "a check has to find a host's name there"
+
+
+OLD = "https://192.0.2.99:2380"
+
+
+@pytest.mark.parametrize(
+    ("data", "renewed", "moved"), [(True, (), (("m2", (OLD,)),)), (False, (), ()), (True, ("m2",), ())]
+)
+def test_a_member_that_is_reached_elsewhere_than_its_host_is_told(data, renewed, moved):
+    listed, members = inventory(["m1", "m2", "m3"]), [member("m1"), {**member("m2"), "peer_urls": [OLD]}, member("m3")]
+    observed = {name: living(name, members) for name in ("m1", "m2", "m3")}
+    observed["m2"]["etcd"]["data"] = data
+    request = _request.Request(_request.REPLACE, renewed) if renewed else _request.CONVERGING
+    assert _topology.build(settings(), listed, observed, True, request=request).etcd.moved == moved
 
 
 def test_a_second_master_joins_as_learner_and_the_first_keeps_voting():

@@ -29,6 +29,14 @@ def test_a_member_is_removed_from_anywhere_by_its_name(fake, check_run_again):
     assert '"c"' not in done["diff"]["after"]
 
 
+def test_a_member_is_moved_from_anywhere(fake, check_run_again):
+    arguments = {"state": "updated", "name": "c", "peer_url": "https://c-new:2380", "endpoints": ["https://a:2379"]}
+    checked, done, _again = check_run_again(etcd_member, arguments)
+    assert checked["after"] == done["after"]
+    assert (done["actions"], done["reason"]) == (["update"], "the others reach it at https://c-new:2380")
+    assert "c-new" in done["diff"]["after"]
+
+
 def test_the_gates_verdict_is_in_the_failure(fake, call):
     fake.running.discard("c")
     result = call(etcd_member, {"state": "absent", "name": "b", "endpoints": ["https://a:2379"], "timeout": 0})
@@ -36,7 +44,7 @@ def test_the_gates_verdict_is_in_the_failure(fake, call):
     assert result["verdict"]["safe"] is False
 
 
-@pytest.mark.parametrize("state", ["started_first", "bootstrapped", "learner", "voter", "follower", "absent"])
+@pytest.mark.parametrize("state", ["started_first", "bootstrapped", "learner", "voter", "follower", "updated", "absent"])
 def test_what_a_state_needs_is_asked_for(call, state):
     result = call(etcd_member, {"state": state, "name": "b"})
     assert "are missing" in result["msg"]

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import copy
+import threading
 import types
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock_flow
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock, _lock_file, _lock_flow
 from ansible_collections.multimaster.kubernetes.plugins.modules import operation_lock
 from drain_fixtures import node
 from fake_kube import FakeKube
@@ -20,6 +21,9 @@ MINE = {
     "purpose": "remove m1", "seconds": 600,
 }  # fmt: skip
 OTHERS = {**MINE, "holder": "ctl2/b", "controller": "ctl2", "run": "b", "purpose": "upgrade"}
+DEFAULTS = {
+    "state": "held", "places": ["cluster"], "else_host": False, "path": "/nowhere/lock.json", "gone": "", "nodes": [],
+}  # fmt: skip
 NOON, LATER = 1767268800.0, "2026-01-01T12:11:00.000000Z"
 
 
@@ -45,8 +49,12 @@ def fake(monkeypatch):
     return made
 
 
+def without(params, name):
+    return {key: value for key, value in params.items() if key != name}
+
+
 def run_as(params, fake):
-    module = types.SimpleNamespace(params={"state": "held", "gone": "", "nodes": [], **params}, check_mode=False)
+    module = types.SimpleNamespace(params={**DEFAULTS, **params}, check_mode=False)
     return operation_lock.run(module, _kube.Kube("https://m1:6443", fake), lambda: fake.now)
 
 
@@ -181,10 +189,11 @@ def test_what_makes_no_sense_writes_nothing(fake, call, wrong):
     assert writes(fake) == []
 
 
-@pytest.mark.parametrize("left_out", ["purpose", "seconds"])
-def test_a_lock_is_held_for_something_and_for_a_time(fake, call, left_out):
-    assert left_out in call(operation_lock, {k: v for k, v in MINE.items() if k != left_out})["msg"]
+def test_a_lock_is_held_for_something_and_for_the_usual_time(fake, call):
+    assert "purpose" in call(operation_lock, without(MINE, "purpose"))["msg"]
     assert fake.asked == []
+    call(operation_lock, without(MINE, "seconds"))
+    assert fake.objects[PATH]["spec"]["leaseDurationSeconds"] == 660
 
 
 @pytest.mark.parametrize(
@@ -214,3 +223,131 @@ def test_no_lock_while_somebody_else_has_cordoned_one_of_the_nodes(fake, call):
     refused = call(operation_lock, {**MINE, "nodes": ["m1", "m2", "m3"]})
     assert "m2 was cordoned by somebody else" in refused["msg"] and "m3" not in refused["msg"] and writes(fake) == []
     assert call(operation_lock, {**MINE, "nodes": ["m1", "m3"]})["step"] == "take"
+
+
+def test_a_run_keeps_its_lock_and_what_it_said_it_is_for(fake, call):
+    call(operation_lock, MINE)
+    fake.now += 700
+    kept = call(operation_lock, {**without(MINE, "purpose"), "state": "kept", "seconds": 60})
+    assert (kept["changed"], kept["step"], kept["places"]) == (False, "renew", ["cluster"])
+    assert kept["lock"]["purpose"] == "remove m1"
+    assert (kept["lock"]["since"], kept["lock"]["until"]) == ("2026-01-01T12:00:00.000000Z", "2026-01-01T12:13:40.000000Z")
+
+
+def test_a_run_stops_when_its_lock_was_taken_or_taken_away(fake, call):
+    kept = {**without(MINE, "purpose"), "state": "kept"}
+    call(operation_lock, MINE)
+    fake.now += 700
+    call(operation_lock, OTHERS)
+    before = copy.deepcopy(fake.objects)
+    lost = call(operation_lock, kept)
+    assert lost["failed"] and lost["places"] == []
+    assert "has lost the lock of this cluster to another operation: upgrade from ctl2 (holder ctl2/b)" in lost["msg"]
+    fake.now += 3600
+    assert call(operation_lock, kept)["failed"]
+    assert fake.objects == before
+    fake.objects.clear()
+    assert "nobody does: somebody removed it" in call(operation_lock, kept)["msg"]
+    assert fake.objects == {}
+
+
+@pytest.fixture
+def on_host(tmp_path):
+    return {"places": ["host"], "path": str(tmp_path / "multimaster" / "lock.json")}
+
+
+def test_on_a_host_without_an_api_server(fake, call, on_host, tmp_path):
+    mine, others = {**MINE, **on_host}, {**OTHERS, **on_host}
+    assert call(operation_lock, mine, check=True)["step"] == "take"
+    assert list(tmp_path.iterdir()) == []
+    taken = call(operation_lock, mine)
+    assert (taken["changed"], taken["step"], taken["places"]) == (False, "take", ["host"])
+    assert taken["lock"] == {**without(MINE, "seconds"), "since": "2026-01-01T12:00:00.000000Z", "until": LATER}
+    refused = call(operation_lock, others)
+    assert refused["failed"] and f"remove m1 from ctl1 (holder ctl1/a), since 2026-01-01T12:00:00.000000Z until {LATER}" in (
+        refused["msg"]
+    )
+    assert f"`rm {on_host['path']}` on " in refused["msg"]
+    assert call(operation_lock, {**others, "state": "free"})["failed"]
+    fake.now += 500
+    kept = call(operation_lock, {**without(mine, "purpose"), "state": "kept"})
+    assert (kept["step"], kept["lock"]["purpose"], kept["lock"]["since"]) == ("renew", "remove m1", "2026-01-01T12:00:00.000000Z")
+    assert call(operation_lock, mine)["step"] == "renew"
+    fake.now += 660 + 2.1
+    assert call(operation_lock, others)["step"] == "take_over"
+    assert "lost the lock" in call(operation_lock, {**mine, "state": "kept"})["msg"]
+    assert call(operation_lock, {**others, "state": "free"})["step"] == "release"
+    assert call(operation_lock, {**others, "state": "free"})["step"] == "nothing"
+    assert fake.asked == []
+    assert list((tmp_path / "multimaster").iterdir()) == []
+
+
+def test_a_dead_run_on_a_host_is_taken_over_by_name(fake, call, on_host):
+    call(operation_lock, {**MINE, **on_host})
+    assert call(operation_lock, {**OTHERS, **on_host, "gone": "ctl1/x"})["failed"]
+    assert call(operation_lock, {**OTHERS, **on_host, "gone": "ctl1/a"})["step"] == "take_over"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "7"])
+def test_a_record_that_cannot_be_read_is_somebodys(fake, call, on_host, tmp_path, text):
+    (tmp_path / "multimaster").mkdir()
+    (tmp_path / "multimaster" / "lock.json").write_text(text)
+    refused = call(operation_lock, {**MINE, **on_host})
+    assert refused["failed"] and "an operation whose record cannot be read" in refused["msg"] and "`rm " in refused["msg"]
+
+
+def test_in_both_places(fake, call, on_host, tmp_path):
+    both = {**on_host, "places": ["host", "cluster"]}
+    assert call(operation_lock, {**MINE, **both})["places"] == ["host", "cluster"]
+    assert call(operation_lock, {**OTHERS, **on_host})["failed"] and call(operation_lock, OTHERS)["failed"]
+    freed = call(operation_lock, {**MINE, **both, "state": "free"})
+    assert (freed["step"], fake.objects, list((tmp_path / "multimaster").iterdir())) == ("release", {}, [])
+
+
+def test_what_was_taken_on_the_host_is_given_back_when_the_cluster_refuses(fake, call, on_host, tmp_path):
+    call(operation_lock, OTHERS)
+    both = {**on_host, "places": ["cluster", "host"]}
+    assert call(operation_lock, {**MINE, **both})["lock"]["holder"] == "ctl2/b"
+    assert list((tmp_path / "multimaster").iterdir()) == []
+    call(operation_lock, {**MINE, **on_host})
+    assert call(operation_lock, {**MINE, **both})["failed"]
+    assert (tmp_path / "multimaster" / "lock.json").exists(), "it had that before"
+
+
+def test_an_api_server_that_gives_no_right_yet(fake, call, on_host):
+    asked = {**MINE, "path": on_host["path"]}
+    fake.refusals = [(403, "Forbidden", "cannot get")] * 2
+    assert "HTTP 403" in call(operation_lock, asked)["msg"]
+    held = call(operation_lock, {**asked, "else_host": True})
+    assert (held["step"], held["places"], fake.objects) == ("take", ["host"], {})
+    assert call(operation_lock, {**asked, "else_host": True})["places"] == ["cluster"]
+
+
+def test_of_many_on_a_host_at_once_exactly_one_gets_it(tmp_path):
+    path, results = str(tmp_path / "multimaster" / "lock.json"), {}
+
+    def ask(name):
+        wish = _lock_flow.Wish(_lock.Run(name), 600)
+        results[name] = _lock_file.hold(path, wish, lambda: NOON)
+
+    threads = [threading.Thread(target=ask, args=(f"ctl/{number}",)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = [name for name, outcome in results.items() if not outcome.verdict.refused]
+    assert {outcome.lease.run.holder for outcome in results.values()} == {winner}
+
+
+@pytest.mark.parametrize(
+    ("masters", "serving", "places"),
+    [
+        (0, False, ("host",)),
+        (1, False, ("host",)),
+        (3, False, ("host",)),
+        (1, True, ("host", "cluster")),
+        (2, True, ("cluster",)),
+    ],
+)
+def test_where_a_run_holds_its_lock(masters, serving, places):
+    assert _lock.places(masters, serving) == places

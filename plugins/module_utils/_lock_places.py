@@ -1,0 +1,67 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Hold the operation lock in one or two places: a Lease in the cluster, a file on one host.
+
+Solves: which places it takes depends on what serves. Both in order, and what was taken anew is given back when a later one is
+refused, so that a run that did not start keeps nobody waiting. Leaves out: each place (``_lock_flow``, ``_lock_file``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _lock_file, _lock_flow
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeRefused
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock import CLUSTER, HOST, PLACES
+
+FORBIDDEN = 403
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where to ask; ``clock()`` in seconds since the epoch.
+
+    ``else_host``: hold the lock on the host while the API server that runs gives no right to the Lease, as before the
+    operators' first binding, or after somebody deleted it: the run is to bind them.
+    """
+
+    kube: object
+    path: str
+    clock: object
+    else_host: bool = False
+
+    def hold(self, names, wish):
+        """Take, renew or take over the lock in these places; return (the Outcome, the places in which it is held).
+
+        The Outcome is the last place's, or the one of the place that refused.
+        """
+        held, taken, outcome = [], [], None
+        for name in [one for one in PLACES if one in names]:
+            name, outcome = self._hold_one(name, wish)
+            if outcome.verdict.refused:
+                for one in taken:
+                    self._free_one(one, wish.me, wish.check)
+                return outcome, ()
+            held.append(name)
+            if outcome.verdict.step != _lock.RENEW:
+                taken.append(name)
+        return outcome, tuple(dict.fromkeys(held))
+
+    def free(self, names, me, check=False):
+        """Release the lock in these places; return the Outcome of the last, or of the first that refused."""
+        outcomes = [self._free_one(name, me, check) for name in PLACES if name in names]
+        return next((one for one in outcomes if one.verdict.refused), outcomes[-1])
+
+    def _hold_one(self, name, wish):
+        """Return (the place, its Outcome)."""
+        if name == CLUSTER:
+            try:
+                return name, _lock_flow.hold(self.kube, wish, self.clock)
+            except KubeRefused as error:
+                if error.status != FORBIDDEN or not self.else_host:
+                    raise
+        return HOST, _lock_file.hold(self.path, wish, self.clock)
+
+    def _free_one(self, name, me, check):
+        return _lock_file.free(self.path, me, check) if name == HOST else _lock_flow.free(self.kube, me, check)
