@@ -23,6 +23,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _request,
     _settings,
     _topology,
+    _topology_fact,
     _upgrade,
     _upgrade_scene,
 )
@@ -103,7 +104,7 @@ class ActionModule(ActionBase):
             return result
         for finding in findings:
             Display().warning(finding.line())
-        fact = _topology.as_fact(topology, run=secrets.token_hex(8))
+        fact = _topology_fact.as_fact(topology, run=secrets.token_hex(8))
         fact["ca_store"] = store
         fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
         fact["snapshots"] = os.path.join(folder, "snapshots")

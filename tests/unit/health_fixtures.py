@@ -9,7 +9,13 @@ import copy
 import dataclasses
 import functools
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health, _health_view, _pki_plan, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _health,
+    _health_view,
+    _pki_plan,
+    _topology,
+    _topology_fact,
+)
 from cluster_fixtures import ENDPOINT, NUMBERS, address, inventory, living, member, settings
 
 UNITS = (
@@ -125,7 +131,7 @@ def _made(masters, workers, etcd, zones, learners, more):
     hosts = sorted({*masters, *workers, *etcd})
     observed = {name: living(name, members, master=name in masters) for name in hosts}
     topology = _topology.build(settings(**dict(more)), inventory(masters, workers, etcd, dict(zones)), observed, True)
-    fact = _topology.as_fact(topology)
+    fact = _topology_fact.as_fact(topology)
     mode = fact["endpoint"]["mode"]
     nodes = [
         {"name": name, "ready": True, "ready_message": "fine", "version": "v1.36.3", "zone": "", "internal_ip": address(name),

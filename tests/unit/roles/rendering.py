@@ -10,7 +10,7 @@ import pathlib
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology, _topology_fact
 from cluster_fixtures import fresh, inventory, settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -26,7 +26,7 @@ def cluster(**more):
     """
     listed = inventory(["m1", "m2", "m3"], ["w1"], zones=ZONES)
     seen = {name: fresh(name) for name in listed.names}
-    return listed, seen, _topology.as_fact(_topology.build(settings(**more), listed, seen, nonce="0"), run="run")
+    return listed, seen, _topology_fact.as_fact(_topology.build(settings(**more), listed, seen, nonce="0"), run="run")
 
 
 def variables(role, host, **more):

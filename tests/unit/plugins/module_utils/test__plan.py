@@ -9,7 +9,7 @@ import itertools
 import json
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _plan, _quorum, _request, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _plan, _quorum, _request, _topology, _topology_fact
 from cluster_fixtures import fresh, inventory, living, member, settings, status
 
 ZONES = {"m1": "a", "m2": "b", "m3": "c", "m4": "a", "m5": "b"}
@@ -135,11 +135,11 @@ def test_one_master_left_holds_the_address_itself():
 def test_members_leave_in_the_order_of_the_plan_that_was_shown(leaving, masters, seen, order):
     made = removal(leaving, masters, **seen)
     assert not made.plan.refusals
-    assert [one["node_name"] for one in _topology.as_fact(made)["leaving"]] == order
+    assert [one["node_name"] for one in _topology_fact.as_fact(made)["leaving"]] == order
 
 
 def test_the_fact_keeps_the_hosts_that_leave_apart_from_those_that_stay():
-    fact = _topology.as_fact(removal(["m1", "w1"], THREE))
+    fact = _topology_fact.as_fact(removal(["m1", "w1"], THREE))
     assert fact["masters"] == ["m2", "m3"] and fact["workers"] == []
     assert sorted(one["node_name"] for one in fact["leaving"]) == ["m1", "w1"]
     assert set(fact["hosts"]) == {"m1", "m2", "m3", "w1"}
@@ -213,11 +213,11 @@ def test_the_second_master_promotes_the_address_of_the_first():
 
 
 def test_a_former_self_is_forgotten_only_as_far_as_it_is_gone():
-    forgotten = _topology.as_fact(replaced("m2", wiped=("m2",)))["forgotten"]
+    forgotten = _topology_fact.as_fact(replaced("m2", wiped=("m2",)))["forgotten"]
     assert [(one["node_name"], one["node"], one["member"], one["peer_url"]) for one in forgotten] == [
         ("m2", False, True, "https://192.0.2.12:2380")
     ]
-    new = _topology.as_fact(replaced("m2", dead=("m2",), bare=("m2",)))
+    new = _topology_fact.as_fact(replaced("m2", dead=("m2",), bare=("m2",)))
     assert [(one["node_name"], one["node"]) for one in new["forgotten"]] == [("m2", True)]
     assert new["order"]["grow"] == "m2" and new["order"]["any_master"] == "m1"
 
@@ -234,7 +234,7 @@ def test_the_plan_is_plain_data_and_the_same_each_time():
 
 
 def test_members_that_leave_can_be_asked_while_they_are_there():
-    leaving = _topology.as_fact(removal(["m1", "m2"], FIVE, dead=("m2",)))["leaving"]
+    leaving = _topology_fact.as_fact(removal(["m1", "m2"], FIVE, dead=("m2",)))["leaving"]
     assert {one["node_name"]: (one["alive"], one["client_url"]) for one in leaving} == {
         "m1": (True, "https://192.0.2.11:2379"),
         "m2": (False, "https://192.0.2.12:2379"),

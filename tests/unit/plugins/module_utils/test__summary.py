@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _summary, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _summary, _topology, _topology_fact
 from cluster_fixtures import address, fresh, inventory, member, settings
 
 NAMES = ("m1", "m2", "m3")
@@ -14,7 +14,7 @@ NAMES = ("m1", "m2", "m3")
 
 def cluster(**more):
     listed = inventory(NAMES, ["w1"])
-    return _topology.as_fact(_topology.build(settings(**more), listed, {name: fresh(name) for name in listed.names}))
+    return _topology_fact.as_fact(_topology.build(settings(**more), listed, {name: fresh(name) for name in listed.names}))
 
 
 def node(name, **changes):

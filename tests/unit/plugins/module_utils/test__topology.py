@@ -10,7 +10,7 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology, _topology_fact
 from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
@@ -22,7 +22,7 @@ def built(listed, observed, store=False, **more):
 
 
 def fact(listed, observed, store=False, **more):
-    return _topology.as_fact(built(listed, observed, store, **more))
+    return _topology_fact.as_fact(built(listed, observed, store, **more))
 
 
 def etcd(listed, observed, store=False, **more):
@@ -386,7 +386,7 @@ def test_an_empty_inventory_and_missing_settings_still_make_a_topology():
     from ansible_collections.multimaster.kubernetes.plugins.module_utils import _settings
 
     parsed, _findings = _settings.parse({})
-    made = _topology.as_fact(_topology.build(parsed, _topology.Inventory(), {}))
+    made = _topology_fact.as_fact(_topology.build(parsed, _topology.Inventory(), {}))
     assert made["masters"] == []
     assert set(made["order"].values()) == {NOBODY}
 
@@ -396,7 +396,7 @@ def test_a_thousand_workers_are_placed_in_no_time():
     hosts = tuple(_topology.InventoryHost(name, "a", f"198.18.{n // 250}.{n % 250 + 1}") for n, name in enumerate(names))
     listed = _topology.Inventory(("m1",), tuple(names), (), (*hosts, _topology.InventoryHost("m1", "a", "192.0.2.11")))
     topology = _topology.build(settings(), listed, {"m1": fresh("m1")})
-    assert len(_topology.as_fact(topology)["hosts"]) == 1001
+    assert len(_topology_fact.as_fact(topology)["hosts"]) == 1001
 
 
 def test_a_learner_that_stands_by_becomes_a_voter_together_with_the_newcomer():

@@ -1,0 +1,127 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Write a Topology as the fact `multimaster`, from which playbooks, filters and roles learn about other hosts.
+
+Leaves out: every decision, which is in the Topology already (``_topology``).
+"""
+
+from __future__ import annotations
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _topology
+
+# Of the Service network: cluster DNS has the tenth address by convention, `kubernetes` the first, which the API server takes.
+DNS_OFFSET = 10
+API_SERVICE_OFFSET = 1
+
+
+def as_fact(topology, run=""):
+    """Return the fact `multimaster`: plain data, each key of which a playbook, a filter or an action reads.
+
+    `run` names this run.
+    """
+    settings = topology.settings
+    peer_urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
+    return {
+        "run": run,
+        "cluster": {"name": settings.cluster_name},
+        "endpoint": _endpoint_fact(topology),
+        "versions": {"kubernetes": settings.kubernetes_version, "etcd": settings.etcd_version},
+        "network": _network_fact(settings),
+        "etcd": _etcd_fact(topology),
+        "artifact_source": settings.artifact_source,
+        "kubeconfig": settings.kubeconfig,
+        "ca_store": settings.ca_store,
+        "ca_may_be_created": topology.ca_may_be_created,
+        "masters": list(topology.masters),
+        "workers": list(topology.workers),
+        "members": list(topology.members),
+        "joining": list(topology.joining),
+        "snapshot": topology.snapshot,
+        "downgrade": dict(zip(("host", "state"), topology.downgrade)),
+        "way_back": topology.way_back,
+        "turns": list(topology.turns),
+        "learners": list(topology.etcd.learners),
+        "drains": topology.drains,
+        "upgrade_batch": settings.upgrade_batch,
+        "leaving": [_leaving_fact(host, topology) for host in topology.leaving],
+        "asked": list(topology.asked),
+        "lock": {"host": topology.lock_host, "places": list(topology.lock_places)},
+        "forgotten": [dict(one, peer_url=peer_urls[one["name"]]) for one in topology.forgotten],
+        "hosts": {host.name: _host_fact(host, settings, topology.api_port) for host in (*topology.hosts, *topology.leaving)},
+        "order": {name: _topology.host_pattern(names) for name, names in topology.order},
+    }
+
+
+def _endpoint_fact(topology):
+    """Return where the API answers, who sees to it, and the port of the API servers behind it."""
+    return {
+        "address": topology.settings.endpoint_address,
+        "port": topology.settings.endpoint_port,
+        "api_port": topology.api_port,
+        "mode": topology.endpoint_mode,
+        "vrid": topology.vrid,
+    }
+
+
+def _network_fact(settings):
+    """Return the networks of pods and Services and the two Service addresses that are fixed."""
+    first = settings.service_cidr.network_address
+    return {
+        "plugin": settings.network,
+        "pod_cidr": str(settings.pod_cidr),
+        "service_cidr": str(settings.service_cidr),
+        "cluster_domain": settings.cluster_domain,
+        "dns_address": str(first + DNS_OFFSET),
+        "api_service_address": str(first + API_SERVICE_OFFSET),
+    }
+
+
+def _etcd_fact(topology):
+    """Return what the members are started with and where they serve."""
+    return {
+        "stacked": topology.stacked,
+        "token": topology.etcd.token,
+        "initial_cluster": dict(topology.etcd.initial_cluster),
+        "endpoints": [host.client_url for host in topology.hosts if host.member],
+        "heartbeat_ms": topology.timing.heartbeat_ms,
+        "election_ms": topology.timing.election_ms,
+    }
+
+
+def _leaving_fact(host, topology):
+    """Return what the others need to know of a host that leaves; its node and member are known by these names."""
+    alive = dict(topology.order)["leaving"]
+    return {
+        "node_name": host.node_name,
+        "node": host.master or host.worker,
+        "master": host.master,
+        "member": host.member,
+        "alive": host.name in alive,
+        "peer_url": host.peer_url,
+        "client_url": host.client_url,
+    }
+
+
+def _host_fact(host, settings, api_port):
+    """Return one host's place in the cluster; masters use their own API server, workers the endpoint."""
+    local = f"https://{host.address}:{api_port}"
+    return {
+        "node_name": host.node_name,
+        "address": host.address,
+        "interface": host.interface,
+        "zone": host.zone,
+        "master": host.master,
+        "worker": host.worker,
+        "member": host.member,
+        "voter": host.voter,
+        "labels": host.labels,
+        "taints": host.taints,
+        "sets": _releases.sets_for(host.master, host.worker, host.member, settings.network),
+        "vrrp": {"priority": host.vrrp_priority, "peers": list(host.vrrp_peers)},
+        "etcd_endpoints": list(host.etcd_endpoints),
+        "etcd_leftover": host.etcd_leftover,
+        "peer_url": host.peer_url if host.member else "",
+        "client_url": host.client_url if host.member else "",
+        "api_server": local if host.master else f"https://{settings.endpoint_address}:{settings.endpoint_port}",
+    }
