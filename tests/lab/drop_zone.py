@@ -26,18 +26,22 @@ import probe
 import probers
 
 DETECTED = 8.0  # seconds: HAProxy ends a dead server's connections after two checks (1 s each at most), the prober waits five
-MERGED = 5.0  # seconds after the cut's end: of two holders the one with the higher priority stays, connections to the other end
+# Seconds after the cut's end, the prober's patience among them: of two holders the first by rank stays, connections to the other end.
+MERGED = 10.0
 BACK = 120.0  # seconds until the zone's API server and etcd member serve again
 SETTLED = 5.0  # seconds that are measured after that
 
 
 def choose(zones: dict[str, str], leader: str, holder: str) -> str:
-    """Return the first zone, of {master: zone}, that has neither the leader nor the holder, or raise LabError."""
-    busy = {zones.get(leader), zones.get(holder)}
-    free = sorted(set(zones.values()) - busy - {""})
+    """Return the zone, of {master: zone}, that has neither the leader nor the holder, or raise LabError.
+
+    Of two it is that of the last master: masters rank for the address by name, so it gives it back to a holder that is before it.
+    """
+    busy = {zones.get(leader), zones.get(holder), ""}
+    free = [zones[master] for master in sorted(zones) if zones[master] not in busy]
     if not free:
         raise lab_tool.LabError(f"No zone is without etcd's leader {leader} and without the endpoint's holder {holder}.")
-    return free[0]
+    return free[-1]
 
 
 def late(result: dict, since: float, until: float) -> list[str]:
@@ -62,7 +66,7 @@ def on_the_side_of(cluster: access.Cluster, holder: str):
     try:
         yield
     finally:
-        lab_tool.run("ip", "neigh", "change", *entry, "lladdr", mac, "nud", "stale")  # asked anew at the next packet
+        lab_tool.run("ip", "neigh", "del", *entry)  # asked anew at the next packet
 
 
 def status(cluster: access.Cluster) -> dict[str, dict]:
