@@ -26,7 +26,7 @@ import probe
 import probers
 
 DETECTED = 8.0  # seconds: HAProxy ends a dead server's connections after two checks (1 s each at most), the prober waits five
-# Seconds after the cut's end, the prober's patience among them: of two holders the first by rank stays, connections to the other end.
+# Seconds after the cut, the prober's patience among them: of two holders the first by rank stays, connections to the other end.
 MERGED = 10.0
 BACK = 120.0  # seconds until the zone's API server and etcd member serve again
 SETTLED = 5.0  # seconds that are measured after that
