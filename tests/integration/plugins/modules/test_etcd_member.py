@@ -73,6 +73,11 @@ class World:
                 continue
         return processes, files, members
 
+    def formed(self):
+        """Tell whether a cluster that forms by itself has done so: every member has told the others its name."""
+        members = self.snapshot()[2] or ()
+        return bool(members) and {member.name for member in members} == set(self.lab.members)
+
     def bootstrap(self, *names):
         self.lab.bootstrap(*names)
         for name in names:
@@ -91,6 +96,7 @@ def test_three_hosts_found_a_cluster_from_one_record(world):
         assert world.three_times(name, "started_first", initial_cluster=peers, token="t1").actions == ("start",)
         record = json.loads(world.lab.member(name).record.read_text())
         assert record == {"cluster": "lab", "token": "t1", "initial_cluster": peers}
+    wait_for(world.formed, what="the cluster has formed")  # meanwhile a check could not tell its own doing from etcd's
     for name in names:
         world.three_times(name, "bootstrapped")
         assert not world.lab.member(name).record.exists()
