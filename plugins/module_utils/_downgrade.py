@@ -90,7 +90,8 @@ def _enabled(target, members):
 def _ready(target, members, told):
     silent = [one.name for one in members if one not in told]
     if silent or not told:
-        return Move(WAIT, f"{_names(silent) or 'nobody'} does not say which version it runs", next_step=START_FIRST)
+        said = f"{_names(silent)} does not say" if silent else "no member says"
+        return Move(WAIT, f"{said} which version it runs", next_step=START_FIRST)
     return Move(ENABLE, f"every member runs {_names(sorted({one.version for one in told}))}")
 
 

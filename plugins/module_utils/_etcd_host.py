@@ -201,7 +201,7 @@ class Stepper:
         """
         while True:
             observed = self.look()
-            move = decide(observed) if observed.confirmed else _no_quorum(observed)
+            move = decide(observed) if observed.confirmed else no_quorum(observed)
             verdict = None
             if move.kind == _membership.DONE:
                 return observed, move
@@ -225,7 +225,8 @@ class Stepper:
                 raise StepFailed(f"not within {self._patience.seconds:g} s: {waiting}", hint or LOOK, verdict)
 
 
-def _no_quorum(observed):
+def no_quorum(observed):
+    """Return the Move that waits for a member to prove that etcd has its quorum."""
     said = "; ".join(observed.errors) or "no endpoint was given"
     return _membership.Move(
         _membership.WAIT, f"no member served a linearizable read ({said})", next_step=f"see {_quorum.LOST_QUORUM_RUNBOOK}"

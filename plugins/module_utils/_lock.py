@@ -155,14 +155,14 @@ def judge_kept(lease: Lease | None, me: Run, now: float, remedy: str = DELETE) -
         return Verdict(
             REFUSE,
             f"this run has lost the lock of this cluster to another operation: {lease.run}, since {lease.since} until "
-            f"{lease.until}. Nothing more was touched. Next: let it end, see what it did, then run this again, which goes on "
+            f"{lease.until}. The next step was not begun. Next: let it end, see what it did, then run this again, which goes on "
             f"where it stopped; {_dead(remedy)}",
         )
     if me.holder and (lease is None or not lease.run.holder):
         return Verdict(
             REFUSE,
             "this run no longer holds the lock of this cluster, nobody does: somebody removed it, and may have operated since. "
-            "Nothing more was touched. Next: see who did, then run this again, which goes on where it stopped",
+            "The next step was not begun. Next: see who did, then run this again, which goes on where it stopped",
         )
     return judge(lease, me, now)
 

@@ -38,10 +38,13 @@ class Places:
         """
         held, taken, outcome = [], [], None
         for name in [one for one in PLACES if one in names]:
-            name, outcome = self._hold_one(name, wish)
+            try:
+                name, outcome = self._hold_one(name, wish)
+            except Exception:  # whatever it was, the run does not start
+                self._give_back(taken, wish)
+                raise
             if outcome.verdict.refused:
-                for one in taken:
-                    self._free_one(one, wish.me, wish.check)
+                self._give_back(taken, wish)
                 return outcome, ()
             held.append(name)
             if outcome.verdict.step != _lock.RENEW:
@@ -62,6 +65,10 @@ class Places:
                 if error.status != FORBIDDEN or not self.else_host:
                     raise
         return HOST, _lock_file.hold(self.path, wish, self.clock)
+
+    def _give_back(self, taken, wish):
+        for name in taken:
+            self._free_one(name, wish.me, wish.check)
 
     def _free_one(self, name, me, check):
         return _lock_file.free(self.path, me, check) if name == HOST else _lock_flow.free(self.kube, me, check)

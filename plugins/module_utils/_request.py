@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import Finding
 
 CONVERGE, REMOVE, REPLACE, UPGRADE, ROLL = "converge", "remove", "replace", "upgrade", "roll"
+ALL = "all"
 CHECK = "request-unknown"
 
 
@@ -47,7 +48,7 @@ CONVERGING = Request()
 def read(known, remove=None, replace=None, by="", upgrade=False, roll=None) -> tuple:
     """Return (Request, findings) of lists of names, None when that is not asked for; ``known`` are the inventory's hosts.
 
-    To restart nobody in particular is to restart all of them.
+    To restart `all` is to restart every host; an empty name, such as of an unset variable of a shell, names nobody.
     """
     if upgrade:
         return Request(UPGRADE), ()
@@ -55,7 +56,7 @@ def read(known, remove=None, replace=None, by="", upgrade=False, roll=None) -> t
     if not asked:
         return Request(), ()
     kind, named = asked[0]
-    if kind == ROLL and not any(name.strip() for name in named):
+    if kind == ROLL and [name.strip() for name in named] == [ALL]:
         return Request(ROLL, tuple(sorted(known))), ()
     nodes = tuple(sorted({name.strip() for name in named} - {""}))
     wrong = [_unknown(name, known) for name in (*nodes, *filter(None, [by])) if name not in known]

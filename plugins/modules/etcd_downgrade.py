@@ -88,7 +88,7 @@ from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _etcd, _https, _membership
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, StepFailed, Stepper
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, StepFailed, Stepper, no_quorum
 
 
 def stands(observed):
@@ -123,7 +123,8 @@ def run(params, observe, client, check=False, clock=time.monotonic, sleep=time.s
     stepper = Stepper(observe, client, Patience(params["timeout"], clock, sleep))
     first = stepper.look()
     if check:
-        return _foretold(_downgrade.toward(params["state"], target, stands(first)), first)
+        move = _downgrade.toward(params["state"], target, stands(first)) if first.confirmed else no_quorum(first)
+        return _foretold(move, first)
     last, move = stepper.run(
         lambda observed: _downgrade.toward(params["state"], target, stands(observed)),
         lambda observed, move: tell(stepper, observed, move, target),

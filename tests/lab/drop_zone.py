@@ -93,14 +93,13 @@ def drop(cluster: access.Cluster, seconds: float) -> list[str]:
     lab = lab_tool.read_state(cluster.name)
     zones = {host.name: host.zone for host in lab.hosts if host.name in cluster.masters}
     before = leader_of(status(cluster))
-    holder = next(iter(cluster.holders()), "")
+    [holder] = cluster.holders()
     zone = choose(zones, before[0], holder)
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": probers.NAMESPACE}}])
     probers.start_on_machine(cluster, "zone")
-    since = time.time()
     with on_the_side_of(cluster, holder):
         cut = lab_hosts.isolate(lab, zone, seconds)
-    print(cut, flush=True)
+    print(cut.said, flush=True)
     inside = [host for host, one in zones.items() if one == zone]
     try:
         access.wait("the zone serves again, without an election", lambda: serves(cluster, inside, before), BACK)
@@ -108,9 +107,12 @@ def drop(cluster: access.Cluster, seconds: float) -> list[str]:
     finally:
         result = probers.stop_on_machine(cluster, "zone")
     print(f"{before[0]} led and leads in term {before[1]}; prober on the machine: {result['summary']}")
-    (cluster.results / "drop-zone.json").write_text(json.dumps({"zone": zone, "since": since, "result": result}, indent=1) + "\n")
-    blind = ["nothing was cut off, so nothing was proven"] if cut.endswith(": 0 frames dropped") else []
-    return blind + late(result, since, since + seconds) + probe.lost(result)
+    (cluster.results / "drop-zone.json").write_text(
+        json.dumps({"zone": zone, "since": cut.since, "result": result}, indent=1) + "\n"
+    )
+    blind = [] if cut.dropped else ["nothing was cut off, so nothing was proven"]
+    blind += [f"no {stream} was measured" for stream in probe.API if not result[stream]["sent"]]
+    return blind + late(result, cut.since, cut.until) + probe.lost(result)
 
 
 def main(argv: list[str]) -> int:

@@ -27,6 +27,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import lab as lab_tool
@@ -149,7 +150,17 @@ def each(hosts: list[Host], work) -> dict[Host, str]:
         return dict(zip(hosts, pool.map(work, hosts), strict=True))
 
 
-def isolate(lab: Lab, zone: str, seconds: float) -> str:
+@dataclass(frozen=True)
+class Cut:
+    """What an isolation was: what it says, how many frames it dropped, and when it began and ended (seconds since the epoch)."""
+
+    said: str
+    dropped: int
+    since: float
+    until: float
+
+
+def isolate(lab: Lab, zone: str, seconds: float) -> Cut:
     """Cut a zone off for so long, and say how many frames were dropped."""
     running = {name for name, state in lab_tool.containers(lab).items() if state == "running"}
     inside, outside = ([host for host in side if host.name in running] for side in sides(lab, zone))
@@ -160,14 +171,17 @@ def isolate(lab: Lab, zone: str, seconds: float) -> str:
         others = outside if host in inside else inside
         return inside_of(lab, host, "nft", "-f", "-", input=isolation([macs[other] for other in others], seconds))
 
+    since = time.time()
     try:
         if inside and outside:
             each(hosts, cut)
         time.sleep(seconds)
     finally:
+        until = time.time()
         dropped = sum(each(hosts, lambda host: mend(lab, host)).values())
     names = [", ".join(host.name for host in side) or "nobody" for side in (inside, outside)]
-    return f"zone {zone} ({names[0]}) was cut off from {names[1]} for {seconds:g} s: {dropped} frames dropped"
+    said = f"zone {zone} ({names[0]}) was cut off from {names[1]} for {seconds:g} s: {dropped} frames dropped"
+    return Cut(said, dropped, since, until)
 
 
 def mend(lab: Lab, host: Host) -> int:
@@ -204,7 +218,7 @@ def main(argv: list[str]) -> int:
         if lab is None:
             raise LabError(f"The lab {options.lab} is not up. Bring it up with: tests/lab/lab.py up {options.lab}")
         if options.verb == "isolate":
-            print(isolate(lab, options.zone, options.seconds))
+            print(isolate(lab, options.zone, options.seconds).said)
             return 0
         began = time.monotonic()
         hosts = [lab_tool.find_host(lab, name) for name in dict.fromkeys(options.hosts)]

@@ -191,7 +191,11 @@ def main(argv: list[str]) -> int:
     options = parse(argv)
     cluster = access.Cluster(options.lab, inventories=[str(Path(p).resolve()) for p in options.inventory] or None)
     if "{holder}" in " ".join(options.extra):
-        options.extra = [part.replace("{holder}", ",".join(cluster.holders())) for part in options.extra]
+        held = cluster.holders()
+        if len(held) != 1:
+            print(f"NOT AS EXPECTED: the endpoint's address is on {', '.join(held) or 'no host'}", file=sys.stderr)
+            return 1
+        options.extra = [part.replace("{holder}", ",".join(held)) for part in options.extra]
     before = cluster.observe() if options.expect in ("unchanged", "untouched") else {}
     outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut)
     if before:

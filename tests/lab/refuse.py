@@ -48,7 +48,7 @@ class Situation:
     """A situation, the run that it must refuse, and the words that say what, why and what next.
 
     ``make`` makes it and takes it away; what it yields fills the placeholders of command and words. ``restless``: units that the
-    situation itself lets restart. ``pending``: why the product does not refuse it yet, which is told and is no fault.
+    situation itself lets restart.
     """
 
     name: str
@@ -56,7 +56,6 @@ class Situation:
     command: tuple[str, ...]
     says: tuple[str, ...]
     restless: tuple[str, ...] = ()
-    pending: str = ""
 
 
 @dataclass
@@ -136,14 +135,11 @@ def wrong_with(outcome: play.Outcome, said: list[str], words: list[str], differe
     return found + [f"it was touched: {one}" for one in differences]
 
 
-def line_of(result: Result, pending: str) -> str:
+def line_of(result: Result) -> str:
     """Return the one line that tells how a situation went."""
     verdict = f"refused in {result.seconds:.1f} s" if result.refused else f"NOT refused ({result.seconds:.1f} s)"
-    note = ""
-    if pending:
-        note = " [the mark `pending` can go]" if result.refused else f" [not yet: {pending}]"
     said = " ".join(result.said.split())
-    return f"{result.name}: {verdict}{note}{': ' + said if said else ''}"
+    return f"{result.name}: {verdict}{': ' + said if said else ''}"
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -418,8 +414,6 @@ def hold(cluster: access.Cluster, situation: Situation) -> Result:
     said = what_was_said(outcome, log.read_text())
     words = [one.format(**values) for one in situation.says]
     wrong = wrong_with(outcome, said, words, differences)
-    if situation.pending and not was_refused(outcome):
-        wrong = []
     return Result(situation.name, was_refused(outcome), outcome.seconds, said[0] if said else "", wrong)
 
 
@@ -446,7 +440,7 @@ def main(argv: list[str]) -> int:
     results = []
     for situation in (one for one in SITUATIONS if one.name in wanted):
         results.append(hold(cluster, situation))
-        print(line_of(results[-1], situation.pending), flush=True)
+        print(line_of(results[-1]), flush=True)
     if "control" in wanted:
         results.append(control(cluster))
         print(f"control: the same removal in check mode, nothing in its way: {results[-1].seconds:.1f} s", flush=True)

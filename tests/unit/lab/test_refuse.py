@@ -97,16 +97,11 @@ def test_a_run_is_held_to_being_refused(made, said, differences, wrong):
 
 
 @pytest.mark.parametrize(
-    ("refused", "pending", "line"),
-    [
-        (True, "", "x: refused in 5.2 s: because of it"),
-        (False, "", "x: NOT refused (5.2 s): because of it"),
-        (False, "nobody looks", "x: NOT refused (5.2 s) [not yet: nobody looks]: because of it"),
-        (True, "nobody looks", "x: refused in 5.2 s [the mark `pending` can go]: because of it"),
-    ],
+    ("refused", "line"),
+    [(True, "x: refused in 5.2 s: because of it"), (False, "x: NOT refused (5.2 s): because of it")],
 )
-def test_each_situation_is_told_in_one_line(refused, pending, line):
-    assert refuse.line_of(refuse.Result("x", refused, 5.21, "because\nof it"), pending) == line
+def test_each_situation_is_told_in_one_line(refused, line):
+    assert refuse.line_of(refuse.Result("x", refused, 5.21, "because\nof it")) == line
 
 
 def test_a_digest_tells_names_and_contents_and_absence(tmp_path):

@@ -31,7 +31,7 @@ CASES = [
     ("enabled", (NEW, NEW, NEW), "enable", "every member runs 3.7.3"),
     ("enabled", (NEW,), "enable", "every member runs 3.7.3"),
     ("enabled", (NEW, SILENT, NEW), "wait", "m2 does not say which version it runs"),
-    ("enabled", (), "wait", "nobody does not say"),
+    ("enabled", (), "wait", "no member says which version it runs"),
     ("enabled", (TOLD, TOLD, FIT), "wait", "the data of m1, m2 do not fit 3.6 yet"),
     ("enabled", (TOLD, NEW, NEW), "wait", "the data of m1, m2, m3 do not fit 3.6 yet"),
     ("enabled", (FIT, FIT, FIT), "done", "a downgrade to 3.6 is enabled, and the data fit it"),

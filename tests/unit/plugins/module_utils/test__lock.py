@@ -117,10 +117,10 @@ def test_judge_release(lease, step, said):
 
 KEPT_WORDS = {
     "removed": "this run no longer holds the lock of this cluster, nobody does: somebody removed it, and may have operated "
-    "since. Nothing more was touched. Next: see who did, then run this again, which goes on where it stopped",
+    "since. The next step was not begun. Next: see who did, then run this again, which goes on where it stopped",
     "lost": "this run has lost the lock of this cluster to another operation: upgrade to 1.37.2 from ctl1 (holder ctl1/a), since "
-    "ten until eleven. Nothing more was touched. Next: let it end, see what it did, then run this again, which goes on where it "
-    "stopped; when that run is known to be dead, `kubectl -n kube-system delete lease multimaster-operation` and run again",
+    "ten until eleven. The next step was not begun. Next: let it end, see what it did, then run this again, which goes on "
+    "where it stopped; when that run is known to be dead, `kubectl -n kube-system delete lease multimaster-operation` and run again",
 }
 
 

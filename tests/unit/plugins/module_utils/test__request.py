@@ -49,7 +49,9 @@ def test_what_is_wrong_with_the_names_is_said(asked, said, fix):
 
 
 def test_to_restart_nobody_in_particular_is_to_restart_all():
-    assert _request.read(KNOWN, roll=[""])[0] == _request.Request("roll", KNOWN)
+    assert _request.read(KNOWN, roll=["all"])[0] == _request.Request("roll", KNOWN)
+    for nobody in ([""], [], [" "]):
+        assert "no host is named" in _request.read(KNOWN, roll=nobody)[1][0].found
     request, findings = _request.read(KNOWN, roll=["m2"])
     assert (request.nodes, request.leaving, request.renewed, findings) == (("m2",), (), (), ())
     assert "m9 is no host" in _request.read(KNOWN, roll=["m9"])[1][0].found

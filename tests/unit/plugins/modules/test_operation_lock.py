@@ -314,6 +314,12 @@ def test_what_was_taken_on_the_host_is_given_back_when_the_cluster_refuses(fake,
     assert (tmp_path / "multimaster" / "lock.json").exists(), "it had that before"
 
 
+def test_what_was_taken_on_the_host_is_given_back_when_the_cluster_does_not_answer(fake, call, on_host, tmp_path):
+    fake.refusals = [(401, "Unauthorized", "who are you")]
+    assert "HTTP 401" in call(operation_lock, {**MINE, **on_host, "places": ["cluster", "host"]})["msg"]
+    assert list((tmp_path / "multimaster").iterdir()) == []
+
+
 def test_an_api_server_that_gives_no_right_yet(fake, call, on_host):
     asked = {**MINE, "path": on_host["path"]}
     fake.refusals = [(403, "Forbidden", "cannot get")] * 2
