@@ -120,7 +120,8 @@ KEPT_WORDS = {
     "since. The next step was not begun. Next: see who did, then run this again, which goes on where it stopped",
     "lost": "this run has lost the lock of this cluster to another operation: upgrade to 1.37.2 from ctl1 (holder ctl1/a), since "
     "ten until eleven. The next step was not begun. Next: let it end, see what it did, then run this again, which goes on "
-    "where it stopped; when that run is known to be dead, `kubectl -n kube-system delete lease multimaster-operation` and run again",
+    "where it stopped; when that run is known to be dead, "
+    "`kubectl -n kube-system delete lease multimaster-operation` and run again",
 }
 
 
