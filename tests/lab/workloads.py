@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 
 import access
 
@@ -16,6 +17,7 @@ READY = {"httpGet": {"path": "/hostname", "port": PORT}, "periodSeconds": 1}
 REPLICAS = 2  # of the web server that a PodDisruptionBudget guards: one may go while the other serves
 # A pod that is to end serves on for so long: kube-proxy has heard of it on every node before its server stops.
 LEAVE_SECONDS, GRACE_SECONDS = 5, 10
+AWAY_SECONDS = 2.0  # of the negative control: a pod that is made anew at once serves within half a second
 GONE_TIMEOUT = 60  # seconds until pods with that grace are gone, on a machine that is busy with other things
 CONTENT = {"from-secret": "the secret's content", "from-config-map": "the config map's content"}
 
@@ -174,8 +176,14 @@ class GuardedWeb(Objects):
         return True
 
     def kill(self) -> None:
-        """Delete every pod at once, without grace and past the PodDisruptionBudget, which only evictions respect."""
+        """Take every pod away at once, without grace and past the PodDisruptionBudget, and give none back for a moment."""
+        self._scale(0)
         self.cluster.delete(self.path("api/v1", "pods?labelSelector=app%3Dweb"))
+        time.sleep(AWAY_SECONDS)
+        self._scale(REPLICAS)
+
+    def _scale(self, replicas: int) -> None:
+        self.cluster.kubectl("scale", "--namespace", self.namespace, "deployment/web", f"--replicas={replicas}")
 
     def delete(self) -> None:
         """Delete everything but the namespace; the pods end when they have served out their grace."""

@@ -22,7 +22,7 @@ class Cluster:
     workers = ["w1", "w2", "w3"]
 
     def __init__(self, pods=(), healthy=2):
-        self.items, self.healthy, self.deleted = list(pods), healthy, []
+        self.items, self.healthy, self.deleted, self.scaled = list(pods), healthy, [], []
 
     def get(self, path):
         if "/poddisruptionbudgets/" in path:
@@ -31,6 +31,9 @@ class Cluster:
 
     def delete(self, path):
         self.deleted.append(path)
+
+    def kubectl(self, *arguments):
+        self.scaled.append(arguments[-2:])
 
 
 def web(cluster=None):
@@ -109,7 +112,10 @@ def test_everything_that_is_made_is_deleted_but_the_namespace():
     assert len(cluster.deleted) == len(web().objects()) - 1
 
 
-def test_the_control_deletes_the_workloads_pods_and_nothing_else():
-    cluster = Cluster()
+def test_the_control_takes_the_workloads_pods_away_for_a_moment_and_nothing_else(monkeypatch):
+    cluster, waited = Cluster(), []
+    monkeypatch.setattr(workloads.time, "sleep", lambda seconds: waited.append((seconds, list(cluster.scaled))))
     web(cluster).kill()
+    none, again = ("deployment/web", "--replicas=0"), ("deployment/web", "--replicas=2")
+    assert (waited, cluster.scaled) == ([(workloads.AWAY_SECONDS, [none])], [none, again])
     assert cluster.deleted == ["/api/v1/namespaces/probe/pods?labelSelector=app%3Dweb"]
