@@ -25,6 +25,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _topology,
     _topology_fact,
     _upgrade,
+    _upgrade_refusals,
     _upgrade_scene,
 )
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _document
@@ -50,8 +51,6 @@ EXTRA_FLAGS = {
     "kube-scheduler": "kube_scheduler_extra_flags",
 }
 ALLOW_OUTAGE = "etcd_allow_outage"
-# Given for one run (-e); no role reads it.
-ALLOW_DOWNGRADE = "etcd_allow_downgrade"
 # What role preflight registers of its one task.
 OBSERVATION = "preflight_result"
 
@@ -76,14 +75,15 @@ class ActionModule(ActionBase):
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
         observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
+        outage, downgrade = (
+            allows(name, inventory, task_vars["hostvars"]) for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE)
+        )
         topology = _topology.build(
-            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request,
-            allows(ALLOW_OUTAGE, inventory, task_vars["hostvars"]),
-        )  # fmt: skip
+            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request, outage
+        )
         ignored = settings.preflight_ignore
         if request.kind == _request.UPGRADE:
-            permissions = [allows(name, inventory, task_vars["hostvars"]) for name in (ALLOW_OUTAGE, ALLOW_DOWNGRADE)]
-            topology = upgraded(topology, observed, task_vars["hostvars"], *permissions)
+            topology = upgraded(topology, observed, task_vars["hostvars"], outage, downgrade)
             # What the plan of an upgrade says of versions is said for this very purpose.
             ignored = (*ignored, "version-skew")
         if args["only"] != "topology":

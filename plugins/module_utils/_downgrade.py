@@ -13,20 +13,17 @@ Sources: etcd "Downgrade etcd from v3.7 to v3.6"; server/etcdserver/version/{dow
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import DONE, REFUSE, WAIT, Move
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._skew import HOP, line
 
 ENABLED, CANCELLED, COMPLETED = "enabled", "cancelled", "completed"
 STATES = (ENABLED, CANCELLED, COMPLETED)
 ENABLE, CANCEL = "enable", "cancel"
-HOP = 1
 
 START_FIRST = "start them with the program they ran with (upgrade.yml with the newer version does), then run this again"
 LOGS = "journalctl -u etcd -n 50 on the leader's host says what holds it up"
-
-_LINE = re.compile(r"v?(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True)
@@ -40,12 +37,6 @@ class Stand:
     version: str = ""
     storage: str = ""
     downgrade: str = ""
-
-
-def line(text):
-    """Return (major, minor) of "3.6", "3.6.16" or "v3.6.0", None when there is none."""
-    found = _LINE.match(text or "")
-    return (int(found.group(1)), int(found.group(2))) if found else None
 
 
 def minor(text):

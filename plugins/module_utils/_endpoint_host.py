@@ -154,10 +154,8 @@ class Master:
 
     def _take_back(self, _step):
         for server in self.haproxy.servers().values():
-            # just reloaded, the process before it may still have answered, with the API server of a master that leaves
-            with contextlib.suppress(_haproxy.NoSuchServer):
-                for method, arguments in _haproxy.drain_steps(server, False):
-                    getattr(self.haproxy, method)(*arguments)
+            for method, arguments in _haproxy.drain_steps(server, False):
+                getattr(self.haproxy, method)(*arguments)
 
     def _wait_backend(self, _step):
         end, said = self._clock() + self._backend_timeout, "nothing yet"

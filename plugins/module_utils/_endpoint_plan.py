@@ -136,7 +136,8 @@ def _prepared(seen):
     later = seen.balancer_action == "restart" and seen.vrrp_up
     if seen.balancer_action != "none" and not later:
         yield Step("run_balancer", f"HAProxy needs a {seen.balancer_action}", seen.balancer_action)
-    if seen.drained and not later:
+    if seen.drained and seen.balancer_action == "none":
+        # a HAProxy that reloads or starts begins without the drains of the one before: it keeps no server state
         yield Step("take_back", f"{', '.join(seen.drained)} was left drained by a run that was cut off")
     yield Step("wait_backend", "HAProxy must see an API server pass its check")
 

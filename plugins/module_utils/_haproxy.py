@@ -129,10 +129,6 @@ def drain_steps(server, drained):
     return steps
 
 
-# Its answer to a command on a server that is not in its configuration (cli_find_server, src/server.c).
-NO_SUCH_SERVER = "No such server."
-
-
 def parse_info(text):
     """Return {name: value} from `show info`."""
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
@@ -148,10 +144,6 @@ def connect(path=SOCKET, timeout=TIMEOUT):
         sock.close()
         raise
     return sock
-
-
-class NoSuchServer(HaproxyError):
-    """HAProxy does not know the API server: its configuration no longer lists it."""
 
 
 class Haproxy:
@@ -177,8 +169,6 @@ class Haproxy:
     def order(self, command):
         """Give a command that answers with silence; raise HaproxyError with any other answer."""
         said = self.ask(command).strip()
-        if said == NO_SUCH_SERVER:
-            raise NoSuchServer(f"HAProxy refused `{command}` on {self._path}: {said}")
         if said:
             raise HaproxyError(f"HAProxy refused `{command}` on {self._path}: {said}")
 

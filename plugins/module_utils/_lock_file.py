@@ -21,9 +21,9 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _fil
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock_flow import (
     NUMBERS,
     Outcome,
-    moment,
     number,
     stamp,
+    timed,
 )
 
 PATH = "/var/lib/multimaster/operation-lock.json"
@@ -39,9 +39,7 @@ def lease_of(text):
         said = {"holder": "unknown", "purpose": "an operation whose record cannot be read"}
     fields = {name: said.get(name, "") for name in asdict(_lock.Run())}
     run = _lock.Run(**{**fields, **{name: number(fields[name]) for name in NUMBERS}})
-    renewed, lasts = moment(said.get("renewed")), number(said.get("seconds", ""))
-    ends = renewed + lasts if renewed is not None and lasts else None
-    return _lock.Lease(run, said.get("since", ""), "" if ends is None else stamp(ends), ends)
+    return timed(run, said.get("since", ""), said.get("renewed"), number(said.get("seconds", "")))
 
 
 def record(me, lease, step, seconds, now):

@@ -92,6 +92,13 @@ def number(text):
     return int(text) if text.isdecimal() else 0
 
 
+def timed(run, since, renewed, lasts):
+    """Return the _lock.Lease of a run that renewed it at a MicroTime for so many seconds; one that says neither has no end."""
+    begun = moment(renewed)
+    ends = begun + lasts if begun is not None and lasts else None
+    return _lock.Lease(run, since, "" if ends is None else stamp(ends), ends)
+
+
 def lease_of(found):
     """Return the _lock.Lease of a Lease object, of None when there is none."""
     if found is None:
@@ -100,9 +107,7 @@ def lease_of(found):
     said = {name: noted.get(PREFIX + name, "") for name in ANNOTATED}
     said.update({name: number(said[name]) for name in NUMBERS})
     run = _lock.Run(holder=spec.get("holderIdentity") or "", **said)
-    renewed, lasts = moment(spec.get("renewTime")), spec.get("leaseDurationSeconds")
-    ends = renewed + lasts if renewed is not None and lasts else None
-    return _lock.Lease(run, spec.get("acquireTime") or "", "" if ends is None else stamp(ends), ends)
+    return timed(run, spec.get("acquireTime") or "", spec.get("renewTime"), spec.get("leaseDurationSeconds"))
 
 
 def claim(found, me, step, seconds, now):

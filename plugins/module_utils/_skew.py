@@ -28,6 +28,7 @@ ETCD_HOP_FLOOR = {(3, 7): (3, 6, 11)}
 # The first patch without the known security holes, by minor.
 ETCD_SECURITY_FLOOR = {(3, 6): (3, 6, 14), (3, 7): (3, 7, 1)}
 
+_LINE = re.compile(r"v?(\d+)\.(\d+)")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)([-+][0-9A-Za-z.+-]+)?")
 
 
@@ -80,6 +81,12 @@ def _parse(text):
     if not found:
         raise ValueError(f"{text!r} is no version like 1.36.3")
     return Version(*(int(part) for part in found.groups()[:3]))
+
+
+def line(text):
+    """Return (major, minor) of "3.6", "3.6.16" or "v3.6.0", None when there is none."""
+    found = _LINE.match(text or "")
+    return (int(found.group(1)), int(found.group(2))) if found else None
 
 
 def _behind(version, reference):

@@ -286,13 +286,15 @@ def subnet(host):
     return ipaddress.ip_interface(f"{host.address}/{host.prefix}").network
 
 
+def etcd_answers(hosts, observed):
+    """Return the status of each member that answered, in the order of the hosts."""
+    found = ((observed.get(host.name) or {}).get("etcd", {}).get("status") for host in hosts if host.member)
+    return [status for status in found if status and status.get("ok")]
+
+
 def etcd_cluster(hosts, observed):
     """Return what the observations prove of the etcd cluster, as _quorum.Cluster (empty when no member answered)."""
-    answers = [
-        status
-        for status in ((observed.get(host.name) or {}).get("etcd", {}).get("status") for host in hosts if host.member)
-        if status and status.get("ok")
-    ]
+    answers = etcd_answers(hosts, observed)
     if not answers:
         return _quorum.Cluster(ours=frozenset(host.peer_url for host in hosts if host.member))
     newest = max(answers, key=lambda status: (bool(status["members"]), status["healthy"], status["raft_index"]))

@@ -26,7 +26,7 @@ _BY_HAND = (
     "bring {program} on {host} to a version its API servers allow, by hand or by remove_node.yml and site.yml; then run again"
 )
 
-# The permission for etcd's formal downgrade, and what to read before it is given.
+# The permission for etcd's formal downgrade, given for one run (-e) and read by no role; and what to read before it is given.
 ALLOW_DOWNGRADE = "etcd_allow_downgrade"
 GO_BACK = "docs/runbooks/upgrade-go-back.md"
 UNTOUCHED = "nothing has changed yet: stop here"

@@ -64,8 +64,8 @@ def told(topology, observed):
 
     The version its data are of follows its cluster version within seconds.
     """
-    found = [((observed.get(host.name) or {}).get("etcd") or {}).get("status") or {} for host in topology.hosts if host.member]
-    ahead = max((one for one in found if one.get("ok")), key=lambda one: (one["healthy"], one["raft_index"]), default={})
+    answers = _topology.etcd_answers(topology.hosts, observed)
+    ahead = max(answers, key=lambda one: (one["healthy"], one["raft_index"]), default={})
     return _upgrade.Etcd(ahead.get("storage_version", ""), ahead.get("downgrade", ""))
 
 
@@ -75,7 +75,7 @@ def downgrade(topology, observed, made):
     One that is enabled already is waited for again: the run before may have been cut off while etcd made its data fit.
     """
     kinds = {step.kind for step in made.steps}
-    enabled, target = _downgrade.line(told(topology, observed).downgrade), _downgrade.line(topology.settings.etcd_version)
+    enabled, target = _skew.line(told(topology, observed).downgrade), _skew.line(topology.settings.etcd_version)
     if _upgrade.CANCEL in kinds:
         state = _downgrade.CANCELLED
     elif _upgrade.DOWNGRADE in kinds or (enabled and enabled == target):

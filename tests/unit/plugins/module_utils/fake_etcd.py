@@ -17,6 +17,21 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._https impo
 CHANGING = tuple(f"/v3/cluster/member/{change}" for change in ("add", "promote", "remove", "update"))
 
 
+class Time:
+    """Play a clock that only sleeping moves; what is in ``events`` happens at its second."""
+
+    def __init__(self):
+        self.now, self.events = 0.0, {}
+
+    def clock(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        for when in [w for w in self.events if w <= self.now]:
+            self.events.pop(when)()
+
+
 class Cut(BaseException):
     """The run is over, as by SIGKILL."""
 

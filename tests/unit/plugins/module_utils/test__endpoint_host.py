@@ -145,20 +145,14 @@ def test_a_drain_that_a_cut_off_run_left_is_taken_back_when_the_balancer_is_prep
     assert master.observe().drained == ()
 
 
-def test_an_api_server_that_a_reload_has_just_taken_out_needs_no_taking_back():
-    class Reloaded(FakeHaproxy):
-        """The process before the reload still tells of m2, the one after it takes the commands."""
-
-        def answer(self, command):
-            return "No such server.\n\n" if "kube-apiserver/m2" in command else super().answer(command)
-
-    world = World(up=(BALANCER, VRRP), enabled=(BALANCER, VRRP))
-    drained = {"status": "DRAIN", "checked": False, "check": ""}
-    world.haproxy = Reloaded(m1=dict(drained), m2=dict(drained), m3=dict(drained))
-    world.master().take(_endpoint_plan.Step("take_back", ""))
-    assert {name: one["status"] for name, one in world.haproxy.servers.items()} == {"m1": "UP", "m2": "DRAIN", "m3": "UP"}
-
-
 def test_a_drain_stays_while_the_balancer_still_lists_hosts_that_leave():
     seen = _endpoint_plan.Seen(balancer_up=True, balancer_action="restart", vrrp_up=True, drained=("m1",))
     assert "take_back" not in [step.kind for step in _endpoint_plan.plan(seen, "prepared").steps]
+
+
+@pytest.mark.parametrize("state", ["prepared", "balanced"])
+@pytest.mark.parametrize("action", ["start", "reload", "restart"])
+def test_nothing_is_taken_back_beside_a_reload_which_forgets_drains_and_may_have_taken_the_api_server_out(action, state):
+    seen = _endpoint_plan.Seen(balancer_up=True, balancer_action=action, drained=("m1",))
+    steps = [step.kind for step in _endpoint_plan.plan(seen, state).steps]
+    assert "run_balancer" in steps and "take_back" not in steps

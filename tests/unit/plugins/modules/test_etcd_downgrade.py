@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import StepFailed
 from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_downgrade
-from fake_etcd import FakeEtcd
+from fake_etcd import FakeEtcd, Time
 
 ENDPOINTS = {"endpoints": ["https://a:2379"], "timeout": 0}
 BACK = {**ENDPOINTS, "state": "enabled", "version": "3.6.16"}
@@ -95,19 +95,6 @@ def test_the_end_is_awaited_and_changes_nothing(fake, call):
     fake.downgrade = "3.6"
     assert "etcd has not ended the downgrade yet" in call(etcd_downgrade, OVER)["msg"]
     assert fake.downgrade
-
-
-class Time:
-    def __init__(self):
-        self.now, self.events = 0.0, {}
-
-    def clock(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-        for when in [w for w in self.events if w <= self.now]:
-            self.events.pop(when)()
 
 
 def waited(fake, time, params, timeout=60):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
 from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_quorum
-from fake_etcd import FakeEtcd
+from fake_etcd import FakeEtcd, Time
 
 STEP = {"endpoints": ["https://a:2379"], "step": "restart", "target": "a", "timeout": 0}
 
@@ -63,19 +63,6 @@ def test_the_only_voter_restarts_only_when_the_outage_is_allowed(fake, call):
         del fake.members[fake.find(name)]
     assert "the whole API is away" in call(etcd_quorum, STEP)["msg"]
     assert call(etcd_quorum, {**STEP, "allow_outage": True})["verdict"]["outage"]
-
-
-class Time:
-    def __init__(self):
-        self.now, self.events = 0.0, {}
-
-    def clock(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-        for when in [w for w in self.events if w <= self.now]:
-            self.events.pop(when)()
 
 
 def waiting(fake, time, **more):
