@@ -214,14 +214,25 @@ class Cluster:
         """Return the endpoint's address."""
         return urllib.parse.urlsplit(self.credentials["server"]).hostname
 
+    def server_of(self, host: str) -> str:
+        """Return the URL of a master's own API server."""
+        return f"https://{self.addresses[host]}:{urllib.parse.urlsplit(self.credentials['server']).port}"
+
+    def local_addresses(self, check: bool = True) -> dict[str, list[str]]:
+        """Return {host: addresses on all its interfaces, lo included} of the hosts that are on.
+
+        Without check a host that is silent has none.
+        """
+
+        def look(host: str) -> list[str]:
+            links = json.loads(self.ssh(host, "ip -j -4 address", check=check) or "[]")
+            return [address["local"] for link in links for address in link["addr_info"]]
+
+        return self.each(sorted(self.addresses), look)
+
     def holders(self) -> list[str]:
-        """Return the hosts, of those that are on, that have the endpoint's address on any interface."""
-
-        def look(host: str) -> bool:
-            links = json.loads(self.ssh(host, "ip -j -4 address", check=False) or "[]")
-            return any(one["local"] == self.endpoint for link in links for one in link["addr_info"])
-
-        return [host for host, held in self.each(sorted(self.addresses), look).items() if held]
+        """Return the hosts that have the endpoint's address on any interface, without those that are silent."""
+        return [host for host, found in self.local_addresses(check=False).items() if self.endpoint in found]
 
     @functools.cached_property
     def tls(self) -> ssl.SSLContext:

@@ -82,9 +82,8 @@ def leader_of(said: dict[str, dict]) -> tuple[str, str]:
 
 def serves(cluster: access.Cluster, inside: list[str], leader: tuple[str, str]) -> bool:
     """Say whether the API servers inside are ready again and every member follows the leader there was."""
-    port = cluster.credentials["server"].rsplit(":", 1)[1]
     said = status(cluster)
-    ready = all(probe.is_up(cluster, f"https://{cluster.addresses[host]}:{port}") for host in inside)
+    ready = all(probe.is_up(cluster, cluster.server_of(host)) for host in inside)
     return ready and leader_of(said) == leader and {one["raftTerm"] for one in said.values()} == {leader[1]}
 
 
@@ -95,7 +94,6 @@ def drop(cluster: access.Cluster, seconds: float) -> list[str]:
     before = leader_of(status(cluster))
     [holder] = cluster.holders()
     zone = choose(zones, before[0], holder)
-    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": probers.NAMESPACE}}])
     probers.start_on_machine(cluster, "zone")
     with on_the_side_of(cluster, holder):
         cut = lab_hosts.isolate(lab, zone, seconds)

@@ -97,7 +97,6 @@ def parse_time(text: str) -> float:
 
 def start(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     """Start the probers of the API, and that of a workload where it is wanted."""
-    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": probers.NAMESPACE}}])
     if options.workload:
         start_workload(cluster, options.workload_from)
     probers.start_on_machine(cluster, "machine")
@@ -144,12 +143,10 @@ def stop(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
 
 def control(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     """Kill every API server at once instead of one after the other, drained: a prober that stays clean is blind."""
-    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": probers.NAMESPACE}}])
     probers.start_on_machine(cluster, "control")
     time.sleep(CONTROL_BEFORE)
     cluster.each(cluster.masters, lambda host: cluster.ssh(host, "systemctl kill --signal=SIGKILL kube-apiserver.service"))
-    port = cluster.credentials["server"].rsplit(":", 1)[1]
-    urls = [f"https://{cluster.addresses[host]}:{port}" for host in cluster.masters]
+    urls = [cluster.server_of(host) for host in cluster.masters]
     time.sleep(CONTROL_AFTER)
     access.wait("all API servers are back", lambda: all(is_up(cluster, url) for url in urls), BACK_TIMEOUT)
     result = probers.stop_on_machine(cluster, "control")

@@ -20,6 +20,7 @@ from pathlib import Path
 import access
 
 NAMESPACE = "multimaster-prober"
+NAMESPACE_OBJECT = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
 POD_INTERVALS = ("--read-interval", "50ms", "--write-interval", "200ms")  # each of its reads costs two DNS questions too
 WORKLOAD_INTERVAL = ("--read-interval", "50ms")
 LONGEST = "3h"  # a prober nobody stops ends by itself
@@ -44,6 +45,7 @@ def files(cluster: access.Cluster, name: str) -> tuple[Path, Path, Path]:
 
 def start_on_machine(cluster: access.Cluster, name: str) -> None:
     """Start a prober on this machine through the endpoint and wait until it measures."""
+    cluster.apply([NAMESPACE_OBJECT])
     pid, progress, result = files(cluster, name)
     for path in (progress, result):
         path.unlink(missing_ok=True)
@@ -90,7 +92,7 @@ def pod_objects(image: str) -> list[dict]:
         "args": ["--in-pod", *POD_INTERVALS],
     }
     return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        NAMESPACE_OBJECT,
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta("prober")},
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta("prober"), "rules": rules},
         {

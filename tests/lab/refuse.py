@@ -145,11 +145,6 @@ def line_of(result: Result) -> str:
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
-def server_of(cluster: access.Cluster, host: str) -> str:
-    """Return the URL of a master's own API server."""
-    return f"https://{cluster.addresses[host]}:{cluster.credentials['server'].rsplit(':', 1)[1]}"
-
-
 def digest(folder: Path) -> str:
     """Return one digest of the names and contents below a folder; "absent" when there is none."""
     if not folder.exists():
@@ -167,10 +162,10 @@ def whole(cluster: access.Cluster) -> dict[str, str]:
     found |= {f"{host} configuration": value for host, value in digests.items()}
     members = cluster.etcd(first, "cluster/member/list")["members"]
     found["etcd's members"] = json.dumps(sorted(members, key=lambda one: one["ID"]), sort_keys=True)
-    for node in cluster.get("/api/v1/nodes", server=server_of(cluster, first))["items"]:
+    for node in cluster.get("/api/v1/nodes", server=cluster.server_of(first))["items"]:
         marks = {key: value for key, value in node["metadata"].get("annotations", {}).items() if key.startswith(OURS)}
         found[f"node {node['metadata']['name']}"] = json.dumps([node["spec"].get("unschedulable", False), marks])
-    status, lease = cluster.request("GET", LEASE, server=server_of(cluster, first))
+    status, lease = cluster.request("GET", LEASE, server=cluster.server_of(first))
     found["the lock"] = json.dumps([lease["spec"], lease["metadata"].get("annotations")]) if status == 200 else f"HTTP {status}"
     found["the CA store"] = digest(store(cluster))
     found["the kubeconfig"] = hashlib.sha256(cluster.kubeconfig.read_bytes()).hexdigest()[:12]
@@ -181,7 +176,7 @@ def is_whole(cluster: access.Cluster) -> bool:
     """Say whether members, API servers and nodes are all well, and no alarm is raised."""
 
     def serves(host: str) -> bool:
-        ready = cluster.request("GET", "/readyz", server=server_of(cluster, host))[0] == 200
+        ready = cluster.request("GET", "/readyz", server=cluster.server_of(host))[0] == 200
         return ready and "header" in cluster.etcd(host, "kv/range", {"key": "AA=="})
 
     if not all(cluster.each(cluster.masters, serves).values()):

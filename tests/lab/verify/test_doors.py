@@ -25,9 +25,8 @@ REFUSED = {"401", "000"}  # 000: the TLS handshake was refused
 def crossings(cluster):
     """{(CA, door): {certificate: status}} of every certificate tried on every door, from the host that has it."""
     master, member = cluster.masters[0], cluster.members[0]
-    port = cluster.credentials["server"].rsplit(":", 1)[1]
     urls = {
-        "API server": f"https://{cluster.addresses[master]}:{port}/api/v1/namespaces/default",
+        "API server": f"{cluster.server_of(master)}/api/v1/namespaces/default",
         "kubelet": f"https://{cluster.addresses[master]}:10250/healthz",
         "etcd client port": f"https://{cluster.addresses[member]}:2379/version",
         "etcd peer port": f"https://{cluster.addresses[member]}:2380/version",

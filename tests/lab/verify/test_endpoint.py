@@ -17,13 +17,7 @@ CONNECTIONS = 12  # per API server; the balancer's turn comes round
 
 @pytest.fixture(scope="module")
 def addresses_on_hosts(cluster):
-    """{host: the addresses on all its interfaces, lo included}."""
-
-    def look(host: str) -> list[str]:
-        links = json.loads(cluster.ssh(host, "ip -j -4 address"))
-        return [address["local"] for link in links for address in link["addr_info"]]
-
-    return cluster.each(sorted(cluster.addresses), look)
+    return cluster.local_addresses()
 
 
 def test_exactly_one_holder_answers_by_arp_from_outside(cluster, addresses_on_hosts):
@@ -51,10 +45,7 @@ def test_new_connections_are_spread_over_all_api_servers(cluster):
 
 
 def test_every_api_server_is_ready_by_itself(cluster):
-    port = cluster.credentials["server"].rsplit(":", 1)[1]
-    ready = {
-        host: cluster.request("GET", "/readyz", server=f"https://{cluster.addresses[host]}:{port}")[0] for host in cluster.masters
-    }
+    ready = {host: cluster.request("GET", "/readyz", server=cluster.server_of(host))[0] for host in cluster.masters}
     assert ready == dict.fromkeys(cluster.masters, 200)
 
 
