@@ -35,6 +35,7 @@ CHECKS = {
     "etcd-even": _health_etcd.etcd_odd,
     "etcd-survival": _health_etcd.etcd_redundant,
     "etcd-size": _health_etcd.etcd_small,
+    "etcd-downgrade": _health_etcd.etcd_downgraded,
     "etcd-view": _health_etcd.etcd_seen_by_all,
     "zone-loss": _health_etcd.zones_survivable,
     "api-none": _health_api.api_served,
@@ -63,7 +64,8 @@ CHECKS = {
 DOWN_BY = frozenset({"etcd-quorum", "etcd-split", "etcd-alarm", "api-none", "endpoint-dead"})
 # The checks that only tell: their findings are warnings.
 TELLING = frozenset({
-    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-view", "zone-loss", "node-cordoned", "node-stray",
+    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-downgrade", "etcd-view", "zone-loss", "node-cordoned",
+    "node-stray",
 })
 
 

@@ -134,9 +134,9 @@ def nodes_relaxed(seen):
             yield Finding(
                 place,
                 "node-pressure",
-                f"node {node['name']} says {', '.join(node['pressures'])}",
+                f"node {node['name']} says {', '.join(node['pressures'])}: {node['pressure_message']}",
                 "no pressure",
-                "Free memory, disk or process ids there, or move pods away; kubectl describe node says more.",
+                f"Free memory, disk or process ids there, or move pods away; kubectl describe node {node['name']} says more.",
             )
 
 

@@ -89,7 +89,8 @@ class Cluster:
 def etcd_part(names, learners=(), **changes):
     members = [
         {**member(name, learner=name in learners), "healthy": True, "leader": name == names[0], "version": "3.6.16",
-         "raft_index": 900, "raft_term": 3, "db_size": 5 * MIB, "db_size_in_use": 4 * MIB, "db_size_quota": 8192 * MIB}
+         "downgrade": "", "raft_index": 900, "raft_term": 3,
+         "db_size": 5 * MIB, "db_size_in_use": 4 * MIB, "db_size_quota": 8192 * MIB}
         for name in names
     ]  # fmt: skip
     return {
@@ -135,7 +136,7 @@ def _made(masters, workers, etcd, zones, learners, more):
     mode = fact["endpoint"]["mode"]
     nodes = [
         {"name": name, "ready": True, "ready_message": "fine", "version": "v1.36.3", "zone": "", "internal_ip": address(name),
-         "unschedulable": False, "pressures": []}
+         "unschedulable": False, "pressures": [], "pressure_message": ""}
         for name in sorted({*masters, *workers})
     ]  # fmt: skip
     read, certificates = {}, []
