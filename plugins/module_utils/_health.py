@@ -52,6 +52,7 @@ CHECKS = {
     "unit-down": _health_nodes.units_run,
     "node-missing": _health_nodes.nodes_registered,
     "node-not-ready": _health_nodes.nodes_ready,
+    "disk-pressure": _health_nodes.disks_relaxed,
     "node-pressure": _health_nodes.nodes_relaxed,
     "node-cordoned": _health_nodes.nodes_schedulable,
     "node-stray": _health_nodes.nodes_known,
@@ -64,8 +65,8 @@ CHECKS = {
 DOWN_BY = frozenset({"etcd-quorum", "etcd-split", "etcd-alarm", "api-none", "endpoint-dead"})
 # The checks that only tell: their findings are warnings.
 TELLING = frozenset({
-    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-downgrade", "etcd-view", "zone-loss", "node-cordoned",
-    "node-stray",
+    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-downgrade", "etcd-view", "zone-loss", "disk-pressure",
+    "node-cordoned", "node-stray",
 })
 
 

@@ -34,10 +34,11 @@ class Cluster:
     read: dict
     certificates: list
     reasons: dict = dataclasses.field(default_factory=dict)
+    own_eviction: tuple = ()
 
     def view(self):
         certificates = [one for one in self.certificates if self.read.get(one.host)]
-        return _health_view.view(self.fact, self.observed, self.read, certificates, self.reasons)
+        return _health_view.view(self.fact, self.observed, self.read, certificates, self.reasons, self.own_eviction)
 
     def judge(self):
         seen = self.view()

@@ -239,6 +239,8 @@ CASES = [
     ("lease-stale", "nobody ever led", {}, no_lease, "", "error", DEGRADED),
     ("node-missing", "a worker never registered", {}, forget_node, "w1", "error", DEGRADED),
     ("node-not-ready", "a kubelet stopped posting", {}, lambda made: made.node("w1", ready=False), "w1", "error", DEGRADED),
+    ("disk-pressure", "a disk is about to be full", {},
+     lambda made: made.observed["w1"].update(disk_free_percent={"/var/lib/containerd": 14.0}), "w1", "warning", HEALTHY),
     ("node-pressure", "a disk is full", {}, lambda made: made.node("w1", pressures=["DiskPressure"]), "w1", "error", DEGRADED),
     ("node-cordoned", "somebody works on a node", {}, lambda made: made.node("w1", unschedulable=True), "w1", "warning",
      HEALTHY),
