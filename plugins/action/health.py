@@ -78,7 +78,8 @@ def look(cluster, hostvars, now, max_age):
         elif all(part in told for part in PARTS):
             read[name] = {part: told[part] for part in PARTS}
             certificates += dated(name, cluster, told["certificates"] or {}, now)
-    return _health_view.view(cluster, observed, read, certificates, reasons)
+    own = topology.own_eviction(names, hostvars)
+    return _health_view.view(cluster, observed, read, certificates, reasons, own)
 
 
 def dated(name, cluster, found, now):

@@ -50,6 +50,8 @@ EXTRA_FLAGS = {
     "kube-controller-manager": "kube_controller_manager_extra_flags",
     "kube-scheduler": "kube_scheduler_extra_flags",
 }
+# Likewise, for the limits at which pods are evicted.
+KUBELET_CONFIG = "kubelet_extra_config"
 ALLOW_OUTAGE = "etcd_allow_outage"
 # What role preflight registers of its one task.
 OBSERVATION = "preflight_result"
@@ -90,7 +92,8 @@ class ActionModule(ActionBase):
             findings += refused(topology.plan)
             staying = inventory.without(request.leaving)
             why = reasons(staying.names, task_vars["hostvars"])
-            view = _preflight.View(settings, staying, observed, topology, exists, why)
+            own = own_eviction(staying.names, task_vars["hostvars"])
+            view = _preflight.View(settings, staying, observed, topology, exists, why, own)
             findings += _preflight.judge(view, ignored)
         findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore))
         errors = _finding.errors(findings)
@@ -230,6 +233,11 @@ def reasons(names, hostvars):
         if result.get("unreachable") or result.get("failed"):
             found[name] = _finding.cause(result.get("msg"))
     return found
+
+
+def own_eviction(names, hostvars):
+    """Return the hosts whose kubelet is given limits of the user's own, at which it evicts pods."""
+    return frozenset(name for name in names if "evictionHard" in (variable(hostvars[name], KUBELET_CONFIG, {}) or {}))
 
 
 def passed(count, findings):

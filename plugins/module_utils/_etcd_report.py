@@ -20,6 +20,7 @@ def member(observed, one):
         "healthy": observed.healthy(one.id),
         "leader": one.id == observed.leader_id,
         "version": status.version if status else "",
+        "downgrade": status.downgrade if status else "",
         "raft_index": status.raft_applied_index if status else 0,
         "raft_term": status.raft_term if status else 0,
         "db_size": status.db_size if status else 0,

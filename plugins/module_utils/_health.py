@@ -35,6 +35,7 @@ CHECKS = {
     "etcd-even": _health_etcd.etcd_odd,
     "etcd-survival": _health_etcd.etcd_redundant,
     "etcd-size": _health_etcd.etcd_small,
+    "etcd-downgrade": _health_etcd.etcd_downgraded,
     "etcd-view": _health_etcd.etcd_seen_by_all,
     "zone-loss": _health_etcd.zones_survivable,
     "api-none": _health_api.api_served,
@@ -51,6 +52,7 @@ CHECKS = {
     "unit-down": _health_nodes.units_run,
     "node-missing": _health_nodes.nodes_registered,
     "node-not-ready": _health_nodes.nodes_ready,
+    "disk-pressure": _health_nodes.disks_relaxed,
     "node-pressure": _health_nodes.nodes_relaxed,
     "node-cordoned": _health_nodes.nodes_schedulable,
     "node-stray": _health_nodes.nodes_known,
@@ -63,7 +65,8 @@ CHECKS = {
 DOWN_BY = frozenset({"etcd-quorum", "etcd-split", "etcd-alarm", "api-none", "endpoint-dead"})
 # The checks that only tell: their findings are warnings.
 TELLING = frozenset({
-    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-view", "zone-loss", "node-cordoned", "node-stray",
+    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-downgrade", "etcd-view", "zone-loss", "disk-pressure",
+    "node-cordoned", "node-stray",
 })
 
 

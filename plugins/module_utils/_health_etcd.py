@@ -185,6 +185,24 @@ def etcd_small(seen):
             )
 
 
+def etcd_downgraded(seen):
+    """Tell of a downgrade that is left enabled: until it ends or is called off, etcd keeps to what the older minor knows."""
+    members = [one for _name, answer in seen.answers for one in answer["members"]]
+    targets = sorted({one["downgrade"] for one in members if one["downgrade"]})
+    if targets:
+        run = " and ".join(sorted({one["version"] for one in members if one["version"]}))
+        yield Finding(
+            "",
+            "etcd-downgrade",
+            f"a downgrade of etcd to {targets[0]} is enabled, and its members run {run or 'what they do not tell'}: until it "
+            "ends etcd keeps to what that version knows",
+            "a downgrade that ended, or was called off",
+            "If no run is at work: upgrade.yml with the newer multimaster_etcd_version calls it off, with the older one it goes "
+            "on. By hand: etcdctl downgrade cancel (docs/runbooks/upgrade-go-back.md, step 2).",
+            WARNING,
+        )
+
+
 def etcd_seen_by_all(seen):
     """Tell of a healthy member that some hosts do not reach."""
     for member in seen.etcd.members:

@@ -8,6 +8,7 @@ Each check is a function from a `_health_view.View` to findings; `_health` lists
 
 from __future__ import annotations
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _node_disks
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import DIRECT, EXTERNAL
 
@@ -127,6 +128,13 @@ def nodes_ready(seen):
             )
 
 
+def disks_relaxed(seen):
+    """Tell of a node with less disk space free than its kubelet evicts pods at, unless it has its own limits."""
+    for name in wanted_nodes(seen):
+        if name in seen.observed and name not in seen.own_eviction:
+            yield from _node_disks.findings(name, seen.observed[name].get("disk_free_percent") or {})
+
+
 def nodes_relaxed(seen):
     """Want no node under pressure: its kubelet throws pods out."""
     for place, node in placed_nodes(seen):
@@ -134,9 +142,9 @@ def nodes_relaxed(seen):
             yield Finding(
                 place,
                 "node-pressure",
-                f"node {node['name']} says {', '.join(node['pressures'])}",
+                f"node {node['name']} says {', '.join(node['pressures'])}: {node['pressure_message']}",
                 "no pressure",
-                "Free memory, disk or process ids there, or move pods away; kubectl describe node says more.",
+                f"Free memory, disk or process ids there, or move pods away; kubectl describe node {node['name']} says more.",
             )
 
 

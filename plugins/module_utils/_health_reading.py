@@ -26,7 +26,10 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 # seconds for one request to an API server; a ready one answers in milliseconds.
 KUBE_SECONDS = 5.0
 # What health needs of a node; labels and annotations of a thousand nodes would only travel.
-NODE_FIELDS = ("name", "ready", "ready_message", "version", "zone", "internal_ip", "unschedulable", "pressures")
+NODE_FIELDS = (
+    *("name", "ready", "ready_message", "version", "zone", "internal_ip", "unschedulable"),
+    *("pressures", "pressure_message"),
+)
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 

@@ -35,6 +35,7 @@ class View:
 
     `cluster` is the fact `multimaster`, `observed` what host_info and `read` what health_info returned; a host that could
     not be asked has no entry, and `reasons` says why. `etcd` and `answers` are worked out by `view`.
+    `own_eviction` are the hosts whose kubelet is given limits of the user's own.
     """
 
     cluster: dict
@@ -44,6 +45,7 @@ class View:
     reasons: dict
     etcd: _quorum.Cluster
     answers: tuple
+    own_eviction: frozenset = frozenset()
 
     @property
     def masters(self):
@@ -94,13 +96,14 @@ class View:
         return "" if state == "active" else f"; the unit {unit} is {state}"
 
 
-def view(cluster, observed, read, certificates=(), reasons=None):
+def view(cluster, observed, read, certificates=(), reasons=None, own_eviction=()):
     """Return the View of what was read; entries that are None count as absent."""
     observed = {name: seen for name, seen in observed.items() if seen}
     read = {name: seen for name, seen in read.items() if seen}
     answers = tuple((name, read[name]["etcd"]) for name in sorted(read) if (read[name].get("etcd") or {}).get("members"))
     ours = frozenset(host["peer_url"] for host in cluster["hosts"].values() if host["member"])
-    return View(cluster, observed, read, tuple(certificates), dict(reasons or {}), merged(answers, ours), answers)
+    reasons, own_eviction = dict(reasons or {}), frozenset(own_eviction)
+    return View(cluster, observed, read, tuple(certificates), reasons, merged(answers, ours), answers, own_eviction)
 
 
 def merged(answers, ours):

@@ -24,7 +24,7 @@ import ssl
 import subprocess
 import time
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership, _ports
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership, _node_disks, _ports
 
 UNITS = (
     "etcd",
@@ -131,10 +131,16 @@ class System:
         return shutil.which(name, path=self._path())
 
     def free_mib(self, path):
-        """Return the MiB free for root under the nearest existing folder of path."""
-        while not os.path.isdir(path):
-            path = os.path.dirname(path)
-        return shutil.disk_usage(path).free // (1024 * 1024)
+        """Return the MiB free for others than root under the nearest existing folder of path."""
+        return shutil.disk_usage(self._nearest(path)).free // (1024 * 1024)
+
+    def free_percent(self, path):
+        """Return the percentage free for others than root, as a kubelet counts, where path is or will be; None: not known."""
+        try:
+            found = os.statvfs(self._nearest(path))
+        except OSError:
+            return None
+        return round(100.0 * found.f_bavail / found.f_blocks, 2) if found.f_blocks else None
 
     def connect_ms(self, address, port):
         """Return the milliseconds one TCP connect takes, or None when it fails."""
@@ -153,6 +159,13 @@ class System:
         """Return (hostname, machine type, kernel release, Python version, CPUs)."""
         name = os.uname()
         return name.nodename, name.machine, name.release, platform.python_version(), os.cpu_count() or 1
+
+    @staticmethod
+    def _nearest(path):
+        """Return the nearest existing folder of a path."""
+        while not os.path.isdir(path):
+            path = os.path.dirname(path)
+        return path
 
     @staticmethod
     def _path():
@@ -211,6 +224,7 @@ def _machine(system):
         "cpus": cpus,
         "memory_mib": parse_memory_mib(system.read("/proc/meminfo") or ""),
         "disk_free_mib": {path: system.free_mib(path) for path in DISKS},
+        "disk_free_percent": {path: system.free_percent(path) for path in _node_disks.LIMITS},
         "clock": system.clock(),
         "swap": len((system.read("/proc/swaps") or "").strip().splitlines()) > 1,
         "cgroup": 2 if system.exists("/sys/fs/cgroup/cgroup.controllers") else 1,

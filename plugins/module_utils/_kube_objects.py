@@ -138,6 +138,7 @@ def node_summary(node):
     metadata, spec, status = node["metadata"], node.get("spec", {}), node.get("status", {})
     labels = metadata.get("labels", {})
     ready = _condition(node, "Ready")
+    pressures = [kind for kind in PRESSURES if _condition(node, kind).get("status") == "True"]
     addresses = {a["type"]: a["address"] for a in reversed(status.get("addresses", ()))}
     return {
         "name": metadata["name"],
@@ -148,7 +149,8 @@ def node_summary(node):
         "internal_ip": addresses.get("InternalIP", ""),
         "taints": [{k: t.get(k, "") for k in ("key", "value", "effect")} for t in spec.get("taints", ())],
         "unschedulable": bool(spec.get("unschedulable", False)),
-        "pressures": [kind for kind in PRESSURES if _condition(node, kind).get("status") == "True"],
+        "pressures": pressures,
+        "pressure_message": "; ".join(_condition(node, kind).get("message") or kind for kind in pressures),
         "pod_cidr": spec.get("podCIDR", ""),
         "labels": labels,
         "annotations": {k: v for k, v in metadata.get("annotations", {}).items() if k.startswith("multimaster")},

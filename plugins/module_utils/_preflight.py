@@ -84,6 +84,7 @@ CHECKS = {
     "command-missing": _preflight_machine.commands_there,
     "memory": _preflight_machine.memory_enough,
     "disk-space": _preflight_machine.disks_large_enough,
+    "disk-pressure": _preflight_machine.disks_relaxed,
     "disk-slow": _preflight_machine.disks_fast_enough,
     "etcd-refused": _preflight_cluster.etcd_startable,
     "etcd-obstacle": _preflight_cluster.etcd_joinable,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _node_disks
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
 
 # What the roles are written for. Others of these families have apt and systemd too; they may work and are a warning.
@@ -133,6 +134,13 @@ def disks_large_enough(view):
                     "Free some space or enlarge the file system.",
                     WARNING if observation["certificates"] else ERROR,
                 )
+
+
+def disks_relaxed(view):
+    """Want more disk space free than that below which a kubelet deletes images and evicts pods, unless it has its own limits."""
+    for host, observation in view.seen():
+        if (host.master or host.worker) and host.name not in view.own_eviction:
+            yield from _node_disks.findings(host.name, observation.get("disk_free_percent") or {})
 
 
 def disks_fast_enough(view):

@@ -18,7 +18,7 @@ class View:
     """Hold everything a check may look at.
 
     `observed` has no entry, or None, for a host that could not be asked; `reasons` says for some of those why. Hosts that
-    leave may be in it, and are not judged.
+    leave may be in it, and are not judged. `own_eviction` are the hosts whose kubelet is given limits of the user's own.
     """
 
     settings: object
@@ -27,6 +27,7 @@ class View:
     topology: _topology.Topology
     ca_store_exists: bool = False
     reasons: dict = dataclasses.field(default_factory=dict)
+    own_eviction: frozenset = frozenset()
 
     def seen(self):
         """Return (host, observation) of every host that was observed."""

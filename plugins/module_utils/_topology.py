@@ -694,9 +694,13 @@ def _rolled(scene, hosts):
 
 
 def _speaker(masters, observed, acts):
-    """Return one master to ask the API: one that answers already, else one that will once this run has started it."""
+    """Return one master to ask the API: one that answers already, else one that will once this run has started it.
+
+    Of the latter one that was reached, if there is one: a cluster that is given up may have lost its first master.
+    """
     running = [name for name in masters if _serves(observed.get(name))]
-    return running[:1] or (masters[:1] if acts else [])
+    reached = [name for name in masters if observed.get(name)]
+    return running[:1] or ((reached or masters)[:1] if acts else [])
 
 
 def _serves(observation):

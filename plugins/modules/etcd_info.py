@@ -30,14 +30,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 members:
-  description: The members by name.
+  description: The members by name. C(downgrade) is the version to which an enabled downgrade leads, empty when none is known.
   returned: success
   type: list
   elements: dict
   sample:
     - {id: "10501334649042878790", name: m1, peer_urls: [https://192.0.2.11:2380], client_urls: [https://192.0.2.11:2379],
-       is_learner: false, healthy: true, leader: true, version: 3.6.16, raft_index: 8123, raft_term: 4,
-       db_size: 5242880, db_size_in_use: 4194304, db_size_quota: 8589934592}
+       is_learner: false, healthy: true, leader: true, version: 3.6.16, downgrade: "",
+       raft_index: 8123, raft_term: 4, db_size: 5242880, db_size_in_use: 4194304, db_size_quota: 8589934592}
 confirmed:
   description: Whether a quorum stood behind the list of members.
   returned: success

@@ -79,7 +79,7 @@ api:
     error: ""
     nodes:
       - {name: m1, ready: true, ready_message: kubelet is posting ready status, version: v1.36.3, zone: a,
-         internal_ip: 192.0.2.11, unschedulable: false, pressures: []}
+         internal_ip: 192.0.2.11, unschedulable: false, pressures: [], pressure_message: ""}
     leases: {kube-scheduler: {holder: m1_6d1f, age_seconds: 1.2, duration_seconds: 15}}
 endpoint:
   description: Whoever answers at the endpoint address.

@@ -79,6 +79,7 @@ ansible_facts:
       description:
         - One host as seen just now. States of units are systemd's, or C(not-found).
         - C(versions) are those of the running processes.
+        - C(disk_free_percent) is counted as a kubelet does, at what a process that is not root may use; null when not known.
         - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(clock_window) holds the controller's clock before and after the execution, in seconds since the epoch.
       type: dict
@@ -93,6 +94,7 @@ ansible_facts:
         cpus: 4
         memory_mib: 7950
         disk_free_mib: {/var/lib: 41000, /opt: 41000}
+        disk_free_percent: {/var/lib/containerd: 61.25, /var/lib/kubelet: 61.25}
         clock: 1763831820.25
         clock_window: [1763831819.9, 1763831820.4]
         swap: false

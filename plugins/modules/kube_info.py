@@ -51,8 +51,8 @@ nodes:
   elements: dict
   sample:
     - {name: m1, ready: true, ready_message: kubelet is posting ready status, version: v1.36.3, zone: a,
-       internal_ip: 192.0.2.11, taints: [], unschedulable: false, pressures: [], pod_cidr: 10.244.0.0/24, labels: {},
-       annotations: {}}
+       internal_ip: 192.0.2.11, taints: [], unschedulable: false, pressures: [], pressure_message: "",
+       pod_cidr: 10.244.0.0/24, labels: {}, annotations: {}}
 leases:
   description: Leases of C(kube-controller-manager) and C(kube-scheduler); null when there is none yet.
   returned: success

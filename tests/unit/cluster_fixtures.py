@@ -54,6 +54,7 @@ def fresh(name, **changes):
         "cpus": 4,
         "memory_mib": 7950,
         "disk_free_mib": {"/var/lib": 41000, "/opt": 41000},
+        "disk_free_percent": {"/var/lib/containerd": 61.25, "/var/lib/kubelet": 61.25},
         "clock": 1000.5,
         "clock_window": [1000.0, 1001.0],
         "swap": False,

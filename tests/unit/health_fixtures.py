@@ -34,10 +34,11 @@ class Cluster:
     read: dict
     certificates: list
     reasons: dict = dataclasses.field(default_factory=dict)
+    own_eviction: tuple = ()
 
     def view(self):
         certificates = [one for one in self.certificates if self.read.get(one.host)]
-        return _health_view.view(self.fact, self.observed, self.read, certificates, self.reasons)
+        return _health_view.view(self.fact, self.observed, self.read, certificates, self.reasons, self.own_eviction)
 
     def judge(self):
         seen = self.view()
@@ -89,7 +90,8 @@ class Cluster:
 def etcd_part(names, learners=(), **changes):
     members = [
         {**member(name, learner=name in learners), "healthy": True, "leader": name == names[0], "version": "3.6.16",
-         "raft_index": 900, "raft_term": 3, "db_size": 5 * MIB, "db_size_in_use": 4 * MIB, "db_size_quota": 8192 * MIB}
+         "downgrade": "", "raft_index": 900, "raft_term": 3,
+         "db_size": 5 * MIB, "db_size_in_use": 4 * MIB, "db_size_quota": 8192 * MIB}
         for name in names
     ]  # fmt: skip
     return {
@@ -135,7 +137,7 @@ def _made(masters, workers, etcd, zones, learners, more):
     mode = fact["endpoint"]["mode"]
     nodes = [
         {"name": name, "ready": True, "ready_message": "fine", "version": "v1.36.3", "zone": "", "internal_ip": address(name),
-         "unschedulable": False, "pressures": []}
+         "unschedulable": False, "pressures": [], "pressure_message": ""}
         for name in sorted({*masters, *workers})
     ]  # fmt: skip
     read, certificates = {}, []

@@ -40,6 +40,7 @@ class Mutant(typing.NamedTuple):
 
 QUORUM, JOIN_ORDER, MEMBERSHIP = "_quorum", "_join_order", "_membership"
 ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
+LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
 MUTANTS = {
     # the quorum rule
     "restart: > for >=": Mutant(
@@ -164,6 +165,170 @@ MUTANTS = {
         "        return EndpointStep(BALANCED, holding.name, \"its address becomes the balancer's, in place\")\n",
         "",
         "test__endpoint.py::test_case",
+    ),
+    # one operation at a time
+    "a lock that ended is held for ever": Mutant(
+        LOCK, "    if expired:\n        return Verdict(TAKE_OVER", "    if False:\n        return Verdict(TAKE_OVER",
+        "test__lock.py::test_judge",
+    ),
+    "a lock ends though clocks may differ": Mutant(
+        LOCK, "now > lease.ends + CLOCK_SECONDS", "now > lease.ends", "test__lock.py::test_judge"
+    ),
+    "a lock without an end that can be read has ended": Mutant(
+        LOCK,
+        "expired = lease.ends is not None and now > lease.ends + CLOCK_SECONDS",
+        "expired = lease.ends is None or now > lease.ends + CLOCK_SECONDS",
+        "test__lock.py::test_judge",
+    ),
+    "whoever is gone, the lock is taken over": Mutant(
+        LOCK, "if lease.run.holder == gone:", "if gone:", "test__lock.py::test_judge"
+    ),
+    "a run that lost its lock takes it again when the other's has ended": Mutant(
+        LOCK,
+        "if lease is not None and lease.run.holder and lease.run.holder != me.holder:",
+        "if False:",
+        "test__lock.py::test_a_lock_is_kept_or_was_lost",
+    ),
+    "a run whose lock was removed takes it again": Mutant(
+        LOCK,
+        "if me.holder and (lease is None or not lease.run.holder):\n        return Verdict(\n            REFUSE",
+        "if False:\n        return Verdict(\n            REFUSE",
+        "test__lock.py::test_a_lock_is_kept_or_was_lost",
+    ),
+    "another's lock is released": Mutant(
+        LOCK,
+        'if lease.run.holder == me.holder:\n        return Verdict(RELEASE',
+        'if True:\n        return Verdict(RELEASE',
+        "test__lock.py::test_judge_release",
+    ),
+    "a process is judged gone from another controller": Mutant(
+        LOCK,
+        "if (run.controller, run.boot) != (me.controller, me.boot):",
+        "if run.boot != me.boot:",
+        "test__lock.py::test_a_process_is_gone_only_where_its_number_is_known_to_mean_something",
+    ),
+    "a process is judged gone after a reboot of its controller": Mutant(
+        LOCK,
+        "if (run.controller, run.boot) != (me.controller, me.boot):",
+        "if run.controller != me.controller:",
+        "test__lock.py::test_a_process_is_gone_only_where_its_number_is_known_to_mean_something",
+    ),
+    "a process that cannot be looked at is gone": Mutant(
+        LOCK,
+        "started not in (UNKNOWN, run.started)",
+        "started != run.started",
+        "test__lock.py::test_a_process_is_gone_only_where_its_number_is_known_to_mean_something",
+    ),
+    "a longer step is begun on a shorter step's lock": Mutant(
+        LOCK, " or seconds > had", "", "test__lock.py::test_a_renewal_is_due"
+    ),
+    "a renewal that nobody remembers is not due": Mutant(
+        LOCK, "return passed is None or not 0", "return passed is not None and not 0", "test__lock.py::test_a_renewal_is_due"
+    ),
+    "a lock ends with the bound of its step": Mutant(
+        LOCK, "return seconds + MARGIN_SECONDS", "return seconds",
+        "test__lock.py::test_what_is_not_due_leaves_the_coming_step_its_bound_and_half_of_the_margin",
+    ),
+    "the only API server is away with its lock": Mutant(
+        LOCK, "return (CLUSTER,) if masters > 1 else PLACES", "return (CLUSTER,)",
+        "test__lock.py::test_where_a_run_holds_its_lock",
+    ),
+    "a run that is refused keeps others waiting": Mutant(
+        LOCK_PLACES,
+        "                self._give_back(taken, wish)\n                return outcome, ()",
+        "                return outcome, ()",
+        "test__lock_places.py::test_a_run_that_did_not_start_keeps_nobody_waiting",
+    ),
+    "a run that fails keeps others waiting": Mutant(
+        LOCK_PLACES,
+        "                self._give_back(taken, wish)\n                raise",
+        "                raise",
+        "test__lock_places.py::test_an_api_server_that_does_not_answer_gives_back_what_was_taken",
+    ),
+    "a run that is refused gives away what it had before": Mutant(
+        LOCK_PLACES,
+        "if outcome.verdict.step != _lock.RENEW:",
+        "if True:",
+        "test__lock_places.py::test_what_the_run_had_before_stays_its_own_when_it_is_refused",
+    ),
+    "the host stands in for whatever the API server refuses": Mutant(
+        LOCK_PLACES,
+        "if error.status != FORBIDDEN or not self.else_host:",
+        "if not self.else_host:",
+        "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
+    ),
+    "the host stands in unasked": Mutant(
+        LOCK_PLACES,
+        "if error.status != FORBIDDEN or not self.else_host:",
+        "if error.status != FORBIDDEN:",
+        "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
+    ),
+    "a check takes the lock on the host": Mutant(
+        LOCK_FILE, "if verdict.refused or wish.check:", "if verdict.refused:",
+        "test__lock_places.py::test_a_check_writes_nowhere",
+    ),
+    "a check releases the lock on the host": Mutant(
+        LOCK_FILE, "if verdict.step != _lock.RELEASE or check:", "if verdict.step != _lock.RELEASE:",
+        "test__lock_places.py::test_a_check_writes_nowhere",
+    ),
+    "another's record is removed": Mutant(
+        LOCK_FILE, "if verdict.step != _lock.RELEASE or check:", "if check:",
+        "test__lock_places.py::test_both_are_held_and_given_back",
+    ),
+    "a record that cannot be read is nobody's": Mutant(
+        LOCK_FILE, 'said = {"holder": "unknown", ', "said = {",
+        "test__lock_places.py::test_a_record_that_cannot_be_read_is_somebodys",
+    ),
+    "a check takes the Lease": Mutant(
+        LOCK_FLOW, "if verdict.refused or wish.check:", "if verdict.refused:",
+        "test__lock_places.py::test_a_check_writes_nowhere",
+    ),
+    "another's Lease is deleted": Mutant(
+        LOCK_FLOW, "if verdict.step != _lock.RELEASE or check:", "if check:",
+        "test__lock_places.py::test_both_are_held_and_given_back",
+    ),
+    "a run that lost its lock asks as one that begins": Mutant(
+        LOCK_FLOW, "        if self.kept:\n", "        if False:\n",
+        "test__lock_places.py::test_who_lost_it_takes_it_from_nobody",
+    ),
+    # etcd's downgrade
+    "it is enabled beside a member that does not answer": Mutant(
+        DOWNGRADE, "if silent or not told:", "if not told:", "test__downgrade.py::test_the_next_move"
+    ),
+    "it is enabled when nobody answers": Mutant(
+        DOWNGRADE, "if silent or not told:", "if silent:", "test__downgrade.py::test_the_next_move"
+    ),
+    "two minors are gone back at once": Mutant(
+        DOWNGRADE, "    if skipping:\n", "    if False:\n", "test__downgrade.py::test_the_next_move"
+    ),
+    "another downgrade is enabled beside one": Mutant(
+        DOWNGRADE, "    if others:\n", "    if False:\n", "test__downgrade.py::test_the_next_move"
+    ),
+    "an old program is let at data that do not fit it": Mutant(
+        DOWNGRADE,
+        "if unfit and (enabled or old):",
+        "if False:",
+        "test__downgrade.py::test_in_no_state_of_three_members_an_old_program_is_let_at_newer_data",
+    ),
+    "the data of one that was told before are not waited for": Mutant(
+        DOWNGRADE,
+        "if unfit and (enabled or old):",
+        "if unfit and old:",
+        "test__downgrade.py::test_in_no_state_of_three_members_an_old_program_is_let_at_newer_data",
+    ),
+    "a member that does not answer has gone back": Mutant(
+        DOWNGRADE, "    if silent:\n        return Move(WAIT, f\"{_names(silent)} does not say which version it runs\")",
+        "    if False:\n        return Move(WAIT, \"\")", "test__downgrade.py::test_the_next_move",
+    ),
+    "the end of a downgrade is not waited for": Mutant(
+        DOWNGRADE, "if any(one.downgrade for one in members):\n        return Move(WAIT", "if False:\n        return Move(WAIT",
+        "test__downgrade.py::test_the_next_move",
+    ),
+    "a member that went on the newer program is left behind": Mutant(
+        DOWNGRADE, "    if other:\n", "    if False:\n", "test__downgrade.py::test_the_next_move"
+    ),
+    "what is enabled is not called off": Mutant(
+        DOWNGRADE, "    if targets:\n", "    if False:\n", "test__downgrade.py::test_the_next_move"
     ),
 }  # fmt: skip
 

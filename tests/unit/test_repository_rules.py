@@ -246,6 +246,27 @@ def test_a_playbook_at_the_root_only_points_to_the_collections_own():
         assert targets == [f"multimaster.kubernetes.{path.stem}"], place(path)
 
 
+# What changes nothing, and so keeps nobody out.
+LOOKING = {"health", "plan", "preflight"}
+
+
+def order_of(path):
+    """Return what a playbook does in order: the names of the modules of its tasks, and the playbooks and roles it imports."""
+    done = []
+    for play in map(short, load(path)):
+        if "import_playbook" in play:
+            done += order_of(path.parent / play["import_playbook"])
+        done += [name for task in tasks_of([play]) for name in short(task)] + [f"role {role}" for role in play.get("roles", ())]
+    return done
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=place)
+def test_a_playbook_that_changes_the_cluster_takes_the_lock_before_anything_else(path):
+    acts = [what for what in order_of(path) if what == "operation_lock" or what == "host_reset" or what.startswith("role ")]
+    first = next((what for what in acts if what != "role multimaster.kubernetes.preflight"), None)
+    assert first == (None if path.stem in LOOKING else "operation_lock"), "two runs would each judge what the other changes"
+
+
 # A path below docs/ that stands for itself, and a YAML file by its name or path; URLs are taken out before.
 NAMED_DOCUMENT = re.compile(r"(?<![\w./-])docs/[\w./-]*\w")
 NAMED_PLAYBOOK = re.compile(r"(?<![\w/*.<-])[\w-][\w./-]*\.yml\b")

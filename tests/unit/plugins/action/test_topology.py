@@ -134,6 +134,13 @@ def test_checks_are_left_out_by_id(tmp_path, warned, check):
     assert not run(task_vars(tmp_path, observed=observed, multimaster_preflight_ignore=[check], **more)).get("failed")
 
 
+def test_limits_of_the_users_own_are_not_judged_by_the_kubelets_defaults(tmp_path, warned):
+    short = {"m1": fresh("m1", disk_free_percent={"/var/lib/containerd": 1.0})}
+    assert [one["check"] for one in run(task_vars(tmp_path, observed=short))["findings"]] == ["disk-pressure"]
+    own = {"evictionHard": {"imagefs.available": "1Gi"}}
+    assert run(task_vars(tmp_path, observed=short, kubelet_extra_config=own))["findings"] == []
+
+
 def test_only_preflight_makes_no_fact_and_only_topology_judges_no_host(tmp_path, warned):
     observed = {"m1": fresh("m1", memory_mib=1)}
     assert "ansible_facts" not in run(task_vars(tmp_path), only="preflight")

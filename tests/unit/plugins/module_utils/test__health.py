@@ -92,7 +92,7 @@ def a_newcomer_that_never_started(made):
         if read["etcd"]:
             read["etcd"]["members"].append(
                 {**member("m4", learner=True, started=False), "healthy": False, "leader": False, "version": "",
-                 "raft_index": 0, "raft_term": 0, "db_size": 0, "db_size_in_use": 0, "db_size_quota": 0}
+                 "downgrade": "", "raft_index": 0, "raft_term": 0, "db_size": 0, "db_size_in_use": 0, "db_size_quota": 0}
             )  # fmt: skip
         assert reader
 
@@ -211,6 +211,8 @@ CASES = [
      "warning", HEALTHY),
     ("etcd-size", "a database at 95 % of its quota", {}, members("m2", db_size=95 * MIB, db_size_quota=100 * MIB), "m2",
      "error", DEGRADED),
+    ("etcd-downgrade", "a downgrade was left enabled", {}, members("m2", version="3.7.3", downgrade="3.6.0"), "", "warning",
+     HEALTHY),
     ("etcd-view", "a master does not reach a member", {}, lambda made: made.stop_etcd("m2", "m3"), "m2", "warning", HEALTHY),
     ("zone-loss", "two of three voters in one zone", {"zones": {"m1": "a", "m2": "a", "m3": "c"}}, lambda made: None, "",
      "warning", HEALTHY),
@@ -237,6 +239,8 @@ CASES = [
     ("lease-stale", "nobody ever led", {}, no_lease, "", "error", DEGRADED),
     ("node-missing", "a worker never registered", {}, forget_node, "w1", "error", DEGRADED),
     ("node-not-ready", "a kubelet stopped posting", {}, lambda made: made.node("w1", ready=False), "w1", "error", DEGRADED),
+    ("disk-pressure", "a disk is about to be full", {},
+     lambda made: made.observed["w1"].update(disk_free_percent={"/var/lib/containerd": 14.0}), "w1", "warning", HEALTHY),
     ("node-pressure", "a disk is full", {}, lambda made: made.node("w1", pressures=["DiskPressure"]), "w1", "error", DEGRADED),
     ("node-cordoned", "somebody works on a node", {}, lambda made: made.node("w1", unschedulable=True), "w1", "warning",
      HEALTHY),
@@ -288,6 +292,22 @@ def test_a_check_finds_what_it_is_called():
 
 
 # The words that matter
+
+
+def test_a_pressure_is_told_in_the_words_of_its_node():
+    made = cluster()
+    made.node("w1", pressures=["DiskPressure"], pressure_message="kubelet has disk pressure")
+    (found,) = told(made.judge()[0], "node-pressure")
+    assert found.found == "node w1 says DiskPressure: kubelet has disk pressure"
+
+
+def test_a_downgrade_that_is_left_says_to_what_and_from_what():
+    made = cluster()
+    for _reader, one in made.members():
+        one.update(version="3.6.16" if one["name"] == "m1" else "3.7.3", downgrade="3.6.0" if one["name"] != "m1" else "")
+    (found,) = told(made.judge()[0], "etcd-downgrade")
+    assert "etcd to 3.6.0 is enabled, and its members run 3.6.16 and 3.7.3" in found.found
+    assert "upgrade.yml" in found.fix and "downgrade cancel" in found.fix
 
 
 def test_the_cause_is_named_before_what_follows_from_it():

@@ -117,6 +117,9 @@ class Picture:
     def free_mib(self, path):
         return 41000
 
+    def free_percent(self, path):
+        return 61.25
+
     def connect_ms(self, address, port):
         times = self.connects.get((address, port))
         return times.pop(0) if times else None
@@ -140,6 +143,7 @@ def test_a_fresh_look_has_everything_the_contract_names():
     assert (seen["architecture"], seen["cpus"], seen["memory_mib"], seen["swap"], seen["cgroup"]) == ("amd64", 4, 7950, False, 1)
     assert seen["machine_id"] == "3f0c2b9f8f0d4f0f9d0f6a2b6d0f1a11"
     assert seen["clock"] == 1763831820.25
+    assert seen["disk_free_percent"] == {"/var/lib/containerd": 61.25, "/var/lib/kubelet": 61.25}
     assert seen["users"] == []
     assert (seen["commands"]["openssl"], seen["commands"]["nft"]) == (True, False)
     assert seen["cluster"] == {"name": "prod"}
@@ -372,6 +376,8 @@ def test_the_real_system_answers(tmp_path):
     assert system.run(["true"]) == (0, "")
     assert system.run(["no-such-program-here"]) == (127, "")
     assert system.free_mib(str(tmp_path / "not" / "there")) > 0
+    assert 0 < system.free_percent(str(tmp_path / "not" / "there")) <= 100
+    assert system.free_percent("/proc/not-there") is None, "a file system without blocks has no share"
     assert system.connect_ms("127.0.0.1", 1) is None
     assert len(system.facts()) == 5
 

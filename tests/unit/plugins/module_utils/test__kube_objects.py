@@ -100,16 +100,18 @@ def test_a_node_in_short():
     assert objects.node_summary(NODE) == {
         "name": "m1", "ready": True, "ready_message": "fine", "version": "v1.36.3", "zone": "z1", "internal_ip": "192.0.2.1",
         "taints": [{"key": "k", "value": "", "effect": "NoSchedule"}], "unschedulable": True, "pressures": [],
+        "pressure_message": "",
         "pod_cidr": "10.244.1.0/24", "labels": {"topology.kubernetes.io/zone": "z1"},
         "annotations": {"multimaster.io/operation": "7"},
     }  # fmt: skip
 
 
 def test_what_presses_a_node_is_told():
-    conditions = [{"type": kind, "status": "True"} for kind in ("DiskPressure", "Ready", "SomethingElse")]
-    assert objects.node_summary({"metadata": {"name": "n"}, "status": {"conditions": conditions}})["pressures"] == [
-        "DiskPressure"
-    ]
+    conditions = [{"type": kind, "status": "True"} for kind in ("DiskPressure", "PIDPressure", "Ready", "SomethingElse")]
+    conditions[0]["message"] = "kubelet has disk pressure"
+    found = objects.node_summary({"metadata": {"name": "n"}, "status": {"conditions": conditions}})
+    assert sorted(found["pressures"]) == ["DiskPressure", "PIDPressure"]
+    assert sorted(found["pressure_message"].split("; ")) == ["PIDPressure", "kubelet has disk pressure"]
 
 
 @pytest.mark.parametrize("conditions", [[], [{"type": "Ready", "status": "Unknown"}], [{"type": "Ready", "status": "False"}]])

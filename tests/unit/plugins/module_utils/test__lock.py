@@ -215,3 +215,17 @@ def test_what_a_module_returns_of_it():
         "holder": "ctl1/a", "purpose": "upgrade to 1.37.2", "controller": "ctl1", "boot": "boot1", "pid": 10, "started": 100,
         "run": "a", "since": "ten", "until": "eleven",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("masters", "serving", "places"),
+    [
+        (0, False, ("host",)),
+        (1, False, ("host",)),
+        (3, False, ("host",)),
+        (1, True, ("host", "cluster")),
+        (2, True, ("cluster",)),
+    ],
+)
+def test_where_a_run_holds_its_lock(masters, serving, places):
+    assert _lock.places(masters, serving) == places

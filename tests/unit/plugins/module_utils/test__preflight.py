@@ -250,6 +250,8 @@ def test_an_unfit_host_is_an_error(changes, expected):
         {"python": "3.9.2"},
         {"memory_mib": 1844},
         {"disk_free_mib": {"/var/lib": 4096, "/opt": 1024}},
+        {"disk_free_percent": {"/var/lib/containerd": 15.0, "/var/lib/kubelet": 10.0}},
+        {"disk_free_percent": {"/var/lib/containerd": None}},
         {"swap": True},
         {"clock": 1002.9},
         {"clock": 998.1},
@@ -269,6 +271,8 @@ def test_a_fit_host_is_none(changes):
         ({"os": system("linuxmint", "22", "ubuntu debian")}, "os-unsupported"),
         ({"os": system("raspbian", "12", "debian")}, "os-unsupported"),
         ({"disk_fdatasync_p99_ms": 10.1}, "disk-slow"),
+        ({"disk_free_percent": {"/var/lib/containerd": 14.99, "/var/lib/kubelet": 14.99}}, "disk-pressure"),
+        ({"disk_free_percent": {"/var/lib/containerd": 50.0, "/var/lib/kubelet": 9.99}}, "disk-pressure"),
     ],
 )
 def test_a_doubtful_host_is_a_warning(changes, check):

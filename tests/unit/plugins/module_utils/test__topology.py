@@ -204,6 +204,8 @@ def test_the_lock_lies_where_every_run_would_look():
     one_serves = {**bare("m1", "m3"), "m2": living("m2", members)}
     assert fact(three, one_serves, True)["lock"] == {"host": "m2", "places": ["cluster"]}
     assert fact(three, bare("m1", "m2", "m3"))["lock"] == {"host": "m1", "places": ["host"]}
+    assert fact(three, bare("m2", "m3"), True)["lock"]["host"] == "m2", "a dead master can hold nothing"
+    assert fact(three, {}, True)["lock"]["host"] == "m1"
     one = fact(inventory(["m1"]), {"m1": living("m1", [member("m1")])}, True)
     assert one["lock"] == {"host": "m1", "places": ["host", "cluster"]}
     looking = _topology.build(settings(), three, bare("m1", "m2", "m3"), acts=False)

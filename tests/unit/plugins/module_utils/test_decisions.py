@@ -37,6 +37,7 @@ DECISIONS = (
     "_leader_election",
     "_lock",
     "_membership",
+    "_node_disks",
     "_pki",
     "_pki_plan",
     "_plan",

@@ -304,22 +304,6 @@ def test_in_both_places(fake, call, on_host, tmp_path):
     assert (freed["step"], fake.objects, list((tmp_path / "multimaster").iterdir())) == ("release", {}, [])
 
 
-def test_what_was_taken_on_the_host_is_given_back_when_the_cluster_refuses(fake, call, on_host, tmp_path):
-    call(operation_lock, OTHERS)
-    both = {**on_host, "places": ["cluster", "host"]}
-    assert call(operation_lock, {**MINE, **both})["lock"]["holder"] == "ctl2/b"
-    assert list((tmp_path / "multimaster").iterdir()) == []
-    call(operation_lock, {**MINE, **on_host})
-    assert call(operation_lock, {**MINE, **both})["failed"]
-    assert (tmp_path / "multimaster" / "lock.json").exists(), "it had that before"
-
-
-def test_what_was_taken_on_the_host_is_given_back_when_the_cluster_does_not_answer(fake, call, on_host, tmp_path):
-    fake.refusals = [(401, "Unauthorized", "who are you")]
-    assert "HTTP 401" in call(operation_lock, {**MINE, **on_host, "places": ["cluster", "host"]})["msg"]
-    assert list((tmp_path / "multimaster").iterdir()) == []
-
-
 def test_an_api_server_that_gives_no_right_yet(fake, call, on_host):
     asked = {**MINE, "path": on_host["path"]}
     fake.refusals = [(403, "Forbidden", "cannot get")] * 2
@@ -343,17 +327,3 @@ def test_of_many_on_a_host_at_once_exactly_one_gets_it(tmp_path):
         thread.join()
     (winner,) = [name for name, outcome in results.items() if not outcome.verdict.refused]
     assert {outcome.lease.run.holder for outcome in results.values()} == {winner}
-
-
-@pytest.mark.parametrize(
-    ("masters", "serving", "places"),
-    [
-        (0, False, ("host",)),
-        (1, False, ("host",)),
-        (3, False, ("host",)),
-        (1, True, ("host", "cluster")),
-        (2, True, ("cluster",)),
-    ],
-)
-def test_where_a_run_holds_its_lock(masters, serving, places):
-    assert _lock.places(masters, serving) == places

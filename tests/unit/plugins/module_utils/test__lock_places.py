@@ -1,0 +1,113 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a refusal, a check and an API server that fails leave behind in each place."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock, _lock_file, _lock_flow, _lock_places
+from fake_kube import FakeKube
+
+NOON = 1767268800.0
+MINE, OTHER = _lock.Run("ctl1/a", "remove m1", "ctl1"), _lock.Run("ctl2/b", "upgrade", "ctl2")
+BOTH = (_lock.HOST, _lock.CLUSTER)
+
+
+class Host:
+    """One host and the cluster's API, as runs see them from noon on."""
+
+    def __init__(self, folder, else_host=False):
+        self.fake, self.path, self.now = FakeKube(), folder / "multimaster" / "lock.json", NOON
+        kube = _kube.Kube("https://m1:6443", self.fake)
+        self.places = _lock_places.Places(kube, str(self.path), lambda: self.now, else_host)
+
+    def hold(self, me, *names, **more):
+        return self.places.hold(names, _lock_flow.Wish(me, 600, **more))
+
+    def holders(self):
+        """Return who holds the file, and who the Lease; None for nobody."""
+        leases = [lease["spec"]["holderIdentity"] for lease in self.fake.objects.values()]
+        file = json.loads(self.path.read_text())["holder"] if self.path.exists() else None
+        return file, next(iter(leases), None)
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+def test_both_are_held_and_given_back(host):
+    assert host.hold(MINE, *BOTH)[1] == BOTH
+    assert host.holders() == ("ctl1/a", "ctl1/a")
+    assert host.places.free(BOTH, OTHER).verdict.refused
+    assert host.holders() == ("ctl1/a", "ctl1/a"), "it is not that run's to release"
+    host.places.free(BOTH, MINE)
+    assert host.holders() == (None, None)
+
+
+def test_a_run_that_did_not_start_keeps_nobody_waiting(host):
+    host.hold(OTHER, _lock.CLUSTER)
+    outcome, held = host.hold(MINE, *reversed(BOTH))
+    assert (outcome.verdict.refused, held, host.holders()) == (True, (), (None, "ctl2/b"))
+
+
+def test_an_api_server_that_does_not_answer_gives_back_what_was_taken(host):
+    host.fake.refusals = [(401, "Unauthorized", "who are you")]
+    with pytest.raises(_kube.KubeRefused):
+        host.hold(MINE, *reversed(BOTH))
+    assert host.holders() == (None, None)
+
+
+def test_what_the_run_had_before_stays_its_own_when_it_is_refused(host):
+    host.hold(MINE, _lock.HOST)
+    host.hold(OTHER, _lock.CLUSTER)
+    assert host.hold(MINE, *BOTH)[0].verdict.refused
+    assert host.holders() == ("ctl1/a", "ctl2/b")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("else_host", [True, False])
+def test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to(tmp_path, status, else_host):
+    host = Host(tmp_path, else_host)
+    host.fake.refusals = [(status, "Refused", "cannot get")]
+    if status == 403 and else_host:
+        assert host.hold(MINE, _lock.CLUSTER)[1] == (_lock.HOST,)
+        return
+    with pytest.raises(_kube.KubeRefused):
+        host.hold(MINE, _lock.CLUSTER)
+    assert host.holders() == (None, None)
+
+
+def test_a_check_writes_nowhere(host):
+    assert host.hold(MINE, *BOTH, check=True)[0].verdict.step == _lock.TAKE
+    assert host.holders() == (None, None) and not host.path.parent.exists()
+    host.hold(MINE, *BOTH)
+    assert host.places.free(BOTH, MINE, check=True).verdict.step == _lock.RELEASE
+    assert host.holders() == ("ctl1/a", "ctl1/a")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"holder": 7'])
+def test_a_record_that_cannot_be_read_is_somebodys(text):
+    lease = _lock_file.lease_of(text)
+    assert lease.run.holder and lease.ends is None
+    assert _lock.judge(lease, MINE, NOON).refused
+
+
+def test_a_renewal_keeps_since_when_and_for_what(host):
+    host.hold(MINE, *BOTH)
+    host.now += 60
+    outcome, _held = host.hold(_lock.Run("ctl1/a"), *BOTH, kept=True)
+    assert (outcome.verdict.step, outcome.lease.run.purpose) == (_lock.RENEW, "remove m1")
+    assert outcome.lease.since == _lock_flow.stamp(NOON)
+    assert json.loads(host.path.read_text())["purpose"] == "remove m1"
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_who_lost_it_takes_it_from_nobody(host, name):
+    host.hold(OTHER, name)
+    host.now += 3600
+    assert host.hold(MINE, name, kept=True)[0].verdict.refused
+    assert "ctl1/a" not in host.holders()
