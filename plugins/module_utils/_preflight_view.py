@@ -18,7 +18,8 @@ class View:
     """Hold everything a check may look at.
 
     `observed` has no entry, or None, for a host that could not be asked; `reasons` says for some of those why. Hosts that
-    leave may be in it, and are not judged.
+    leave may be in it, and are not judged. `hooks` says by setting what is wrong with a file of the user's
+    tasks that this run is to run.
     """
 
     settings: object
@@ -27,6 +28,7 @@ class View:
     topology: _topology.Topology
     ca_store_exists: bool = False
     reasons: dict = dataclasses.field(default_factory=dict)
+    hooks: dict = dataclasses.field(default_factory=dict)
 
     def seen(self):
         """Return (host, observation) of every host that was observed."""
