@@ -20,9 +20,7 @@ SETTINGS = {"before": "before_host", "after": "after_host"}
 def paths(settings, folder) -> dict:
     """Return {before, after: an absolute path, "" for none}; a relative one lies beside the inventory."""
     given = {when: getattr(settings, name) for when, name in SETTINGS.items()}
-    return {
-        when: os.path.abspath(os.path.join(folder, os.path.expanduser(path))) if path else "" for when, path in given.items()
-    }
+    return {when: os.path.abspath(os.path.join(folder, os.path.expanduser(path))) if path else "" for when, path in given.items()}
 
 
 def wrong(tasks, loader) -> dict:

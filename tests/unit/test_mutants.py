@@ -176,7 +176,9 @@ MUTANTS = {
     "exactly the share that may fail is too much": Mutant(
         CANARY, "failed <= MAX_FAILED * total", "failed < MAX_FAILED * total", "test__canary.py::test_case"
     ),
-    "one late answer is not ready": Mutant(CANARY, "run < NOT_READY_RUN", "run < NOT_READY_RUN - 1", "test__canary.py::test_case"),
+    "one late answer is not ready": Mutant(
+        CANARY, "run < NOT_READY_RUN", "run < NOT_READY_RUN - 1", "test__canary.py::test_case"
+    ),
     "late answers apart add up": Mutant(
         CANARY, "run = 0 if look.ready else run + 1", "run += not look.ready", "test__canary.py::test_case"
     ),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections.abc
+import functools
 import json
 import time
 from unittest import mock
@@ -295,7 +296,8 @@ def test_hooks_and_the_canary_are_for_turns_that_were_asked_for(
     monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
     (tmp_path / "before.yml").write_text("- name: x\n  ansible.builtin.debug:\n")
     more = {"multimaster_before_host": "before.yml", "multimaster_upgrade_canary_seconds": "30"}
-    fact = run(living_three(tmp_path, **more), **asked)["ansible_facts"]["multimaster"]
+    made = functools.partial(back_to_an_older_etcd, etcd_allow_downgrade=True) if "upgrade" in asked else living_three
+    fact = run(made(tmp_path, **more), **asked)["ansible_facts"]["multimaster"]
     assert fact["operation"] == operation
     assert fact["hooks"] == {"before": str(tmp_path / before) if before else "", "after": ""}
     assert fact["canary"] == {"seconds": seconds, "elections": 1}
@@ -303,18 +305,26 @@ def test_hooks_and_the_canary_are_for_turns_that_were_asked_for(
 
 @pytest.mark.parametrize(
     ("asked", "stops"),
-    [({"upgrade": True}, True), ({"roll": ["m2"]}, True), ({"only": "preflight"}, True), ({"remove": ["w1"]}, False), ({}, False)],
+    [
+        ({"upgrade": True}, True),
+        ({"roll": ["m2"]}, True),
+        ({"only": "preflight"}, True),
+        ({"remove": ["w1"]}, False),
+        ({}, False),
+    ],
 )
 def test_a_hook_that_cannot_be_used_stops_what_would_run_it_and_the_preflight(
     tmp_path, warned, shown, monkeypatch, asked, stops
 ):
     monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
     more = {"multimaster_before_host": "nothere.yml", "multimaster_after_host": "/nowhere/a.yml"}
-    result = run(living_three(tmp_path, **more), **asked)
+    made = functools.partial(back_to_an_older_etcd, etcd_allow_downgrade=True) if "upgrade" in asked else living_three
+    result = run(made(tmp_path, **more), **asked)
     assert bool(result.get("failed")) is stops
     if stops:
         assert "hook-unusable (cluster)" in result["msg"] and "Nothing was touched" in result["msg"]
         assert "multimaster_before_host" in "".join(words(shown).split())
         assert "/nowhere/a.yml" in "".join(words(shown).split())
-        again = run(living_three(tmp_path, multimaster_preflight_ignore=["hook-unusable"], **more), **asked)
+        (tmp_path / "again").mkdir()
+        again = run(made(tmp_path / "again", multimaster_preflight_ignore=["hook-unusable"], **more), **asked)
         assert not again.get("failed")
