@@ -28,7 +28,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _upgrade_refusals,
     _upgrade_scene,
 )
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _document
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _document, _hooks
 
 ARGUMENTS = {
     "only": {"type": "str", "choices": ["preflight", "topology"]},
@@ -83,6 +83,7 @@ class ActionModule(ActionBase):
         topology = _topology.build(
             settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request, outage
         )
+        turns = _topology_fact.turns_fact(settings, request.kind, _hooks.paths(settings, folder))
         ignored = settings.preflight_ignore
         if request.kind == _request.UPGRADE:
             topology = upgraded(topology, observed, task_vars["hostvars"], outage, downgrade)
@@ -93,7 +94,9 @@ class ActionModule(ActionBase):
             staying = inventory.without(request.leaving)
             why = reasons(staying.names, task_vars["hostvars"])
             own = own_eviction(staying.names, task_vars["hostvars"])
-            view = _preflight.View(settings, staying, observed, topology, exists, why, own)
+            tasks = _hooks.paths(settings, folder) if args["only"] else turns["hooks"]
+            hooks = _hooks.wrong(tasks, self._loader)
+            view = _preflight.View(settings, staying, observed, topology, exists, why, own, hooks)
             findings += _preflight.judge(view, ignored)
         findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore))
         errors = _finding.errors(findings)
@@ -110,6 +113,7 @@ class ActionModule(ActionBase):
         fact = _topology_fact.as_fact(topology, run=secrets.token_hex(8))
         fact["ca_store"] = store
         fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
+        fact.update(turns)
         fact["snapshots"] = os.path.join(folder, "snapshots")
         result["ansible_facts"] = {"multimaster": fact}
         if args["only"] != "topology":

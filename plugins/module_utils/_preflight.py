@@ -93,5 +93,6 @@ CHECKS = {
     "etcd-stray": _preflight_cluster.etcd_known,
     "etcd-latency": _preflight_cluster.timings_good,
     "version-skew": _preflight_cluster.versions_fit,
+    "hook-unusable": _preflight_inventory.hooks_usable,
     "ignore-unknown": ignored_known,
 }

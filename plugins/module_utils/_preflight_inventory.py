@@ -199,3 +199,15 @@ def members_odd(view):
         if members == 2:
             fix = "If the voter is lost the API stops; with a third master the cluster survives any one loss."
     yield Finding("", "members-even", found, wanted, fix, WARNING)
+
+
+def hooks_usable(view):
+    """Want files of your own tasks that can be read, before the first host takes its turn."""
+    for setting, wrong in sorted(view.hooks.items()):
+        yield Finding(
+            "",
+            "hook-unusable",
+            f"{setting}: {wrong}",
+            "a file with a list of tasks on this controller",
+            f"Correct {setting}, or leave it out.",
+        )

@@ -18,7 +18,8 @@ class View:
     """Hold everything a check may look at.
 
     `observed` has no entry, or None, for a host that could not be asked; `reasons` says for some of those why. Hosts that
-    leave may be in it, and are not judged. `own_eviction` are the hosts whose kubelet is given limits of the user's own.
+    leave may be in it, and are not judged. `own_eviction` are the hosts whose kubelet is given limits of the user's own;
+    `hooks` says by setting what is wrong with a file of the user's tasks that this run is to run.
     """
 
     settings: object
@@ -28,6 +29,7 @@ class View:
     ca_store_exists: bool = False
     reasons: dict = dataclasses.field(default_factory=dict)
     own_eviction: frozenset = frozenset()
+    hooks: dict = dataclasses.field(default_factory=dict)
 
     def seen(self):
         """Return (host, observation) of every host that was observed."""

@@ -34,6 +34,9 @@ LABEL_VALUE = re.compile(r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+$")
 BATCH = re.compile(r"^[1-9][0-9]*%?$")
 
+# An hour: the operation's lock is held for as long as the first master is watched.
+COUNT_MAX = 3600
+
 TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
 FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
 
@@ -106,6 +109,27 @@ SETTINGS = (
         "How many workers are upgraded or restarted at once, all of one zone: a number, or a percentage of all workers (at least "
         "1).",
     ),
+    Setting(
+        "upgrade_canary_seconds",
+        "count",
+        10,
+        "How many seconds an upgrade watches the first master it has changed before the next one begins, at most 3600; 0 "
+        "leaves that out.",
+    ),
+    Setting(
+        "upgrade_canary_elections",
+        "count",
+        1,
+        "So many changes of etcd's leader are let pass while the first master is watched; more stop the upgrade.",
+    ),
+    Setting(
+        "before_host",
+        "path",
+        "",
+        "File of tasks of yours that upgrade.yml and roll.yml run on each host before its turn; it may be relative to the "
+        "inventory. The variable `multimaster_hook` says which turn it is.",
+    ),
+    Setting("after_host", "path", "", "The same, once the host is well again after its turn."),
     Setting("even_voters", "boolean", False, "Let an even number of etcd members vote (they survive no more failures)."),
     Setting(
         "ca_store",
@@ -285,6 +309,12 @@ def _port(raw):
     return int(str(raw))
 
 
+def _count(raw):
+    if isinstance(raw, bool) or not re.match(r"^[0-9]{1,4}$", str(raw).strip()) or int(str(raw)) > COUNT_MAX:
+        raise ValueError(f"a whole number, 0 to {COUNT_MAX}")
+    return int(str(raw))
+
+
 def _address(raw):
     try:
         return str(ipaddress.IPv4Address(_string(raw)))
@@ -324,6 +354,7 @@ _CONVERT = {
     "version": _matching(VERSION, "a version such as 1.36.3, without v"),
     "boolean": _boolean,
     "port": _port,
+    "count": _count,
     "address": _address,
     "network": _network,
     "list": _list,

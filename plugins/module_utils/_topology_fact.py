@@ -8,7 +8,7 @@ Leaves out: every decision, which is in the Topology already (``_topology``).
 
 from __future__ import annotations
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _request, _topology
 
 # Of the Service network: cluster DNS has the tenth address by convention, `kubernetes` the first, which the API server takes.
 DNS_OFFSET = 10
@@ -50,6 +50,21 @@ def as_fact(topology, run=""):
         "forgotten": [dict(one, peer_url=peer_urls[one["name"]]) for one in topology.forgotten],
         "hosts": {host.name: _host_fact(host, settings, topology.api_port) for host in (*topology.hosts, *topology.leaving)},
         "order": {name: _topology.host_pattern(names) for name, names in topology.order},
+    }
+
+
+def turns_fact(settings, kind, hooks):
+    """Return the part of the fact that says what comes with each host's turn; nothing unless hosts are upgraded or restarted.
+
+    `kind` is that of the request; `hooks` are the files of the user's tasks, by `before` and `after`. `operation` is "" where no
+    host takes a turn that was asked for.
+    """
+    turning = kind in (_request.UPGRADE, _request.ROLL)
+    watched = settings.upgrade_canary_seconds if kind == _request.UPGRADE else 0
+    return {
+        "operation": kind if turning else "",
+        "hooks": {name: path if turning else "" for name, path in hooks.items()},
+        "canary": {"seconds": watched, "elections": settings.upgrade_canary_elections},
     }
 
 

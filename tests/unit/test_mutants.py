@@ -39,6 +39,7 @@ class Mutant(typing.NamedTuple):
 
 
 QUORUM, JOIN_ORDER, MEMBERSHIP = "_quorum", "_join_order", "_membership"
+CANARY = "_canary"
 ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
 MUTANTS = {
@@ -329,6 +330,57 @@ MUTANTS = {
     ),
     "what is enabled is not called off": Mutant(
         DOWNGRADE, "    if targets:\n", "    if False:\n", "test__downgrade.py::test_the_next_move"
+    ),
+    # the canary of an upgrade
+    "the fewest requests to judge by are too few": Mutant(
+        CANARY, "if total < MIN_REQUESTS or", "if total <= MIN_REQUESTS or", "test__canary.py::test_case"
+    ),
+    "failures are judged of any number of requests": Mutant(
+        CANARY, "if total < MIN_REQUESTS or", "if not total or", "test__canary.py::test_case"
+    ),
+    "exactly the share that may fail is too much": Mutant(
+        CANARY, "failed <= MAX_FAILED * total", "failed < MAX_FAILED * total", "test__canary.py::test_case"
+    ),
+    "one late answer is not ready": Mutant(
+        CANARY, "run < NOT_READY_RUN", "run < NOT_READY_RUN - 1", "test__canary.py::test_case"
+    ),
+    "late answers apart add up": Mutant(
+        CANARY, "run = 0 if look.ready else run + 1", "run += not look.ready", "test__canary.py::test_case"
+    ),
+    "nobody looked, so it is ready": Mutant(CANARY, "if looks and run <", "if run <", "test__canary.py::test_case"),
+    "what cannot be read is well": Mutant(
+        CANARY,
+        "if before.started is None or after.started is None:",
+        "if False:",
+        "test__canary.py::test_what_cannot_be_read_is_said_with_the_cause",
+    ),
+    "a restart goes unnoticed": Mutant(CANARY, "if before.started != after.started:", "if False:", "test__canary.py::test_case"),
+    "an election that is allowed stops the upgrade": Mutant(
+        CANARY, 'if figures["elections"] <= allowed:', 'if figures["elections"] < allowed:', "test__canary.py::test_case"
+    ),
+    "the member that saw fewest elections counts": Mutant(
+        CANARY, "changes = max((", "changes = min((", "test__canary.py::test_case"
+    ),
+    "no member that tells is no election": Mutant(
+        CANARY,
+        "for one in shared), default=None)",
+        "for one in shared), default=0)",
+        "test__canary.py::test_a_member_that_answered_once_tells_nothing_and_another_may",
+    ),
+    "429 is a failure": Mutant(
+        CANARY, 'if code.startswith("5")),', 'if code.startswith(("5", "429"))),', "test__canary.py::test_case"
+    ),
+    "what failed before the window counts": Mutant(
+        CANARY, "_grown(old.get(code, 0), count)", "_grown(0, count)", "test__canary.py::test_case"
+    ),
+    "a watch that ends counts": Mutant(
+        CANARY, 'labels.get("verb") in VERBS and', "", "test__canary.py::test_what_lasts_does_not"
+    ),
+    "a counter that began anew counts backwards": Mutant(
+        CANARY,
+        "return new - old if new >= old else new",
+        "return new - old",
+        "test__canary.py::test_a_member_that_restarted_counts_anew",
     ),
 }  # fmt: skip
 

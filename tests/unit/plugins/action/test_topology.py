@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import collections.abc
+import functools
 import json
 import time
 from unittest import mock
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
 from ansible_collections.multimaster.kubernetes.plugins.action import topology
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document
 from cluster_fixtures import VARIABLES, address, fresh, living, member
@@ -51,7 +53,7 @@ def task_vars(folder, masters=("m1",), workers=(), observed=None, age=0.0, **mor
 
 def run(variables, check_mode=True, **args):
     task = mock.MagicMock(args=args, async_val=0, check_mode=check_mode, diff=False, action="multimaster.kubernetes.topology")
-    plugin = topology.ActionModule(task, mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), mock.MagicMock(), None)
+    plugin = topology.ActionModule(task, mock.MagicMock(), mock.MagicMock(), DataLoader(), mock.MagicMock(), None)
     return plugin.run(task_vars=variables)
 
 
@@ -283,3 +285,53 @@ def test_etcd_goes_back_a_minor_only_when_that_is_allowed_for_the_run(tmp_path, 
     assert fact["snapshot"] == "m1"
     assert fact["way_back"]["etcd"]["m1"] == "run again with etcd 3.7.3: the downgrade is called off"
     assert fact["way_back"]["control"]["m3"] == fact["way_back"]["end"] == "run again with etcd 3.7.3"
+
+
+@pytest.mark.parametrize(
+    ("asked", "operation", "before", "seconds"),
+    [
+        ({"upgrade": True}, "upgrade", "before.yml", 30),
+        ({"roll": ["m2"]}, "roll", "before.yml", 0),
+        ({"remove": ["w1"]}, "", "", 0),
+        ({}, "", "", 0),
+        ({"only": "topology"}, "", "", 0),
+    ],
+)
+def test_hooks_and_the_canary_are_for_turns_that_were_asked_for(
+    tmp_path, warned, shown, monkeypatch, asked, operation, before, seconds
+):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    (tmp_path / "before.yml").write_text("- name: x\n  ansible.builtin.debug:\n")
+    more = {"multimaster_before_host": "before.yml", "multimaster_upgrade_canary_seconds": "30"}
+    made = functools.partial(back_to_an_older_etcd, etcd_allow_downgrade=True) if "upgrade" in asked else living_three
+    fact = run(made(tmp_path, **more), **asked)["ansible_facts"]["multimaster"]
+    assert fact["operation"] == operation
+    assert fact["hooks"] == {"before": str(tmp_path / before) if before else "", "after": ""}
+    assert fact["canary"] == {"seconds": seconds, "elections": 1}
+
+
+@pytest.mark.parametrize(
+    ("asked", "stops"),
+    [
+        ({"upgrade": True}, True),
+        ({"roll": ["m2"]}, True),
+        ({"only": "preflight"}, True),
+        ({"remove": ["w1"]}, False),
+        ({}, False),
+    ],
+)
+def test_a_hook_that_cannot_be_used_stops_what_would_run_it_and_the_preflight(
+    tmp_path, warned, shown, monkeypatch, asked, stops
+):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    more = {"multimaster_before_host": "nothere.yml", "multimaster_after_host": "/nowhere/a.yml"}
+    made = functools.partial(back_to_an_older_etcd, etcd_allow_downgrade=True) if "upgrade" in asked else living_three
+    result = run(made(tmp_path, **more), **asked)
+    assert bool(result.get("failed")) is stops
+    if stops:
+        assert "hook-unusable (cluster)" in result["msg"] and "Nothing was touched" in result["msg"]
+        assert "multimaster_before_host" in "".join(words(shown).split())
+        assert "/nowhere/a.yml" in "".join(words(shown).split())
+        (tmp_path / "again").mkdir()
+        again = run(made(tmp_path / "again", multimaster_preflight_ignore=["hook-unusable"], **more), **asked)
+        assert not again.get("failed")

@@ -767,3 +767,13 @@ def test_a_newcomer_may_hear_the_address_answered_by_a_host_that_is_about_to_lea
     observed["m2"]["arp"] = ["02:ff:ff:ff:ff:ff"]
     judged = _preflight.judge(_preflight.View(made, listed.without(("m1",)), observed, topology, True))
     assert "endpoint-taken" in {finding.check for finding in judged}
+
+
+def test_a_file_of_tasks_that_cannot_be_used_is_an_error_with_its_setting():
+    made, listed, observed = settings(), inventory(["m1"]), bare("m1")
+    topology = _topology.build(made, listed, observed, False, nonce="5eed")
+    wrong = {"multimaster_after_host": "/x/a.yml is no file", "multimaster_before_host": "/x/b.yml is a playbook"}
+    findings = _preflight.judge(_preflight.View(made, listed, observed, topology, hooks=wrong))
+    assert found(findings, "error") == [("", "hook-unusable")] * 2
+    assert [one.found for one in findings] == [f"{setting}: {said}" for setting, said in sorted(wrong.items())]
+    assert "multimaster_before_host" in findings[1].fix

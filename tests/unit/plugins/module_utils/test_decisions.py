@@ -19,6 +19,7 @@ SIBLINGS = "ansible_collections.multimaster.kubernetes.plugins.module_utils"
 DECISIONS = (
     "_artifact_plan",
     "_bootstrap",
+    "_canary",
     "_csr",
     "_downgrade",
     "_drain",
@@ -37,6 +38,7 @@ DECISIONS = (
     "_leader_election",
     "_lock",
     "_membership",
+    "_metrics",
     "_node_disks",
     "_pki",
     "_pki_plan",
