@@ -340,7 +340,7 @@ def given_way(old, heir, later):
             "that stands by"
         )
     for name in later:
-        yield f"etcd of {name} has to restart too, and votes alone once {old} made room: run the same again, for {name}"
+        yield f"etcd of {name} has to restart too and cannot be spared in this run: run the same again, for {name}"
 
 
 def _names(hosts):

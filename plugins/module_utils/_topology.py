@@ -490,7 +490,9 @@ def _restarting(settings, hosts, observed, request, drifted):
     names = {host.name for host in hosts if host.member and host.name in drifted}
     if request.kind == _request.UPGRADE:
         running = {host.name: ((observed.get(host.name) or {}).get("versions") or {}).get("etcd") for host in hosts}
-        names |= {host.name for host in hosts if host.member and running[host.name] != settings.etcd_version}
+        # Who was taken out by a run that was cut off comes back with what is written.
+        staying = [host for host in hosts if host.member and not host.etcd_leftover]
+        names |= {host.name for host in staying if running[host.name] != settings.etcd_version}
     if request.kind == _request.ROLL:
         names |= {host.name for host in hosts if host.member and host.name in request.nodes}
     return names
@@ -516,6 +518,9 @@ def _giving_way(settings, hosts, observed, restarting):
     names = [host.name for host in voters if host.name in restarting]
     if not names:
         return GivingWay(tuple(host.name for host in voters))
+    if any(host.name in restarting for host in members if host.peer_url not in present):
+        # It comes back as the learner and restarts as that, which ends the run that was cut off.
+        return GivingWay(tuple(host.name for host in voters), later=tuple(names))
     heir = next(host.name for host in members if host.name != names[0])
     return GivingWay(tuple(host.name for host in voters), names[0], heir, tuple(names[1:]))
 
