@@ -55,7 +55,7 @@ class Pair:
         return seen
 
     def topology(self, reason):
-        """Return what is decided for a reason; whose settings differ is seen of voters alone, as in playbooks/phases/observe.yml."""
+        """Return what is decided for a reason; whose settings differ is seen of voters alone (playbooks/phases/observe.yml)."""
         request = {ROLL: _request.Request(_request.ROLL, tuple(sorted(self.old))), UPGRADE: _request.Request(_request.UPGRADE)}
         asked = request.get(reason, _request.CONVERGING) if self.old else _request.CONVERGING
         listed, seen = inventory(PAIR), self.observed(reason)
@@ -255,7 +255,8 @@ def test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same():
         observation["versions"].update(dict.fromkeys(programs, made.settings.kubernetes_version))
         observation["units"].update(dict.fromkeys((*programs, "etcd"), "active"))
     plan = _upgrade_scene.plan(made, seen)
-    assert [f"{step.kind} {','.join(step.hosts)}" for step in plan.steps] == ["fetch m1,m2", "snapshot m1", "master m2", "swap m1"]
+    said = [f"{step.kind} {','.join(step.hosts)}" for step in plan.steps]
+    assert said == ["fetch m1,m2", "snapshot m1", "master m2", "swap m1"]
     assert made.etcd.planned == Pair(*STATES["m1 votes"], PAIR).topology(DRIFT).etcd.planned
 
 
