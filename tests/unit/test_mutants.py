@@ -186,7 +186,7 @@ MUTANTS = {
         TOPOLOGY,
         "    if old:\n        cluster = _learners_started(cluster, staying, observed)\n",
         "",
-        f"{GIVING_WAY}::test_cut_off_after_any_act_the_same_command_finishes_and_quorum_is_kept",
+        f"{GIVING_WAY}::test_a_learner_that_a_cut_left_stopped_is_started_and_votes",
     ),
     "an API server is pointed at its learner before that votes": Mutant(
         TOPOLOGY,

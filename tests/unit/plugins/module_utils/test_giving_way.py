@@ -210,6 +210,13 @@ def test_who_does_not_vote_restarts_and_nobody_changes_places(state, learner, re
     assert made.giving.old == "" and made.etcd.planned == () and dict(made.order)["roll_late"] == []
 
 
+@pytest.mark.parametrize("reason", [DRIFT, ROLL])
+def test_a_learner_that_a_cut_left_stopped_is_started_and_votes(reason):
+    pair = Pair(*STATES["m1 votes"], {M1})
+    pair.stopped = {M2}
+    assert run(pair, reason) and pair.voters() == [M2]
+
+
 @pytest.mark.parametrize("state", ["m1 votes", "m2 votes"])
 def test_nothing_to_restart_is_nothing_to_do(state):
     made = Pair(*STATES[state], ()).topology(DRIFT)
