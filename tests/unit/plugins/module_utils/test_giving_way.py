@@ -264,6 +264,7 @@ def test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same():
     plan = _upgrade_scene.plan(made, seen)
     said = [f"{step.kind} {','.join(step.hosts)}" for step in plan.steps]
     assert said == ["fetch m1,m2", "snapshot m1", "master m2", "swap m1"]
+    assert NOTE not in plan.notes, "the swap says it"
     assert made.etcd.planned == Pair(*STATES["m1 votes"], PAIR).topology(DRIFT).etcd.planned
 
 
@@ -302,3 +303,10 @@ def test_who_insists_on_even_voters_and_who_has_three_see_nobody_give_way():
     names = (M1, M2, "m3")
     three = {name: living(name, [member(one) for one in names]) for name in names}
     assert _topology.build(settings(), inventory(names), three, True, drifted=names).giving == _topology.GivingWay()
+
+
+def test_an_upgrade_says_who_gives_way_for_its_settings_alone():
+    pair = Pair(*STATES["m1 votes"], ())
+    asked, seen = _request.Request(_request.UPGRADE), pair.observed(DRIFT)
+    made = _topology.build(settings(etcd_version=OLD), inventory(PAIR), seen, True, request=asked, drifted=[M1])
+    assert made.giving.old == M1 and NOTE in _upgrade_scene.plan(made, seen).notes
