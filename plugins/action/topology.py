@@ -38,6 +38,7 @@ ARGUMENTS = {
     "by": {"type": "str", "default": ""},
     "upgrade": {"type": "bool", "default": False},
     "roll": {"type": "list", "elements": "str"},
+    "drifted": {"type": "list", "elements": "str"},
     "format": {"type": "str", "choices": ["text", "json"], "default": "text"},
     "output": {"type": "str", "default": ""},
     "must": {"type": "str", "choices": ["be_sound", "be_empty"], "default": "be_sound"},
@@ -81,7 +82,15 @@ class ActionModule(ActionBase):
             allows(name, inventory, task_vars["hostvars"]) for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE)
         )
         topology = _topology.build(
-            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request, outage
+            settings,
+            inventory,
+            observed,
+            exists,
+            secrets.token_hex(4),
+            not self._task.check_mode,
+            request,
+            outage,
+            args["drifted"] or (),
         )
         turns = _topology_fact.turns_fact(settings, request.kind, _hooks.paths(settings, folder))
         ignored = settings.preflight_ignore
@@ -108,7 +117,9 @@ class ActionModule(ActionBase):
         if args["only"] == "preflight":
             Display().display(passed(len(inventory.names), findings))
             return result
-        for finding in findings:
+        # Whether a voter that cannot be spared has to restart is asked next, and then decided anew: said is only the end of it.
+        decided = args["drifted"] is not None or not topology.giving.voters or args["only"] == "topology"
+        for finding in findings if decided else ():
             Display().warning(finding.line())
         fact = _topology_fact.as_fact(topology, run=secrets.token_hex(8))
         fact["ca_store"] = store
@@ -116,7 +127,7 @@ class ActionModule(ActionBase):
         fact.update(turns)
         fact["snapshots"] = os.path.join(folder, "snapshots")
         result["ansible_facts"] = {"multimaster": fact}
-        if args["only"] != "topology":
+        if args["only"] != "topology" and decided:
             result["plan"] = topology.plan.as_dict()
             output = "" if self._task.check_mode else args["output"]
             _document.publish(result["plan"], shown(topology.plan), args["format"], output)

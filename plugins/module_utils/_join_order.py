@@ -134,6 +134,11 @@ def at_rest(observed: Cluster, wanted: Wanted) -> Roles:
     return wanted_roles(*_followed(observed, wanted)[1:])
 
 
+def at_end(observed: Cluster, wanted: Wanted) -> Cluster:
+    """Return the cluster as it will be when the plan is done, by which later steps are judged beforehand."""
+    return _followed(observed, wanted)[1]
+
+
 def _followed(observed, wanted):
     """Return the plan with its verdicts, and the model of cluster and wanted cluster at its end."""
     planned = []

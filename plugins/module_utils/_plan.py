@@ -80,7 +80,9 @@ class Scene:
     found etcd. ``masters``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as ``_endpoint.wanted_state``
     names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of the hosts to restart, in
     order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name; ``api_servers``: (node name, etcd
-    URLs in use) of each API server that runs.
+    URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives way that cannot restart in place,
+    ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps; ``later``: voters that the run leaves to
+    the next one.
     """
 
     going: tuple = ()
@@ -95,6 +97,9 @@ class Scene:
     rolling: tuple = ()
     verdicts: tuple = ()
     api_servers: tuple = ()
+    giving: tuple = ("", "")
+    late: tuple = ()
+    later: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -137,9 +142,11 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     refusals = tuple(_refusals(request, scene))
     if refusals:
         return Plan(refusals=refusals)
-    if request.kind == _request.ROLL:
-        return Plan(tuple(_restarts(scene)), tuple(_notes(scene)))
     dead, grow, repoint, shrink = _phases(scene)
+    if request.kind == _request.ROLL:
+        between = map(_etcd, (*dead, *grow, *repoint, *shrink)) if scene.late else ()
+        steps = (*_restarts(scene, early=True), *between, *_restarts(scene, early=False))
+        return Plan(steps, tuple(_notes(scene)))
     leaving = [host for host in scene.going if host.alive]
     new = [host for host in scene.coming if host.master]
     steps = [
@@ -161,10 +168,15 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     return Plan(tuple(steps), tuple(_notes(scene)))
 
 
-def _restarts(scene):
-    """Return a step for each host to restart; of a master the address moves first, when it has it."""
-    verdicts = dict(scene.verdicts)
-    for name, master, holds in scene.rolling:
+def _restarts(scene, early):
+    """Return a step for each host to restart before or after etcd's steps; of a master the address moves first, when it has it.
+
+    Workers are the last.
+    """
+    verdicts, workers = dict(scene.verdicts), [one for one in scene.rolling if not one[1] and one[0] not in dict(scene.verdicts)]
+    first = [one for one in scene.rolling if one[0] not in scene.late and one not in workers]
+    last = [*(one for one in scene.rolling if one[0] in scene.late), *workers]
+    for name, master, holds in first if early else last:
         if holds and scene.mode == _endpoint.BALANCED:
             others = " or ".join(sorted(set(scene.masters) - {name}))
             yield Step(YIELD, name, f"the endpoint address goes to {others} first")
@@ -218,7 +230,8 @@ def _refusals(request, scene):
         for name, verdict in scene.verdicts:
             if not verdict.safe:
                 yield f"restart {name}: {verdict.reason}", verdict.next_step
-        return
+        if not scene.late:
+            return
     if request.kind == _request.REPLACE:
         yield from _replacement_refusals(request, scene)
     for one in scene.etcd:
@@ -314,6 +327,20 @@ def _notes(scene):
         yield f"{host.name} cannot be reached: see to it that it is off and stays off, or it still answers to its old peers"
     if scene.mode == _endpoint.DIRECT and any(host.master for host in scene.going):
         yield "one master is left: it holds the endpoint address itself, and every restart of it is an outage of the API"
+
+
+    yield from given_way(scene.giving[0], scene.giving[1], scene.later)
+
+
+def given_way(old, heir, later):
+    """Yield what to know of voters that cannot restart in place: who votes instead, and who is left to the next run."""
+    if old:
+        yield (
+            f"etcd of {old} has to restart and cannot be spared: {heir} votes instead of it, and {old} comes back as the learner "
+            "that stands by"
+        )
+    for name in later:
+        yield f"etcd of {name} has to restart too and cannot be spared in this run: run the same again, for {name}"
 
 
 def _names(hosts):

@@ -110,6 +110,10 @@ _SENTENCES = {
         "{target} is the only voter: while it restarts the whole API is away",
         "allow it for this run (-e etcd_allow_outage=true), or have three masters first: of three voters one can be spared",
     ),
+    "gives_way": (
+        "{target} is the only voter and {learners} stands by: it does not restart in place, {learners} votes instead of it first",
+        "see to it that {learners} runs, then run the same command again: it lets {target} and {learners} change places",
+    ),
     "last_voter": (
         "{target} is the last voter: removing it removes the cluster",
         "add another master and let it become a voter first",
@@ -328,8 +332,8 @@ class _Refusals(list):
 def judge(cluster: Cluster, step: Step, allow_outage: bool = False) -> Verdict:
     """Judge a step on the projected cluster and return the verdict with all its reasons.
 
-    ``allow_outage`` (etcd_allow_outage of the role) allows one thing only: restarting the only voter. Raises ValueError on
-    an unknown kind of step.
+    ``allow_outage`` (etcd_allow_outage of the role) allows one thing only: restarting the only voter while nobody stands by.
+    Raises ValueError on an unknown kind of step.
     """
     if step.kind not in KINDS:
         raise ValueError(f"unknown kind of step {step.kind!r}, known are {', '.join(KINDS)}")
@@ -420,10 +424,15 @@ def _refuse_quorum(cluster, step, target, allow_outage, refusals):
         "counted": counted,
         "living": living,
         "quorum": quorum(counted),
+        "learners": ", ".join(member.label for member in cluster.learners),
     }
     if step.kind != RESTART and not h >= quorum(n):
         refusals.add("uncommitted", **said)
     if step.kind in (RESTART, REMOVE, UPDATE) and (target is None or target.is_learner):
+        return False
+    if step.kind == RESTART and n == 1 and cluster.learners:
+        # No permission helps: an outage that somebody else can prevent is none to be allowed.
+        refusals.add("gives_way", **said)
         return False
     if step.kind == RESTART and n == 1:
         if not allow_outage:

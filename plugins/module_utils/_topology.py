@@ -76,7 +76,10 @@ class Inventory:
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """Hold one host's place in the cluster; `voter` is its wanted role in etcd."""
+    """Hold one host's place in the cluster; `voter` is its wanted role in etcd.
+
+    `etcd_endpoints`: what its API server is to use; `etcd_now`: what it has to use until the voters have changed.
+    """
 
     name: str
     node_name: str
@@ -91,6 +94,7 @@ class Host:
     vrrp_priority: int = 0
     vrrp_peers: tuple = ()
     etcd_endpoints: tuple = ()
+    etcd_now: tuple = ()
     etcd_leftover: bool = False
 
     @property
@@ -125,7 +129,7 @@ class Etcd:
     `obstacles` is ((host, reason, next step), ...). `remove` names the hosts whose members go, in order; `demote` those of them
     that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `learners` those that are learners now;
     `moved` is ((host, the peer URLs its member is reached at), ...) where that is not the host's address; `planned` is the whole
-    plan, each step with its expected verdict.
+    plan, each step with its expected verdict, and `at_end` the cluster after it.
     """
 
     action: str
@@ -145,6 +149,23 @@ class Etcd:
     learners: tuple = ()
     moved: tuple = ()
     planned: tuple = ()
+    at_end: _quorum.Cluster = _quorum.Cluster()
+
+
+@dataclasses.dataclass(frozen=True)
+class GivingWay:
+    """Hold who makes room for whom in a group of two etcd members, in inventory names.
+
+    Restarting a voter of such a group in place would be an outage of the API. So the other votes instead, and it comes back as
+    the learner that stands by, whatever it has to restart for. `voters`: those that cannot restart in place, () when none could
+    be taken over from; `old`: the one that makes room, `heir`: the other, "" for nobody; `later`: voters that have to restart
+    too and do so in another run, since of two that vote only one can make room at a time.
+    """
+
+    voters: tuple = ()
+    old: str = ""
+    heir: str = ""
+    later: tuple = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +196,7 @@ class Topology:
     lock_host: str = ""
     lock_places: tuple = ()
     plan: _plan.Plan = _plan.Plan()
+    giving: GivingWay = GivingWay()
 
     @property
     def api_port(self):
@@ -187,25 +209,35 @@ class Topology:
 
 
 def build(
-    settings, inventory, observed, ca_store_exists=False, nonce="", acts=True, request=_request.CONVERGING, allow_outage=False
+    settings,
+    inventory,
+    observed,
+    ca_store_exists=False,
+    nonce="",
+    acts=True,
+    request=_request.CONVERGING,
+    allow_outage=False,
+    drifted=(),
 ):
     """Return the Topology of the wanted cluster: of `inventory` without the hosts that are to leave.
 
     `observed` maps inventory names to observations (`multimaster_host`); a missing one is an unreachable host, and
     unknown counts as bad. `nonce` goes into the token of a new etcd cluster, so that no two clusters share one. `acts`
     is false in check mode, which starts nothing: then only an API server that runs already can be asked. `allow_outage` allows
-    restarting the only voter.
+    restarting the only voter. `drifted` names the hosts whose etcd runs with other settings than it should.
     """
     placed = _placed(inventory, observed, settings.endpoint_address)
     inventory = inventory.without(request.leaving)
     bare, gone = (tuple(host for host in placed if (host.name in request.leaving) is out) for out in (False, True))
-    etcd = _etcd(settings, bare, observed, nonce, gone, request)
+    giving = _giving_way(settings, bare, observed, _restarting(settings, bare, observed, request, drifted))
+    etcd = _etcd(settings, bare, observed, nonce, gone, request, giving)
     going = _going(gone, observed)
     masters = tuple(sorted(set(inventory.masters)))
     mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
     joining = _joining(bare, observed)
     coming = _coming(bare, observed, joining)
     served = tuple(host.name for host in placed if host.master and host.name not in {one.name for one in coming})
+    rolling, late = _rolling(bare, observed, request, _turns(bare, observed), giving), _late(bare, observed, request, giving)
     scene = _plan.Scene(
         going=going,
         coming=coming,
@@ -216,13 +248,16 @@ def build(
         masters=masters,
         mode_before=_endpoint.wanted_state(served, settings.endpoint_mode) if served else "",
         mode=mode,
-        rolling=_rolling(bare, observed, request, _turns(bare, observed)),
-        verdicts=_restart_verdicts(bare, observed, request, allow_outage),
+        rolling=rolling,
+        verdicts=_restart_verdicts(bare, observed, [name for name, *_ in rolling], allow_outage, late, etcd.at_end),
         api_servers=_api_servers(bare, observed),
+        late=late,
+        giving=(giving.old, giving.heir),
+        later=giving.later,
     )
     return Topology(
         settings=settings,
-        hosts=_complete(bare, masters, etcd),
+        hosts=_complete(bare, masters, etcd, etcd_cluster(bare, observed)),
         masters=masters,
         workers=tuple(sorted(set(inventory.workers))),
         members=inventory.members,
@@ -232,7 +267,14 @@ def build(
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
         order=tuple(
-            sorted({**_orders(inventory, observed, etcd, mode, joining, acts), **_parting(going), **_rolled(scene, bare)}.items())
+            sorted(
+                {
+                    **_orders(inventory, observed, etcd, mode, joining, acts),
+                    **_parting(going),
+                    **_rolled(scene, bare),
+                    "sole_voters": giving.voters,
+                }.items()
+            )
         ),
         joining=joining,
         leaving=tuple(sorted(gone, key=lambda host: etcd.remove.index(host.name) if host.name in etcd.remove else -1)),
@@ -243,6 +285,7 @@ def build(
         lock_host=next(iter(_speaker(masters, observed, acts=True)), ""),
         lock_places=_lock.places(len(masters), any(_serves(observed.get(name)) for name in masters)),
         plan=_plan.plan(request, scene),
+        giving=giving,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
     )
@@ -356,7 +399,7 @@ def _leftover(observation):
     return bool(((observation or {}).get("cluster") or {}).get("etcd_leftover")) and not serves
 
 
-def _complete(hosts, masters, etcd):
+def _complete(hosts, masters, etcd, present):
     """Return the hosts with what depends on the others: role in etcd, VRRP, the etcd members their API server uses."""
     priorities = _endpoint.priorities(masters) if masters else {}
     hosts = tuple(dataclasses.replace(host, voter=host.name in etcd.voters) for host in hosts)
@@ -371,6 +414,7 @@ def _complete(hosts, masters, etcd):
             vrrp_priority=priorities.get(host.name, 0),
             vrrp_peers=tuple(other.address for other in hosts if other.master and other.name != host.name),
             etcd_endpoints=tuple(_join_order.etcd_endpoints(host.node_name, members)),
+            etcd_now=tuple(_join_order.etcd_endpoints(host.node_name, present.members or members)),
         )
         if host.master
         else host
@@ -378,18 +422,20 @@ def _complete(hosts, masters, etcd):
     )
 
 
-def _etcd(settings, hosts, observed, nonce, gone, request):
+def _etcd(settings, hosts, observed, nonce, gone, request, giving):
     """Decide between founding, finishing and joining, and put the hosts in order; `gone` are hosts that are to leave."""
     staying, hosts = hosts, (*hosts, *gone)
     members = tuple(host for host in hosts if host.member)
-    stand_by = _giving_way(settings, staying, observed) if request.kind == _request.UPGRADE else ""
-    wanted = _wanted(settings, hosts, observed, tuple(host.name for host in gone), stand_by)
+    old = {host.name: host.node_name for host in staying}.get(giving.old, "")
+    wanted = _wanted(settings, hosts, observed, tuple(host.name for host in gone), old)
     first = _join_order.wanted_roles(_quorum.Cluster(), wanted).voters
     states = tuple(_state(host, observed.get(host.name)) for host in members)
     decision = _bootstrap.decide(states, first, settings.cluster_name or "", nonce, _elsewhere(hosts, observed))
     cluster = etcd_cluster(hosts, observed)
     if decision.action in (_bootstrap.BOOTSTRAP, _bootstrap.RESUME):
         cluster = _founded(decision.initial_cluster, members, cluster.ours)
+    if old:
+        cluster = _learners_started(cluster, staying, observed)
     planned = () if decision.action == _bootstrap.REFUSE else _join_order.preview(cluster, wanted)
     plan = tuple(one.step for one in planned)
     roles = _join_order.at_rest(cluster, wanted)
@@ -421,6 +467,7 @@ def _etcd(settings, hosts, observed, nonce, gone, request):
         learners=tuple(sorted(named[member.id] for member in cluster.learners if member.id in named)),
         moved=_moved(staying, cluster, observed, request.renewed),
         planned=planned,
+        at_end=_join_order.at_end(cluster, wanted),
     )
 
 
@@ -438,23 +485,62 @@ def _moved(hosts, cluster, observed, renewed):
     )
 
 
-def _giving_way(settings, hosts, observed):
-    """Return the node name of the only voter that has to restart while a learner stands by, "" when there is none.
+def _restarting(settings, hosts, observed, request, drifted):
+    """Return the names of the hosts whose etcd has to restart, for whatever reason: settings, another version, a roll."""
+    names = {host.name for host in hosts if host.member and host.name in drifted}
+    if request.kind == _request.UPGRADE:
+        running = {host.name: ((observed.get(host.name) or {}).get("versions") or {}).get("etcd") for host in hosts}
+        # Who was taken out by a run that was cut off comes back with what is written.
+        staying = [host for host in hosts if host.member and not host.etcd_leftover]
+        names |= {host.name for host in staying if running[host.name] != settings.etcd_version}
+    if request.kind == _request.ROLL:
+        names |= {host.name for host in hosts if host.member and host.name in request.nodes}
+    return names
 
-    Restarting it in place would be an outage of the API. So the learner, which restarts first, becomes the voter, and the former
-    voter comes back as the learner. A run that was cut off in the middle finds two voters, of which the old one gives way.
+
+def _giving_way(settings, hosts, observed, restarting):
+    """Return the GivingWay of a group of two members, of which those in `restarting` have to restart.
+
+    A run that was cut off in the middle finds two voters, of which the one that has not restarted gives way; where neither has,
+    as far as can be seen, the leader, which the old voter is until it goes. Or it finds one voter and what the other left.
     """
-    cluster = etcd_cluster(hosts, observed)
-    old = [
-        host
-        for host in hosts
-        if host.member and ((observed.get(host.name) or {}).get("versions") or {}).get("etcd") != settings.etcd_version
-    ]
-    voting = {url for member in cluster.voters for url in member.peer_urls}
-    if len(cluster.members) != 2 or settings.even_voters:
-        return ""
-    giving = [host for host in old if host.peer_url in voting]
-    return giving[0].node_name if giving else ""
+    members, cluster = [host for host in hosts if host.member], etcd_cluster(hosts, observed)
+    present = {url: member for member in cluster.members for url in member.peer_urls}
+    known = [member for host in members for member in [present.get(host.peer_url)] if member]
+    there = all(observed.get(host.name) and (host.peer_url in present or host.etcd_leftover) for host in members)
+    if settings.even_voters or len(members) != 2 or len(cluster.members) != len(known) or not there:
+        return GivingWay()
+
+    def rank(host):
+        return present[host.peer_url] != cluster.leader, host.name
+
+    voters = sorted((host for host in members if host.peer_url in present and present[host.peer_url].voter), key=rank)
+    names = [host.name for host in voters if host.name in restarting]
+    if not names:
+        return GivingWay(tuple(host.name for host in voters))
+    if any(host.name in restarting for host in members if host.peer_url not in present):
+        # It comes back as the learner and restarts as that, which ends the run that was cut off.
+        return GivingWay(tuple(host.name for host in voters), later=tuple(names))
+    heir = next(host.name for host in members if host.name != names[0])
+    return GivingWay(tuple(host.name for host in voters), names[0], heir, tuple(names[1:]))
+
+
+def _learners_started(cluster, hosts, observed):
+    """Return the cluster with each learner of a host that has its data running.
+
+    A run that was cut off may have left it stopped; the playbooks start who is down before anybody votes instead of another,
+    and the gate judges that step anew.
+    """
+    seen = {host.peer_url for host in hosts if ((observed.get(host.name) or {}).get("etcd") or {}).get("data")}
+    return dataclasses.replace(
+        cluster,
+        members=tuple(
+            dataclasses.replace(member, healthy=True)
+            if member.is_learner and member.started and seen & set(member.peer_urls)
+            else member
+            for member in cluster.members
+        ),
+    )
 
 
 def _elsewhere(hosts, observed):
@@ -595,25 +681,38 @@ def _orders(inventory, observed, etcd, mode, joining, acts):
     }
 
 
-def _rolling(hosts, observed, request, turns):
+def _rolling(hosts, observed, request, turns, giving):
     """Return (name, whether it is a master, whether it has the address) of the hosts to restart: masters, members, workers."""
     if request.kind != _request.ROLL:
         return ()
     known = {host.name: host for host in hosts}
     workers = sorted((host for host in hosts if host.name not in turns), key=lambda host: (host.zone, host.name))
-    order = [name for name in (*turns, *(host.name for host in workers)) if name in request.nodes]
+    asked = set(request.nodes) - set(giving.later)
+    order = [name for name in (*turns, *(host.name for host in workers)) if name in asked]
     return tuple((name, known[name].master, _holds(observed.get(name))) for name in order)
 
 
-def _restart_verdicts(hosts, observed, request, allow_outage):
-    """Return (name, verdict) on restarting the etcd member of each host that is to restart."""
+def _late(hosts, observed, request, giving):
+    """Return the hosts to restart once etcd's steps are done: who gives way, and who was taken out by a run that was cut off."""
     if request.kind != _request.ROLL:
         return ()
+    present = {url for member in etcd_cluster(hosts, observed).members for url in member.peer_urls}
+    out = {host.name for host in hosts if host.etcd_leftover and host.peer_url not in present}
+    return tuple(sorted(({giving.old} | out) & set(request.nodes) - set(giving.later)))
+
+
+def _restart_verdicts(hosts, observed, names, allow_outage, late, at_end):
+    """Return (name, verdict) on restarting the etcd member of each of these hosts; of those that are late, as it will be then."""
     cluster = etcd_cluster(hosts, observed)
     return tuple(
-        (host.name, _quorum.judge(cluster, _quorum.Step(_quorum.RESTART, host.peer_url), allow_outage))
+        (
+            host.name,
+            _quorum.judge(
+                at_end if host.name in late else cluster, _quorum.Step(_quorum.RESTART, host.peer_url), allow_outage
+            ),
+        )
         for host in hosts
-        if host.member and host.name in request.nodes
+        if host.member and host.name in names
     )
 
 
@@ -687,10 +786,14 @@ def _turns(hosts, observed):
 
 
 def _rolled(scene, hosts):
-    """Return the orders of hosts that restart: masters and members one by one, then workers."""
+    """Return the orders of hosts that restart: masters and members one by one, who gives way once it has, then workers."""
     single = {host.name for host in hosts if host.master or host.member}
     names = [name for name, _master, _holds_it in scene.rolling]
-    return {"roll": [n for n in names if n in single], "roll_workers": [n for n in names if n not in single]}
+    return {
+        "roll": [n for n in names if n in single and n not in scene.late],
+        "roll_late": [n for n in names if n in scene.late],
+        "roll_workers": [n for n in names if n not in single],
+    }
 
 
 def _speaker(masters, observed, acts):

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _downgrade,
+    _plan,
     _skew,
     _topology,
     _upgrade,
@@ -56,7 +57,13 @@ def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=Fal
         settings.kubernetes_version, settings.etcd_version, settings.upgrade_batch, allow_outage, allow_downgrade, extra or {}
     )
     made = _upgrade.plan(running_versions(seen), hosts, wanted, told(topology, observed))
-    return replace(made, refusals=tuple((one.reason, one.next_step) for one in made.refusals))
+    # A voter whose settings alone differ gives way too, which no step of an upgrade says.
+    swapped = {name for step in made.steps if step.kind == _upgrade.SWAP for name in step.hosts}
+    giving = topology.giving
+    notes = _plan.given_way("" if giving.old in swapped else giving.old, giving.heir, giving.later)
+    return replace(
+        made, refusals=tuple((one.reason, one.next_step) for one in made.refusals), notes=(*made.notes, *notes)
+    )
 
 
 def told(topology, observed):

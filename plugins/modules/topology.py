@@ -47,6 +47,12 @@ options:
     description: Whether the versions that run may change to the wanted ones by more than a patch.
     type: bool
     default: false
+  drifted:
+    description:
+      - Hosts whose etcd runs with other settings than it should. Where two members cannot spare one, the other votes instead of
+        it. Until it is given, nothing is shown of a group of two members, whose plan depends on it.
+    type: list
+    elements: str
   format:
     description: Whether to show the plan as lines for a person, or as one line of JSON.
     type: str

@@ -233,7 +233,7 @@ def main():
         if module.check_mode:
             verdicts = _unit_plan.foresee(
                 verdicts, {unit.name: systemd.sources(unit) for unit in units}, {step.wanted.path for step in paths},
-                module.params["restart"])
+                module.params["restart"] and module.params["state"] != "configured")
         else:
             systemd.act(units, verdicts, before)
             if module.params["state"] != "configured":

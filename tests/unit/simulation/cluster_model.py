@@ -55,7 +55,7 @@ class Cluster:
         self.machines = {machine.name: machine for machine in machines}
         self.etcd, self.segment = Etcd(), Segment(self.ready)
         self.segment.parts = {name: Part() for name in self.machines}
-        self.goal, self.leaving, self.even_voters = set(), set(), even_voters
+        self.goal, self.leaving, self.even_voters, self.restarting = set(), set(), even_voters, ""
 
     # what is so
 
@@ -133,7 +133,15 @@ class Cluster:
             even_voters=self.even_voters,
             leaving=tuple(f"https://{name}:2380" for name in sorted(self.leaving)),
             api_servers=tuple((name, urls) for name, urls in self.running_servers().items() if name in servers),
+            stand_by=self.restarting if self.gives_way() else "",
         )
+
+    def gives_way(self):
+        """Return whether who has to restart is a voter of two that both stay and have run: `_topology` tells it by that."""
+        etcd, names = self.etcd, {name for name in self.goal | self.leaving if self.machines[name].member}
+        known = {m.host for m in etcd.listed()} | {name for name in names if self._leftover(name)}
+        member = etcd.of(self.restarting) if self.restarting else None
+        return bool(member) and not member.learner and not self.leaving and len(names) == 2 and known == names
 
     def _host(self, machine):
         name, data = machine.name, machine.name in self.etcd.logs
@@ -176,14 +184,17 @@ class Cluster:
     # the controller, in the order of the playbooks
 
     def by_site(self):
-        """Do what site.yml does: etcd grows, API servers start or are pointed elsewhere, the endpoint follows."""
+        """Do what site.yml does: etcd grows, API servers start or are pointed elsewhere, a voter too many makes room."""
         self._preflight()
         plan, turns = [one.step for one in self.plan()], self._turns(self.masters())
-        if self.leaving or any(step.kind == _quorum.REMOVE for step in plan):
-            raise Stopped("site.yml takes no member out")
-        yield from self._grow(plan, demote=())
+        demote = [self._host_of(step.target) for step in plan if step.kind == _quorum.REMOVE]
+        if self.leaving or set(demote) - self.goal:
+            raise Stopped("site.yml takes no host out")
+        yield from self._grow(plan, demote)
         yield from self._point_servers(self.masters())
         yield from self._start_servers()
+        for name in demote:
+            yield from self._demote(name)
         yield from self._endpoint(self.masters(), turns)
 
     def by_removal(self):
@@ -368,6 +379,8 @@ class Cluster:
     def _demote(self, name):
         yield from self._remove(name, comes_back=True)
         yield from self._join(name)
+        if name == self.restarting:
+            self.restarting = ""  # it starts with what is written
 
     def _repoint(self, name, urls):
         self._reach(name)

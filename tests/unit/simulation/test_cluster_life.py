@@ -105,6 +105,15 @@ class Life(RuleBasedStateMachine):
     def shrink(self, data):
         self.leave(data.draw(some(self.cluster.goal), "take out"))
 
+    @precondition(lambda self: self.at_ease() and self.by_playbooks)
+    @rule(data=st.data())
+    def change_a_setting(self, data):
+        """Let a voter have to restart; of two it gives way, of others nobody cares here."""
+        voters = {member.host for member in self.cluster.etcd.voters()} & self.cluster.goal
+        if len(self.cluster.etcd.listed()) == 2 and voters:
+            self.cluster.restarting = data.draw(st.sampled_from(sorted(voters)), "restart")
+            self.pending = "by_site"
+
     @precondition(lambda self: self.bare() and not self.by_playbooks)
     @rule(data=st.data())
     def replace(self, data):
@@ -284,7 +293,7 @@ class Life(RuleBasedStateMachine):
         cluster, etcd = self.cluster, self.cluster.etcd
         observed, wanted = cluster.observe(), cluster.wanted(cluster.goal)
         assert _join_order.plan_joins(observed, wanted) == ()
-        assert cluster.leaving == set()
+        assert cluster.leaving == set() and not cluster.gives_way()
         voters, members = {m.host for m in etcd.voters()}, {m.host for m in etcd.listed()}
         assert members == {name for name in cluster.goal if cluster.machines[name].member}
         assert len(members - voters) == (0 if cluster.even_voters else 1 - len(members) % 2)

@@ -245,6 +245,21 @@ def test_a_plan_with_steps_fails_where_it_must_be_empty(tmp_path, warned, shown,
     assert result["failed"] and "nothing was touched" in result["msg"]
 
 
+def test_of_two_members_the_plan_is_shown_once_it_is_known_who_has_to_restart(tmp_path, warned, shown, monkeypatch):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    members = [member("m1"), member("m2", learner=True)]
+    variables = task_vars(tmp_path, masters=("m1", "m2"), observed={name: living(name, members) for name in ("m1", "m2")})
+    first = run(variables, must="be_empty")
+    assert first["ansible_facts"]["multimaster"]["order"]["sole_voters"] == "m1"
+    assert "plan" not in first and (shown, warned) == ([], []) and not first.get("failed")
+    same = run(variables, must="be_empty", drifted=[])
+    assert same["plan"]["steps"] == [] and not same.get("failed")
+    changed = run(variables, must="be_empty", drifted=["m1"])
+    assert changed["failed"] and [step["kind"] for step in changed["plan"]["steps"]][0] == "promote"
+    assert changed["ansible_facts"]["multimaster"]["order"]["demote"] == "m1"
+    assert "m2 votes instead of it" in words(shown)
+
+
 def test_the_plan_is_one_line_for_a_program_and_kept_in_a_file(tmp_path, warned, shown, monkeypatch):
     monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
     kept = tmp_path / "plan.json"

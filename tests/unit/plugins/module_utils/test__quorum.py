@@ -56,6 +56,8 @@ CASES = {
     # name: (voters, learners, step, target, codes of the refusals; none = safe)
     "one voter restarts: an outage of the API": ([UP], [], RESTART, "m1", ["outage"]),
     "one dead voter restarts: still the outage": ([DOWN], [], RESTART, "m1", ["outage"]),
+    "one voter restarts while a learner stands by: they change places": ([UP], [UP], RESTART, "m1", ["gives_way"]),
+    "one voter restarts while a learner is down: start that first": ([UP], [DOWN], RESTART, "m1", ["gives_way"]),
     "one voter is removed: the cluster would be gone": ([UP], [], REMOVE, "m1", ["last_voter"]),
     "one voter takes a learner": ([UP], [], ADD_LEARNER, "m2", []),
     "one dead voter takes no learner": ([DOWN], [], ADD_LEARNER, "m2", ["uncommitted"]),
@@ -397,7 +399,14 @@ def disagreement(module, case):
             return f"the leadership goes to {heir}"
     elif heir is not None:
         return "the leadership is moved for nothing"
-    allowed = module.judge(observed, step, allow_outage=True)
+    if module.judge(observed, step, allow_outage=True).safe != safe:
+        return "the outage is allowed although a learner stands by"
+    alone = module.Cluster(tuple(members[:-1]), leader, ("c",), ours=voters)
+    if target == "l":
+        return None
+    if module.judge(alone, step).safe != safe:
+        return "safe is another without a learner"
+    allowed = module.judge(alone, step, allow_outage=True)
     if allowed.safe != (safe or (kind == RESTART and voters == {target})):
         return f"with the outage allowed, safe is {allowed.safe}"
     return None
@@ -461,6 +470,10 @@ MUTATIONS = {
         "restart: healthy >= unhealthy": "RESTART: (without >= n - without, n, without)",
         "restart: n // 2 may be away": "RESTART: (without >= n - n // 2, n, without)",
         "restart: no rule": "RESTART: (True, n, without)",
+    },
+    "if step.kind == RESTART and n == 1 and cluster.learners:": {
+        "restart: the outage may be allowed although a learner stands by": "if False:",
+        "restart: of one that is alone the outage is never allowed": "if step.kind == RESTART and n == 1:",
     },
     "if not allow_outage:": {
         "restart: the outage needs no permission": "if False:",

@@ -43,6 +43,18 @@ def test_a_changed_input_restarts_once(fake, check_run_again, call, tmp_path):
     assert done["reasons"] == {"etcd.service": f"{source} changed"}
 
 
+def test_a_check_of_units_that_somebody_else_starts_foresees_what_would_need_a_restart(fake, check_run_again, call, tmp_path):
+    unit = tmp_path / "input"
+    unit.write_text("old")
+    fake.add("etcd.service")
+    arguments = {"units": [{"name": "etcd", "inputs": [str(unit)]}]}
+    call(unit_set, arguments)
+    new = {**arguments, "files": [{"path": str(unit), "content": "new", "mode": "0644"}], "state": "configured"}
+    checked, done, _again = check_run_again(unit_set, new)
+    assert checked["restart_needed"] == done["restart_needed"] == ["etcd.service"]
+    assert checked["restarted"] == done["restarted"] == []
+
+
 def test_check_mode_touches_nothing(fake, call):
     fake.add("etcd.service")
     call(unit_set, {"units": [{"name": "etcd"}]}, check=True)
