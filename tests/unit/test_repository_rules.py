@@ -251,9 +251,9 @@ LOOKING = {"health", "plan", "preflight"}
 
 
 def order_of(path):
-    """Return what a playbook does in order: the names of the modules of its tasks, and the playbooks and roles it imports."""
+    """Return what a playbook does in order: modules of tasks, roles, those of what it imports; no looks in check mode."""
     done = []
-    for play in map(short, load(path)):
+    for play in (play for play in map(short, load(path)) if not play.get("check_mode")):
         if "import_playbook" in play:
             done += order_of(path.parent / play["import_playbook"])
         done += [name for task in tasks_of([play]) for name in short(task)] + [f"role {role}" for role in play.get("roles", ())]
