@@ -38,6 +38,7 @@ ARGUMENTS = {
     "by": {"type": "str", "default": ""},
     "upgrade": {"type": "bool", "default": False},
     "roll": {"type": "list", "elements": "str"},
+    "move": {"type": "bool", "default": False},
     "drifted": {"type": "list", "elements": "str"},
     "format": {"type": "str", "choices": ["text", "json"], "default": "text"},
     "output": {"type": "str", "default": ""},
@@ -68,11 +69,9 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Judge first, unless told not to, and return the topology of what passed."""
         result = super().run(tmp, task_vars)
-        _unused, args = self.validate_argument_spec(
-            argument_spec=ARGUMENTS, mutually_exclusive=[("remove", "replace", "roll")]
-        )
+        _unused, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         settings, inventory, findings, folder = read(task_vars["groups"], task_vars["hostvars"])
-        asked = {name: args[name] for name in ("remove", "replace", "by", "upgrade", "roll")}
+        asked = {name: args[name] for name in ("remove", "replace", "by", "upgrade", "roll", "move")}
         request, unknown = _request.read(inventory.names, **asked)
         findings += unknown
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
@@ -100,6 +99,8 @@ class ActionModule(ActionBase):
             ignored = (*ignored, "version-skew")
         if args["only"] != "topology":
             findings += refused(topology.plan)
+        # The address is moved off a master that is not well, too: a move asks who holds it and who can take it, and no more.
+        if args["only"] != "topology" and request.kind != _request.MOVE:
             staying = inventory.without(request.leaving)
             why = reasons(staying.names, task_vars["hostvars"])
             own = own_eviction(staying.names, task_vars["hostvars"])

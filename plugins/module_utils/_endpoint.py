@@ -93,6 +93,19 @@ class Transition:
     refusals: tuple = ()
 
 
+@dataclass(frozen=True)
+class Move:
+    """Who lets the address go, and who may take it, in the order of VRRP's priority; or the reasons to leave it where it is.
+
+    ``unfit``: (another master, why it does not take it); ``refusals``: (reason, next step).
+    """
+
+    holder: str = ""
+    heirs: tuple = ()
+    unfit: tuple = ()
+    refusals: tuple = ()
+
+
 def wanted_state(masters, mode="managed") -> str:
     """Return direct, balanced or external for these masters; nobody when there is none."""
     if mode == EXTERNAL:
@@ -141,26 +154,56 @@ def priorities(names) -> dict:
     return {name: PRIORITY_MAX - round(gap * rank) for rank, name in enumerate(ranked)}
 
 
-def move(observed, masters, away_from) -> Transition:
-    """Return the steps that take the address off a host which stays a master: before it is worked on, and back after.
+def move(observed, masters, mode=BALANCED) -> Move:
+    """Return the Move of the address off the master that has it; ``mode`` is that of ``wanted_state``.
 
-    The steps before the last two (balanced, prove) come before the work, those two after it.
+    The first heir is the one that takes it: when the holder announces that it goes, each backup waits for a time that is the
+    shorter the higher its priority (RFC 5798, 6.1: skew). One that cannot be looked at may be quicker.
     """
-    now = observed_state(observed)
-    state = next((state for state in observed if state.name == away_from), MasterState(away_from))
-    ready = sorted(s.name for s in observed if s.name in masters and s.name != away_from and s.vrrp and s.balancer)
-    if not (state.holds or state.direct or state.vrrp):
-        return Transition(now, now)
-    if not state.vrrp or not ready:
-        why = f"nobody is ready to take the address from {away_from}: another master must run HAProxy and keepalived"
-        return Transition(now, now, refusals=(why,))
-    steps = (
-        EndpointStep(YIELDED, away_from, f"the address goes to {' or '.join(ready)}"),
-        EndpointStep(PROVE, why="exactly one holder"),
-        EndpointStep(BALANCED, away_from, "it comes back as a backup"),
-        EndpointStep(PROVE, why="exactly one holder"),
+    if mode == EXTERNAL:
+        why = "the endpoint is a balancer that is not ours (multimaster_endpoint_mode: external)"
+        return Move(refusals=((why, "move it there; no master has the address"),))
+    if mode == DIRECT:
+        why = f"{masters[0]} is the only master: nobody else could have the endpoint address"
+        return Move(refusals=((why, "list another master and run site.yml, which makes it the balancer's; then it can move"),))
+    held = holders(observed)
+    if len(held) != 1:
+        return Move(refusals=(_not_one(held, observed),))
+    rank = priorities(masters)
+    others = sorted((state for state in observed if state.name != held[0]), key=lambda state: -rank[state.name])
+    unfit = tuple((state.name, _unfit(state)) for state in others if _unfit(state))
+    heirs = tuple(state.name for state in others if not _unfit(state))
+    refusals = []
+    if not next(state for state in observed if state.holds).vrrp:
+        why = f"keepalived does not run on {held[0]}, which has the endpoint address: it cannot hand it on"
+        refusals.append((why, "run site.yml, which starts it there"))
+    if not heirs:
+        why = "; ".join(f"{name} {why}" for name, why in unfit)
+        refusals.append((f"nobody could take the endpoint address from {held[0]}: {why}", "mend that (site.yml), then run again"))
+    return Move(held[0], heirs, unfit, tuple(refusals))
+
+
+def _not_one(held, observed):
+    """Return (reason, next step) where nobody has the address, or more than one."""
+    if held:
+        why = f"the endpoint address is on {' and '.join(held)} at once"
+        return why, "it may just have moved: run again; if it stays so: docs/runbooks/address-on-wrong-host.md"
+    unseen = ", ".join(sorted(state.name for state in observed if not state.reachable))
+    if unseen:
+        why = f"no master was seen to have the endpoint address, and {unseen}, which cannot be reached, may have it"
+        return why, f"make {unseen} reachable and run again, or switch it off: then another takes the address by itself"
+    return (
+        "no master was seen to have the endpoint address, so there is nothing to move",
+        "run site.yml, which sets every master's part right, or docs/runbooks/address-on-wrong-host.md",
     )
-    return Transition(BALANCED, BALANCED, steps)
+
+
+def _unfit(state):
+    """Return why a master does not take the address when its holder lets go, "" when it may."""
+    if not state.reachable:
+        return "cannot be reached"
+    missing = [program for program, runs in (("HAProxy", state.balancer), ("keepalived", state.vrrp)) if not runs]
+    return f"does not run {' and '.join(missing)}" if missing else ""
 
 
 def transition(observed, masters, mode="managed") -> Transition:

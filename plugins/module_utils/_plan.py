@@ -82,7 +82,7 @@ class Scene:
     order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name; ``api_servers``: (node name, etcd
     URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives way that cannot restart in place,
     ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps; ``later``: voters that the run leaves to
-    the next one.
+    the next one. ``parts``: what was seen of each master's part in the endpoint, as ``_endpoint.MasterState``.
     """
 
     going: tuple = ()
@@ -100,6 +100,7 @@ class Scene:
     giving: tuple = ("", "")
     late: tuple = ()
     later: tuple = ()
+    parts: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     refusals = tuple(_refusals(request, scene))
     if refusals:
         return Plan(refusals=refusals)
+    if request.kind == _request.MOVE:
+        return _move(_endpoint.move(scene.parts, scene.masters, scene.mode))
     dead, grow, repoint, shrink = _phases(scene)
     if request.kind == _request.ROLL:
         between = map(_etcd, (*dead, *grow, *repoint, *shrink)) if scene.late else ()
@@ -166,6 +169,17 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
         *(Step(CLEAN, h.name, "its node object is deleted; services stop, files of the cluster go") for h in leaving),
     ]
     return Plan(tuple(steps), tuple(_notes(scene)))
+
+
+def _move(move):
+    """Return the Plan of a move of the endpoint address; nothing restarts but the old holder's keepalived."""
+    first, *others = move.heirs
+    heir = f"{first}, by VRRP priority before {', '.join(others)}" if others else first
+    steps = (
+        Step(YIELD, move.holder, f"the endpoint address goes to {heir}"),
+        Step(BALANCE, move.holder, "it comes back as a backup"),
+    )
+    return Plan(steps, tuple(f"{name} {why}: do not count on it to take the address" for name, why in move.unfit))
 
 
 def _restarts(scene, early):
@@ -226,6 +240,9 @@ def _refusals(request, scene):
             f"{', '.join(unfinished)} is listed and not part of the cluster yet",
             "run site.yml first, or take it out of the inventory: one change at a time",
         )
+    if request.kind == _request.MOVE:
+        yield from _endpoint.move(scene.parts, scene.masters, scene.mode).refusals
+        return
     if request.kind == _request.ROLL:
         for name, verdict in scene.verdicts:
             if not verdict.safe:

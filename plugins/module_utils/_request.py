@@ -2,9 +2,11 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """Read what is asked of a cluster: to be as the inventory says, to lose hosts, to have one replaced, to be
-upgraded, to have hosts restarted.
+upgraded, to have hosts restarted, to have the endpoint address moved.
 
 Solves: a name that is mistyped is told before anything is looked at in earnest. Leaves out: whether it can be done (``_plan``).
+To promote, a learner to a voter or one master's own address to the balancer's, is no request of its own: who votes and whose the
+address is follow from the hosts that are listed, so every run that changes those does it in its place, behind its gates.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import Finding
 
-CONVERGE, REMOVE, REPLACE, UPGRADE, ROLL = "converge", "remove", "replace", "upgrade", "roll"
+CONVERGE, REMOVE, REPLACE, UPGRADE, ROLL, MOVE = "converge", "remove", "replace", "upgrade", "roll", "move"
 ALL = "all"
 CHECK = "request-unknown"
 
@@ -45,17 +47,22 @@ class Request:
 CONVERGING = Request()
 
 
-def read(known, remove=None, replace=None, by="", upgrade=False, roll=None) -> tuple:
+def read(known, remove=None, replace=None, by="", upgrade=False, roll=None, move=False) -> tuple:
     """Return (Request, findings) of lists of names, None when that is not asked for; ``known`` are the inventory's hosts.
 
     To restart `all` is to restart every host; an empty name, such as of an unset variable of a shell, names nobody.
     """
-    if upgrade:
-        return Request(UPGRADE), ()
-    asked = [(kind, names) for kind, names in ((REMOVE, remove), (REPLACE, replace), (ROLL, roll)) if names is not None]
+    whole = [(kind, ()) for kind, true in ((UPGRADE, upgrade), (MOVE, move)) if true]
+    named = [(kind, names) for kind, names in ((REMOVE, remove), (REPLACE, replace), (ROLL, roll)) if names is not None]
+    asked = [*whole, *named]
+    if len(asked) > 1:
+        kinds = " and ".join(kind for kind, _names in asked)
+        return Request(), (Finding("", CHECK, f"{kinds} are asked for at once", "one request", "Do one after the other."),)
     if not asked:
         return Request(), ()
     kind, named = asked[0]
+    if whole:
+        return Request(kind), ()
     if kind == ROLL and [name.strip() for name in named] == [ALL]:
         return Request(ROLL, tuple(sorted(known))), ()
     nodes = tuple(sorted({name.strip() for name in named} - {""}))

@@ -229,7 +229,9 @@ def build(
     placed = _placed(inventory, observed, settings.endpoint_address)
     inventory = inventory.without(request.leaving)
     bare, gone = (tuple(host for host in placed if (host.name in request.leaving) is out) for out in (False, True))
-    giving = _giving_way(settings, bare, observed, _restarting(settings, bare, observed, request, drifted))
+    giving = GivingWay()
+    if request.kind != _request.MOVE:  # which restarts nobody
+        giving = _giving_way(settings, bare, observed, _restarting(settings, bare, observed, request, drifted))
     etcd = _etcd(settings, bare, observed, nonce, gone, request, giving)
     going = _going(gone, observed)
     masters = tuple(sorted(set(inventory.masters)))
@@ -254,7 +256,9 @@ def build(
         late=late,
         giving=(giving.old, giving.heir),
         later=giving.later,
+        parts=tuple(_part(name, observed.get(name)) for name in masters),
     )
+    plan = _plan.plan(request, scene)
     return Topology(
         settings=settings,
         hosts=_complete(bare, masters, etcd, etcd_cluster(bare, observed)),
@@ -272,6 +276,7 @@ def build(
                     **_orders(inventory, observed, etcd, mode, joining, acts),
                     **_parting(going),
                     **_rolled(scene, bare),
+                    **_moving(request, plan, scene.parts),
                     "sole_voters": giving.voters,
                 }.items()
             )
@@ -284,7 +289,7 @@ def build(
         drains=request.kind == _request.UPGRADE,
         lock_host=next(iter(_speaker(masters, observed, acts=True)), ""),
         lock_places=_lock.places(len(masters), any(_serves(observed.get(name)) for name in masters)),
-        plan=_plan.plan(request, scene),
+        plan=plan,
         giving=giving,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
@@ -796,6 +801,12 @@ def _rolled(scene, hosts):
     }
 
 
+def _moving(request, plan, parts):
+    """Return the orders of a move: the master that lets the address go, and all that can be asked afterwards who has it."""
+    moved = [step.host for step in plan.steps if request.kind == _request.MOVE and step.kind == _plan.YIELD]
+    return {"move": moved, "may_hold": [part.name for part in parts if part.reachable] if moved else []}
+
+
 def _speaker(masters, observed, acts):
     """Return one master to ask the API: one that answers already, else one that will once this run has started it.
 
@@ -814,7 +825,8 @@ def _serves(observation):
 def _part(name, observation):
     """Return what was seen of a master's part in the endpoint."""
     held = tuple((observation or {}).get("endpoint_address", {}).get("held_on", ()))
-    return _endpoint.MasterState(name, held, vrrp=_unit(observation, "keepalived") == "active")
+    balancer, vrrp = (_unit(observation, unit) == "active" for unit in ("haproxy", "keepalived"))
+    return _endpoint.MasterState(name, held, balancer=balancer, vrrp=vrrp, reachable=bool(observation))
 
 
 def _unit(observation, name):

@@ -43,6 +43,13 @@ options:
     description: Hosts that are to restart; all of them when none is named.
     type: list
     elements: str
+  move:
+    description:
+      - Whether the endpoint address is to go to another master.
+      - Hosts are not judged then, since one that is not well is a reason to move it. Refused is a move that has nobody to take the
+        address from, or nobody to give it to.
+    type: bool
+    default: false
   upgrade:
     description: Whether the versions that run may change to the wanted ones by more than a patch.
     type: bool

@@ -39,7 +39,7 @@ class Mutant(typing.NamedTuple):
 
 
 QUORUM, JOIN_ORDER, MEMBERSHIP = "_quorum", "_join_order", "_membership"
-CANARY = "_canary"
+CANARY, PLAN = "_canary", "_plan"
 GIVING_WAY = "test_giving_way.py"
 ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
@@ -228,6 +228,54 @@ MUTANTS = {
         "        return EndpointStep(BALANCED, holding.name, \"its address becomes the balancer's, in place\")\n",
         "",
         "test__endpoint.py::test_case",
+    ),
+    "an address is moved though two have it": Mutant(
+        ENDPOINT, "if len(held) != 1:", "if not held:", "test__endpoint.py::test_an_address_that_stays_where_it_is"
+    ),
+    "a master without keepalived is counted on to take the address": Mutant(
+        ENDPOINT,
+        '(("HAProxy", state.balancer), ("keepalived", state.vrrp)) if not runs',
+        '(("HAProxy", state.balancer),) if not runs',
+        "test__endpoint.py::test_who_does_not_take_part_is_no_heir",
+    ),
+    "an address is moved though nobody could take it": Mutant(
+        ENDPOINT, "    if not heirs:\n", "    if False:\n", "test__endpoint.py::test_who_does_not_take_part_is_no_heir"
+    ),
+    "the address of the only master is moved": Mutant(
+        ENDPOINT,
+        "    if mode == DIRECT:\n        why",
+        "    if False:\n        why",
+        "test__endpoint.py::test_an_address_that_stays_where_it_is",
+    ),
+    "the last by priority is said to take the address": Mutant(
+        ENDPOINT,
+        "if state.name != held[0]), key=lambda state: -rank[state.name])",
+        "if state.name != held[0]), key=lambda state: rank[state.name])",
+        "test__endpoint.py::test_the_heir_of_a_move_is_the_first_of_the_others_by_priority",
+    ),
+    "a move does what else the inventory asks for": Mutant(
+        PLAN,
+        "    if request.kind == _request.MOVE:\n        return _move(",
+        "    if False:\n        return _move(",
+        "test__plan.py::test_a_move_in_order",
+    ),
+    "a move goes on though it is refused": Mutant(
+        PLAN,
+        "        yield from _endpoint.move(scene.parts, scene.masters, scene.mode).refusals\n",
+        "",
+        "test__plan.py::test_a_move_that_is_refused_says_why_and_moves_nobody",
+    ),
+    "a master that cannot be reached is asked who has the address": Mutant(
+        TOPOLOGY,
+        "[part.name for part in parts if part.reachable]",
+        "[part.name for part in parts]",
+        "test__plan.py::test_a_move_is_of_the_holder_and_asks_whom_it_can_reach",
+    ),
+    "of two masters one is asked to change places for a move": Mutant(
+        TOPOLOGY,
+        "if request.kind != _request.MOVE:  # which",
+        "if True:  # which",
+        "test__plan.py::test_a_move_restarts_nobody_so_nobody_changes_places",
     ),
     # one operation at a time
     "a lock that ended is held for ever": Mutant(

@@ -350,3 +350,41 @@ def test_a_hook_that_cannot_be_used_stops_what_would_run_it_and_the_preflight(
         (tmp_path / "again").mkdir()
         again = run(made(tmp_path / "again", multimaster_preflight_ignore=["hook-unusable"], **more), **asked)
         assert not again.get("failed")
+
+
+def with_balancers(variables, holder):
+    """Return the same with HAProxy and keepalived on every master, of which one has the address ("" for none)."""
+    for name in variables["groups"]["kube_control_plane"]:
+        seen = variables["hostvars"][name]["ansible_facts"].get("multimaster_host")
+        if seen:
+            seen["units"].update(haproxy="active", keepalived="active")
+            seen["endpoint_address"] = {"held_on": ["eth0"] if name == holder else []}
+    return variables
+
+
+def test_a_move_is_shown_though_hosts_are_not_as_they_should_be(tmp_path, warned, shown):
+    variables = living_three(tmp_path)
+    variables["hostvars"]["w1"]["ansible_facts"] = {}
+    variables["hostvars"]["m1"]["ansible_facts"]["multimaster_host"]["memory_mib"] = 1
+    result = run(with_balancers(variables, "m1"), move=True)
+    assert not result.get("failed"), result["msg"]
+    assert [(step["kind"], step["host"]) for step in result["plan"]["steps"]] == [("yield", "m1"), ("balance", "m1")]
+    assert "1. yield m1 the endpoint address goes to m3, by VRRP priority before m2" in words(shown)
+    order = result["ansible_facts"]["multimaster"]["order"]
+    assert (order["move"], order["may_hold"]) == ("m1", "m1,m2,m3")
+
+
+def test_a_move_that_nobody_can_make_is_refused_before_anything_is_touched(tmp_path, warned, shown):
+    result = run(with_balancers(living_three(tmp_path), ""), move=True)
+    assert result["failed"] and "request-refused" in result["msg"] and "Nothing was touched" in result["msg"]
+    assert "no master was seen to have" in words(shown) and "ansible_facts" not in result
+
+
+def test_a_refusal_that_is_ignored_moves_nobody(tmp_path, warned, shown):
+    result = run(with_balancers(living_three(tmp_path, multimaster_preflight_ignore=["request-refused"]), ""), move=True)
+    assert result["ansible_facts"]["multimaster"]["order"]["move"] == "all:!all"
+
+
+def test_two_requests_at_once_are_refused(tmp_path, warned, shown):
+    result = run(with_balancers(living_three(tmp_path), "m1"), move=True, remove="w1")
+    assert result["failed"] and "request-unknown" in result["msg"]

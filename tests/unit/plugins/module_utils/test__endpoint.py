@@ -244,32 +244,57 @@ def test_a_balancer_that_is_not_ours_needs_nothing_of_us():
     assert (leaving.before, leaving.after) == (BALANCED, EXTERNAL)
 
 
-def test_a_planned_move_and_back():
-    found = move([holder("m1"), backup("m2"), nothing("m3")], ["m1", "m2", "m3"], "m1")
-    assert said(found.steps, proofs=True) == "yielded m1; prove; balanced m1; prove"
-    assert found.steps[0].why == "the address goes to m2"
+# --- a move of the address -----------------------------------------------------------------------------------------
+
+M4 = ("m1", "m2", "m3", "m4")
 
 
-@pytest.mark.parametrize(
-    ("observed", "away"),
-    [
-        ([alone("m1")], "m1"),
-        ([holder("m1")], "m1"),
-        ([holder("m1"), MasterState("m2", balancer=True)], "m1"),
-        ([holder("m1"), MasterState("m2", vrrp=True)], "m1"),
-        ([MasterState("m1", ("eth0",), balancer=True), backup("m2")], "m1"),
-    ],
-)
-def test_a_move_needs_somebody_who_is_ready(observed, away):
-    found = move(observed, ["m1", "m2"], away)
-    assert found.steps == ()
-    assert f"nobody is ready to take the address from {away}" in found.refusals[0]
+def test_the_heir_of_a_move_is_the_first_of_the_others_by_priority():
+    for name in M4:
+        found = move([holder(name), *(backup(other) for other in M4 if other != name)], M4)
+        assert (found.holder, found.unfit, found.refusals) == (name, (), ())
+        assert found.heirs == tuple(sorted(set(M4) - {name}, key=lambda other: -priorities(M4)[other]))
 
 
-def test_a_move_off_a_host_without_a_part_needs_nothing():
-    for observed in ([holder("m1"), backup("m2")], [holder("m1"), backup("m2"), MasterState("m3", balancer=True)]):
-        assert move(observed, ["m1", "m2", "m3"], "m3").steps == ()
-        assert move(observed, ["m1", "m2", "m3"], "m3").refusals == ()
+UNFIT = {
+    "cannot be reached": MasterState("m2", reachable=False),
+    "does not run keepalived": MasterState("m2", balancer=True),
+    "does not run HAProxy": MasterState("m2", vrrp=True),
+    "does not run HAProxy and keepalived": nothing("m2"),
+}
+
+
+@pytest.mark.parametrize("why", UNFIT)
+def test_who_does_not_take_part_is_no_heir(why):
+    found = move([holder("m1"), UNFIT[why], backup("m3")], M3)
+    assert (found.heirs, found.unfit, found.refusals) == (("m3",), (("m2", why),), ())
+    [(reason, next_step)] = move([holder("m1"), UNFIT[why]], M2).refusals
+    assert reason == f"nobody could take the endpoint address from m1: m2 {why}" and "site.yml" in next_step
+
+
+STAYS = {
+    # name: (observed, mode, reason, next step)
+    "one master": ([alone("m1")], DIRECT, "m1 is the only master: nobody else", "list another master"),
+    "somebody else's balancer": ([nothing("m1"), nothing("m2")], EXTERNAL, "not ours", "move it there"),
+    "nobody has it": ([backup("m1"), backup("m2")], BALANCED, "nothing to move", "site.yml"),
+    "nobody was seen to have it": (
+        [backup("m1"), MasterState("m2", reachable=False)],
+        BALANCED,
+        "m2, which cannot be reached, may have it",
+        "make m2 reachable",
+    ),
+    "two have it": ([holder("m1"), holder("m2")], BALANCED, "on m1 and m2 at once", "run again"),
+    "two have it, one on lo": ([holder("m1"), replace(backup("m2"), holds=("lo",))], BALANCED, "m1 and m2", "run again"),
+    "its holder runs no VRRP": ([replace(holder("m1"), vrrp=False), backup("m2")], BALANCED, "cannot hand it on", "site.yml"),
+}
+
+
+@pytest.mark.parametrize("name", STAYS)
+def test_an_address_that_stays_where_it_is(name):
+    observed, mode, why, then = STAYS[name]
+    found = move(observed, tuple(state.name for state in observed), mode)
+    [(reason, next_step)] = found.refusals
+    assert why in reason and then in next_step
 
 
 # --- a world that counts holders ---------------------------------------------------------------------------------

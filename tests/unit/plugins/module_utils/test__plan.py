@@ -239,3 +239,60 @@ def test_members_that_leave_can_be_asked_while_they_are_there():
         "m1": (True, "https://192.0.2.11:2379"),
         "m2": (False, "https://192.0.2.12:2379"),
     }
+
+
+def move(masters=THREE, held_by=("m1",), stopped=(), dead=(), bare=(), **more):
+    """Return the topology of a living cluster whose endpoint address is to move; ``stopped``: masters without keepalived."""
+    members = [member(name) for name in masters]
+    seen = {name: living(name, members) for name in masters if name not in dead} | {name: fresh(name) for name in bare}
+    for name in set(masters) - set(dead):
+        seen[name]["units"].update(haproxy="active", keepalived="failed" if name in stopped else "active")
+        seen[name]["endpoint_address"] = {"held_on": ["eth0"] if name in held_by else []}
+    listed = inventory((*masters, *bare), ("w1",))
+    return _topology.build(settings(**more), listed, seen, True, request=_request.Request(_request.MOVE))
+
+
+@pytest.mark.parametrize(
+    ("made", "lines"),
+    [
+        (lambda: move(), ["yield        m1           {}m3, by VRRP priority before m2", "balance      m1           {back}"]),
+        (lambda: move(("m1", "m2"), held_by=("m2",)), ["yield        m2           {}m1", "balance      m2           {back}"]),
+        (lambda: move(stopped=("m3",)),
+         ["yield        m1           {}m2", "balance      m1           {back}", "m3 does not run keepalived{doubt}"]),
+        (lambda: move(dead=("m3",)),
+         ["yield        m1           {}m2", "balance      m1           {back}", "m3 cannot be reached{doubt}"]),
+    ],
+)  # fmt: skip
+def test_a_move_in_order(made, lines):
+    said = {"back": "it comes back as a backup", "doubt": ": do not count on it to take the address"}
+    wanted = [line.format("the endpoint address goes to ", **said) for line in lines]
+    assert list(made().plan.lines()) == [f"  1. {wanted[0]}", f"  2. {wanted[1]}", *wanted[2:]]
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (lambda: move(("m1",)), "m1 is the only master"),
+        (lambda: move(endpoint_mode="external"), "a balancer that is not ours"),
+        (lambda: move(held_by=()), "no master was seen to have the endpoint address"),
+        (lambda: move(held_by=("m1", "m2")), "on m1 and m2 at once"),
+        (lambda: move(stopped=("m1",)), "keepalived does not run on m1"),
+        (lambda: move(stopped=("m2",), dead=("m3",)), "m3 cannot be reached; m2 does not run keepalived"),
+        (lambda: move(bare=("m4",)), "m4 is listed and not part of the cluster yet"),
+    ],
+)
+def test_a_move_that_is_refused_says_why_and_moves_nobody(made, why):
+    topology = made()
+    [(reason, next_step)] = topology.plan.refusals
+    assert why in reason and next_step and not topology.plan.steps
+    assert [dict(topology.order)[name] for name in ("move", "may_hold")] == [[], []]
+
+
+def test_a_move_is_of_the_holder_and_asks_whom_it_can_reach():
+    orders = dict(move(dead=("m3",)).order)
+    assert (orders["move"], orders["may_hold"]) == (["m1"], ["m1", "m2"])
+    assert [dict(removal(["m1"], THREE).order)[name] for name in ("move", "may_hold")] == [[], []]
+
+
+def test_a_move_restarts_nobody_so_nobody_changes_places():
+    assert dict(move(("m1", "m2")).order)["sole_voters"] == ()

@@ -55,3 +55,22 @@ def test_to_restart_nobody_in_particular_is_to_restart_all():
     request, findings = _request.read(KNOWN, roll=["m2"])
     assert (request.nodes, request.leaving, request.renewed, findings) == (("m2",), (), (), ())
     assert "m9 is no host" in _request.read(KNOWN, roll=["m9"])[1][0].found
+
+
+def test_a_move_names_nobody():
+    assert _request.read(KNOWN, move=True) == (_request.Request("move"), ())
+    assert _request.read(KNOWN, move=False) == (_request.Request(), ())
+
+
+@pytest.mark.parametrize(
+    ("asked", "kinds"),
+    [
+        ({"move": True, "roll": ["m1"]}, "move and roll"),
+        ({"upgrade": True, "move": True}, "upgrade and move"),
+        ({"remove": ["m1"], "replace": ["m2"]}, "remove and replace"),
+    ],
+)
+def test_one_thing_is_asked_at_a_time(asked, kinds):
+    request, [finding] = _request.read(KNOWN, **asked)
+    assert (request, finding.check) == (_request.Request(), "request-unknown")
+    assert finding.found == f"{kinds} are asked for at once"
