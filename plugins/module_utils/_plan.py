@@ -344,8 +344,6 @@ def _notes(scene):
         yield f"{host.name} cannot be reached: see to it that it is off and stays off, or it still answers to its old peers"
     if scene.mode == _endpoint.DIRECT and any(host.master for host in scene.going):
         yield "one master is left: it holds the endpoint address itself, and every restart of it is an outage of the API"
-
-
     yield from given_way(scene.giving[0], scene.giving[1], scene.later)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
+    _etcd_scene,
     _membership,
     _skew,
     _topology,
@@ -136,7 +137,7 @@ def etcd_addressed(view):
 
 def alarms_none(view):
     """Want no alarm in etcd: with one raised it takes no write, so a run would stop half-way."""
-    cluster = _topology.etcd_cluster(view.topology.hosts, view.observed)
+    cluster = _etcd_scene.cluster(view.topology.hosts, view.observed)
     for member_id, alarm in cluster.alarms:
         label = next((member.label for member in cluster.called(member_id)), member_id)
         yield Finding(
@@ -184,7 +185,7 @@ def _dropped_masters(view):
     another address is not left out.
     """
     stacked = view.topology.stacked or any((seen["cluster"] or {}).get("etcd") == STACKED for _host, seen in view.seen())
-    cluster = _topology.etcd_cluster(view.topology.hosts, view.observed)
+    cluster = _etcd_scene.cluster(view.topology.hosts, view.observed)
     not_so = {member.label for member in cluster.strays if not member.started}
     not_so |= {host.node_name for host in view.topology.hosts if host.master}
     return [name for name in view.topology.etcd.strays if stacked and name not in not_so]

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _downgrade,
+    _etcd_scene,
+    _host_scene,
     _plan,
     _skew,
-    _topology,
     _upgrade,
     _upgrade_refusals,
 )
@@ -51,7 +52,7 @@ def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=Fal
     """
     settings = topology.settings
     seen = [(host, observed[host.name]) for host in topology.hosts if observed.get(host.name)]
-    cluster = _topology.etcd_cluster(topology.hosts, observed)
+    cluster = _etcd_scene.cluster(topology.hosts, observed)
     hosts = tuple(_host(host, observed.get(host.name), cluster) for host in topology.hosts)
     wanted = _upgrade.Wanted(
         settings.kubernetes_version, settings.etcd_version, settings.upgrade_batch, allow_outage, allow_downgrade, extra or {}
@@ -71,7 +72,7 @@ def told(topology, observed):
 
     The version its data are of follows its cluster version within seconds.
     """
-    answers = _topology.etcd_answers(topology.hosts, observed)
+    answers = _etcd_scene.answers(topology.hosts, observed)
     ahead = max(answers, key=lambda one: (one["healthy"], one["raft_index"]), default={})
     return _upgrade.Etcd(ahead.get("storage_version", ""), ahead.get("downgrade", ""))
 
@@ -109,7 +110,7 @@ def ways_back(made):
 
 def snapshot_host(topology, observed):
     """Return the host whose etcd member is to be saved: the leader's, else the first healthy voter's; "" without one."""
-    cluster = _topology.etcd_cluster(topology.hosts, observed)
+    cluster = _etcd_scene.cluster(topology.hosts, observed)
     voting = {url: member for member in cluster.voters if member.healthy for url in member.peer_urls}
     members = [(host, voting[host.peer_url]) for host in topology.hosts if host.member and host.peer_url in voting]
     members.sort(key=lambda pair: (pair[1].id != cluster.leader_id, pair[0].name))
@@ -127,7 +128,7 @@ def _host(host, observation, cluster):
         worker=host.worker,
         member=host.member,
         reachable=bool(observation),
-        holds=bool(((observation or {}).get("endpoint_address") or {}).get("held_on")),
+        holds=_host_scene.holds(observation),
         leads=member is not None and member.id == cluster.leader_id,
         votes=member.voter if member else None,
         stopped=tuple(component for component, unit in _skew.COMPONENTS.items() if units.get(unit) in STOPPED),

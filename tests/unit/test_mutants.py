@@ -40,8 +40,9 @@ class Mutant(typing.NamedTuple):
 
 QUORUM, JOIN_ORDER, MEMBERSHIP = "_quorum", "_join_order", "_membership"
 CANARY, PLAN = "_canary", "_plan"
-GIVING_WAY = "test_giving_way.py"
+PAIRS = "test_giving_way.py"
 ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
+ETCD_PLAN, GIVING_WAY, ROLLING = "_etcd_plan", "_giving_way", "_rolling"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
 MUTANTS = {
     # the quorum rule
@@ -143,64 +144,64 @@ MUTANTS = {
     ),
     # who gives way
     "a voter that drifts restarts in place": Mutant(
-        TOPOLOGY,
+        GIVING_WAY,
         "names = {host.name for host in hosts if host.member and host.name in drifted}",
         "names = set()",
-        f"{GIVING_WAY}::test_the_plan_says_it_step_by_step",
+        f"{PAIRS}::test_the_plan_says_it_step_by_step",
     ),
     "a voter that is rolled restarts in place": Mutant(
-        TOPOLOGY,
+        GIVING_WAY,
         "names |= {host.name for host in hosts if host.member and host.name in request.nodes}",
         "pass",
-        f"{GIVING_WAY}::test_the_plan_says_it_step_by_step",
+        f"{PAIRS}::test_the_plan_says_it_step_by_step",
     ),
     "a voter of another version restarts in place": Mutant(
-        TOPOLOGY,
+        GIVING_WAY,
         "names |= {host.name for host in staying if running[host.name] != settings.etcd_version}",
         "pass",
-        f"{GIVING_WAY}::test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same",
+        f"{PAIRS}::test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same",
     ),
     "a learner gives way": Mutant(
-        TOPOLOGY,
+        GIVING_WAY,
         "if host.peer_url in present and present[host.peer_url].voter), key=rank)",
         "if host.peer_url in present), key=rank)",
-        f"{GIVING_WAY}::test_who_does_not_vote_restarts_and_nobody_changes_places",
+        f"{PAIRS}::test_who_does_not_vote_restarts_and_nobody_changes_places",
     ),
     "of two voters the heir of a run that was cut off gives way": Mutant(
-        TOPOLOGY,
+        GIVING_WAY,
         "return present[host.peer_url] != cluster.leader, host.name",
         "return host.name",
-        f"{GIVING_WAY}::test_of_two_voters_that_both_have_to_restart_the_other_is_left_to_the_next_run",
+        f"{PAIRS}::test_of_two_voters_that_both_have_to_restart_the_other_is_left_to_the_next_run",
     ),
     "of two voters that have to restart the other is forgotten": Mutant(
-        TOPOLOGY,
+        GIVING_WAY,
         "names[0], heir, tuple(names[1:]))",
         "names[0], heir)",
-        f"{GIVING_WAY}::test_of_two_voters_that_both_have_to_restart_the_other_is_left_to_the_next_run",
+        f"{PAIRS}::test_of_two_voters_that_both_have_to_restart_the_other_is_left_to_the_next_run",
     ),
     "who gives way is rolled before it has": Mutant(
-        TOPOLOGY,
+        ROLLING,
         "return tuple(sorted(({giving.old} | out) & set(request.nodes) - set(giving.later)))",
         "return tuple(sorted(out & set(request.nodes)))",
-        f"{GIVING_WAY}::test_the_plan_says_it_step_by_step",
+        f"{PAIRS}::test_the_plan_says_it_step_by_step",
     ),
     "a learner that a cut left stopped is never to vote": Mutant(
-        TOPOLOGY,
-        "    if old:\n        cluster = _learners_started(cluster, staying, observed)\n",
+        ETCD_PLAN,
+        "    if old:\n        cluster = _giving_way.learners_started(cluster, staying, observed)\n",
         "",
-        f"{GIVING_WAY}::test_a_learner_that_a_cut_left_stopped_is_started_and_votes",
+        f"{PAIRS}::test_a_learner_that_a_cut_left_stopped_is_started_and_votes",
     ),
     "an API server is pointed at its learner before that votes": Mutant(
         TOPOLOGY,
         "_join_order.etcd_endpoints(host.node_name, present.members or members)",
         "_join_order.etcd_endpoints(host.node_name, members)",
-        f"{GIVING_WAY}::test_without_a_cut_one_run_is_enough",
+        f"{PAIRS}::test_without_a_cut_one_run_is_enough",
     ),
     "nobody gives way to one that cannot be seen": Mutant(
-        TOPOLOGY,
+        GIVING_WAY,
         "all(observed.get(host.name) and (host.peer_url in present or host.etcd_leftover) for host in members)",
         "True",
-        f"{GIVING_WAY}::test_no_permission_lets_a_voter_restart_in_place_while_a_learner_stands_by",
+        f"{PAIRS}::test_no_permission_lets_a_voter_restart_in_place_while_a_learner_stands_by",
     ),
     # the endpoint
     "a newcomer runs VRRP before those who run it know it": Mutant(

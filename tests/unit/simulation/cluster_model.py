@@ -126,7 +126,7 @@ class Cluster:
         return frozenset(known) | {f"https://{name}:2380" for name in known}
 
     def wanted(self, servers):
-        """Return what `_topology` hands to `_join_order`; `servers`: the masters whose API servers count."""
+        """Return what `_etcd_plan` hands to `_join_order`; `servers`: the masters whose API servers count."""
         names = sorted(name for name in self.goal | self.leaving if self.machines[name].member)
         return _join_order.Wanted(
             hosts=tuple(self._host(self.machines[name]) for name in names),
@@ -137,7 +137,7 @@ class Cluster:
         )
 
     def gives_way(self):
-        """Return whether who has to restart is a voter of two that both stay and have run: `_topology` tells it by that."""
+        """Return whether who has to restart is a voter of two that both stay and have run: `_giving_way` tells it by that."""
         etcd, names = self.etcd, {name for name in self.goal | self.leaving if self.machines[name].member}
         known = {m.host for m in etcd.listed()} | {name for name in names if self._leftover(name)}
         member = etcd.of(self.restarting) if self.restarting else None

@@ -10,7 +10,7 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology, _topology_fact
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology, _topology_fact
 from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
@@ -48,11 +48,6 @@ def test_one_master_and_one_worker_are_founded():
     assert made["order"]["grow"] == made["order"]["balancers"] == NOBODY
     assert made["joining"] == ["m1", "w1"]
     assert (made["ca_store"], made["ca_may_be_created"]) == ("/inv/pki", True)
-
-
-def test_bare_hosts_are_founded():
-    decided = etcd(inventory(["m1"], ["w1"]), bare("m1", "w1"))
-    assert (decided.action, decided.start, decided.join) == ("bootstrap", ("m1",), ())
 
 
 def test_the_fact_is_plain_data():
@@ -212,54 +207,12 @@ def test_the_lock_lies_where_every_run_would_look():
     assert looking.lock_host == "m1", "a check has to find a host's name there"
 
 
-OLD = "https://192.0.2.99:2380"
-
-
-@pytest.mark.parametrize(
-    ("data", "renewed", "moved"), [(True, (), (("m2", (OLD,)),)), (False, (), ()), (True, ("m2",), ())]
-)
-def test_a_member_that_is_reached_elsewhere_than_its_host_is_told(data, renewed, moved):
-    listed, members = inventory(["m1", "m2", "m3"]), [member("m1"), {**member("m2"), "peer_urls": [OLD]}, member("m3")]
-    observed = {name: living(name, members) for name in ("m1", "m2", "m3")}
-    observed["m2"]["etcd"]["data"] = data
-    request = _request.Request(_request.REPLACE, renewed) if renewed else _request.CONVERGING
-    assert _topology.build(settings(), listed, observed, True, request=request).etcd.moved == moved
-
-
 def test_a_second_master_joins_as_learner_and_the_first_keeps_voting():
     listed, observed = inventory(["m1", "m2"]), {"m1": living("m1", [member("m1")]), "m2": fresh("m2")}
     made, decided = fact(listed, observed, True), etcd(listed, observed, True)
     assert (decided.action, decided.join, decided.promote) == ("join", ("m2",), ())
     assert made["hosts"]["m1"]["voter"] is True
     assert made["order"]["token_issuer"] == made["order"]["any_master"] == "m1"
-
-
-def test_a_third_master_makes_the_standby_and_itself_voters():
-    members = [member("m1"), member("m2", learner=True)]
-    observed = {"m1": living("m1", members), "m2": living("m2", members), "m3": fresh("m3")}
-    decided = etcd(inventory(["m1", "m2", "m3"]), observed, True)
-    assert (decided.join, sorted(decided.promote)) == (("m3",), ["m2", "m3"])
-
-
-def test_two_new_masters_become_voters_in_a_pair():
-    observed = {"m1": living("m1", [member("m1")]), "m2": fresh("m2"), "m3": fresh("m3")}
-    decided = etcd(inventory(["m1", "m2", "m3"]), observed, True)
-    assert decided.join == decided.promote == ("m2", "m3")
-
-
-def test_a_group_etcd_added_to_a_living_cluster_founds_no_second_one():
-    members = [member("m1"), member("m2"), member("m3")]
-    observed = {**{name: living(name, members) for name in ("m1", "m2", "m3")}, **bare("e1", "e2", "e3")}
-    decided = etcd(inventory(["m1", "m2", "m3"], etcd=["e1", "e2", "e3"]), observed, store=True)
-    assert (decided.action, decided.start) == ("refuse", ())
-    assert "m1 holds etcd data and is no etcd host in the inventory" in decided.reason
-
-
-def test_a_group_etcd_lost_from_the_inventory_founds_no_second_cluster():
-    observed = {name: living(name, [member("e1")]) for name in ("m1", "m2")}
-    decided = etcd(inventory(["m1", "m2"]), observed, store=True)
-    assert (decided.action, decided.start) == ("refuse", ())
-    assert "the API server of m1 uses the etcd at https://192.0.2.31:2379" in decided.reason
 
 
 def test_a_founding_that_was_cut_off_goes_on_from_its_record():
@@ -269,27 +222,6 @@ def test_a_founding_that_was_cut_off_goes_on_from_its_record():
     assert etcd(inventory(["m1", "m2", "m3"]), observed, True).action == "resume"
     made = fact(inventory(["m1", "m2", "m3"]), observed, True)
     assert (made["etcd"]["token"], made["etcd"]["initial_cluster"]) == ("prod-old", record["initial_cluster"])
-
-
-def test_data_without_a_record_and_without_quorum_is_refused():
-    seen = {"data": True, "record": None, "unit": "active", "status": None}
-    decided = etcd(inventory(["m1"]), {"m1": fresh("m1", etcd=seen)}, True)
-    assert decided.action == "refuse"
-    assert decided.reason
-    assert decided.next_step
-
-
-def test_members_without_a_host_are_strays_and_are_never_planned_for():
-    members = [member(name) for name in ("m1", "m2", "m3")]
-    decided = etcd(inventory(["m1", "m2"]), {name: living(name, members) for name in ("m1", "m2")}, True)
-    assert (decided.strays, decided.action) == (("m3",), "none")
-    assert decided.join == decided.promote == ()
-
-
-def test_a_half_done_join_is_finished():
-    members = [member("m1"), member("m2", learner=True, started=False)]
-    decided = etcd(inventory(["m1", "m2"]), {"m1": living("m1", members), "m2": fresh("m2")}, True)
-    assert decided.join == ("m2",)
 
 
 def test_the_holder_of_the_endpoint_comes_first():

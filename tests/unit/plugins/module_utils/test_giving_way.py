@@ -8,7 +8,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum, _request, _topology, _upgrade_scene
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _giving_way,
+    _quorum,
+    _request,
+    _topology,
+    _upgrade_scene,
+)
 from cluster_fixtures import address, inventory, living, member, settings, status
 
 M1, M2 = PAIR = ("m1", "m2")
@@ -280,7 +286,7 @@ def test_a_lone_master_restarts_only_when_that_is_allowed(allowed):
     seen = {M1: living(M1, [member(M1)])}
     asked = _request.Request(_request.ROLL, (M1,))
     made = _topology.build(settings(), inventory([M1]), seen, True, request=asked, allow_outage=allowed)
-    assert made.giving == _topology.GivingWay()
+    assert made.giving == _giving_way.GivingWay()
     assert [step.kind for step in made.plan.steps] == ["restart"] * allowed
     assert ["-e etcd_allow_outage=true" in fix for _said, fix in made.plan.refusals] == [True] * (not allowed)
 
@@ -299,10 +305,10 @@ def test_who_insists_on_even_voters_and_who_has_three_see_nobody_give_way():
     pair = Pair(*STATES["both vote, m1 leads"], PAIR)
     assert _topology.build(
         settings(even_voters=True), inventory(PAIR), pair.observed(), True, drifted=PAIR
-    ).giving == _topology.GivingWay()
+    ).giving == _giving_way.GivingWay()
     names = (M1, M2, "m3")
     three = {name: living(name, [member(one) for one in names]) for name in names}
-    assert _topology.build(settings(), inventory(names), three, True, drifted=names).giving == _topology.GivingWay()
+    assert _topology.build(settings(), inventory(names), three, True, drifted=names).giving == _giving_way.GivingWay()
 
 
 def test_an_upgrade_says_who_gives_way_for_its_settings_alone():

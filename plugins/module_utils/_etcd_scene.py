@@ -1,0 +1,81 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""See the etcd cluster in what was observed on its hosts, as the decisions about it ask for it.
+
+Solves: each member tells of the cluster as it knows it, and one that was cut off tells of an old one; who was not reached tells
+nothing. Leaves out: what is to be done about it (``_etcd_plan``, ``_giving_way``) and how it was read (``_host``).
+"""
+
+from __future__ import annotations
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _bootstrap, _quorum
+
+
+def answers(hosts, observed):
+    """Return the status of each member that answered, in the order of the hosts."""
+    found = ((observed.get(host.name) or {}).get("etcd", {}).get("status") for host in hosts if host.member)
+    return [status for status in found if status and status.get("ok")]
+
+
+def cluster(hosts, observed):
+    """Return what the observations prove of the etcd cluster, as _quorum.Cluster (empty when no member answered)."""
+    told = answers(hosts, observed)
+    if not told:
+        return _quorum.Cluster(ours=frozenset(host.peer_url for host in hosts if host.member))
+    newest = max(told, key=lambda status: (bool(status["members"]), status["healthy"], status["raft_index"]))
+    by_id = {status["member_id"]: status for status in told}
+    return _quorum.Cluster(
+        members=tuple(_member(item, by_id.get(item["id"])) for item in newest["members"]),
+        leader_id=newest["leader_id"],
+        cluster_ids=tuple(sorted({status["cluster_id"] for status in told})),
+        alarms=tuple(sorted({(one["member_id"], one["alarm"]) for status in told for one in status["alarms"]})),
+        ours=frozenset(host.peer_url for host in hosts if host.member),
+    )
+
+
+def _member(item, status):
+    return _quorum.Member(
+        id=item["id"],
+        name=item["name"],
+        is_learner=item["is_learner"],
+        healthy=bool(status["healthy"]) if status else None,
+        raft_index=status["raft_index"] if status else 0,
+        peer_urls=tuple(item["peer_urls"]),
+        client_urls=tuple(item["client_urls"]),
+    )
+
+
+def api_servers(hosts, observed):
+    """Return (node name, etcd URLs in use) of each API server that runs."""
+    return tuple(
+        (host.node_name, tuple(observed[host.name]["api_server"]["etcd_servers"]))
+        for host in hosts
+        if host.master and (observed.get(host.name) or {}).get("api_server")
+    )
+
+
+def state(host, observation):
+    """Return what is known of a host that is to have a member, as _bootstrap asks for it."""
+    if not observation:
+        return _bootstrap.HostState(host.node_name, host.peer_url, reachable=False)
+    etcd = observation["etcd"]
+    status = etcd.get("status") or {}
+    answer = None
+    if status.get("ok"):
+        own = {status["member_id"]: status}
+        answer = _bootstrap.Answer(
+            cluster_id=status["cluster_id"],
+            leader_id=status["leader_id"],
+            healthy=status["healthy"],
+            members=tuple(_member(item, own.get(item["id"])) for item in status["members"]),
+        )
+    return _bootstrap.HostState(host.node_name, host.peer_url, True, etcd["data"], _record(etcd.get("record")), answer)
+
+
+def _record(data):
+    """Return the bootstrap record read from a host, or None when it is not one."""
+    try:
+        return _bootstrap.Record(str(data["token"]), tuple(sorted((str(k), str(v)) for k, v in data["initial_cluster"].items())))
+    except (TypeError, KeyError, AttributeError):
+        return None

@@ -1,0 +1,88 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Decide who of two etcd members makes room for the other, because it has to restart and cannot be spared.
+
+Solves: two masters have one voter, and the API stops while that restarts, for whatever reason. Leaves out: the steps of
+changing places (``_etcd_plan``), and in which order hosts restart (``_rolling``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd_scene, _request
+
+
+@dataclasses.dataclass(frozen=True)
+class GivingWay:
+    """Hold who makes room for whom in a group of two etcd members, in inventory names.
+
+    Restarting a voter of such a group in place would be an outage of the API. So the other votes instead, and it comes back as
+    the learner that stands by, whatever it has to restart for. `voters`: those that cannot restart in place, () when none could
+    be taken over from; `old`: the one that makes room, `heir`: the other, "" for nobody; `later`: voters that have to restart
+    too and do so in another run, since of two that vote only one can make room at a time.
+    """
+
+    voters: tuple = ()
+    old: str = ""
+    heir: str = ""
+    later: tuple = ()
+
+
+def who_restarts(settings, hosts, observed, request, drifted):
+    """Return the names of the hosts whose etcd has to restart, for whatever reason: settings, another version, a roll."""
+    names = {host.name for host in hosts if host.member and host.name in drifted}
+    if request.kind == _request.UPGRADE:
+        running = {host.name: ((observed.get(host.name) or {}).get("versions") or {}).get("etcd") for host in hosts}
+        # Who was taken out by a run that was cut off comes back with what is written.
+        staying = [host for host in hosts if host.member and not host.etcd_leftover]
+        names |= {host.name for host in staying if running[host.name] != settings.etcd_version}
+    if request.kind == _request.ROLL:
+        names |= {host.name for host in hosts if host.member and host.name in request.nodes}
+    return names
+
+
+def giving_way(settings, hosts, observed, restarting):
+    """Return the GivingWay of a group of two members, of which those in `restarting` have to restart.
+
+    A run that was cut off in the middle finds two voters, of which the one that has not restarted gives way; where neither has,
+    as far as can be seen, the leader, which the old voter is until it goes. Or it finds one voter and what the other left.
+    """
+    members, cluster = [host for host in hosts if host.member], _etcd_scene.cluster(hosts, observed)
+    present = {url: member for member in cluster.members for url in member.peer_urls}
+    known = [member for host in members for member in [present.get(host.peer_url)] if member]
+    there = all(observed.get(host.name) and (host.peer_url in present or host.etcd_leftover) for host in members)
+    if settings.even_voters or len(members) != 2 or len(cluster.members) != len(known) or not there:
+        return GivingWay()
+
+    def rank(host):
+        return present[host.peer_url] != cluster.leader, host.name
+
+    voters = sorted((host for host in members if host.peer_url in present and present[host.peer_url].voter), key=rank)
+    names = [host.name for host in voters if host.name in restarting]
+    if not names:
+        return GivingWay(tuple(host.name for host in voters))
+    if any(host.name in restarting for host in members if host.peer_url not in present):
+        # It comes back as the learner and restarts as that, which ends the run that was cut off.
+        return GivingWay(tuple(host.name for host in voters), later=tuple(names))
+    heir = next(host.name for host in members if host.name != names[0])
+    return GivingWay(tuple(host.name for host in voters), names[0], heir, tuple(names[1:]))
+
+
+def learners_started(cluster, hosts, observed):
+    """Return the cluster with each learner of a host that has its data running.
+
+    A run that was cut off may have left it stopped; the playbooks start who is down before anybody votes instead of another,
+    and the gate judges that step anew.
+    """
+    seen = {host.peer_url for host in hosts if ((observed.get(host.name) or {}).get("etcd") or {}).get("data")}
+    return dataclasses.replace(
+        cluster,
+        members=tuple(
+            dataclasses.replace(member, healthy=True)
+            if member.is_learner and member.started and seen & set(member.peer_urls)
+            else member
+            for member in cluster.members
+        ),
+    )

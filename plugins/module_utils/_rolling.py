@@ -1,0 +1,70 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Put the hosts that restart in order, and judge what the restart of each means for etcd.
+
+Solves: whom the others need goes last: the holder of the endpoint address, then the etcd leader; who gives way restarts once
+another votes. Leaves out: who gives way (``_giving_way``), and the gate before each turn, which judges anew (the modules).
+"""
+
+from __future__ import annotations
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd_scene, _host_scene, _quorum, _request
+
+
+def turns(hosts, observed):
+    """Return masters and members in the order of their turns: by zone and name, the holder of the address last but the leader."""
+
+    def rank(host):
+        observation = observed.get(host.name)
+        status = ((observation or {}).get("etcd") or {}).get("status") or {}
+        leads = bool(status.get("ok")) and status.get("leader_id") == status.get("member_id")
+        return leads, _host_scene.holds(observation), host.zone, host.name
+
+    return tuple(host.name for host in sorted((host for host in hosts if host.master or host.member), key=rank))
+
+
+def rolling(hosts, observed, request, giving):
+    """Return (name, whether it is a master, whether it has the address) of the hosts to restart: masters, members, workers."""
+    if request.kind != _request.ROLL:
+        return ()
+    known, first = {host.name: host for host in hosts}, turns(hosts, observed)
+    workers = sorted((host for host in hosts if host.name not in first), key=lambda host: (host.zone, host.name))
+    asked = set(request.nodes) - set(giving.later)
+    order = [name for name in (*first, *(host.name for host in workers)) if name in asked]
+    return tuple((name, known[name].master, _host_scene.holds(observed.get(name))) for name in order)
+
+
+def late(hosts, observed, request, giving):
+    """Return the hosts to restart once etcd's steps are done: who gives way, and who was taken out by a run that was cut off."""
+    if request.kind != _request.ROLL:
+        return ()
+    present = {url for member in _etcd_scene.cluster(hosts, observed).members for url in member.peer_urls}
+    out = {host.name for host in hosts if host.etcd_leftover and host.peer_url not in present}
+    return tuple(sorted(({giving.old} | out) & set(request.nodes) - set(giving.later)))
+
+
+def verdicts(hosts, observed, names, allow_outage, afterwards, at_end):
+    """Return (name, verdict) on restarting the etcd member of each of these hosts; of those `afterwards`, as it will be then."""
+    cluster = _etcd_scene.cluster(hosts, observed)
+    return tuple(
+        (
+            host.name,
+            _quorum.judge(
+                at_end if host.name in afterwards else cluster, _quorum.Step(_quorum.RESTART, host.peer_url), allow_outage
+            ),
+        )
+        for host in hosts
+        if host.member and host.name in names
+    )
+
+
+def orders(scene, hosts):
+    """Return the orders of hosts that restart: masters and members one by one, who gives way once it has, then workers."""
+    single = {host.name for host in hosts if host.master or host.member}
+    names = [name for name, _master, _holds_it in scene.rolling]
+    return {
+        "roll": [n for n in names if n in single and n not in scene.late],
+        "roll_late": [n for n in names if n in scene.late],
+        "roll_workers": [n for n in names if n not in single],
+    }
