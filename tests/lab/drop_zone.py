@@ -25,7 +25,7 @@ import lab as lab_tool
 import probe
 import probers
 
-DETECTED = 8.0  # seconds: HAProxy ends a dead server's connections after two checks (1 s each at most), the prober waits five
+DETECTED = 9.0  # seconds: HAProxy ends a dead server's connections after 3.2 (it waits 1, two checks of 1), the prober waits five
 # Seconds after the cut, the prober's patience among them: of two holders the first by rank stays, connections to the other end.
 MERGED = 10.0
 BACK = 120.0  # seconds until the zone's API server and etcd member serve again
