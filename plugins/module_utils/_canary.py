@@ -18,7 +18,7 @@ comparing with a control: an upgrade waits seconds, in which a master that is no
 
 What is a request here: GET, LIST, POST, PUT, PATCH, DELETE, as in the availability rules of kubernetes-mixin. Not a WATCH, which
 is counted when it ends, with 504 when its time is up or etcd went away, and which its client then begins anew; not what streams
-(exec, logs, proxies), whose code is that of what lies behind; not /readyz and its like, which the balancers ask twice a second.
+(exec, logs, proxies), whose code is that of what lies behind; not /readyz and its like, which the balancers ask all the time.
 429 is no failure: it says "later" with Retry-After, client-go heeds it, and a server that has just restarted says it while all
 come back at once. 504 of any other request is one: the server had its 60 s.
 
@@ -149,12 +149,11 @@ def judge(
 
 def failure(verdict: Verdict, untouched: Sequence[str], way_back: str) -> str:
     """Return what the run stops with: what is wrong, who goes on serving, what next, and the way back."""
-    others = f"Untouched, and serving: {', '.join(untouched)}. " if untouched else ""
+    others = f"Untouched: {', '.join(untouched)}. " if untouched else ""
     back = f"Way back: {way_back}. " if way_back else ""
     return (
-        f"The canary is not well, so no other master follows: {verdict.reason}. {others}Next: {verdict.next_step}. Meanwhile "
-        f"`systemctl stop kube-apiserver` on it has every balancer leave it out. {back}The same command again goes on with the "
-        "next master, and watches that one."
+        f"The canary is not well, so no other master follows: {verdict.reason}. {others}Next: {verdict.next_step}. It goes on "
+        f"taking its share of requests. {back}The same command again looks at it first, and goes on when it is well."
     )
 
 

@@ -62,6 +62,6 @@ def watch(kube, endpoints, opener, seconds, clock=time.monotonic, sleep=time.sle
     end = clock() + seconds
     looks = [look(kube)]
     while clock() < end:
-        sleep(min(PAUSE, end - clock()))
+        sleep(max(0.0, min(PAUSE, end - clock())))  # the clock may pass the end in between
         looks.append(look(kube))
     return before, sample(kube, endpoints, opener), tuple(looks), clock() - begin

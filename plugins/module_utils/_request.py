@@ -36,7 +36,7 @@ class Request:
     @property
     def leaving(self):
         """Return the hosts that the cluster is to be without."""
-        return self.nodes if self.kind == REMOVE or self.by else ()
+        return self.nodes if self.kind == REMOVE or (self.kind == REPLACE and self.by) else ()
 
     @property
     def renewed(self):
@@ -58,9 +58,12 @@ def read(known, remove=None, replace=None, by="", upgrade=False, roll=None, move
     if len(asked) > 1:
         kinds = " and ".join(kind for kind, _names in asked)
         return Request(), (Finding("", CHECK, f"{kinds} are asked for at once", "one request", "Do one after the other."),)
+    kind, named = asked[0] if asked else (CONVERGE, ())
+    if by and kind != REPLACE:
+        said = f"by={by} says who takes the place of a host, and no replacement is asked for"
+        return Request(), (Finding("", CHECK, said, "`by` beside a host to replace", "Leave `by` out, or use replace_node.yml."),)
     if not asked:
         return Request(), ()
-    kind, named = asked[0]
     if whole:
         return Request(kind), ()
     if kind == ROLL and [name.strip() for name in named] == [ALL]:

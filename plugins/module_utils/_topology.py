@@ -219,6 +219,9 @@ def build(
         parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
     )
     plan = _plan.plan(request, scene)
+    # Who is to let the address go may be the one that does not answer well.
+    moving = _moving(request, plan, scene.parts)
+    speakers = sorted(masters, key=lambda name: (name in moving["move"], name))
     return Topology(
         settings=settings,
         hosts=_complete(bare, masters, etcd, _etcd_scene.cluster(bare, observed)),
@@ -233,10 +236,10 @@ def build(
         order=tuple(
             sorted(
                 {
-                    **_orders(inventory, observed, etcd, mode, joining, acts),
+                    **_orders(inventory, observed, etcd, mode, joining, _speaker(speakers, observed, acts)),
                     **_parting(going),
                     **_rolling.orders(scene, bare),
-                    **_moving(request, plan, scene.parts),
+                    **moving,
                     "sole_voters": giving.voters,
                 }.items()
             )
@@ -247,7 +250,7 @@ def build(
         asked=request.nodes or (settings.cluster_name,),
         turns=_rolling.turns(bare, observed),
         drains=request.kind == _request.UPGRADE,
-        lock_host=next(iter(_speaker(masters, observed, acts=True)), ""),
+        lock_host=next(iter(_speaker(speakers, observed, acts=True)), ""),
         lock_places=_lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters)),
         plan=plan,
         giving=giving,
@@ -373,17 +376,16 @@ def _joining(hosts, observed):
     return tuple(name for name in nodes if not (observed.get(name) or {}).get("kubelet_credentials"))
 
 
-def _orders(inventory, observed, etcd, mode, joining, acts):
+def _orders(inventory, observed, etcd, mode, joining, speaker):
     """Return every named order, as inventory names; wiring.yml lists the same names.
 
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
     address; holder_first: masters in the order of `_endpoint.turns`; any_master: one master, with a running API server if there
-    is one; token_issuer: the master to make the token of nodes that
-    join, nobody when none does; demote: hosts whose voter becomes the learner that stands by.
+    is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose voter
+    becomes the learner that stands by.
     """
     masters = sorted(set(inventory.masters))
-    speaker = _speaker(masters, observed, acts)
     return {
         "all": inventory.names,
         "masters": masters,

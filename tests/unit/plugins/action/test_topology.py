@@ -372,6 +372,7 @@ def test_a_move_is_shown_though_hosts_are_not_as_they_should_be(tmp_path, warned
     assert "1. yield m1 the endpoint address goes to m3, by VRRP priority before m2" in words(shown)
     order = result["ansible_facts"]["multimaster"]["order"]
     assert (order["move"], order["may_hold"]) == ("m1", "m1,m2,m3")
+    assert order["any_master"] == "m2", "the lock is not asked for through the master that is to be relieved"
 
 
 def test_a_move_that_nobody_can_make_is_refused_before_anything_is_touched(tmp_path, warned, shown):

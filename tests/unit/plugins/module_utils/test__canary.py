@@ -117,8 +117,8 @@ def test_the_failure_says_what_is_wrong_who_serves_what_next_and_the_way_back():
     said = _canary.failure(judged({"500": 50}), ["m2", "m3"], "run again with Kubernetes 1.36.3")
     for text in (
         "no other master follows: 50 of 50 requests failed",
-        "Untouched, and serving: m2, m3. Next: `kubectl",
-        "Way back: run again with Kubernetes 1.36.3. The same command again goes on with the next master",
+        "Untouched: m2, m3. Next: `kubectl",
+        "Way back: run again with Kubernetes 1.36.3. The same command again looks at it first",
     ):
         assert text in said
 

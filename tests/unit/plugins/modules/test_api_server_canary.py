@@ -71,7 +71,7 @@ def test_one_that_fails_stops_the_run_with_all_that_a_person_needs(fake, call):
     fake.step = {"200": 20, "500": 10}
     result = call(api_server_canary, {**ASKED, "way_back": "run again with Kubernetes 1.36.3"})
     assert result["failed"] and not result["well"]
-    for text in ("10 of 30 requests failed", "Untouched, and serving: m2, m3", "Next: ", "Way back: run again with Kubernetes"):
+    for text in ("10 of 30 requests failed", "Untouched: m2, m3", "Next: ", "Way back: run again with Kubernetes"):
         assert text in result["msg"]
     assert result["reason"].startswith("10 of 30")
 
