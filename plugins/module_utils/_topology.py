@@ -211,7 +211,7 @@ def build(
         mode_before=_endpoint.wanted_state(served, settings.endpoint_mode) if served else "",
         mode=mode,
         rolling=rolling,
-        verdicts=_rolling.verdicts(bare, observed, [name for name, *_ in rolling], allow_outage, late, etcd.at_end),
+        verdicts=_rolling.verdicts(bare, observed, [name for name, _master, _holds in rolling], allow_outage, late, etcd.at_end),
         api_servers=_etcd_scene.api_servers(bare, observed),
         late=late,
         giving=(giving.old, giving.heir),
