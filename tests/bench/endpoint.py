@@ -23,7 +23,6 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lab"))
 
 import access  # noqa: E402
-import interrupt  # noqa: E402
 import lab as lab_tool  # noqa: E402
 
 EVERY, PATIENCE = 0.01, 1.0  # seconds between two connections, and for one
@@ -106,7 +105,7 @@ def main(argv: list[str]) -> int:
     for name, act in (("address moved on purpose", move), ("holder dies", die)):
         gaps, failed = [], []
         for _time in range(options.times):
-            (host,) = access.wait("one holder", lambda: (h := interrupt.holders(cluster, cluster.masters)) and len(h) == 1 and h)
+            (host,) = access.wait("one holder", lambda: (h := cluster.holders()) and len(h) == 1 and h)
             gap, lost = watched(cluster, lambda act=act, host=host: act(cluster, host))
             gaps.append(gap)
             failed.append(lost)
