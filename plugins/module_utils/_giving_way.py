@@ -60,14 +60,15 @@ def giving_way(settings, hosts, observed, restarting):
         return present[host.peer_url] != cluster.leader, host.name
 
     voters = sorted((host for host in members if host.peer_url in present and present[host.peer_url].voter), key=rank)
-    names = [host.name for host in voters if host.name in restarting]
-    if not names:
-        return GivingWay(tuple(host.name for host in voters))
+    names = tuple(host.name for host in voters)
+    asked = tuple(name for name in names if name in restarting)
     if any(host.name in restarting for host in members if host.peer_url not in present):
         # It comes back as the learner and restarts as that, which ends the run that was cut off.
-        return GivingWay(tuple(host.name for host in voters), later=tuple(names))
-    heir = next(host.name for host in members if host.name != names[0])
-    return GivingWay(tuple(host.name for host in voters), names[0], heir, tuple(names[1:]))
+        return GivingWay(names, later=asked)
+    if not asked:
+        return GivingWay(names)
+    heir = next(host.name for host in members if host.name != asked[0])
+    return GivingWay(names, asked[0], heir, asked[1:])
 
 
 def learners_started(cluster, hosts, observed):

@@ -175,8 +175,8 @@ MUTANTS = {
     ),
     "of two voters that have to restart the other is forgotten": Mutant(
         GIVING_WAY,
-        "names[0], heir, tuple(names[1:]))",
-        "names[0], heir)",
+        "asked[0], heir, asked[1:])",
+        "asked[0], heir)",
         f"{PAIRS}::test_of_two_voters_that_both_have_to_restart_the_other_is_left_to_the_next_run",
     ),
     "who gives way is rolled before it has": Mutant(
