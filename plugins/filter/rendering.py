@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _canary,
     _releases,
     _rendering,
     _summary,
@@ -20,11 +21,12 @@ class FilterModule:
     def filters(self):
         """Return the filters of this file."""
         return {
+            "canaries": _canary.canaries,
             "command_line": _rendering.command_line,
+            "control_turns": _turns.control_turns,
             "host_pattern": _topology.host_pattern,
             "image_archives": _releases.image_archives,
             "kubeconfig": _rendering.kubeconfig,
-            "needing_a_turn": _turns.needing_a_turn,
             "node_turns": _turns.node_turns,
             "node_objects": _rendering.node_objects,
             "release_artifacts": _releases.artifacts,

@@ -7,14 +7,14 @@ Solves: an API server that starts and is ready may still fail what it is asked. 
 whether it stays ready and up, whether etcd keeps its leader. Unknown counts as bad. Leaves out: reading (``_canary_reading``);
 comparing with a control: an upgrade waits seconds, in which a master that is not upgraded may see other requests or none.
 
-    =========  ==============================================================================================
-    rule       red when
-    =========  ==============================================================================================
-    ready      NOT_READY_RUN looks at /readyz in a row were not answered "ready"
-    up         the process is another one at the end of the window (``process_start_time_seconds``)
-    errors     more than MAX_FAILED of at least MIN_REQUESTS requests (``apiserver_request_total``) ended with 5xx
-    elections  etcd changed its leader oftener than allowed (``etcd_server_leader_changes_seen_total``)
-    =========  ==============================================================================================
+    ==============  =========================================================================================
+    rule            red when
+    ==============  =========================================================================================
+    ready           NOT_READY_RUN looks at /readyz in a row were not answered "ready"
+    up              the process is another one at the end of the window (``process_start_time_seconds``)
+    errors          more than MAX_FAILED of at least MIN_REQUESTS requests (``apiserver_request_total``) ended with 5xx
+    leader_changes  etcd changed its leader oftener than allowed (``etcd_server_leader_changes_seen_total``)
+    ==============  =========================================================================================
 
 What is a request here: GET, LIST, POST, PUT, PATCH, DELETE, as in the availability rules of kubernetes-mixin. Not a WATCH, which
 is counted when it ends, with 504 when its time is up or etcd went away, and which its client then begins anew; not what streams
@@ -38,9 +38,9 @@ NOT_READY_RUN = 2
 MIN_REQUESTS = 20
 # Five times the error budget that kubernetes-mixin gives the API server (availability of 99 %).
 MAX_FAILED = 0.05
-# Elections nobody planned that are let pass: etcd's own alarm (etcdHighNumberOfLeaderChanges) bears three in 15 minutes, and a
+# Leader changes nobody planned that are let pass: etcd's own alarm (etcdHighNumberOfLeaderChanges) bears three in 15 minutes, and a
 # leader that the canary's restart left behind may lose its place late. The planned move is over before the window begins.
-ELECTIONS = 1
+LEADER_CHANGES_LET_PASS = 1
 
 VERBS = frozenset({"GET", "LIST", "POST", "PUT", "PATCH", "DELETE"})
 STREAMS = frozenset({"attach", "exec", "log", "portforward", "proxy"})
@@ -53,13 +53,13 @@ class Sample:
     """The counters at one time.
 
     ``started``: when the API server's process began, in seconds since the epoch, None when its metrics could not be read.
-    ``requests``: how many by HTTP code, of those that count. ``elections``: leader changes by member, of those that answered.
+    ``requests``: how many by HTTP code, of those that count. ``leader_changes``: leader changes by member, of those that answered.
     ``error``: what could not be read, and why.
     """
 
     started: float | None = None
     requests: Mapping = field(default_factory=dict)
-    elections: Mapping = field(default_factory=dict)
+    leader_changes: Mapping = field(default_factory=dict)
     error: str = ""
 
 
@@ -108,6 +108,16 @@ class Verdict:
         return {"well": self.well, "reasons": [asdict(one) for one in self.reasons], "figures": dict(self.figures)}
 
 
+def canaries(masters: Sequence[str], due: Sequence[str]) -> list[str]:
+    """Return the masters that must be well before the others follow, when these are due, in that order.
+
+    When every master is due, it is the first of several. When some are not, an earlier run changed them: they are the canaries of
+    this one, looked at before it begins, since what made that run stop may still be so.
+    """
+    unchanged = [name for name in masters if name not in due]
+    return unchanged if due and unchanged else list(due[:1]) if len(due) > 1 else []
+
+
 def counted(metrics) -> dict:
     """Return {code: how many} of the requests that count, from the (name, labels, value) of the API server's metrics."""
     found = {}
@@ -120,15 +130,15 @@ def counted(metrics) -> dict:
 
 
 def judge(
-    before: Sample, after: Sample, looks: Sequence[Look], seconds: float, elections: int = ELECTIONS, server: str = ""
+    before: Sample, after: Sample, looks: Sequence[Look], seconds: float, leader_changes: int = LEADER_CHANGES_LET_PASS, server: str = ""
 ) -> Verdict:
-    """Return the Verdict on a window of so many seconds, in which ``elections`` unplanned changes of the leader are let pass.
+    """Return the Verdict on a window of so many seconds, in which ``leader_changes`` unplanned changes of the leader are let pass.
 
     ``server``: the API server's URL, for the advice.
     """
     increase = _increase(before.requests, after.requests)
-    shared = set(before.elections) & set(after.elections)
-    changes = max((_grown(before.elections[one], after.elections[one]) for one in shared), default=None)
+    shared = set(before.leader_changes) & set(after.leader_changes)
+    changes = max((_grown(before.leader_changes[one], after.leader_changes[one]) for one in shared), default=None)
     figures = {
         "seconds": round(seconds, 1),
         "looks": len(looks),
@@ -136,13 +146,13 @@ def judge(
         "requests": sum(increase.values()),
         "failed": sum(count for code, count in increase.items() if code.startswith("5")),
         "throttled": increase.get("429", 0),
-        "elections": changes,
+        "leader_changes": changes,
     }
     found = (
         _readiness(looks, figures, server),
         _process(before, after, figures),
         _errors(increase, figures, server),
-        _leader(before, after, figures, elections),
+        _leader(before, after, figures, leader_changes),
     )
     return Verdict(tuple(reason for reason in found if reason), figures, _seen(figures))
 
@@ -208,12 +218,12 @@ def _errors(increase, figures, server):
 
 def _leader(before, after, figures, allowed):
     journal = "`journalctl -u etcd -n 50` on the members: a slow disk or too little CPU, or a member that does not keep up"
-    if figures["elections"] is None:
-        return Reason("elections", f"no etcd member could tell its leader changes ({after.error or before.error})", journal)
-    if figures["elections"] <= allowed:
+    if figures["leader_changes"] is None:
+        return Reason("leader_changes", f"no etcd member could tell its leader changes ({after.error or before.error})", journal)
+    if figures["leader_changes"] <= allowed:
         return None
-    said = f"etcd changed its leader {figures['elections']} times in {figures['seconds']:g} s and at most {allowed} may be"
-    return Reason("elections", said, f"{journal}; multimaster_upgrade_canary_elections allows more")
+    said = f"etcd changed its leader {figures['leader_changes']} times in {figures['seconds']:g} s and at most {allowed} may be"
+    return Reason("leader_changes", said, f"{journal}; multimaster_upgrade_canary_leader_changes allows more")
 
 
 def _seen(figures):
@@ -222,5 +232,5 @@ def _seen(figures):
     waits = f", {figures['throttled']} told to come later" if figures["throttled"] else ""
     return (
         f"ready in {figures['looks'] - figures['not_ready']} of {figures['looks']} looks, {figures['failed']} of "
-        f"{figures['requests']} requests failed{few}{waits}, {figures['elections']} leader changes in {figures['seconds']:g} s"
+        f"{figures['requests']} requests failed{few}{waits}, {figures['leader_changes']} leader changes in {figures['seconds']:g} s"
     )

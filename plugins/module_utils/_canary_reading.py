@@ -21,20 +21,20 @@ MEMBER_SECONDS = 3.0
 
 def sample(kube, endpoints, opener) -> _canary.Sample:
     """Return the counters as of now."""
-    elections, errors = {}, []
+    changes, errors = {}, []
     for url in endpoints:
         try:
-            elections[url] = leader_changes(url, opener)
+            changes[url] = leader_changes(url, opener)
         except (_https.TransportError, ValueError) as error:
             errors.append(str(error))
     try:
         metrics = _metrics.read(kube.request("GET", "/metrics"), _canary.REQUESTS, _canary.STARTED)
     except _kube.KubeError as error:
-        return _canary.Sample(None, {}, elections, "; ".join([str(error), *errors]))
+        return _canary.Sample(None, {}, changes, "; ".join([str(error), *errors]))
     started = next((value for name, _labels, value in metrics if name == _canary.STARTED), None)
     if started is None:
         errors.insert(0, f"{kube.server}/metrics does not tell {_canary.STARTED}")
-    return _canary.Sample(started, _canary.counted(metrics), elections, "; ".join(errors))
+    return _canary.Sample(started, _canary.counted(metrics), changes, "; ".join(errors))
 
 
 def leader_changes(url, opener) -> int:

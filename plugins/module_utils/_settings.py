@@ -117,7 +117,7 @@ SETTINGS = (
         "leaves that out.",
     ),
     Setting(
-        "upgrade_canary_elections",
+        "upgrade_canary_leader_changes",
         "count",
         1,
         "So many changes of etcd's leader are let pass while the first master is watched; more stop the upgrade.",

@@ -8,7 +8,7 @@ Leaves out: every decision, which is in the Topology already (``_topology``).
 
 from __future__ import annotations
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _request, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _request, _topology, _turns
 
 # Of the Service network: cluster DNS has the tenth address by convention, `kubernetes` the first, which the API server takes.
 DNS_OFFSET = 10
@@ -21,6 +21,7 @@ def as_fact(topology, run=""):
     `run` names this run.
     """
     settings = topology.settings
+    hosts = {host.name: _host_fact(host, settings, topology.api_port) for host in (*topology.hosts, *topology.leaving)}
     peer_urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
     return {
         "run": run,
@@ -49,7 +50,8 @@ def as_fact(topology, run=""):
         "asked": list(topology.asked),
         "lock": {"host": topology.lock_host, "places": list(topology.lock_places)},
         "forgotten": [dict(one, peer_url=peer_urls[one["name"]]) for one in topology.forgotten],
-        "hosts": {host.name: _host_fact(host, settings, topology.api_port) for host in (*topology.hosts, *topology.leaving)},
+        "hosts": hosts,
+        "roll_workers": _turns.batches(dict(topology.order)["roll_workers"], hosts, settings.upgrade_batch),
         "order": {name: _topology.host_pattern(names) for name, names in topology.order},
     }
 
@@ -65,7 +67,7 @@ def turns_fact(settings, kind, hooks):
     return {
         "operation": kind if turning else "",
         "hooks": {name: path if turning else "" for name, path in hooks.items()},
-        "canary": {"seconds": watched, "elections": settings.upgrade_canary_elections},
+        "canary": {"seconds": watched, "leader_changes": settings.upgrade_canary_leader_changes},
     }
 
 

@@ -12,28 +12,75 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology, _unit_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _endpoint,
+    _topology,
+    _unit_plan,
+)
 
 BATCH = re.compile(r"([1-9][0-9]*)(%?)")
 DOWN, RESTART, ANY = "down", "restart", "any"
+# The variables in which the roles register what `unit_set` and `api_endpoint` returned.
+ETCD, API_SERVER, ENDPOINT = ("etcd_result",), ("kube_apiserver_result",), ("api_endpoint_result",)
+CONTROLLERS = ("kube_controller_manager_result", "kube_scheduler_result")
+NODE_SERVICES = ("containerd_result", "kubelet_result", "kube_proxy_result", "network_result")
 
 
-def needing_a_turn(hostvars: Mapping[str, Mapping], names: Sequence[str], registered, why: str = ANY) -> list[str]:
-    """Return those of the hosts whose service is down or runs with other settings than it should, in the order given.
+def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
+    """Return whose etcd member, control plane and part in the endpoint take a turn, each in the order in which they do.
 
-    ``registered``: the variable, or several, in which a host's result of `unit_set` or `api_endpoint` stands; a host without one
-    needs nothing. ``why``: only who is ``down``, or only who must ``restart``. A unit that is activating counts as up: it may
-    wait for other members to come up.
+    ``hostvars``: {inventory name: variables}, among them what `unit_set` and `api_endpoint` returned (a host without a result needs
+    nothing). ``fact``: the fact `multimaster`. The keys, all lists of inventory names:
+
+        ==========  =================================================================================================
+        early       members that start before any other restarts: who is down is missing from the quorum, and a learner
+                    has no vote to miss, but is to vote with what is written
+        members     voters on hosts of their own that run with other settings than they should
+        masters     masters of whose etcd, API server or controllers that is so: one drain a master
+        etcd        whose etcd member restarts in its turn
+        drained     masters whose connections move away in their turn; controllers alone need no drain
+        endpoint    masters that take their part in the endpoint, its holder first
+        ==========  =================================================================================================
+
+    A new member starts by joining, a voter that is about to come back as a learner starts with what is written then, and the
+    other one of two members waits for the next run: none of them takes a turn at etcd.
     """
-    variables = [registered] if isinstance(registered, str) else registered
-    return [name for name in names if any(_asks(hostvars[name].get(variable) or {}, why) for variable in variables)]
+
+    def asking(names: Sequence[str], variables: Sequence[str], why: str = ANY) -> list[str]:
+        return [name for name in names if any(_asks(hostvars[name].get(one) or {}, why) for one in variables)]
+
+    turns, order = fact["turns"], {name: pattern.split(",") for name, pattern in fact["order"].items()}
+    new = {*order["bootstrap"], *order["grow"]}
+    down, other = asking(turns, ETCD, DOWN), asking(turns, ETCD, RESTART)
+    elsewhere = {*fact["learners"], *fact["later"], *order["demote"]} | new
+    voters = [name for name in other if name not in elsewhere]
+    drained = {*voters, *asking(turns, API_SERVER, RESTART)}
+    due = drained.union(asking(turns, CONTROLLERS, RESTART))
+    masters = [name for name in turns if name in fact["masters"] and name in due]
+    balanced = fact["endpoint"]["mode"] == _endpoint.BALANCED
+    return {
+        "early": [name for name in down if name not in new] + [name for name in other if name in fact["learners"]],
+        "members": [name for name in voters if name not in fact["masters"]],
+        "masters": masters,
+        "etcd": voters,
+        "drained": [name for name in masters if name in drained],
+        "endpoint": asking(order["holder_first"], ENDPOINT) if balanced else order["holder_first"],
+    }
 
 
 def _asks(result, why):
+    """Return whether a result asks for a turn; a unit that is activating counts as up: it may wait for other members."""
     states = [unit["active"] for unit in (result.get("units") or {}).values()]
     down = any(state not in (*_unit_plan.UP, "activating") for state in states)
     restart = bool(result.get("restart_needed") or result.get("turn_needed"))
     return {DOWN: down, RESTART: restart, ANY: down or restart}[why]
+
+
+def node_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
+    """Return the ``batches`` of the nodes whose services run with other settings or programs than they should."""
+    nodes = [name for name in fact["hosts"] if name in fact["masters"] or name in fact["workers"]]
+    due = [name for name in nodes if any(_asks(hostvars[name].get(one) or {}, RESTART) for one in NODE_SERVICES)]
+    return batches(due, fact["hosts"], fact["upgrade_batch"])
 
 
 def batch_size(batch: str, count: int) -> int:
@@ -45,7 +92,7 @@ def batch_size(batch: str, count: int) -> int:
     return max(1, count * number // 100) if found.group(2) else number
 
 
-def node_turns(names: Sequence[str], hosts: Mapping[str, Mapping], batch: str) -> dict:
+def batches(names: Sequence[str], hosts: Mapping[str, Mapping], batch: str) -> dict:
     """Return {hosts: a host pattern, serial: how many in each batch}: masters one by one, then workers of one zone at a time.
 
     ``hosts`` is that of the fact `multimaster`; ``batch`` as for ``batch_size``, of all workers of the cluster.

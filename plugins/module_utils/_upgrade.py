@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _skew, _upgrade_refusals
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _canary, _skew, _upgrade_refusals
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
     APISERVER,
     CONTROLLERS,
@@ -253,8 +253,10 @@ def _one(view, host):
     if host.master:
         alone = sum(other.master for other in view.hosts) == 1
         outage = outage or (alone and (etcd or APISERVER in changing) and not {ETCD, APISERVER} & set(host.stopped))
-        fresh = all(view.changing(one, (ETCD, APISERVER, *CONTROLLERS)) for one in view.hosts if one.master)
-        why = "the canary: the others follow only when it is well" if fresh and not alone else "one master at a time"
+        masters = [one.name for one in view.hosts if one.master]
+        due = [one.name for one in view.hosts if one.master and view.changing(one, (ETCD, APISERVER, *CONTROLLERS))]
+        canary = bool(set(due) & set(_canary.canaries(masters, due)))
+        why = "the canary: the others follow only when it is well" if canary else "one master at a time"
         why = why if etcd or APISERVER in changing else "controllers only; no drain"
     if outage:
         why = "an outage of the API: nothing stands in for it"

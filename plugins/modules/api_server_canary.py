@@ -31,7 +31,7 @@ options:
     description: How long to watch.
     type: int
     default: 10
-  elections:
+  leader_changes:
     description: So many changes of etcd's leader meanwhile are let pass.
     type: int
     default: 1
@@ -71,10 +71,10 @@ reasons:
   elements: dict
   sample: []
 figures:
-  description: What was counted; C(elections) is null when no member could tell.
+  description: What was counted; C(leader_changes) is null when no member could tell.
   returned: always
   type: dict
-  sample: {seconds: 10.2, looks: 11, not_ready: 0, requests: 84, failed: 0, throttled: 0, elections: 0}
+  sample: {seconds: 10.2, looks: 11, not_ready: 0, requests: 84, failed: 0, throttled: 0, leader_changes: 0}
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -90,7 +90,7 @@ def main():
             **_kube.ARGUMENTS,
             "etcd_endpoints": {"type": "list", "elements": "str", "required": True},
             "seconds": {"type": "int", "default": 10},
-            "elections": {"type": "int", "default": _canary.ELECTIONS},
+            "leader_changes": {"type": "int", "default": _canary.LEADER_CHANGES_LET_PASS},
             "untouched": {"type": "list", "elements": "str", "default": []},
             "way_back": {"type": "str", "default": ""},
         },
@@ -104,7 +104,7 @@ def main():
     except _https.CredentialsError as error:
         module.fail_json(msg=f"The canary cannot be watched: {error}", well=False, reason=str(error), reasons=[], figures={})
     seen = _canary_reading.watch(kube, params["etcd_endpoints"], opener, 0 if check else params["seconds"])
-    verdict = _canary.judge(*seen, params["elections"], params["server"])
+    verdict = _canary.judge(*seen, params["leader_changes"], params["server"])
     result = {"reason": verdict.reason, **verdict.as_dict()}
     if check:
         result["reason"] = f"check mode, nothing was upgraded: {verdict.reason}"

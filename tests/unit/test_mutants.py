@@ -467,9 +467,9 @@ MUTANTS = {
     ),
     "a restart goes unnoticed": Mutant(CANARY, "if before.started != after.started:", "if False:", "test__canary.py::test_case"),
     "an election that is allowed stops the upgrade": Mutant(
-        CANARY, 'if figures["elections"] <= allowed:', 'if figures["elections"] < allowed:', "test__canary.py::test_case"
+        CANARY, 'if figures["leader_changes"] <= allowed:', 'if figures["leader_changes"] < allowed:', "test__canary.py::test_case"
     ),
-    "the member that saw fewest elections counts": Mutant(
+    "the member that saw fewest leader changes counts": Mutant(
         CANARY, "changes = max((", "changes = min((", "test__canary.py::test_case"
     ),
     "no member that tells is no election": Mutant(

@@ -322,7 +322,7 @@ def test_hooks_and_the_canary_are_for_turns_that_were_asked_for(
     fact = run(made(tmp_path, **more), **asked)["ansible_facts"]["multimaster"]
     assert fact["operation"] == operation
     assert fact["hooks"] == {"before": str(tmp_path / before) if before else "", "after": ""}
-    assert fact["canary"] == {"seconds": seconds, "elections": 1}
+    assert fact["canary"] == {"seconds": seconds, "leader_changes": 1}
 
 
 @pytest.mark.parametrize(

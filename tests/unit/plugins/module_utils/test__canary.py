@@ -16,14 +16,14 @@ M = ("https://m1:2379", "https://m2:2379")
 SERVER = "https://192.0.2.11:6443"
 
 
-def judged(codes=None, looks=(READY,) * 11, elections=(0, 0), started=(5.0, 5.0), allowed=1, before=None):
+def judged(codes=None, looks=(READY,) * 11, leader_changes=(0, 0), started=(5.0, 5.0), allowed=1, before=None):
     """Judge a window of 10 s: how many more of each code, the looks, what each of two members counted more."""
     had = before or {"200": 1000}
     first = Sample(started[0], had, dict(zip(M, (7, 3))))
     after = Sample(
         started[1],
         {code: had.get(code, 0) + (codes or {}).get(code, 0) for code in {*had, *(codes or {})}},
-        {url: start + more for url, start, more in zip(M, (7, 3), elections)},
+        {url: start + more for url, start, more in zip(M, (7, 3), leader_changes)},
     )
     return _canary.judge(first, after, looks, 10.0, allowed, SERVER)
 
@@ -58,14 +58,14 @@ CASES = {
     "its metrics were not to be read at first": ({"started": (None, 9.0)}, ["up"]),
     "nor at the end": ({"started": (5.0, None)}, ["up"]),
     # etcd
-    "one election": ({"elections": (1, 1)}, []),
-    "two elections": ({"elections": (2, 2)}, ["elections"]),
-    "two elections of which one member saw one": ({"elections": (1, 2)}, ["elections"]),
-    "one election where none is allowed": ({"elections": (1, 1), "allowed": 0}, ["elections"]),
-    "three where three are allowed": ({"elections": (3, 3), "allowed": 3}, []),
+    "one leader change": ({"leader_changes": (1, 1)}, []),
+    "two leader changes": ({"leader_changes": (2, 2)}, ["leader_changes"]),
+    "two leader changes of which one member saw one": ({"leader_changes": (1, 2)}, ["leader_changes"]),
+    "one leader change where none is allowed": ({"leader_changes": (1, 1), "allowed": 0}, ["leader_changes"]),
+    "three where three are allowed": ({"leader_changes": (3, 3), "allowed": 3}, []),
     "all at once": (
-        {"codes": {"500": 99}, "looks": (LATE,) * 4, "elections": (9, 9), "started": (1.0, 2.0)},
-        ["ready", "up", "errors", "elections"],
+        {"codes": {"500": 99}, "looks": (LATE,) * 4, "leader_changes": (9, 9), "started": (1.0, 2.0)},
+        ["ready", "up", "errors", "leader_changes"],
     ),
 }  # fmt: skip
 
@@ -78,12 +78,12 @@ def test_case(name):
 
 def test_a_member_that_restarted_counts_anew():
     before, after = Sample(1.0, {}, {M[0]: 9}), Sample(1.0, {}, {M[0]: 1})
-    assert _canary.judge(before, after, (READY,), 10).figures["elections"] == 1
+    assert _canary.judge(before, after, (READY,), 10).figures["leader_changes"] == 1
 
 
 def test_a_member_that_answered_once_tells_nothing_and_another_may():
     before = Sample(1.0, {}, {M[0]: 9})
-    assert rules(_canary.judge(before, Sample(1.0, {}, {M[1]: 9}, "m1: refused"), (READY,), 10)) == ["elections"]
+    assert rules(_canary.judge(before, Sample(1.0, {}, {M[1]: 9}, "m1: refused"), (READY,), 10)) == ["leader_changes"]
     assert _canary.judge(before, Sample(1.0, {}, {M[0]: 9, M[1]: 40}), (READY,), 10).well
 
 
@@ -93,7 +93,7 @@ def test_a_verdict_says_figures_in_field_terms():
         "not ready in 2 of 3 looks, 2 in a row (/readyz: etcd); 7 of 60 requests failed, 11.7% and at most 5% may (5 with 500, 2 "
         "with 503); etcd changed its leader 4 times in 10 s and at most 1 may be"
     )
-    for text in (f"kubectl --server {SERVER} get --raw", "journalctl -u kube-apiserver", "multimaster_upgrade_canary_elections"):
+    for text in (f"kubectl --server {SERVER} get --raw", "journalctl -u kube-apiserver", "multimaster_upgrade_canary_leader_changes"):
         assert text in red.next_step
     assert red.as_dict()["reasons"][0]["rule"] == "ready"
     assert judged({"200": 80, "429": 3}).reason == (
@@ -104,7 +104,7 @@ def test_a_verdict_says_figures_in_field_terms():
 
 def test_what_cannot_be_read_is_said_with_the_cause():
     nothing = _canary.judge(Sample(), Sample(error="connection refused"), (READY,), 10)
-    assert rules(nothing) == ["up", "elections"]
+    assert rules(nothing) == ["up", "leader_changes"]
     assert "its metrics could not be read (connection refused)" in nothing.reason
 
 
@@ -188,13 +188,30 @@ def test_looks_are_red_exactly_when_two_in_a_row_are(answers):
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
-def test_elections_are_those_of_the_member_that_saw_most(one, other, allowed):
-    assert ("elections" in rules(judged(elections=(one, other), allowed=allowed))) == (max(one, other) > allowed)
+def test_leader_changes_are_those_of_the_member_that_saw_most(one, other, allowed):
+    assert ("leader_changes" in rules(judged(leader_changes=(one, other), allowed=allowed))) == (max(one, other) > allowed)
 
 
 @given(CODES, st.lists(st.booleans(), max_size=9), st.integers(0, 9), st.booleans())
-def test_a_red_verdict_always_says_why_and_what_next(codes, answers, elections, restarted):
-    verdict = judged(codes, tuple(READY if ok else LATE for ok in answers), (elections, 0), (1.0, 2.0 if restarted else 1.0))
+def test_a_red_verdict_always_says_why_and_what_next(codes, answers, leader_changes, restarted):
+    verdict = judged(codes, tuple(READY if ok else LATE for ok in answers), (leader_changes, 0), (1.0, 2.0 if restarted else 1.0))
     assert verdict.well == (not verdict.reasons)
     assert all(one.said and one.next_step for one in verdict.reasons)
     assert verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("due", "wanted"),
+    [
+        ("", ""),
+        ("m1", "m2 m3"),  # an earlier run changed two of three
+        ("m2 m3", "m1"),
+        ("m2 m1 m3", "m2"),  # nobody has changed yet, so the first does
+    ],
+)
+def test_the_canary_is_the_first_of_several_or_who_was_changed_before(due, wanted):
+    assert _canary.canaries(["m1", "m2", "m3"], due.split()) == wanted.split()
+
+
+def test_an_only_master_is_no_canary():
+    assert _canary.canaries(["m1"], ["m1"]) == []

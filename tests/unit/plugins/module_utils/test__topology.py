@@ -56,7 +56,7 @@ def test_the_fact_is_plain_data():
 
 
 # Who is given the fact: playbooks and their wiring, actions, and the files actions and filters hand it to.
-HANDED_ON = ("_summary", "_pki_plan", "_health*")
+HANDED_ON = ("_summary", "_pki_plan", "_turns", "_health*")
 READERS = ("playbooks/**/*.yml", "plugins/action/*.py", *(f"plugins/module_utils/{name}.py" for name in HANDED_ON))
 KEYS = sorted(
     (part, key)
@@ -68,7 +68,7 @@ KEYS = sorted(
 
 def readings(part, key):
     """Return a pattern for every way in which a key is read: by the part's usual names, as an attribute or as an item."""
-    names = {"multimaster": "multimaster|cluster", "host": r"__self|hosts?|host\(\w+\)", "etcd": "etcd"}.get(part, part)
+    names = {"multimaster": "multimaster|cluster|fact", "host": r"__self|hosts?|host\(\w+\)", "etcd": "etcd"}.get(part, part)
     item = rf'\.{key}\b|(?:"\])?\["{key}"\]|\.get\("{key}"\)'
     return re.compile(rf"""\b(?:{names})(?:{item})|(?:attribute|key_name|value_name)='{key}'""")
 

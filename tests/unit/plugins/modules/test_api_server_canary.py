@@ -19,8 +19,8 @@ class Played:
     """An API server and two members; each reading of metrics sees ``step`` more of everything."""
 
     def __init__(self):
-        self.kube, self.started, self.codes, self.elections = FakeKube(), 100.0, {"200": 30}, {"m1": 5, "m2": 7}
-        self.step, self.more_elections, self.restarts, self.down, self.metrics_asked = {"200": 30}, 0, False, set(), 0
+        self.kube, self.started, self.codes, self.leader_changes = FakeKube(), 100.0, {"200": 30}, {"m1": 5, "m2": 7}
+        self.step, self.more_leader_changes, self.restarts, self.down, self.metrics_asked = {"200": 30}, 0, False, set(), 0
         self.silent = False
 
     def __call__(self, method, url, body=None, headers=None, timeout=5.0):
@@ -34,8 +34,8 @@ class Played:
         name = url.split("//")[1].split(":")[0]
         if name in self.down:
             raise TransportError(url, "connection refused (nothing listens there)")
-        text = f"etcd_server_leader_changes_seen_total {self.elections[name]}\n"
-        self.elections[name] += self.more_elections
+        text = f"etcd_server_leader_changes_seen_total {self.leader_changes[name]}\n"
+        self.leader_changes[name] += self.more_leader_changes
         return Answer(404 if self.silent else 200, b"" if self.silent else text.encode())
 
     def _metrics(self):
@@ -81,9 +81,9 @@ def test_one_that_fails_stops_the_run_with_all_that_a_person_needs(fake, call):
     [
         (lambda fake: setattr(fake, "restarts", True), "up"),
         (lambda fake: fake.down.add("api"), "up"),
-        (lambda fake: setattr(fake, "more_elections", 2), "elections"),
-        (lambda fake: fake.down.update(("m1", "m2")), "elections"),
-        (lambda fake: setattr(fake, "silent", True), "elections"),
+        (lambda fake: setattr(fake, "more_leader_changes", 2), "leader_changes"),
+        (lambda fake: fake.down.update(("m1", "m2")), "leader_changes"),
+        (lambda fake: setattr(fake, "silent", True), "leader_changes"),
     ],
 )
 def test_each_rule_reaches_the_result(fake, call, break_it, rule):
@@ -98,9 +98,9 @@ def test_a_member_that_is_down_is_no_finding_while_another_tells(fake, call):
     assert call(api_server_canary, ASKED)["well"]
 
 
-def test_more_elections_are_let_pass_when_that_was_said(fake, call):
-    fake.more_elections = 3
-    assert call(api_server_canary, {**ASKED, "elections": 3})["well"]
+def test_more_leader_changes_are_let_pass_when_that_was_said(fake, call):
+    fake.more_leader_changes = 3
+    assert call(api_server_canary, {**ASKED, "leader_changes": 3})["well"]
 
 
 @pytest.mark.parametrize("broken", [False, True])
