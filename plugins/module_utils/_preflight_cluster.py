@@ -199,8 +199,14 @@ def timings_good(view):
 
 
 def versions_fit(view):
-    """Want versions that may run side by side, and of a running cluster the same minors: only patches change."""
+    """Want versions that may run side by side, and of a running cluster the same minors: only patches change.
+
+    What is wanted does not count in a run that leaves versions alone: it may be asked for in the middle of an upgrade.
+    """
     running = _upgrade_scene.running_versions(view.seen())
+    if view.topology.keeps_versions:
+        yield from _skew.judge_skew(running)
+        return
     hops = tuple(_hops(running, view.settings))
     targets = _skew.judge_target(running, view.settings.kubernetes_version, view.settings.etcd_version)
     yield from _skew.judge_skew(running)

@@ -39,6 +39,11 @@ class Request:
         return self.nodes if self.kind == REMOVE or (self.kind == REPLACE and self.by) else ()
 
     @property
+    def keeps_versions(self):
+        """Return whether each host goes on with the versions it runs, whatever the inventory says."""
+        return self.kind not in (CONVERGE, UPGRADE)
+
+    @property
     def renewed(self):
         """Return the hosts that come back as new machines under their names."""
         return self.nodes if self.kind == REPLACE and not self.by else ()

@@ -19,6 +19,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _etcd_scene,
     _giving_way,
     _host_scene,
+    _host_versions,
     _join_order,
     _lock,
     _plan,
@@ -26,6 +27,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _request,
     _rolling,
     _timing,
+    _upgrade_scene,
 )
 
 NOBODY = "all:!all"
@@ -155,6 +157,8 @@ class Topology:
     lock_places: tuple = ()
     plan: _plan.Plan = _plan.Plan()
     giving: _giving_way.GivingWay = _giving_way.GivingWay()
+    keeps_versions: bool = False
+    versions: dict = dataclasses.field(default_factory=dict)
 
     @property
     def api_port(self):
@@ -218,7 +222,9 @@ def build(
         later=giving.later,
         parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
     )
+    versions, notes = _versions(settings, placed, observed, request)
     plan = _plan.plan(request, scene)
+    plan = dataclasses.replace(plan, notes=(*plan.notes, *notes))
     # Who is to let the address go may be the one that does not answer well.
     moving = _moving(request, plan, scene.parts)
     speakers = sorted(masters, key=lambda name: (name in moving["move"], name))
@@ -254,9 +260,20 @@ def build(
         lock_places=_lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters)),
         plan=plan,
         giving=giving,
+        keeps_versions=request.keeps_versions,
+        versions=versions,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
     )
+
+
+def _versions(settings, hosts, observed, request):
+    """Return ({host: the version of each of its programs}, what a plan is to say of them)."""
+    chosen = settings.kubernetes_version, settings.etcd_version
+    if not request.keeps_versions:
+        return {host.name: _host_versions.wanted(*chosen) for host in hosts}, ()
+    running = _upgrade_scene.running_versions([(host, observed[host.name]) for host in hosts if observed.get(host.name)])
+    return {host.name: _host_versions.kept(host.name, running, *chosen) for host in hosts}, _host_versions.note(running, *chosen)
 
 
 def node_address(host, observation, endpoint_address=None):

@@ -21,13 +21,12 @@ def as_fact(topology, run=""):
     `run` names this run.
     """
     settings = topology.settings
-    hosts = {host.name: _host_fact(host, settings, topology.api_port) for host in (*topology.hosts, *topology.leaving)}
+    hosts = {host.name: _host_fact(host, topology) for host in (*topology.hosts, *topology.leaving)}
     peer_urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
     return {
         "run": run,
         "cluster": {"name": settings.cluster_name},
         "endpoint": _endpoint_fact(topology),
-        "versions": {"kubernetes": settings.kubernetes_version, "etcd": settings.etcd_version},
         "network": _network_fact(settings),
         "etcd": _etcd_fact(topology),
         "artifact_source": settings.artifact_source,
@@ -121,9 +120,10 @@ def _leaving_fact(host, topology):
     }
 
 
-def _host_fact(host, settings, api_port):
+def _host_fact(host, topology):
     """Return one host's place in the cluster; masters use their own API server, workers the endpoint."""
-    local = f"https://{host.address}:{api_port}"
+    settings = topology.settings
+    local = f"https://{host.address}:{topology.api_port}"
     return {
         "node_name": host.node_name,
         "address": host.address,
@@ -136,6 +136,7 @@ def _host_fact(host, settings, api_port):
         "labels": host.labels,
         "taints": host.taints,
         "sets": _releases.sets_for(host.master, host.worker, host.member, settings.network),
+        "versions": topology.versions[host.name],
         "vrrp": {"priority": host.vrrp_priority, "peers": list(host.vrrp_peers)},
         "etcd_endpoints": list(host.etcd_endpoints),
         "etcd_now": list(host.etcd_now),

@@ -152,7 +152,7 @@ def _hosts(view):
         if not host.reachable and (host.master or host.member):
             what = "master" if host.master else "etcd member"
             reason = f"the {what} {host.name} cannot be reached"
-            yield Refusal("unreachable", reason, "make it reachable, or take it out by remove_node.yml, then run again")
+            yield Refusal("unreachable", reason, "make it reachable, or take it out by remove_node.yml or replace_node.yml, then run again")
     others = {name for component in _skew.COMPONENTS for name in getattr(view.running, component)} - listed
     for name in sorted(others):
         yield Refusal("unlisted", f"{name} runs parts of the cluster and is not to be upgraded", "list it, or remove it first")

@@ -730,6 +730,18 @@ def test_upgrade_yml_is_named_as_the_way_to_the_next_minor_only(wanted, way):
     assert finding.fix == f"{way}; or set multimaster_kubernetes_version back to 1.36.3."
 
 
+def test_a_dead_master_is_replaced_in_the_middle_of_an_upgrade():
+    members = [member("m1"), member("m2"), member("m3")]
+    observed = {name: living(name, members) for name in ("m1", "m3")} | {"m4": fresh("m4")}
+    listed, made = inventory([*NAMES, "m4"]), settings(kubernetes_version="1.37.2", etcd_version="3.7.3")
+    request = _request.Request("replace", ("m2",), "m4")
+    topology = _topology.build(made, listed, observed, True, request=request)
+    view = _preflight.View(made, listed.without(("m2",)), observed, topology, True)
+    assert not [one for one in _preflight.judge(view) if one.check in ("version-hop", "version-skew", "version-skip")]
+    converging = _topology.build(made, listed, observed, True)
+    assert "version-hop" in {one.check for one in _preflight.judge(_preflight.View(made, listed, observed, converging, True))}
+
+
 def test_a_new_cluster_is_built_in_any_minor():
     assert judge(inventory(["m1"]), bare("m1"), kubernetes_version="1.37.2", etcd_version="3.7.3") == ()
 

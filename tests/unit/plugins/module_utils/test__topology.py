@@ -10,7 +10,7 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology, _topology_fact
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology, _topology_fact
 from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
@@ -48,6 +48,23 @@ def test_one_master_and_one_worker_are_founded():
     assert made["order"]["grow"] == made["order"]["balancers"] == NOBODY
     assert made["joining"] == ["m1", "w1"]
     assert (made["ca_store"], made["ca_may_be_created"]) == ("/inv/pki", True)
+
+
+@pytest.mark.parametrize("kind", ["remove", "replace", "roll", "move"])
+def test_only_site_and_upgrade_change_versions(kind):
+    listed, new = inventory(["m1", "m2", "m3", "m4"]), {"kubernetes_version": "1.37.2", "etcd_version": "3.7.3"}
+    members = [member("m1"), member("m2"), member("m3")]
+    seen = {**{name: living(name, members) for name in ("m1", "m3")}, "m4": fresh("m4")}
+    request = _request.Request(kind, ("m2",), by="m4" if kind == "replace" else "")
+    made = _topology.build(settings(**new), listed, seen, True, request=request)
+    assert made.keeps_versions
+    assert {made.versions[name]["apiserver"] for name in ("m1", "m3", "m4")} == {"1.36.3"}
+    assert {made.versions[name]["etcd"] for name in ("m1", "m3", "m4")} == {"3.6.16"}
+    assert any("versions stay as they are" in said for said in made.plan.notes)
+    for request in (_request.CONVERGING, _request.Request("upgrade")):
+        changing = _topology.build(settings(**new), listed, seen, True, request=request)
+        assert not changing.keeps_versions
+        assert {changing.versions[name]["apiserver"] for name in ("m1", "m3", "m4")} == {"1.37.2"}
 
 
 def test_the_fact_is_plain_data():

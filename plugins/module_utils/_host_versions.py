@@ -1,0 +1,63 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Say in which version each program of each host is to run.
+
+Solves: a master dies in the middle of an upgrade, when the inventory names one version and most hosts run another. To replace it,
+or to take it out, must not be the upgrade by another name: without its order, its canary and its copy of etcd. So only site.yml and
+upgrade.yml change versions. Whatever else is asked leaves each host what it runs, and gives a newcomer the oldest that runs, which
+goes with all others: a kubelet is not newer than any API server, and an etcd member not newer than the cluster (Kubernetes "Version
+Skew Policy"; etcd "Upgrade etcd from v3.6 to v3.7"). Leaves out: which versions may be wanted (``_skew``).
+"""
+
+from __future__ import annotations
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _skew
+
+KUBERNETES, ETCD = "kubernetes", "etcd"
+PROGRAMS = tuple(component for component in _skew.COMPONENTS if component != ETCD)
+
+
+def wanted(kubernetes, etcd):
+    """Return {program: version} of any host in a run that changes versions; `kubernetes` is what a host is to have on its disk."""
+    return {**dict.fromkeys((KUBERNETES, *PROGRAMS), kubernetes), ETCD: etcd}
+
+
+def kept(name, running, kubernetes, etcd):
+    """Return {program: version} of one host in a run that leaves versions alone.
+
+    `running` is a _skew.Versions. A program that runs keeps its version; one that does not gets that of the oldest API server or
+    etcd member, and the wanted one where none runs. Programs that run are on the disk already, so `kubernetes` is the version of
+    those that do not, else the newest that runs here.
+    """
+    oldest = _oldest(running.apiserver.values()) or kubernetes
+    own = {program: getattr(running, program).get(name) for program in PROGRAMS}
+    here = [version for version in own.values() if version]
+    return {
+        KUBERNETES: max(here, key=_rank) if len(here) == len(own) else oldest,
+        **{program: version or oldest for program, version in own.items()},
+        ETCD: running.etcd.get(name) or _oldest(running.etcd.values()) or etcd,
+    }
+
+
+def note(running, kubernetes, etcd):
+    """Yield the sentence of a plan that leaves versions alone although others are wanted."""
+    programs = sorted({version for program in PROGRAMS for version in getattr(running, program).values()}, key=_rank)
+    members = sorted(set(running.etcd.values()), key=_rank)
+    if any(version != kubernetes for version in programs) or any(version != etcd for version in members):
+        yield (
+            f"versions stay as they are (Kubernetes {', '.join(programs)}; etcd {', '.join(members)}): upgrade.yml takes them to "
+            f"{kubernetes} and {etcd}, or goes on where it stopped"
+        )
+
+
+def _oldest(versions):
+    return min(versions, key=_rank, default="")
+
+
+def _rank(version):
+    """Order versions; what is none comes last, and preflight tells of it."""
+    try:
+        return False, _skew.parse(version)
+    except ValueError:
+        return True, (version,)
