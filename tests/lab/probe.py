@@ -48,8 +48,7 @@ def problems(result: dict, allowed: dict[str, float], streams: tuple[str, ...] =
     for stream in streams:
         part = result[stream]
         if stream in failed_streams(result, allowed, streams):
-            first = "; ".join(f"{e['at']} {e['error']}" for e in part["first_errors"][:3])
-            found.append(f"{part['failed']} of {part['sent']} {stream}s failed ({allowed.get('percent', 0)} % allowed): {first}")
+            found.append(f"{part['failed']} of {part['sent']} {stream}s failed ({allowed.get('percent', 0)} % allowed)")
         if "gap" in allowed and part["longest_gap_ms"] > allowed["gap"]:
             found.append(
                 f"{part['longest_gap_ms']} ms without a good {stream} from {part['longest_gap_at']} ({allowed['gap']} allowed)"
@@ -57,6 +56,11 @@ def problems(result: dict, allowed: dict[str, float], streams: tuple[str, ...] =
         if not part["sent"]:
             found.append(f"no {stream} was measured")
     return found + (lost(result) if "write" in streams else [])
+
+
+def first_failures(result: dict, streams: tuple[str, ...]) -> list[str]:
+    """Return the first failed requests of each stream: one that is allowed has a cause as well."""
+    return [f"{one['at'][11:23]} {stream}: {one['error']}" for stream in streams for one in result[stream]["first_errors"][:3]]
 
 
 def lost(result: dict) -> list[str]:
@@ -136,8 +140,9 @@ def stop(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
         workloads.GuardedWeb(cluster, probers.NAMESPACE, "").remove()
     for where, result, streams, allowed in results:
         print(f"{where}: {result['summary']}")
-        wrong = problems(result, allowed, streams)
-        found += [f"{where}: {line}" for line in wrong + (explain(result, runs) if wrong else [])]
+        for line in first_failures(result, streams) + explain(result, runs):
+            print(f"  {line}")
+        found += [f"{where}: {line}" for line in problems(result, allowed, streams)]
     return found
 
 
