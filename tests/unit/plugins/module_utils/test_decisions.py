@@ -36,6 +36,7 @@ DECISIONS = (
     "_health_nodes",
     "_health_view",
     "_host_scene",
+    "_host_versions",
     "_image_plan",
     "_join_order",
     "_kernel_plan",
