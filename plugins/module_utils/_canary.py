@@ -38,8 +38,8 @@ NOT_READY_RUN = 2
 MIN_REQUESTS = 20
 # Five times the error budget that kubernetes-mixin gives the API server (availability of 99 %).
 MAX_FAILED = 0.05
-# Leader changes nobody planned that are let pass: etcd's own alarm (etcdHighNumberOfLeaderChanges) bears three in 15 minutes, and a
-# leader that the canary's restart left behind may lose its place late. The planned move is over before the window begins.
+# Leader changes nobody planned that are let pass: etcd's own alarm (etcdHighNumberOfLeaderChanges) bears three in 15 minutes, and
+# a leader that the canary's restart left behind may lose its place late. The planned move is over before the window begins.
 LEADER_CHANGES_LET_PASS = 1
 
 VERBS = frozenset({"GET", "LIST", "POST", "PUT", "PATCH", "DELETE"})
@@ -53,7 +53,7 @@ class Sample:
     """The counters at one time.
 
     ``started``: when the API server's process began, in seconds since the epoch, None when its metrics could not be read.
-    ``requests``: how many by HTTP code, of those that count. ``leader_changes``: leader changes by member, of those that answered.
+    ``requests``: how many by HTTP code, of those that count. ``leader_changes``: how many by member, of those that answered.
     ``error``: what could not be read, and why.
     """
 
@@ -130,9 +130,14 @@ def counted(metrics) -> dict:
 
 
 def judge(
-    before: Sample, after: Sample, looks: Sequence[Look], seconds: float, leader_changes: int = LEADER_CHANGES_LET_PASS, server: str = ""
+    before: Sample,
+    after: Sample,
+    looks: Sequence[Look],
+    seconds: float,
+    leader_changes: int = LEADER_CHANGES_LET_PASS,
+    server: str = "",
 ) -> Verdict:
-    """Return the Verdict on a window of so many seconds, in which ``leader_changes`` unplanned changes of the leader are let pass.
+    """Return the Verdict on a window of so many seconds, in which so many unplanned changes of etcd's leader are let pass.
 
     ``server``: the API server's URL, for the advice.
     """
@@ -232,5 +237,6 @@ def _seen(figures):
     waits = f", {figures['throttled']} told to come later" if figures["throttled"] else ""
     return (
         f"ready in {figures['looks'] - figures['not_ready']} of {figures['looks']} looks, {figures['failed']} of "
-        f"{figures['requests']} requests failed{few}{waits}, {figures['leader_changes']} leader changes in {figures['seconds']:g} s"
+        f"{figures['requests']} requests failed{few}{waits}, {figures['leader_changes']} leader changes in "
+        f"{figures['seconds']:g} s"
     )

@@ -4,10 +4,10 @@
 """Say in which version each program of each host is to run.
 
 Solves: a master dies in the middle of an upgrade, when the inventory names one version and most hosts run another. To replace it,
-or to take it out, must not be the upgrade by another name: without its order, its canary and its copy of etcd. So only site.yml and
-upgrade.yml change versions. Whatever else is asked leaves each host what it runs, and gives a newcomer the oldest that runs, which
-goes with all others: a kubelet is not newer than any API server, and an etcd member not newer than the cluster (Kubernetes "Version
-Skew Policy"; etcd "Upgrade etcd from v3.6 to v3.7"). Leaves out: which versions may be wanted (``_skew``).
+or to take it out, must not be the upgrade by another name: without its order, its canary and its copy of etcd. So only site.yml
+and upgrade.yml change versions. Whatever else is asked leaves each host what it runs, and gives a newcomer the oldest that runs,
+which goes with all others: a kubelet is not newer than any API server, and an etcd member not newer than the cluster (Kubernetes
+"Version Skew Policy"; etcd "Upgrade etcd from v3.6 to v3.7"). Leaves out: which versions may be wanted (``_skew``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PROGRAMS = tuple(component for component in _skew.COMPONENTS if component != ETC
 
 
 def wanted(kubernetes, etcd):
-    """Return {program: version} of any host in a run that changes versions; `kubernetes` is what a host is to have on its disk."""
+    """Return {program: version} of any host in a run that changes versions; `kubernetes` is what is to lie on its disk."""
     return {**dict.fromkeys((KUBERNETES, *PROGRAMS), kubernetes), ETCD: etcd}
 
 

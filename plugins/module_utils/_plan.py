@@ -194,8 +194,11 @@ def _restarts(scene, early):
         if holds and scene.mode == _endpoint.BALANCED:
             others = " or ".join(sorted(set(scene.masters) - {name}))
             yield Step(YIELD, name, f"the endpoint address goes to {others} first")
-        why = "drained, its API server drained in every balancer, the etcd leadership moved first" if master else "drained first"
-        before = after = ""
+        why, before, after = "drained first", "", ""
+        if master:
+            why = "drained, its API server drained in every balancer, the etcd leadership moved first"
+        elif name in verdicts:
+            why = "the etcd leadership moved first"
         if name in verdicts:
             moments = (verdicts[name].before, verdicts[name].during)
             before, after = (f"{s.healthy} of {s.voters} healthy, quorum {s.quorum}" for s in moments)

@@ -29,8 +29,8 @@ NODE_SERVICES = ("containerd_result", "kubelet_result", "kube_proxy_result", "ne
 def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     """Return whose etcd member, control plane and part in the endpoint take a turn, each in the order in which they do.
 
-    ``hostvars``: {inventory name: variables}, among them what `unit_set` and `api_endpoint` returned (a host without a result needs
-    nothing). ``fact``: the fact `multimaster`. The keys, all lists of inventory names:
+    ``hostvars``: {inventory name: variables}, among them what `unit_set` and `api_endpoint` returned (a host without a result
+    needs nothing). ``fact``: the fact `multimaster`. The keys, all lists of inventory names:
 
         ==========  =================================================================================================
         early       members that start before any other restarts: who is down is missing from the quorum, and a learner

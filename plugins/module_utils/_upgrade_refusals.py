@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _removed_flags, _skew
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum, _removed_flags, _skew
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import errors, warnings
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import Refusal
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
+    APISERVER,
     BACK,
+    CONTROLLERS,
     ETCD,
     KUBERNETES,
     direction,
@@ -42,7 +44,7 @@ class Old:
 
 def refusals(view) -> tuple:
     """Return every Refusal of an upgrade, in a stable order."""
-    found = [*_settings(view), *_hosts(view), *_unreadable(view), *_skewed(view), *_hops(view), *_arguments(view)]
+    found = [*_settings(view), *_hosts(view), *_sick(view), *_unreadable(view), *_skewed(view), *_hops(view), *_arguments(view)]
     return tuple(dict.fromkeys(found))
 
 
@@ -152,10 +154,34 @@ def _hosts(view):
         if not host.reachable and (host.master or host.member):
             what = "master" if host.master else "etcd member"
             reason = f"the {what} {host.name} cannot be reached"
-            yield Refusal("unreachable", reason, "make it reachable, or take it out by remove_node.yml or replace_node.yml, then run again")
+            fix = "make it reachable, or take it out by remove_node.yml or replace_node.yml, then run again"
+            yield Refusal("unreachable", reason, fix)
     others = {name for component in _skew.COMPONENTS for name in getattr(view.running, component)} - listed
     for name in sorted(others):
         yield Refusal("unlisted", f"{name} runs parts of the cluster and is not to be upgraded", "list it, or remove it first")
+
+
+def _sick(view):
+    """Refuse to stop anybody beside a member that hangs or is cut off, where etcd cannot do without both.
+
+    A member that is stopped is another matter: it is started before anybody else has a turn.
+    """
+    if not (read(view.wanted.kubernetes) and read(view.wanted.etcd)):
+        return  # which is refused by itself
+    voters = [host for host in view.hosts if host.member and host.votes]
+    sick = [host for host in view.hosts if host.member and host.sick]
+    needed = _quorum.quorum(len(voters))
+    left = len([host for host in voters if host not in sick]) - 1
+    for host in sick:
+        due = [one for one in view.hosts if one != host and view.changing(one, (ETCD, APISERVER, *CONTROLLERS))]
+        takes_over = len(voters) == 1 and not host.votes
+        if due and (takes_over or (host.votes and left < needed)):
+            beside = "nobody else can take over" if takes_over else f"without another one {left} of {needed} needed were left"
+            yield Refusal(
+                "sick",
+                f"etcd on {host.name} runs and is not healthy: {beside}",
+                f"on {host.name} `journalctl -u etcd -n 50`; restart it there, or replace the host (replace_node.yml)",
+            )
 
 
 def _unreadable(view):

@@ -22,6 +22,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 
 # Answers of systemd to a unit that is installed and does not run.
 STOPPED = ("inactive", "failed", "deactivating")
+UP = ("active", "reloading")
 # The turns in which a way back is told, by the kind of a step.
 TURNS = {
     _upgrade.DOWNGRADE: "etcd",
@@ -131,5 +132,7 @@ def _host(host, observation, cluster):
         holds=_host_scene.holds(observation),
         leads=member is not None and member.id == cluster.leader_id,
         votes=member.voter if member else None,
+        # One that is starting may wait for others, and a run that was cut off may have left it so.
+        sick=bool(observation) and member is not None and not member.healthy and units.get("etcd") in UP,
         stopped=tuple(component for component, unit in _skew.COMPONENTS.items() if units.get(unit) in STOPPED),
     )

@@ -29,8 +29,8 @@ class Host:
     """One host: its inventory name and zone, what it is, and what was seen of it.
 
     ``holds`` the endpoint address; ``leads`` etcd. ``votes``: its etcd member is a voter, False a learner, None no member at
-    this moment. ``stopped``: components (names of ``_skew.COMPONENTS``) that are installed and do not run, as a cut-off run
-    or a crash leaves them.
+    this moment; ``sick``: that member runs and is not healthy, so it hangs or is cut off. ``stopped``: components (names of
+    ``_skew.COMPONENTS``) that are installed and do not run, as a cut-off run or a crash leaves them.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Host:
     holds: bool = False
     leads: bool = False
     votes: bool | None = True
+    sick: bool = False
     stopped: tuple = ()
 
     @property

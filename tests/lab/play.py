@@ -28,6 +28,7 @@ from pathlib import Path
 
 import access
 import cutoff
+import typist
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTATIONS = ("done", "unchanged", "untouched", "stopped", "cut")
@@ -132,6 +133,22 @@ def read_events(text: str) -> list[dict]:
     return [json.loads(line) for line in text.split("\n")[:-1] if line]
 
 
+def converse(command: list[str], log: Path, events: Path, answers: list[str]) -> int:
+    """Run a command that asks, give it these answers, and return its code."""
+    person = typist.Typist(answers, log)
+    events.write_text("")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=clean_environment(f"LAB_RUN={uuid.uuid4().hex}", events), stdin=person.terminal,
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=person.take_terminal,
+        )  # fmt: skip
+    while process.poll() is None:
+        person.look()
+        time.sleep(0.2)
+    person.close()
+    return process.returncode
+
+
 def execute(command: list[str], log: Path, events: Path, cut: cutoff.Cut | None, sockets: str) -> tuple[int, str]:
     """Run a command, cut it off where asked, and return its code and where it was cut ("" = it was not)."""
     marker = f"LAB_RUN={uuid.uuid4().hex}"
@@ -157,13 +174,21 @@ def execute(command: list[str], log: Path, events: Path, cut: cutoff.Cut | None,
         return process.wait(), ""
 
 
-def perform(cluster: access.Cluster, name: str, arguments: list[str], cut: cutoff.Cut | None = None) -> tuple[Outcome, Path]:
-    """Run ansible-playbook on a lab's cluster, cut it off where asked, and return what it did and where its output is."""
+def perform(
+    cluster: access.Cluster, name: str, arguments: list[str], cut: cutoff.Cut | None = None, answers: list[str] | None = None
+) -> tuple[Outcome, Path]:
+    """Run ansible-playbook on a lab's cluster, cut it off where asked, and return what it did and where its output is.
+
+    With answers there is somebody to ask, who gives them.
+    """
     log, events = cluster.results / f"{name}.log", cluster.results / f"{name}.events"
     sources = [part for path in cluster.inventories for part in ("-i", path)]
     outcome = Outcome(name, ["ansible-playbook", *sources, *arguments])
     began = time.monotonic()
-    outcome.code, outcome.cut = execute(outcome.command, log, events, cut, cluster.control_path)
+    if answers is None:
+        outcome.code, outcome.cut = execute(outcome.command, log, events, cut, cluster.control_path)
+    else:
+        outcome.code = converse(outcome.command, log, events, answers)
     summarize(outcome, read_events(events.read_text()))
     outcome.seconds = round(time.monotonic() - began, 2)
     return outcome, log
@@ -179,6 +204,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--expect", choices=EXPECTATIONS, default="done")
     parser.add_argument("--cut", type=cutoff.parse_cut, metavar="WHERE", help="cut the run off (see cutoff.py)")
     parser.add_argument("--says", action="append", default=[], metavar="WORDS", help="of --expect stopped")
+    parser.add_argument("--answer", action="append", metavar="WORD", help="type this when the run asks, and sit at a terminal")
     options, options.extra = parser.parse_known_args(argv)
     if options.cut and options.expect == "done":
         options.expect = "cut"
@@ -197,7 +223,7 @@ def main(argv: list[str]) -> int:
             return 1
         options.extra = [part.replace("{holder}", ",".join(held)) for part in options.extra]
     before = cluster.observe() if options.expect in ("unchanged", "untouched") else {}
-    outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut)
+    outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut, options.answer)
     if before:
         outcome.restarted = differences(before, cluster.observe())
     cluster.remember()

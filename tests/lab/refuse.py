@@ -379,6 +379,12 @@ SITUATIONS = (
         ("m22 is no host of the inventory", "Did you mean m2?", "Nothing was touched."),
     ),
     Situation(
+        "not-confirmed",
+        nothing,
+        ("remove_node.yml", "-e", "node=m2"),
+        ("Nothing was changed.", "Without somebody to ask, give -e confirmed=true after reading the plan."),
+    ),
+    Situation(
         "skipped-minor",
         minor_skipped,
         ("site.yml", "-e", "multimaster_kubernetes_version={skipped}"),
@@ -403,7 +409,7 @@ SITUATIONS = (
         "upgrade-member-hangs",
         member_hangs,
         ("upgrade.yml", "-e", "multimaster_etcd_version=3.7.3", "-e", "confirmed=true"),
-        ("1 of 3 voters would be healthy and 2 are needed", "Nothing was touched."),
+        ("etcd on m3 runs and is not healthy: without another one 1 of 2 needed were left", "on m3 `journalctl -u etcd -n 50`"),
         restless=LEADERS,
     ),
 )

@@ -467,7 +467,10 @@ MUTANTS = {
     ),
     "a restart goes unnoticed": Mutant(CANARY, "if before.started != after.started:", "if False:", "test__canary.py::test_case"),
     "an election that is allowed stops the upgrade": Mutant(
-        CANARY, 'if figures["leader_changes"] <= allowed:', 'if figures["leader_changes"] < allowed:', "test__canary.py::test_case"
+        CANARY,
+        'if figures["leader_changes"] <= allowed:',
+        'if figures["leader_changes"] < allowed:',
+        "test__canary.py::test_case",
     ),
     "the member that saw fewest leader changes counts": Mutant(
         CANARY, "changes = max((", "changes = min((", "test__canary.py::test_case"

@@ -126,6 +126,12 @@ def test_a_task_file_is_short_enough_to_read(path):
     assert len(list(tasks_of(load(path)))) <= MAX_TASKS, "split it by step: preflight, install, configure, service, health"
 
 
+def test_no_file_of_tasks_is_named_like_a_phase():
+    """Ansible looks beside the playbook first when a file of tasks that was included includes another (seen on the lab)."""
+    phases = {path.name for path in (ROOT / "playbooks/phases").glob("*.yml")}
+    assert not phases & {path.name for path in (ROOT / "playbooks/phases/tasks").glob("*.yml")}
+
+
 @pytest.mark.parametrize("path", yaml_files("playbooks"), ids=place)
 def test_order_and_concurrency_give_their_reason(path):
     lines = path.read_text().splitlines()

@@ -93,7 +93,8 @@ def test_a_verdict_says_figures_in_field_terms():
         "not ready in 2 of 3 looks, 2 in a row (/readyz: etcd); 7 of 60 requests failed, 11.7% and at most 5% may (5 with 500, 2 "
         "with 503); etcd changed its leader 4 times in 10 s and at most 1 may be"
     )
-    for text in (f"kubectl --server {SERVER} get --raw", "journalctl -u kube-apiserver", "multimaster_upgrade_canary_leader_changes"):
+    setting = "multimaster_upgrade_canary_leader_changes"
+    for text in (f"kubectl --server {SERVER} get --raw", "journalctl -u kube-apiserver", setting):
         assert text in red.next_step
     assert red.as_dict()["reasons"][0]["rule"] == "ready"
     assert judged({"200": 80, "429": 3}).reason == (

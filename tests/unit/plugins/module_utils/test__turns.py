@@ -56,7 +56,8 @@ def taken(the_fact, **results):
     ],
 )
 def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(result, why):
-    found = _turns.control_turns({"m1": {"etcd_result": result} if result else {}}, fact("m1", mode="direct", holder_first=NOBODY))
+    hostvars = {"m1": {"etcd_result": result} if result else {}}
+    found = _turns.control_turns(hostvars, fact("m1", mode="direct", holder_first=NOBODY))
     assert [what for what in ("early", "masters") if found[what]] == ([why] if why else [])
 
 

@@ -321,6 +321,23 @@ def test_a_run_that_goes_on_does_not_say_that_nothing_has_changed():
     assert planned(stacked(3)).steps[0].way_back == "nothing has changed yet: stop here"
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 5])
+def test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left(count):
+    names = [f"m{number}" for number in range(1, count + 1)]
+    for down in itertools.chain.from_iterable(itertools.combinations(names, number) for number in range(count + 1)):
+        hosts = tuple(dataclasses.replace(host, sick=host.name in down) for host in stacked(count))
+        # written independently: of the others some one has a turn, and a majority of all has to be left while it is away
+        fatal = any(2 * len(set(names) - set(down) - {one}) <= count for name in down for one in names if one != name)
+        found = codes(_upgrade.plan(running(hosts, *OLD), hosts, wanted(allow_outage=True)))
+        assert found == (["sick"] * len(down) if fatal else []), down
+
+
+def test_a_member_that_hangs_is_no_reason_when_nobody_else_has_a_turn():
+    hosts = changed(THREE, "m2", sick=True)
+    versions = running(hosts, *NEW, etcd={"m2": OLD[1]})
+    assert codes(_upgrade.plan(versions, hosts, wanted())) == []
+
+
 # Refusals ---------------------------------------------------------------------------------------------------------------
 
 THREE = (*stacked(3), *workers(1))
@@ -354,6 +371,12 @@ REFUSED = {
         {"hosts": external(2, 3), "change": ("e1", {"reachable": False})},
         ["unreachable"],
     ),
+    "an etcd member that hangs": ({"change": ("m2", {"sick": True})}, ["sick"]),
+    "an etcd member on a host of its own that hangs": ({"hosts": external(2, 3), "change": ("e3", {"sick": True})}, ["sick"]),
+    "a learner that hangs where it is to take over": (
+        {"hosts": stacked(2, "m2"), "change": ("m2", {"sick": True})},
+        ["sick"],
+    ),
     "no version": ({"differing": {"kubelet": {"w1": None}}}, ["no-version"]),
     "what is no version": ({"differing": {"kubelet": {"w1": "?"}}}, ["skew-version"]),
     "a wanted version that is none": ({"target": ("1.37", "3.7.3")}, ["version-unreadable"]),
@@ -384,7 +407,8 @@ def test_what_is_not_done_is_refused_with_its_reason(name):
     versions = running(hosts, *case.pop("before", OLD), **differing)
     for component in _skew.COMPONENTS:
         found = getattr(versions, component)
-        for host in [host for host, text in found.items() if text is None or host == (change or ("",))[0]]:
+        gone = change[0] if change and "reachable" in change[1] else ""
+        for host in [host for host, text in found.items() if text is None or host == gone]:
             del found[host]
     plan = _upgrade.plan(versions, hosts, wanted(case.pop("target", NEW), **case))
     assert codes(plan) == expected

@@ -127,3 +127,15 @@ def test_on_the_way_back_each_turn_tells_how_to_go_on_with_the_newer():
 
 def test_without_a_step_there_is_none():
     assert _upgrade_scene.ways_back(_upgrade.Plan()) == {"etcd": {}, "control": {}, "node": {}, "end": ""}
+
+
+@pytest.mark.parametrize(
+    ("unit", "healthy", "sick"),
+    [("active", True, False), ("active", False, True), ("activating", False, False), ("failed", False, False)],
+)
+def test_a_member_is_sick_when_it_runs_and_is_not_healthy(unit, healthy, sick):
+    observed = seen("3.6.16")
+    observed["m3"]["units"]["etcd"] = unit
+    observed["m3"]["etcd"]["status"]["healthy"] = healthy
+    _topology_of_it, plan = made(observed, "3.6.17")
+    assert ["etcd on m3 runs and is not healthy" in reason for reason, _next_step in plan.refusals] == [True] * sick
