@@ -39,11 +39,12 @@ class Mutant(typing.NamedTuple):
 
 
 QUORUM, JOIN_ORDER, MEMBERSHIP = "_quorum", "_join_order", "_membership"
-CANARY, PLAN = "_canary", "_plan"
+CANARY, PLAN, TURNS, VERSIONS, SICK = "_canary", "_plan", "_turns", "_host_versions", "_upgrade_refusals"
 PAIRS = "test_giving_way.py"
 ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
 ETCD_PLAN, GIVING_WAY, ROLLING = "_etcd_plan", "_giving_way", "_rolling"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
+HANGING = "test__upgrade.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
 MUTANTS = {
     # the quorum rule
     "restart: > for >=": Mutant(
@@ -441,6 +442,41 @@ MUTANTS = {
     ),
     "what is enabled is not called off": Mutant(
         DOWNGRADE, "    if targets:\n", "    if False:\n", "test__downgrade.py::test_the_next_move"
+    ),
+    # who takes a turn, and in which version
+    "a newcomer starts by restarting": Mutant(
+        TURNS, 'new = {*order["bootstrap"], *order["grow"]}', "new = set()", "test__turns.py::test_case"
+    ),
+    "who makes room restarts in its turn as well": Mutant(
+        TURNS, ', *order["demote"]} | new', "} | new", "test__turns.py::test_case"
+    ),
+    "the other of two members does not wait": Mutant(TURNS, ', *fact["later"]', "", "test__turns.py::test_case"),
+    "a learner waits for its turn": Mutant(
+        TURNS, '+ [name for name in other if name in fact["learners"]]', "", "test__turns.py::test_case"
+    ),
+    "controllers drain": Mutant(TURNS, "if name in drained]", "if name in due]", "test__turns.py::test_case"),
+    "a member that starts counts as down": Mutant(
+        TURNS,
+        '(*_unit_plan.UP, "activating")', "_unit_plan.UP",
+        "test__turns.py::test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings",
+    ),
+    "the canary of a run that goes on is the next one": Mutant(
+        CANARY,
+        "return unchanged if due and unchanged else", "return",
+        "test__canary.py::test_the_canary_is_the_first_of_several_or_who_was_changed_before",
+    ),
+    "a newcomer gets the newest": Mutant(
+        VERSIONS, "return min(versions", "return max(versions", "test__host_versions.py::test_case"
+    ),
+    "every host gets the oldest": Mutant(VERSIONS, "version or oldest for", "oldest for", "test__host_versions.py::test_case"),
+    "what does not run is not on the disk": Mutant(
+        VERSIONS,
+        "if len(here) == len(own) else oldest", "",
+        "test__host_versions.py::test_what_does_not_run_is_on_the_disk_of_its_host",
+    ),
+    "the last member that can be spared is not": Mutant(SICK, "left < needed", "left <= needed", HANGING),
+    "nobody has a turn beside a member that hangs": Mutant(
+        SICK, "if host not in sick]) - 1", "if host not in sick])", HANGING
     ),
     # the canary of an upgrade
     "the fewest requests to judge by are too few": Mutant(
