@@ -111,11 +111,11 @@ class Verdict:
 def canaries(masters: Sequence[str], due: Sequence[str]) -> list[str]:
     """Return the masters that must be well before the others follow, when these are due, in that order.
 
-    When every master is due, it is the first of several. When some are not, an earlier run changed them: they are the canaries of
-    this one, looked at before it begins, since what made that run stop may still be so.
+    The first of several that are due is one. Those that are not due are, too: an earlier run changed them, and they are looked at
+    before this one begins, since what made that run stop may still be so.
     """
     unchanged = [name for name in masters if name not in due]
-    return unchanged if due and unchanged else list(due[:1]) if len(due) > 1 else []
+    return [*unchanged, *(due[:1] if len(due) > 1 else ())] if due else []
 
 
 def counted(metrics) -> dict:

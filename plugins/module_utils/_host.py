@@ -68,6 +68,7 @@ KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 # Binaries lie in /opt/multimaster/<component>/<version>/, so a process's executable tells its version.
 VERSIONED = re.compile(r"^/opt/multimaster/[^/]+/v?([0-9][^/]*)/")
+STARTED = re.compile(r"^ExecStart=/opt/multimaster/[^/]+/v?([0-9][^/]*)/", re.MULTILINE)
 # State LISTEN in /proc/net/tcp (include/net/tcp_states.h).
 LISTEN = "0A"
 CONNECT_TRIES = 3
@@ -202,6 +203,7 @@ def observe(
         "ca_fingerprints": {name: _fingerprints(system, paths) for name, paths in CAS.items()},
         "units": {name: state for name, (state, _pid) in units.items()},
         "versions": running_versions(system, units),
+        "unit_versions": unit_versions(system, units),
         "api_server": api_server(system, units["kube-apiserver"][1]),
         "kubelet_credentials": _kubelet_credentials(system),
         "arp": _arp(network["addresses"], endpoint_address, arp_probe) if asks else None,
@@ -318,6 +320,12 @@ def running_versions(system, units):
         if match:
             found[name] = match.group(1)
     return found
+
+
+def unit_versions(system, names):
+    """Return {unit: version} that its unit file starts, whether it runs or not."""
+    found = {name: STARTED.search(system.read(f"/etc/systemd/system/{name}.service") or "") for name in names}
+    return {name: match.group(1) for name, match in found.items() if match}
 
 
 def api_server(system, pid):

@@ -16,6 +16,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ske
 
 KUBERNETES, ETCD = "kubernetes", "etcd"
 PROGRAMS = tuple(component for component in _skew.COMPONENTS if component != ETCD)
+NODE = ("kubelet", "kube_proxy")
 
 
 def wanted(kubernetes, etcd):
@@ -23,27 +24,37 @@ def wanted(kubernetes, etcd):
     return {**dict.fromkeys((KUBERNETES, *PROGRAMS), kubernetes), ETCD: etcd}
 
 
-def kept(name, running, kubernetes, etcd):
+def kept(host, standing, kubernetes, etcd):
     """Return {program: version} of one host in a run that leaves versions alone.
 
-    `running` is a _skew.Versions. A program that runs keeps its version; one that does not gets that of the oldest API server or
-    etcd member, and the wanted one where none runs. Programs that run are on the disk already, so `kubernetes` is the version of
-    those that do not, else the newest that runs here.
+    `host` says what it is (`name`, `master`); `standing` is a _skew.Versions of what runs, or would by its unit file. A program of
+    which nothing is known gets the version of the oldest API server or etcd member, and the wanted one in a cluster without any.
+    What is known lies on the disk already, so `kubernetes` is the version of the rest, else the newest that is known here.
     """
-    oldest = _oldest(running.apiserver.values()) or kubernetes
-    own = {program: getattr(running, program).get(name) for program in PROGRAMS}
-    here = [version for version in own.values() if version]
+    oldest = _oldest(standing.apiserver.values()) or kubernetes
+    own = {program: getattr(standing, program).get(host.name) for program in PROGRAMS}
+    here = [own[program] for program in (PROGRAMS if host.master else NODE)]
     return {
-        KUBERNETES: max(here, key=_rank) if len(here) == len(own) else oldest,
+        KUBERNETES: max(here, key=_rank) if all(here) else oldest,
         **{program: version or oldest for program, version in own.items()},
-        ETCD: running.etcd.get(name) or _oldest(running.etcd.values()) or etcd,
+        ETCD: standing.etcd.get(host.name) or _oldest(standing.etcd.values()) or etcd,
     }
 
 
-def note(running, kubernetes, etcd):
+def as_running(hosts, versions):
+    """Return the _skew.Versions of hosts whose programs run in these versions ({host: {program: version}})."""
+    parts = {program: [host for host in hosts if host.master] for program in PROGRAMS}
+    parts.update({program: [host for host in hosts if host.master or host.worker] for program in NODE})
+    parts[ETCD] = [host for host in hosts if host.member]
+    return _skew.Versions(
+        **{program: {host.name: versions[host.name][program] for host in names} for program, names in parts.items()}
+    )
+
+
+def note(standing, kubernetes, etcd):
     """Yield the sentence of a plan that leaves versions alone although others are wanted."""
-    programs = sorted({version for program in PROGRAMS for version in getattr(running, program).values()}, key=_rank)
-    members = sorted(set(running.etcd.values()), key=_rank)
+    programs = sorted({version for program in PROGRAMS for version in getattr(standing, program).values()}, key=_rank)
+    members = sorted(set(standing.etcd.values()), key=_rank)
     if any(version != kubernetes for version in programs) or any(version != etcd for version in members):
         yield (
             f"versions stay as they are (Kubernetes {', '.join(programs)}; etcd {', '.join(members)}): upgrade.yml takes them to "

@@ -12,6 +12,7 @@ from __future__ import annotations
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
     _etcd_scene,
+    _host_versions,
     _membership,
     _skew,
     _topology,
@@ -201,12 +202,12 @@ def timings_good(view):
 def versions_fit(view):
     """Want versions that may run side by side, and of a running cluster the same minors: only patches change.
 
-    What is wanted does not count in a run that leaves versions alone: it may be asked for in the middle of an upgrade.
+    In a run that leaves versions alone, such as in the middle of an upgrade, it is those that it leaves that have to fit.
     """
-    running = _upgrade_scene.running_versions(view.seen())
     if view.topology.keeps_versions:
-        yield from _skew.judge_skew(running)
+        yield from _skew.judge_skew(_host_versions.as_running(view.topology.hosts, view.topology.versions))
         return
+    running = _upgrade_scene.running_versions(view.seen())
     hops = tuple(_hops(running, view.settings))
     targets = _skew.judge_target(running, view.settings.kubernetes_version, view.settings.etcd_version)
     yield from _skew.judge_skew(running)

@@ -32,7 +32,7 @@ SUBDOMAIN = re.compile(r"^(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z
 # Kubernetes label values (a zone becomes one).
 LABEL_VALUE = re.compile(r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 VERSION = re.compile(r"^[0-9]+\.[0-9]+\.[0-9]+$")
-BATCH = re.compile(r"^[1-9][0-9]*%?$")
+BATCH = re.compile(r"^([1-9][0-9]*)(%?)$")
 
 # An hour: the operation's lock is held for as long as the first master is watched.
 COUNT_MAX = 3600
@@ -220,6 +220,15 @@ def differing(variables_by_host):
                 )
             )
     return tuple(found)
+
+
+def batch_size(batch: str, count: int) -> int:
+    """Return how many of `count` hosts go at once: a number, or a percentage of them and at least 1; ValueError otherwise."""
+    found = BATCH.match(str(batch).strip())
+    if not found:
+        raise ValueError(f"{batch!r} is neither a number from 1 on nor a percentage such as 20%")
+    number = int(found.group(1))
+    return max(1, count * number // 100) if found.group(2) else number
 
 
 def _comparable(value):

@@ -9,16 +9,15 @@ restarts together never takes more out of the cluster than it can spare. Leaves 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _endpoint,
+    _settings,
     _topology,
     _unit_plan,
 )
 
-BATCH = re.compile(r"([1-9][0-9]*)(%?)")
 DOWN, RESTART, ANY = "down", "restart", "any"
 # The variables in which the roles register what `unit_set` and `api_endpoint` returned.
 ETCD, API_SERVER, ENDPOINT = ("etcd_result",), ("kube_apiserver_result",), ("api_endpoint_result",)
@@ -33,6 +32,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     needs nothing). ``fact``: the fact `multimaster`. The keys, all lists of inventory names:
 
         ==========  =================================================================================================
+        drifted     members that run with other settings than they should, voters and learners
         early       members that start before any other restarts: who is down is missing from the quorum, and a learner
                     has no vote to miss, but is to vote with what is written
         members     voters on hosts of their own that run with other settings than they should
@@ -59,6 +59,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     masters = [name for name in turns if name in fact["masters"] and name in due]
     balanced = fact["endpoint"]["mode"] == _endpoint.BALANCED
     return {
+        "drifted": other,
         "early": [name for name in down if name not in new] + [name for name in other if name in fact["learners"]],
         "members": [name for name in voters if name not in fact["masters"]],
         "masters": masters,
@@ -83,23 +84,14 @@ def node_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     return batches(due, fact["hosts"], fact["upgrade_batch"])
 
 
-def batch_size(batch: str, count: int) -> int:
-    """Return how many of `count` hosts go at once: a number, or a percentage of them and at least 1; ValueError otherwise."""
-    found = BATCH.fullmatch(str(batch).strip())
-    if not found:
-        raise ValueError(f"{batch!r} is neither a number from 1 on nor a percentage such as 20%")
-    number = int(found.group(1))
-    return max(1, count * number // 100) if found.group(2) else number
-
-
 def batches(names: Sequence[str], hosts: Mapping[str, Mapping], batch: str) -> dict:
     """Return {hosts: a host pattern, serial: how many in each batch}: masters one by one, then workers of one zone at a time.
 
-    ``hosts`` is that of the fact `multimaster`; ``batch`` as for ``batch_size``, of all workers of the cluster.
+    ``hosts`` is that of the fact `multimaster`; ``batch`` as for ``_settings.batch_size``, of all workers of the cluster.
     """
     masters = sorted((name for name in names if hosts[name]["master"]), key=lambda name: (hosts[name]["zone"], name))
     workers = sum(host["worker"] and not host["master"] for host in hosts.values())
-    size = batch_size(batch, workers)
+    size = _settings.batch_size(batch, workers)
     ordered, serial = masters, [1] * len(masters)
     for zone in sorted({hosts[name]["zone"] for name in names if name not in masters}):
         same = sorted(name for name in names if name not in masters and hosts[name]["zone"] == zone)

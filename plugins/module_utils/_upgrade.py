@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _canary, _skew, _upgrade_refusals
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _skew, _upgrade_refusals
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
     APISERVER,
     CONTROLLERS,
@@ -157,8 +157,10 @@ def _followed(view):
         why = "etcd is saved, the copy verified and fetched, before anything changes"
         yield Step(SNAPSHOT, speaker, why, way_back=begin)
     yield from _etcd_first(view, old)
+    canary = next(iter([step for step in steps if step.kind == MASTER][:-1]), None)
     for step, after in work:
-        yield replace(step, way_back=_upgrade_refusals.way_back(after, old))
+        why = "the canary: the others follow only when it is well" if step is canary and not step.outage else step.why
+        yield replace(step, why=why, way_back=_upgrade_refusals.way_back(after, old))
 
 
 def _etcd_first(view, old):
@@ -253,11 +255,7 @@ def _one(view, host):
     if host.master:
         alone = sum(other.master for other in view.hosts) == 1
         outage = outage or (alone and (etcd or APISERVER in changing) and not {ETCD, APISERVER} & set(host.stopped))
-        masters = [one.name for one in view.hosts if one.master]
-        due = [one.name for one in view.hosts if one.master and view.changing(one, (ETCD, APISERVER, *CONTROLLERS))]
-        canary = bool(set(due) & set(_canary.canaries(masters, due)))
-        why = "the canary: the others follow only when it is well" if canary else "one master at a time"
-        why = why if etcd or APISERVER in changing else "controllers only; no drain"
+        why = "one master at a time" if etcd or APISERVER in changing else "controllers only; no drain"
     if outage:
         why = "an outage of the API: nothing stands in for it"
     kind = MASTER if host.master else MEMBER

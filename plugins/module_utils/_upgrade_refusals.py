@@ -14,9 +14,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quo
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import errors, warnings
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import Refusal
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
-    APISERVER,
     BACK,
-    CONTROLLERS,
     ETCD,
     KUBERNETES,
     direction,
@@ -162,7 +160,7 @@ def _hosts(view):
 
 
 def _sick(view):
-    """Refuse to stop anybody beside a member that hangs or is cut off, where etcd cannot do without both.
+    """Refuse to stop a member beside one that hangs or is cut off, where etcd cannot do without both.
 
     A member that is stopped is another matter: it is started before anybody else has a turn.
     """
@@ -173,7 +171,7 @@ def _sick(view):
     needed = _quorum.quorum(len(voters))
     left = len([host for host in voters if host not in sick]) - 1
     for host in sick:
-        due = [one for one in view.hosts if one != host and view.changing(one, (ETCD, APISERVER, *CONTROLLERS))]
+        due = [one for one in view.hosts if one != host and view.changing(one, (ETCD,))]
         takes_over = len(voters) == 1 and not host.votes
         if due and (takes_over or (host.votes and left < needed)):
             beside = "nobody else can take over" if takes_over else f"without another one {left} of {needed} needed were left"

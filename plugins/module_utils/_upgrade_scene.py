@@ -16,13 +16,13 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _host_scene,
     _plan,
     _skew,
+    _unit_plan,
     _upgrade,
     _upgrade_refusals,
 )
 
 # Answers of systemd to a unit that is installed and does not run.
 STOPPED = ("inactive", "failed", "deactivating")
-UP = ("active", "reloading")
 # The turns in which a way back is told, by the kind of a step.
 TURNS = {
     _upgrade.DOWNGRADE: "etcd",
@@ -34,13 +34,20 @@ TURNS = {
 
 def running_versions(seen):
     """Return what runs on which host, by inventory name, as _skew.Versions; `seen` is (host, observation) of each."""
+    return _versions([(host, observation.get("versions", {})) for host, observation in seen])
+
+
+def standing_versions(seen):
+    """Return likewise what runs, and of a program that does not run what its unit would start."""
+    return _versions(
+        [(host, {**observation.get("unit_versions", {}), **observation.get("versions", {})}) for host, observation in seen]
+    )
+
+
+def _versions(found):
     return _skew.Versions(
         **{
-            component: {
-                host.name: observation["versions"][unit]
-                for host, observation in seen
-                if observation.get("versions", {}).get(unit)
-            }
+            component: {host.name: versions[unit] for host, versions in found if versions.get(unit)}
             for component, unit in _skew.COMPONENTS.items()
         }
     )
@@ -133,6 +140,6 @@ def _host(host, observation, cluster):
         leads=member is not None and member.id == cluster.leader_id,
         votes=member.voter if member else None,
         # One that is starting may wait for others, and a run that was cut off may have left it so.
-        sick=bool(observation) and member is not None and not member.healthy and units.get("etcd") in UP,
+        sick=bool(observation) and member is not None and not member.healthy and units.get("etcd") in _unit_plan.UP,
         stopped=tuple(component for component, unit in _skew.COMPONENTS.items() if units.get(unit) in STOPPED),
     )

@@ -8,10 +8,9 @@ Leaves out: which step comes next (``_upgrade``) and what forbids an upgrade (``
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum, _skew
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum, _settings, _skew
 
 ETCD, APISERVER = "etcd", "apiserver"
 CONTROLLERS = ("controller_manager", "scheduler")
@@ -20,8 +19,6 @@ KUBERNETES = (APISERVER, *CONTROLLERS, *NODE)
 
 # Directions.
 UP, BACK, STAY = "up", "back", "stay"
-
-_BATCH = re.compile(r"([1-9][0-9]*)(%?)")
 
 
 @dataclass(frozen=True)
@@ -124,12 +121,10 @@ class View:
 
     def batch(self):
         """Return how many workers at once, None when the setting cannot be read."""
-        found = _BATCH.fullmatch(str(self.wanted.batch).strip())
-        if not found:
+        try:
+            return _settings.batch_size(self.wanted.batch, sum(host.worker and not host.master for host in self.hosts))
+        except ValueError:
             return None
-        number = int(found.group(1))
-        workers = sum(host.worker and not host.master for host in self.hosts)
-        return max(workers * number // 100, 1) if found.group(2) else number
 
     def cluster_version(self):
         """Return (major, minor) of etcd's cluster version as it is at rest (see ``Etcd``), None without any member."""

@@ -78,7 +78,7 @@ ansible_facts:
     multimaster_host:
       description:
         - One host as seen just now. States of units are systemd's, or C(not-found).
-        - C(versions) are those of the running processes.
+        - C(versions) are those of the running processes, C(unit_versions) those that the unit files start.
         - C(disk_free_percent) is counted as a kubelet does, at what a process that is not root may use; null when not known.
         - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(clock_window) holds the controller's clock before and after the execution, in seconds since the epoch.
@@ -112,6 +112,7 @@ ansible_facts:
         ca_fingerprints: {kubernetes: [], front_proxy: [], etcd_client: [], etcd_peer: []}
         units: {etcd: not-found, kubelet: active}
         versions: {kubelet: 1.36.3}
+        unit_versions: {kubelet: 1.36.3}
         api_server: {etcd_servers: ["https://192.0.2.11:2379"]}
         kubelet_credentials: false
         endpoint_address: {held_on: []}

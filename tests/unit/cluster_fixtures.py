@@ -71,6 +71,7 @@ def fresh(name, **changes):
         "ca_fingerprints": {"kubernetes": [], "front_proxy": [], "etcd_client": [], "etcd_peer": []},
         "units": {"etcd": "not-found", "kube-apiserver": "not-found", "kubelet": "not-found"},
         "versions": {},
+        "unit_versions": {},
         "api_server": None,
         "kubelet_credentials": False,
         "endpoint_address": {"held_on": []},

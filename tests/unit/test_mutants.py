@@ -460,10 +460,11 @@ MUTANTS = {
         '(*_unit_plan.UP, "activating")', "_unit_plan.UP",
         "test__turns.py::test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings",
     ),
-    "the canary of a run that goes on is the next one": Mutant(
+    "a run that goes on does not look at those before": Mutant(
         CANARY,
-        "return unchanged if due and unchanged else", "return",
-        "test__canary.py::test_the_canary_is_the_first_of_several_or_who_was_changed_before",
+        "return [*unchanged, *",
+        "return [*",
+        "test__canary.py::test_canaries_are_who_was_changed_before_and_the_first_of_several",
     ),
     "a newcomer gets the newest": Mutant(
         VERSIONS, "return min(versions", "return max(versions", "test__host_versions.py::test_case"
@@ -471,7 +472,8 @@ MUTANTS = {
     "every host gets the oldest": Mutant(VERSIONS, "version or oldest for", "oldest for", "test__host_versions.py::test_case"),
     "what does not run is not on the disk": Mutant(
         VERSIONS,
-        "if len(here) == len(own) else oldest", "",
+        "if all(here) else oldest",
+        "",
         "test__host_versions.py::test_what_does_not_run_is_on_the_disk_of_its_host",
     ),
     "the last member that can be spared is not": Mutant(SICK, "left < needed", "left <= needed", HANGING),

@@ -126,6 +126,18 @@ def test_a_task_file_is_short_enough_to_read(path):
     assert len(list(tasks_of(load(path)))) <= MAX_TASKS, "split it by step: preflight, install, configure, service, health"
 
 
+def test_every_name_of_the_wiring_is_there():
+    """A name that is gone is no error where a default or `omit` stands behind it."""
+    wiring, used, made = ROOT / "playbooks/vars/wiring.yml", {}, set()
+    for path in yaml_files("playbooks"):
+        text = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+        made |= set(re.findall(r"^ *(?:register: )?(__\w+)(?::|$)", text, re.MULTILINE))
+        made |= set(re.findall(r"register: (__\w+)", text))
+        used.update(dict.fromkeys(re.findall(r"\b__\w+", text), place(path)))
+    assert "__self" in made and wiring.exists()
+    assert {name: where for name, where in used.items() if name not in made} == {}
+
+
 def test_no_file_of_tasks_is_named_like_a_phase():
     """Ansible looks beside the playbook first when a file of tasks that was included includes another (seen on the lab)."""
     phases = {path.name for path in (ROOT / "playbooks/phases").glob("*.yml")}

@@ -210,6 +210,16 @@ def test_the_version_is_that_of_the_running_process():
     assert observe()["versions"] == {"etcd": "3.6.16"}
 
 
+def test_the_version_of_a_unit_is_that_of_the_program_it_starts():
+    class Written(Picture):
+        def read(self, path):
+            units = {"kubelet": "ExecStart=/opt/multimaster/kubernetes/1.37.2/kubelet --v=2\n", "haproxy": "ExecStart=/usr/sbin/haproxy\n"}
+            known = {f"/etc/systemd/system/{name}.service": f"[Service]\nType=notify\n{line}" for name, line in units.items()}
+            return known.get(path) or super().read(path)
+
+    assert observe(Written())["unit_versions"] == {"kubelet": "1.37.2"}
+
+
 def test_the_etcd_members_of_a_running_api_server_are_read_from_its_command_line():
     units = "Id=kube-apiserver.service\nLoadState=loaded\nActiveState=active\nMainPID=500\n"
     line = "/opt/kube-apiserver\0--etcd-servers=https://192.0.2.11:2379,https://192.0.2.12:2379\0--v=2\0"

@@ -139,3 +139,16 @@ def test_every_row_is_documented_and_its_default_is_of_its_own_type():
         if setting.default not in (None, "", ()) and setting.type != "path":
             assert _settings.convert(setting, setting.default) is not None
     assert len({setting.name for setting in _settings.SETTINGS}) == len(_settings.SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("batch", "count", "size"), [("1", 10, 1), ("3", 10, 3), ("20%", 10, 2), ("20%", 4, 1), ("20%", 0, 1), ("100%", 7, 7)]
+)
+def test_a_batch_is_a_number_or_a_share_and_never_nobody(batch, count, size):
+    assert _settings.batch_size(batch, count) == size
+
+
+@pytest.mark.parametrize("batch", ["0", "0%", "", "-1", "a", "1.5", "20 %"])
+def test_a_batch_that_is_no_number_is_refused(batch):
+    with pytest.raises(ValueError, match="neither a number"):
+        _settings.batch_size(batch, 10)
