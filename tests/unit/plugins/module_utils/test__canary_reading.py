@@ -47,13 +47,14 @@ def test_a_sample_has_the_start_the_requests_by_code_and_the_leader_changes_by_m
     [
         ("m1", {M2: 7}, ["https://m1:2379/metrics: connection refused"]),
         ("m1 m2", {}, ["https://m1:2379/metrics: connection refused", "https://m2:2379/metrics: connection refused"]),
+        ("silent", {}, [f"https://m1:2379/metrics: HTTP 404, no {LEADER_CHANGES}", "https://m2:2379/metrics: HTTP 404"]),
         ("api", {M1: 5, M2: 7}, ["HTTP 503"]),
         # the API server first: it is the canary
         ("m2 api", {M1: 5}, ["HTTP 503", "https://m2:2379/metrics: connection refused"]),
     ],
 )
 def test_what_cannot_be_read_is_said_and_the_rest_is_told(fake, down, told, said):
-    fake.down = set(down.split())
+    fake.down, fake.silent = set(down.split()), down == "silent"
     found, up = _canary_reading.sample(kube(fake), MEMBERS, fake), "api" not in fake.down
     assert (found.started, found.requests) == ((100.0, {"200": 30}) if up else (None, {}))
     assert found.leader_changes == told
