@@ -41,6 +41,14 @@ def inventory(masters=(), workers=(), etcd=(), zones=None, **hosts):
     )
 
 
+def host(name, **changes):
+    """Return a host in its place: m is a master with a member, e a member alone, w a worker; its node has another name."""
+    master = name.startswith("m")
+    roles = {"master": master, "worker": name.startswith("w"), "member": master or name.startswith("e")}
+    placed = {"node_name": f"node-{name}", "address": address(name), "interface": "eth0", "prefix": 24, "zone": "", **roles}
+    return _topology.Host(name, **{**placed, **changes})
+
+
 def fresh(name, **changes):
     """Return what is observed on a bare Debian host."""
     number = NUMBERS[name]
