@@ -25,7 +25,7 @@ def sample(kube, endpoints, opener) -> _canary.Sample:
     for url in endpoints:
         try:
             changes[url] = leader_changes(url, opener)
-        except (_https.TransportError, ValueError) as error:
+        except (_https.TransportError, ValueError, OverflowError) as error:
             errors.append(str(error))
     try:
         metrics = _metrics.read(kube.request("GET", "/metrics"), _canary.REQUESTS, _canary.STARTED)

@@ -14,7 +14,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _boo
 
 def answers(hosts, observed):
     """Return the status of each member that answered, in the order of the hosts."""
-    found = ((observed.get(host.name) or {}).get("etcd", {}).get("status") for host in hosts if host.member)
+    found = (((observed.get(host.name) or {}).get("etcd") or {}).get("status") for host in hosts if host.member)
     return [status for status in found if status and status.get("ok")]
 
 

@@ -24,7 +24,7 @@ def holds(observation):
 
 def part(name, observation):
     """Return what was seen of a master's part in the endpoint."""
-    held = tuple(((observation or {}).get("endpoint_address") or {}).get("held_on", ()))
+    held = tuple(((observation or {}).get("endpoint_address") or {}).get("held_on") or ())
     balancer, vrrp = (_unit(observation, unit) == "active" for unit in ("haproxy", "keepalived"))
     return _endpoint.MasterState(name, held, balancer=balancer, vrrp=vrrp, reachable=bool(observation))
 

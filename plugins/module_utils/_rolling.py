@@ -25,7 +25,7 @@ def turns(hosts, observed):
 
 
 def rolling(hosts, observed, request, giving):
-    """Return (name, whether it is a master, whether it has the address) of the hosts to restart: masters, members, workers."""
+    """Return (name, whether it is a master, whether it has the address) of the hosts to restart: masters and members, then workers."""
     if request.kind != _request.ROLL:
         return ()
     known, first = {host.name: host for host in hosts}, turns(hosts, observed)
