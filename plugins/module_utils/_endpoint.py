@@ -125,7 +125,7 @@ def holders(observed) -> tuple:
     return tuple(sorted(state.name for state in observed if state.holds))
 
 
-def turns(observed) -> tuple:
+def holder_first(observed) -> tuple:
     """Return the masters' names in the order in which each gets its part: the holder, who runs VRRP, then newcomers.
 
     Masters hear only the peers they know. Were a newcomer to start VRRP before all who run it know it, it could not hear

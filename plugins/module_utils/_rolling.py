@@ -12,7 +12,7 @@ from __future__ import annotations
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd_scene, _host_scene, _quorum, _request
 
 
-def turns(hosts, observed):
+def in_order(hosts, observed):
     """Return masters and members in the order of their turns: by zone and name, the holder of the address last but the leader."""
 
     def rank(host):
@@ -28,7 +28,7 @@ def rolling(hosts, observed, request, giving):
     """Return (name, whether it is a master, whether it has the address) of the hosts to restart: masters and members, then workers."""
     if request.kind != _request.ROLL:
         return ()
-    known, first = {host.name: host for host in hosts}, turns(hosts, observed)
+    known, first = {host.name: host for host in hosts}, in_order(hosts, observed)
     workers = sorted((host for host in hosts if host.name not in first), key=lambda host: (host.zone, host.name))
     asked = set(request.nodes) - set(giving.later)
     order = [name for name in (*first, *(host.name for host in workers)) if name in asked]

@@ -254,7 +254,7 @@ def build(
         leaving=tuple(sorted(gone, key=lambda host: etcd.remove.index(host.name) if host.name in etcd.remove else -1)),
         forgotten=_forgotten(going, bare, request.renewed, etcd.lost, joining),
         asked=request.nodes or (settings.cluster_name,),
-        turns=_rolling.turns(bare, observed),
+        turns=_rolling.in_order(bare, observed),
         drains=request.kind == _request.UPGRADE,
         lock_host=next(iter(_speaker(speakers, observed, acts=True)), ""),
         lock_places=_lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters)),
@@ -398,7 +398,7 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
 
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
-    address; holder_first: masters in the order of `_endpoint.turns`; any_master: one master, with a running API server if there
+    address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one master, with a running API server if there
     is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose voter
     becomes the learner that stands by.
     """
@@ -412,7 +412,7 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
         "demote": etcd.demote,
         "grow": [name for name in (*(n for n in etcd.promote if n not in etcd.join), *etcd.join) if name not in etcd.demote],
         "balancers": masters if mode == _endpoint.BALANCED else (),
-        "holder_first": _endpoint.turns(_host_scene.part(name, observed.get(name)) for name in masters),
+        "holder_first": _endpoint.holder_first(_host_scene.part(name, observed.get(name)) for name in masters),
         "any_master": speaker,
         "token_issuer": speaker if joining else (),
     }

@@ -418,7 +418,7 @@ class Cluster:
     def _turns(self, masters):
         parts = [(name, self.segment.parts[name]) for name in masters]
         states = [_endpoint.MasterState(n, ("eth0",) if part.address else (), vrrp=part.vrrp) for n, part in parts]
-        return _endpoint.turns(states)
+        return _endpoint.holder_first(states)
 
     def _endpoint(self, masters, turns):
         """Bring the masters into their parts, in the order of playbooks/phases/endpoint.yml."""

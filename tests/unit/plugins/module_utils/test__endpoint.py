@@ -21,12 +21,12 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint i
     YIELDED,
     EndpointStep,
     MasterState,
+    holder_first,
     holders,
     move,
     observed_state,
     priorities,
     transition,
-    turns,
     vrid,
     wanted_state,
 )
@@ -233,8 +233,8 @@ def test_holders_count_every_interface():
 def test_turns_the_holder_then_who_runs_vrrp_then_newcomers():
     """A newcomer that starts VRRP before a backup knows it does not hear that one when it takes over."""
     masters = [nothing("m1"), backup("m2"), MasterState("m3", balancer=True), holder("m4"), backup("m5")]
-    assert turns(masters) == turns(masters[::-1]) == ("m4", "m2", "m5", "m1", "m3")
-    assert turns([nothing("m1"), nothing("m2"), alone("m3")]) == ("m3", "m1", "m2")
+    assert holder_first(masters) == holder_first(masters[::-1]) == ("m4", "m2", "m5", "m1", "m3")
+    assert holder_first([nothing("m1"), nothing("m2"), alone("m3")]) == ("m3", "m1", "m2")
 
 
 def test_a_balancer_that_is_not_ours_needs_nothing_of_us():

@@ -59,13 +59,13 @@ def roll(names):
 def test_whom_the_others_need_goes_last(names, zones, seen, wanted):
     placed = hosts(names, zones)
     for listed in (placed, placed[::-1]):
-        assert _rolling.turns(listed, observed(placed, **seen)) == tuple(wanted.split())
+        assert _rolling.in_order(listed, observed(placed, **seen)) == tuple(wanted.split())
 
 
 @pytest.mark.parametrize("etcd", [None, {"status": None}, {"status": {"ok": False, "leader_id": "", "member_id": ""}}])
 def test_who_does_not_answer_for_etcd_does_not_lead(etcd):
     seen = {**observed(hosts(THREE)), "m1": fresh("m1", etcd=etcd)}
-    assert _rolling.turns(hosts(THREE), seen) == ("m1", "m2", "m3")
+    assert _rolling.in_order(hosts(THREE), seen) == ("m1", "m2", "m3")
 
 
 @pytest.mark.parametrize(
