@@ -25,7 +25,7 @@ def in_order(hosts, observed):
 
 
 def rolling(hosts, observed, request, giving):
-    """Return (name, whether it is a master, whether it has the address) of the hosts to restart: masters and members, then workers."""
+    """Return (name, whether a master, whether it has the address) of the hosts to restart: masters and members, then workers."""
     if request.kind != _request.ROLL:
         return ()
     known, first = {host.name: host for host in hosts}, in_order(hosts, observed)

@@ -398,8 +398,8 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
 
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
-    address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one master, with a running API server if there
-    is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose voter
+    address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one master, with a running API server if
+    there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose voter
     becomes the learner that stands by.
     """
     masters = sorted(set(inventory.masters))

@@ -213,8 +213,8 @@ def test_the_version_is_that_of_the_running_process():
 def test_the_version_of_a_unit_is_that_of_the_program_it_starts():
     class Written(Picture):
         def read(self, path):
-            units = {"kubelet": "ExecStart=/opt/multimaster/kubernetes/1.37.2/kubelet --v=2\n", "haproxy": "ExecStart=/usr/sbin/haproxy\n"}
-            known = {f"/etc/systemd/system/{name}.service": f"[Service]\nType=notify\n{line}" for name, line in units.items()}
+            starts = {"kubelet": "/opt/multimaster/kubernetes/1.37.2/kubelet --v=2", "haproxy": "/usr/sbin/haproxy"}
+            known = {f"/etc/systemd/system/{name}.service": f"[Service]\nExecStart={what}\n" for name, what in starts.items()}
             return known.get(path) or super().read(path)
 
     assert observe(Written())["unit_versions"] == {"kubelet": "1.37.2"}
