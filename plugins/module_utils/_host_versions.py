@@ -28,7 +28,7 @@ def kept(host, standing, kubernetes, etcd):
     """Return {program: version} of one host in a run that leaves versions alone.
 
     `host` says what it is (`name`, `master`); `standing` is a _skew.Versions of what runs, or would by its unit file. A program
-    of which nothing is known gets the version of the oldest API server or etcd member, and the wanted one in a cluster without any.
+    of which nothing is known gets the version of the oldest API server or etcd member, in a cluster without any the wanted one.
     What is known lies on the disk already, so `kubernetes` is the version of the rest, else the newest that is known here.
     """
     oldest = _oldest(standing.apiserver.values()) or kubernetes
