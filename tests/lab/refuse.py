@@ -205,29 +205,28 @@ def nothing(cluster: access.Cluster):
 
 
 @contextlib.contextmanager
-def member_down(cluster: access.Cluster):
-    """Stop the etcd member of m3, which the others survive."""
-    cluster.ssh("m3", "systemctl stop etcd.service")
+def without_etcd(cluster: access.Cluster, take: str, give: str):
+    """Take the etcd member of m3 away by one command, which the others survive, and give it back by another."""
+    cluster.ssh("m3", take)
     try:
         # the endpoint's balancers have to learn that the API server beside it is not ready
         access.wait("the others carry the API", lambda: all(cluster.request("GET", "/readyz")[0] == 200 for _ in range(6)))
         yield {}
     finally:
-        cluster.ssh("m3", "systemctl start etcd.service")
+        cluster.ssh("m3", give)
 
 
-@contextlib.contextmanager
+def member_down(cluster: access.Cluster):
+    """Stop the member."""
+    return without_etcd(cluster, "systemctl stop etcd.service", "systemctl start etcd.service")
+
+
 def member_hangs(cluster: access.Cluster):
-    """Let the etcd member of m3 hang, as on a disk that does not answer: it runs, and nobody hears of it.
+    """Let the member hang, as on a disk that does not answer: it runs, and nobody hears of it.
 
     An upgrade starts a member that is stopped first, as a run that was cut off may have left one; this one nothing can start.
     """
-    cluster.ssh("m3", "systemctl kill --signal=STOP etcd.service")
-    try:
-        access.wait("the others carry the API", lambda: all(cluster.request("GET", "/readyz")[0] == 200 for _ in range(6)))
-        yield {}
-    finally:
-        cluster.ssh("m3", "systemctl kill --signal=CONT etcd.service")
+    return without_etcd(cluster, "systemctl kill --signal=STOP etcd.service", "systemctl kill --signal=CONT etcd.service")
 
 
 @contextlib.contextmanager
