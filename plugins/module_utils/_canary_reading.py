@@ -29,12 +29,13 @@ def sample(kube, endpoints, opener) -> _canary.Sample:
             errors.append(str(error))
     try:
         metrics = _metrics.read(kube.request("GET", "/metrics"), _canary.REQUESTS, _canary.STARTED)
-    except _kube.KubeError as error:
+        counted = _canary.counted(metrics)
+    except (_kube.KubeError, ValueError, OverflowError) as error:
         return _canary.Sample(None, {}, changes, "; ".join([str(error), *errors]))
     started = next((value for name, _labels, value in metrics if name == _canary.STARTED), None)
     if started is None:
         errors.insert(0, f"{kube.server}/metrics does not tell {_canary.STARTED}")
-    return _canary.Sample(started, _canary.counted(metrics), changes, "; ".join(errors))
+    return _canary.Sample(started, counted, changes, "; ".join(errors))
 
 
 def leader_changes(url, opener) -> int:

@@ -24,20 +24,31 @@ def wanted(kubernetes, etcd):
     return {**dict.fromkeys((KUBERNETES, *PROGRAMS), kubernetes), ETCD: etcd}
 
 
-def kept(host, standing, kubernetes, etcd):
+def kept(host, running, units, kubernetes, etcd):
     """Return {program: version} of one host in a run that leaves versions alone.
 
-    `host` says what it is (`name`, `master`); `standing` is a _skew.Versions of what runs, or would by its unit file. A program
-    of which nothing is known gets the version of the oldest API server or etcd member, in a cluster without any the wanted one.
-    What is known lies on the disk already, so `kubernetes` is the version of the rest, else the newest that is known here.
+    `host` says what it is (`name`, `master`); `running` is a _skew.Versions of what runs, `units` of what the unit files
+    start. A program that runs keeps its version. One that does not has its unit's, as far as that goes with the others: a run
+    that was cut off may have written units of a turn that never came. So a node's is no newer than the oldest API server, a
+    controller's no newer than its own, and a member no older than those that run, whose data it may have. One without a unit
+    has the oldest there is, and in a cluster without any the wanted one. `kubernetes` is what is to lie on the disk beside
+    what lies there.
     """
-    oldest = _oldest(standing.apiserver.values()) or kubernetes
-    own = {program: getattr(standing, program).get(host.name) for program in PROGRAMS}
-    here = [own[program] for program in (PROGRAMS if host.master else NODE)]
+    servers = {**units.apiserver, **running.apiserver}
+    oldest = _oldest(servers.values()) or kubernetes
+    server = servers.get(host.name) or oldest
+    chosen = {program: getattr(running, program).get(host.name) for program in PROGRAMS}
+    for program in (program for program in PROGRAMS if not chosen[program]):
+        bound = oldest if program in NODE else server
+        chosen[program] = min(getattr(units, program).get(host.name) or bound, bound, key=_rank)
+    here = PROGRAMS if host.master else NODE
+    known = [(getattr(running, program).get(host.name), getattr(units, program).get(host.name)) for program in here]
+    new = [chosen[program] for program, there in zip(here, known) if chosen[program] not in there]
+    member = _oldest(running.etcd.values()) or _oldest(units.etcd.values()) or etcd
     return {
-        KUBERNETES: max(here, key=_rank) if all(here) else oldest,
-        **{program: version or oldest for program, version in own.items()},
-        ETCD: standing.etcd.get(host.name) or _oldest(standing.etcd.values()) or etcd,
+        KUBERNETES: _oldest(new) or max((chosen[program] for program in here), key=_rank),
+        **chosen,
+        ETCD: running.etcd.get(host.name) or max(units.etcd.get(host.name) or member, member, key=_rank),
     }
 
 
@@ -51,10 +62,10 @@ def as_running(hosts, versions):
     )
 
 
-def note(standing, kubernetes, etcd):
+def note(running, kubernetes, etcd):
     """Yield the sentence of a plan that leaves versions alone although others are wanted."""
-    programs = sorted({version for program in PROGRAMS for version in getattr(standing, program).values()}, key=_rank)
-    members = sorted(set(standing.etcd.values()), key=_rank)
+    programs = sorted({version for program in PROGRAMS for version in getattr(running, program).values()}, key=_rank)
+    members = sorted(set(running.etcd.values()), key=_rank)
     if any(version != kubernetes for version in programs) or any(version != etcd for version in members):
         yield (
             f"versions stay as they are (Kubernetes {', '.join(programs)}; etcd {', '.join(members)}): upgrade.yml takes them to "

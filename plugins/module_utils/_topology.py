@@ -272,8 +272,10 @@ def _versions(settings, hosts, observed, request):
     chosen = settings.kubernetes_version, settings.etcd_version
     if not request.keeps_versions:
         return {host.name: _host_versions.wanted(*chosen) for host in hosts}, ()
-    standing = _upgrade_scene.standing_versions([(host, observed[host.name]) for host in hosts if observed.get(host.name)])
-    return {host.name: _host_versions.kept(host, standing, *chosen) for host in hosts}, _host_versions.note(standing, *chosen)
+    seen = [(host, observed[host.name]) for host in hosts if observed.get(host.name)]
+    running, units = _upgrade_scene.running_versions(seen), _upgrade_scene.unit_versions(seen)
+    kept = {host.name: _host_versions.kept(host, running, units, *chosen) for host in hosts}
+    return kept, _host_versions.note(running, *chosen)
 
 
 def node_address(host, observation, endpoint_address=None):

@@ -37,11 +37,9 @@ def running_versions(seen):
     return _versions([(host, observation.get("versions", {})) for host, observation in seen])
 
 
-def standing_versions(seen):
-    """Return likewise what runs, and of a program that does not run what its unit would start."""
-    return _versions(
-        [(host, {**observation.get("unit_versions", {}), **observation.get("versions", {})}) for host, observation in seen]
-    )
+def unit_versions(seen):
+    """Return likewise what the unit files start, whether it runs or not."""
+    return _versions([(host, observation.get("unit_versions", {})) for host, observation in seen])
 
 
 def _versions(found):

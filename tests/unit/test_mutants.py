@@ -44,6 +44,7 @@ PAIRS = "test_giving_way.py"
 ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
 ETCD_PLAN, GIVING_WAY, ROLLING = "_etcd_plan", "_giving_way", "_rolling"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
+STOPPED = "test__host_versions.py::test_a_program_that_does_not_run_has_its_units_version_as_far_as_that_goes"
 HANGING = "test__upgrade.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
 MUTANTS = {
     # the quorum rule
@@ -469,12 +470,21 @@ MUTANTS = {
     "a newcomer gets the newest": Mutant(
         VERSIONS, "return min(versions", "return max(versions", "test__host_versions.py::test_case"
     ),
-    "every host gets the oldest": Mutant(VERSIONS, "version or oldest for", "oldest for", "test__host_versions.py::test_case"),
-    "what does not run is not on the disk": Mutant(
+    "every host gets the oldest": Mutant(
         VERSIONS,
-        "if all(here) else oldest",
-        "",
-        "test__host_versions.py::test_what_does_not_run_is_on_the_disk_of_its_host",
+        "chosen = {program: getattr(running, program).get(host.name) for",
+        "chosen = {program: None for",
+        "test__host_versions.py::test_case",
+    ),
+    "what does not run is not on the disk": Mutant(
+        VERSIONS, "_oldest(new) or max(", "max(", "test__host_versions.py::test_case"
+    ),
+    "a controller starts newer than its API server": Mutant(
+        VERSIONS, "min(getattr(units, program).get(host.name) or bound, bound, key=_rank)",
+        "getattr(units, program).get(host.name) or bound", STOPPED,
+    ),
+    "a member starts older than those with its data": Mutant(
+        VERSIONS, "max(units.etcd.get(host.name) or member, member, key=_rank)", "units.etcd.get(host.name) or member", STOPPED
     ),
     "the last member that can be spared is not": Mutant(SICK, "left < needed", "left <= needed", HANGING),
     "nobody has a turn beside a member that hangs": Mutant(

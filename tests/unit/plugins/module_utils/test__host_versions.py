@@ -31,8 +31,11 @@ def host(name):
     return Host(name, name, "", "", 0, "", master=master, worker=not master, member=master)
 
 
-def kept(name, seen):
-    return _host_versions.kept(host(name), seen, NEW, ETCD_NEW)
+NOTHING = _skew.Versions()
+
+
+def kept(name, seen, units=NOTHING):
+    return _host_versions.kept(host(name), seen, units, NEW, ETCD_NEW)
 
 
 HALF = {"servers": (NEW, OLD, OLD), "etcd": (ETCD_NEW, ETCD_OLD, ETCD_OLD)}
@@ -53,6 +56,8 @@ HALF = {"servers": (NEW, OLD, OLD), "etcd": (ETCD_NEW, ETCD_OLD, ETCD_OLD)}
         ("m1", running(("", OLD, OLD), (OLD,) * 3), OLD, OLD, OLD, ETCD_OLD),
         ("m1", running((NEW, NEW, NEW), nodes=("", OLD, OLD, OLD)), NEW, NEW, NEW, ETCD_OLD),
         ("m1", running(etcd=("", ETCD_NEW, ETCD_NEW)), OLD, OLD, OLD, ETCD_NEW),
+        # what starts anew must be fetched, beside what lies there
+        ("m1", running((NEW, OLD, OLD), nodes=("", OLD, OLD, OLD)), OLD, NEW, OLD, ETCD_OLD),
         # a worker needs no API server's program
         ("w1", running((NEW,) * 3), OLD, NEW, OLD, ETCD_OLD),
         # a patch that the inventory names does not come in by the back door either
@@ -68,39 +73,65 @@ def test_case(name, seen, kubernetes, apiserver, kubelet, etcd):
     assert (found["kubernetes"], found["apiserver"], found["kubelet"], found["etcd"]) == (kubernetes, apiserver, kubelet, etcd)
 
 
-def legal():
-    """Yield every state that an upgrade of three masters and a worker passes; of a host nothing may be known."""
+@pytest.mark.parametrize(
+    ("name", "seen", "units", "wanted"),
+    [
+        # the first master's turn, cut off at different points; its units are written beforehand, as are those of the others
+        ("m1", {"servers": ("", OLD, OLD), "controllers": (OLD,) * 3}, {}, {"apiserver": NEW, "scheduler": OLD}),
+        ("m1", {"controllers": ("", OLD, OLD)}, {}, {"apiserver": OLD, "scheduler": OLD}),
+        ("m1", {"servers": ("", OLD, OLD), "controllers": ("", OLD, OLD)}, {}, {"apiserver": NEW, "scheduler": NEW}),
+        ("m1", {"servers": (NEW, OLD, OLD), "controllers": ("", OLD, OLD)}, {}, {"apiserver": NEW, "scheduler": NEW}),
+        # a kubelet's unit that is newer than the oldest API server
+        ("w1", {"nodes": (OLD, OLD, OLD, "")}, {}, {"kubelet": OLD}),
+        ("w1", {"servers": (NEW,) * 3, "nodes": (OLD, OLD, OLD, "")}, {}, {"kubelet": NEW}),
+        # a member that never heard that a downgrade was called off
+        ("m3", {"etcd": (ETCD_NEW, ETCD_NEW, "")}, {"etcd": (ETCD_OLD,) * 3}, {"etcd": ETCD_NEW}),
+        ("m3", {"etcd": (ETCD_OLD, ETCD_OLD, "")}, {}, {"etcd": ETCD_NEW}),
+    ],
+)
+def test_a_program_that_does_not_run_has_its_units_version_as_far_as_that_goes(name, seen, units, wanted):
+    written = {"servers": (NEW,) * 3, "nodes": (NEW,) * 4, "etcd": (ETCD_NEW,) * 3, **units}
+    found = kept(name, running(**seen), running(**written))
+    assert {program: found[program] for program in wanted} == wanted
+
+
+def states():
+    """Yield what runs, and what the units start, wherever an upgrade of three masters and a worker is cut off."""
     members = ((ETCD_OLD,) * 3, (ETCD_NEW, ETCD_OLD, ETCD_OLD), ("", ETCD_NEW, ETCD_OLD), (ETCD_NEW, ETCD_NEW, ""))
     for servers, controllers in itertools.product(itertools.product((OLD, NEW, ""), repeat=3), repeat=2):
-        # Whose controllers are new has a new API server; of one that is down its unit tells.
-        known = all(server == NEW or controller != NEW for server, controller in zip(servers, controllers, strict=True))
         done = all(version == NEW for version in servers)
-        for nodes in itertools.product((OLD, NEW) if done else (OLD,), repeat=4) if any(servers) and known else ():
+        for nodes in ((OLD,) * 4, *([(NEW, OLD, "", OLD), ("", NEW, NEW, NEW)] if done else ())) if any(servers) else ():
             for etcd in members:
                 seen = running(servers, controllers, nodes, etcd)
-                if not _skew.judge_skew(seen):
-                    yield seen
+                for written in (OLD, NEW, ""):
+                    units = running((written,) * 3, (written,) * 3, (written if done else OLD,) * 4, (ETCD_NEW,) * 3)
+                    # New controllers beside an API server that is down and whose unit is not: nobody's doing of ours.
+                    pairs = zip(servers, controllers, strict=True)
+                    ours = all(server or controller != NEW or written == NEW for server, controller in pairs)
+                    if ours and not _skew.judge_skew(seen):
+                        yield seen, units
 
 
 def test_nobody_is_taken_out_of_step_and_whoever_comes_is_in_step_with_all():
-    states = list(legal())
-    assert len(states) > 500
+    found = list(states())
+    assert len(found) > 1000
     hosts = [host(name) for name in (*MASTERS, "m4", "w1", "w2")]
-    for seen in states:
-        chosen = {one.name: kept(one.name, seen) for one in hosts}
+    for seen, units in found:
+        chosen = {one.name: kept(one.name, seen, units) for one in hosts}
         after = _host_versions.as_running(hosts, chosen)
-        assert not _skew.judge_skew(after), seen
+        assert not _skew.judge_skew(after), (seen, units)
         for field in fields(_skew.Versions):
             before, now = getattr(seen, field.name), getattr(after, field.name)
             assert all(now[name] == version for name, version in before.items()), (field.name, seen)
 
 
-def test_what_does_not_run_is_on_the_disk_of_its_host():
-    for seen in legal():
-        for name in (*MASTERS, "m4"):
-            found = kept(name, seen)
-            unknown = [program for program in _host_versions.PROGRAMS if name not in getattr(seen, program)]
-            assert {found[program] for program in unknown} <= {found["kubernetes"]}
+def test_what_is_to_start_is_on_the_disk_of_its_host():
+    for seen, units in states():
+        for name in (*MASTERS, "m4", "w1"):
+            found = kept(name, seen, units)
+            for program in _host_versions.PROGRAMS if name != "w1" else _host_versions.NODE:
+                there = {getattr(versions, part).get(name) for versions in (seen, units) for part in _host_versions.PROGRAMS}
+                assert found[program] in {*there, found["kubernetes"]}, (name, program, seen, units)
 
 
 @pytest.mark.parametrize(

@@ -737,7 +737,7 @@ def test_a_dead_master_is_replaced_in_the_middle_of_an_upgrade():
     request = _request.Request("replace", ("m2",), "m4")
     topology = _topology.build(made, listed, observed, True, request=request)
     view = _preflight.View(made, listed.without(("m2",)), observed, topology, True)
-    assert not [one for one in _preflight.judge(view) if one.check in ("version-hop", "version-skew", "version-skip")]
+    assert not [one for one in _preflight.judge(view) if one.check.startswith(("version-", "skew-"))]
     # what the run leaves has to fit: here the controllers of a master whose API server nobody knows anything of
     observed["m1"]["versions"].update({"kube-controller-manager": "1.37.2", "kube-apiserver": "1.37.2"})
     del observed["m1"]["versions"]["kube-apiserver"]

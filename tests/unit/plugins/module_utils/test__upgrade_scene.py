@@ -34,14 +34,15 @@ def made(observed, etcd="3.6.16", **permissions):
     return topology, _upgrade_scene.plan(topology, observed, **permissions)
 
 
-def test_a_program_that_does_not_run_stands_in_the_version_of_its_unit():
+def test_what_runs_and_what_units_start_are_told_apart():
     observed = seen("3.6.16")
     observed["m3"]["unit_versions"] = {"kube-apiserver": "1.37.2", "kubelet": "1.35.1", "containerd": "2.3.7"}
     del observed["m3"]["versions"]["kube-apiserver"]
     topology, _plan = made(observed)
     there = [(host, observed[host.name]) for host in topology.hosts]
-    assert _upgrade_scene.standing_versions(there).apiserver == {"m1": "1.36.3", "m2": "1.36.3", "m3": "1.37.2"}
-    assert _upgrade_scene.standing_versions(there).kubelet["m3"] == "1.36.3"
+    assert _upgrade_scene.unit_versions(there).apiserver == {"m3": "1.37.2"}
+    assert _upgrade_scene.unit_versions(there).kubelet == {"m3": "1.35.1"}
+    assert _upgrade_scene.running_versions(there).kubelet["m3"] == "1.36.3"
     assert "m3" not in _upgrade_scene.running_versions(there).apiserver
 
 
