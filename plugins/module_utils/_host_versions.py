@@ -13,40 +13,44 @@ which goes with all others: a kubelet is not newer than any API server, and an e
 from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _skew
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
+    ETCD,
+    KUBERNETES,
+    NODE,
+    components,
+)
 
-KUBERNETES, ETCD = "kubernetes", "etcd"
-PROGRAMS = tuple(component for component in _skew.COMPONENTS if component != ETCD)
-NODE = ("kubelet", "kube_proxy")
+# What is to lie on a host's disk, beside what lies there.
+ON_DISK = "kubernetes"
 
 
 def wanted(kubernetes, etcd):
-    """Return {program: version} of any host in a run that changes versions; `kubernetes` is what is to lie on its disk."""
-    return {**dict.fromkeys((KUBERNETES, *PROGRAMS), kubernetes), ETCD: etcd}
+    """Return {program: version} of any host in a run that changes versions, the one ON_DISK among them."""
+    return {**dict.fromkeys((ON_DISK, *KUBERNETES), kubernetes), ETCD: etcd}
 
 
 def kept(host, running, units, kubernetes, etcd):
     """Return {program: version} of one host in a run that leaves versions alone.
 
-    `host` says what it is (`name`, `master`); `running` is a _skew.Versions of what runs, `units` of what the unit files
-    start. A program that runs keeps its version. One that does not has its unit's, as far as that goes with the others: a run
-    that was cut off may have written units of a turn that never came. So a node's is no newer than the oldest API server, a
-    controller's no newer than its own, and a member no older than those that run, whose data it may have. One without a unit
-    has the oldest there is, and in a cluster without any the wanted one. `kubernetes` is what is to lie on the disk beside
-    what lies there.
+    `host` says what it is (`name`, `master`, `worker`, `member`); `running` is a _skew.Versions of what runs, `units` of what the
+    unit files start. A program that runs keeps its version. One that does not has its unit's, as far as that goes with the
+    others: a run that was cut off may have written units of a turn that never came. So a node's is no newer than the oldest API
+    server, a controller's no newer than its own, and a member no older than those that run, whose data it may have. One without
+    a unit has the oldest there is, and in a cluster without any the wanted one.
     """
     servers = {**units.apiserver, **running.apiserver}
     oldest = _oldest(servers.values()) or kubernetes
     server = servers.get(host.name) or oldest
-    chosen = {program: getattr(running, program).get(host.name) for program in PROGRAMS}
-    for program in (program for program in PROGRAMS if not chosen[program]):
+    runs, starts = ({one: getattr(of, one).get(host.name) for one in KUBERNETES} for of in (running, units))
+    chosen = {}
+    for program in KUBERNETES:
         bound = oldest if program in NODE else server
-        chosen[program] = min(getattr(units, program).get(host.name) or bound, bound, key=_rank)
-    here = PROGRAMS if host.master else NODE
-    known = [(getattr(running, program).get(host.name), getattr(units, program).get(host.name)) for program in here]
-    new = [chosen[program] for program, there in zip(here, known) if chosen[program] not in there]
+        chosen[program] = runs[program] or min(starts[program] or bound, bound, key=_rank)
+    here = [program for program in components(host) if program != ETCD]
+    new = [chosen[program] for program in here if chosen[program] not in (runs[program], starts[program])]
     member = _oldest(running.etcd.values()) or _oldest(units.etcd.values()) or etcd
     return {
-        KUBERNETES: _oldest(new) or max((chosen[program] for program in here), key=_rank),
+        ON_DISK: _oldest(new) or max((chosen[program] for program in here), key=_rank, default=oldest),
         **chosen,
         ETCD: running.etcd.get(host.name) or max(units.etcd.get(host.name) or member, member, key=_rank),
     }
@@ -54,17 +58,17 @@ def kept(host, running, units, kubernetes, etcd):
 
 def as_running(hosts, versions):
     """Return the _skew.Versions of hosts whose programs run in these versions ({host: {program: version}})."""
-    parts = {program: [host for host in hosts if host.master] for program in PROGRAMS}
-    parts.update({program: [host for host in hosts if host.master or host.worker] for program in NODE})
-    parts[ETCD] = [host for host in hosts if host.member]
     return _skew.Versions(
-        **{program: {host.name: versions[host.name][program] for host in names} for program, names in parts.items()}
+        **{
+            program: {host.name: versions[host.name][program] for host in hosts if program in components(host)}
+            for program in _skew.COMPONENTS
+        }
     )
 
 
 def note(running, kubernetes, etcd):
     """Yield the sentence of a plan that leaves versions alone although others are wanted."""
-    programs = sorted({version for program in PROGRAMS for version in getattr(running, program).values()}, key=_rank)
+    programs = sorted({version for program in KUBERNETES for version in getattr(running, program).values()}, key=_rank)
     members = sorted(set(running.etcd.values()), key=_rank)
     if any(version != kubernetes for version in programs) or any(version != etcd for version in members):
         yield (

@@ -21,6 +21,13 @@ KUBERNETES = (APISERVER, *CONTROLLERS, *NODE)
 UP, BACK, STAY = "up", "back", "stay"
 
 
+def components(host):
+    """Return what is to run on a host, of which `master`, `worker` and `member` are known."""
+    etcd = (ETCD,) if host.member else ()
+    control = (APISERVER, *CONTROLLERS) if host.master else ()
+    return (*etcd, *control, *(NODE if host.master or host.worker else ()))
+
+
 @dataclass(frozen=True)
 class Host:
     """One host: its inventory name and zone, what it is, and what was seen of it.
@@ -45,9 +52,7 @@ class Host:
     @property
     def components(self):
         """Return what is to run here."""
-        etcd = (ETCD,) if self.member else ()
-        control = (APISERVER, *CONTROLLERS) if self.master else ()
-        return (*etcd, *control, *(NODE if self.master or self.worker else ()))
+        return components(self)
 
 
 @dataclass(frozen=True)

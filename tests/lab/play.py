@@ -133,15 +133,21 @@ def read_events(text: str) -> list[dict]:
     return [json.loads(line) for line in text.split("\n")[:-1] if line]
 
 
+def begin(command: list[str], log: Path, events: Path, marker: str, **more) -> subprocess.Popen:
+    """Start a command as a person does, with a log and a file of events of its own; `more` goes to Popen."""
+    events.write_text("")
+    with log.open("w") as output:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=clean_environment(marker, events), stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True, **more,
+        )  # fmt: skip
+
+
 def converse(command: list[str], log: Path, events: Path, answers: list[str]) -> int:
     """Run a command that asks, give it these answers, and return its code."""
     person = typist.Typist(answers, log)
-    events.write_text("")
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=clean_environment(f"LAB_RUN={uuid.uuid4().hex}", events), stdin=person.terminal,
-            stdout=output, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=person.take_terminal,
-        )  # fmt: skip
+    marker = f"LAB_RUN={uuid.uuid4().hex}"
+    process = begin(command, log, events, marker, stdin=person.terminal, preexec_fn=person.take_terminal)
     while process.poll() is None:
         person.look()
         time.sleep(0.2)
@@ -152,12 +158,8 @@ def converse(command: list[str], log: Path, events: Path, answers: list[str]) ->
 def execute(command: list[str], log: Path, events: Path, cut: cutoff.Cut | None, sockets: str) -> tuple[int, str]:
     """Run a command, cut it off where asked, and return its code and where it was cut ("" = it was not)."""
     marker = f"LAB_RUN={uuid.uuid4().hex}"
-    events.write_text("")
-    with log.open("w") as output, events.open() as follow:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=clean_environment(marker, events), stdin=subprocess.DEVNULL,
-            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+    process = begin(command, log, events, marker, stdin=subprocess.DEVNULL)
+    with events.open() as follow:
         waiting = ""
         while cut and process.poll() is None:
             waiting += follow.read()

@@ -472,16 +472,15 @@ MUTANTS = {
     ),
     "every host gets the oldest": Mutant(
         VERSIONS,
-        "chosen = {program: getattr(running, program).get(host.name) for",
-        "chosen = {program: None for",
+        "chosen[program] = runs[program] or min(",
+        "chosen[program] = min(",
         "test__host_versions.py::test_case",
     ),
     "what does not run is not on the disk": Mutant(
         VERSIONS, "_oldest(new) or max(", "max(", "test__host_versions.py::test_case"
     ),
     "a controller starts newer than its API server": Mutant(
-        VERSIONS, "min(getattr(units, program).get(host.name) or bound, bound, key=_rank)",
-        "getattr(units, program).get(host.name) or bound", STOPPED,
+        VERSIONS, "min(starts[program] or bound, bound, key=_rank)", "starts[program] or bound", STOPPED
     ),
     "a member starts older than those with its data": Mutant(
         VERSIONS, "max(units.etcd.get(host.name) or member, member, key=_rank)", "units.etcd.get(host.name) or member", STOPPED

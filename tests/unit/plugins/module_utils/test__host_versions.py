@@ -129,8 +129,8 @@ def test_what_is_to_start_is_on_the_disk_of_its_host():
     for seen, units in states():
         for name in (*MASTERS, "m4", "w1"):
             found = kept(name, seen, units)
-            for program in _host_versions.PROGRAMS if name != "w1" else _host_versions.NODE:
-                there = {getattr(versions, part).get(name) for versions in (seen, units) for part in _host_versions.PROGRAMS}
+            for program in _host_versions.KUBERNETES if name != "w1" else _host_versions.NODE:
+                there = {getattr(versions, part).get(name) for versions in (seen, units) for part in _host_versions.KUBERNETES}
                 assert found[program] in {*there, found["kubernetes"]}, (name, program, seen, units)
 
 
