@@ -69,6 +69,9 @@ def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(
         (fact(), {"api_m2": OTHER}, {"masters": "m2", "drained": "m2"}),
         # controllers need no drain
         (fact(), {"kcm_m2": OTHER, "sched_m3": OTHER}, {"masters": "m2 m3"}),
+        # controllers that are down start by themselves, or with the API server that they wait for
+        (fact(), {"kcm_m2": DOWN}, {}),
+        (fact(), {"kcm_m2": DOWN, "api_m2": OTHER}, {"masters": "m2", "drained": "m2"}),
         # several reasons make one turn
         (fact(), {"etcd_m1": OTHER, "api_m1": OTHER, "kcm_m1": OTHER}, {"masters": "m1", "etcd": "m1", "drained": "m1"}),
         # who is down starts before anybody restarts, and an API server that is down starts without a turn
