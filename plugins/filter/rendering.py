@@ -1,12 +1,13 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Offer the renderers and the release table to roles, and to the wiring who restarts."""
+"""Offer the renderers and the release table to roles, and to the wiring who restarts, holds the address, is cordoned."""
 
 from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _canary,
+    _drain,
     _releases,
     _rendering,
     _summary,
@@ -24,6 +25,8 @@ class FilterModule:
             "canaries": _canary.canaries,
             "command_line": _rendering.command_line,
             "control_turns": _turns.control_turns,
+            "cordons_of_ours": _drain.cordons_of_ours,
+            "endpoint_holders": _summary.endpoint_holders,
             "host_pattern": _topology.host_pattern,
             "image_archives": _releases.image_archives,
             "kubeconfig": _rendering.kubeconfig,

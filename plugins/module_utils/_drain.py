@@ -116,6 +116,14 @@ def cordon_of(node):
     return {"unschedulable": bool(node.get("spec", {}).get("unschedulable")), "operation": _mark(node) or ""}
 
 
+def cordons_of_ours(nodes):
+    """Return the names of the nodes that a run of ours cordoned, of summaries as ``_kube_reading`` makes them.
+
+    Whoever else cordoned a node has not set the mark; a mark that is left over is told apart when the cordon is taken back.
+    """
+    return [node["name"] for node in nodes if node["unschedulable"] and MARK in node["annotations"]]
+
+
 def _by_whom(node):
     """Return who cordoned a node as far as the API server knows."""
     setters = _setters(node, "spec", "unschedulable")

@@ -87,6 +87,14 @@ def certificate_reports(hostvars, names):
     return found
 
 
+def endpoint_holders(hostvars, names):
+    """Return those of the named hosts that have the endpoint address, from what endpoint_info returned on each (``__endpoint``).
+
+    A host that was not asked, or could not be, is not among them.
+    """
+    return [name for name in names if (hostvars[name].get("__endpoint") or {}).get("held_on")]
+
+
 def certificate_line(certificates):
     """Return which certificate ends first; `certificates`: [{host, path, days_left (None: not issued)}]."""
     dated = [item for item in certificates if item.get("days_left") is not None]

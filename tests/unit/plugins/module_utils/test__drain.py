@@ -294,3 +294,23 @@ def test_what_is_said_of_an_eviction_refused_for_good(answer, words):
 def test_a_diff_shows_the_cordon_and_the_pods():
     seen = {"unschedulable": True, "operation": "op"}
     assert _drain.shown(seen, ["b/b", "a/a"]) == "unschedulable: true\noperation: op\npod: a/a\npod: b/b\n"
+
+
+@pytest.mark.parametrize(
+    ("cordoned", "annotations", "ours"),
+    [
+        (True, {_drain.MARK: "upgrade"}, ["w1"]),
+        (True, {_drain.MARK: ""}, ["w1"]),
+        (True, {"somebody.example/maintenance": "disk"}, []),
+        (True, {}, []),
+        # uncordoned by hand, which keeps the mark
+        (False, {_drain.MARK: "upgrade"}, []),
+        (False, {}, []),
+    ],
+)
+def test_a_cordon_of_ours_is_known_by_its_mark(cordoned, annotations, ours):
+    nodes = [
+        {"name": "w1", "unschedulable": cordoned, "annotations": annotations},
+        {"name": "w2", "unschedulable": False, "annotations": {}},
+    ]
+    assert _drain.cordons_of_ours(nodes) == ours

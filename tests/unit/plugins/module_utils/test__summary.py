@@ -88,3 +88,10 @@ def test_after_an_upgrade_the_way_back_is_said():
     assert not [line for line in text(fact) if line.startswith("Way back")]
     fact["way_back"] = {"end": "run again with etcd 3.7.3"}
     assert "Way back   run again with etcd 3.7.3" in text(fact)
+
+
+def test_who_has_the_address_is_known_of_those_that_were_asked_only():
+    held, bare = {"__endpoint": {"held_on": ["eth0"]}}, {"__endpoint": {"held_on": []}}
+    hostvars = {"m1": bare, "m2": held, "m3": {}, "m4": {"__endpoint": {"unreachable": True}}, "m5": held}
+    assert _summary.endpoint_holders(hostvars, ["m1", "m2", "m3", "m4"]) == ["m2"]
+    assert _summary.endpoint_holders(hostvars, ["m5", "m2"]) == ["m5", "m2"]

@@ -34,6 +34,7 @@ DECISIONS = (
     "_health_api",
     "_health_etcd",
     "_health_nodes",
+    "_health_questions",
     "_health_view",
     "_host_scene",
     "_host_versions",
