@@ -23,6 +23,8 @@ def as_fact(topology, run=""):
     settings = topology.settings
     hosts = {host.name: _host_fact(host, topology) for host in (*topology.hosts, *topology.leaving)}
     peer_urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
+    orders = dict(topology.order)
+    rolling_workers = orders.pop("roll_workers")
     return {
         "run": run,
         "cluster": {"name": settings.cluster_name},
@@ -50,8 +52,8 @@ def as_fact(topology, run=""):
         "lock": {"host": topology.lock_host, "places": list(topology.lock_places)},
         "forgotten": [dict(one, peer_url=peer_urls[one["name"]]) for one in topology.forgotten],
         "hosts": hosts,
-        "roll_workers": _turns.batches(dict(topology.order)["roll_workers"], hosts, settings.upgrade_batch),
-        "order": {name: _topology.host_pattern(names) for name, names in topology.order},
+        "roll_workers": _turns.batches(rolling_workers, hosts, settings.upgrade_batch),
+        "order": {name: _topology.host_pattern(names) for name, names in orders.items()},
     }
 
 

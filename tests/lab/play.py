@@ -8,7 +8,8 @@
     play.py life roll.yml -e node={holder}                 {holder}: who has the endpoint address as the run begins
 
 Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change and no unit of any host has another
-process than before), `untouched` (it ends well and no host's files of ours or units changed: for --check on bare hosts),
+process than before), `foreseen` (for --check when there is something to do: it ends well, tells of changes, and no host's files
+of ours or units have changed),
 `stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). The run gets
 nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start in the checkout.
 """
@@ -31,7 +32,7 @@ import cutoff
 import typist
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPECTATIONS = ("done", "unchanged", "untouched", "stopped", "cut")
+EXPECTATIONS = ("done", "unchanged", "foreseen", "stopped", "cut")
 FAILED_TASK = 2  # ansible-playbook's exit code; others mean that it broke, not that it stopped
 LISTED = 12  # slowest and changed tasks that a result names
 # What the controller does by itself: no module goes to a host.
@@ -103,7 +104,9 @@ def findings(outcome: Outcome, expect: str, says: list[str] | None = None) -> li
         found.append("no host took part: wrong inventory or pattern")
     if expect == "unchanged" and outcome.changed:
         found.append(f"a run with nothing to do reports {len(outcome.changed)} changes: " + "; ".join(outcome.changed[:LISTED]))
-    if expect in ("unchanged", "untouched") and outcome.restarted:
+    if expect == "foreseen" and not outcome.changed:
+        found.append("a check in front of a change foresees none")
+    if expect in ("unchanged", "foreseen") and outcome.restarted:
         found.append("something happened on the hosts: " + "; ".join(outcome.restarted))
     return found
 
@@ -224,7 +227,7 @@ def main(argv: list[str]) -> int:
             print(f"NOT AS EXPECTED: the endpoint's address is on {', '.join(held) or 'no host'}", file=sys.stderr)
             return 1
         options.extra = [part.replace("{holder}", ",".join(held)) for part in options.extra]
-    before = cluster.observe() if options.expect in ("unchanged", "untouched") else {}
+    before = cluster.observe() if options.expect in ("unchanged", "foreseen") else {}
     outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut, options.answer)
     if before:
         outcome.restarted = differences(before, cluster.observe())
