@@ -115,20 +115,20 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg=message(errors))
             return result
         result.update(changed=False, findings=[one.as_dict() for one in findings])
-        if args["only"] == "preflight":
-            Display().display(passed(len(inventory.names), findings))
-            return result
         # Whether a voter that cannot be spared has to restart is asked next, and then decided anew: said is only the end of it.
-        decided = args["drifted"] is not None or not topology.giving.voters or args["only"] == "topology"
-        for finding in findings if decided else ():
-            Display().warning(finding.line())
-        fact = _topology_fact.as_fact(topology, run=secrets.token_hex(8))
+        decided = args["drifted"] is not None or not topology.giving.voters or args["only"] is not None
+        fact = _topology_fact.as_fact(topology, secrets.token_hex(8), not decided)
         fact["ca_store"] = store
         fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
         fact.update(turns)
         fact["snapshots"] = os.path.join(folder, "snapshots")
         result["ansible_facts"] = {"multimaster": fact}
-        if args["only"] != "topology" and decided:
+        if args["only"] == "preflight":
+            Display().display(passed(len(inventory.names), findings))
+            return result
+        for finding in findings if decided else ():
+            Display().warning(finding.line())
+        if args["only"] is None and decided:
             result["plan"] = topology.plan.as_dict()
             output = "" if self._task.check_mode else args["output"]
             _document.publish(result["plan"], shown(topology.plan), args["format"], output)

@@ -243,10 +243,9 @@ def build(
             sorted(
                 {
                     **_orders(inventory, observed, etcd, mode, joining, _speaker(speakers, observed, acts)),
-                    **_parting(going),
+                    **_parting(going, mode),
                     **_rolling.orders(scene, bare),
                     **moving,
-                    "sole_voters": giving.voters,
                 }.items()
             )
         ),
@@ -475,10 +474,12 @@ def _going(gone, observed):
     )
 
 
-def _parting(going):
-    """Return the orders of hosts that leave and can be reached: all of them, and the masters among them."""
+def _parting(going, mode):
+    """Return the orders of hosts that leave and can be reached: all, the masters, those with a part in an endpoint of ours."""
     alive = [host for host in going if host.alive]
-    return {"leaving": [host.name for host in alive], "leaving_masters": [host.name for host in alive if host.master]}
+    masters = [host.name for host in alive if host.master]
+    balancers = masters if mode != _endpoint.EXTERNAL else []
+    return {"leaving": [host.name for host in alive], "leaving_masters": masters, "leaving_balancers": balancers}
 
 
 def _moving(request, plan, parts):

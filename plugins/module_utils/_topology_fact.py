@@ -8,22 +8,28 @@ Leaves out: every decision, which is in the Topology already (``_topology``).
 
 from __future__ import annotations
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _request, _topology, _turns
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _downgrade,
+    _releases,
+    _request,
+    _topology,
+    _turns,
+)
 
 # Of the Service network: cluster DNS has the tenth address by convention, `kubernetes` the first, which the API server takes.
 DNS_OFFSET = 10
 API_SERVICE_OFFSET = 1
 
 
-def as_fact(topology, run=""):
+def as_fact(topology, run="", undecided=False):
     """Return the fact `multimaster`: plain data, each key of which a playbook, a filter or an action reads.
 
-    `run` names this run.
+    `run` names this run. `undecided`: voters that cannot be spared are looked at, and all is decided again.
     """
     settings = topology.settings
     hosts = {host.name: _host_fact(host, topology) for host in (*topology.hosts, *topology.leaving)}
     peer_urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
-    orders = dict(topology.order)
+    orders = {**dict(topology.order), **_etcd_orders(topology, undecided)}
     rolling_workers = orders.pop("roll_workers")
     return {
         "run": run,
@@ -39,8 +45,7 @@ def as_fact(topology, run=""):
         "workers": list(topology.workers),
         "members": list(topology.members),
         "joining": list(topology.joining),
-        "snapshot": topology.snapshot,
-        "downgrade": dict(zip(("host", "state"), topology.downgrade)),
+        "downgrade": topology.downgrade[1],
         "way_back": topology.way_back,
         "turns": list(topology.turns),
         "learners": list(topology.etcd.learners),
@@ -54,6 +59,21 @@ def as_fact(topology, run=""):
         "hosts": hosts,
         "roll_workers": _turns.batches(rolling_workers, hosts, settings.upgrade_batch),
         "order": {name: _topology.host_pattern(names) for name, names in orders.items()},
+    }
+
+
+def _etcd_orders(topology, undecided):
+    """Return the orders that are about etcd as a whole: who saves it, who tells it to go back or not to, who sees that it has.
+
+    And whether there is anything to look at before all is decided again, by the controller (``again``).
+    """
+    speaker, state = topology.downgrade
+    return {
+        "snapshot": [topology.snapshot] if topology.snapshot else [],
+        "downgrade": [speaker] if speaker else [],
+        "downgraded": [speaker] if state == _downgrade.ENABLED else [],
+        "sole_voters": topology.giving.voters if undecided else [],
+        "again": ["localhost"] if undecided else [],
     }
 
 

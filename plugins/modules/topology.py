@@ -117,7 +117,7 @@ plan:
     notes: []
 ansible_facts:
   description: The fact, on the host the task ran for.
-  returned: when O(only) is not V(preflight)
+  returned: success
   type: dict
   contains:
     multimaster:

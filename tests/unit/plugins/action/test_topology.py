@@ -143,9 +143,10 @@ def test_limits_of_the_users_own_are_not_judged_by_the_kubelets_defaults(tmp_pat
     assert run(task_vars(tmp_path, observed=short, kubelet_extra_config=own))["findings"] == []
 
 
-def test_only_preflight_makes_no_fact_and_only_topology_judges_no_host(tmp_path, warned):
+def test_only_preflight_plans_nothing_and_only_topology_judges_no_host(tmp_path, warned):
     observed = {"m1": fresh("m1", memory_mib=1)}
-    assert "ansible_facts" not in run(task_vars(tmp_path), only="preflight")
+    assert "plan" not in run(task_vars(tmp_path), only="preflight")
+    assert "memory (m1)" in run(task_vars(tmp_path, observed=observed), only="preflight")["msg"]
     assert run(task_vars(tmp_path, observed=observed), only="topology")["ansible_facts"]["multimaster"]["masters"] == ["m1"]
 
 
@@ -251,9 +252,13 @@ def test_of_two_members_the_plan_is_shown_once_it_is_known_who_has_to_restart(tm
     variables = task_vars(tmp_path, masters=("m1", "m2"), observed={name: living(name, members) for name in ("m1", "m2")})
     first = run(variables, must="be_empty")
     assert first["ansible_facts"]["multimaster"]["order"]["sole_voters"] == "m1"
+    assert first["ansible_facts"]["multimaster"]["order"]["again"] == "localhost"
     assert "plan" not in first and (shown, warned) == ([], []) and not first.get("failed")
     same = run(variables, must="be_empty", drifted=[])
     assert same["plan"]["steps"] == [] and not same.get("failed")
+    for decided in (same, run(variables, only="topology")):
+        order = decided["ansible_facts"]["multimaster"]["order"]
+        assert (order["sole_voters"], order["again"]) == ("all:!all", "all:!all"), "nobody is looked at a second time"
     changed = run(variables, must="be_empty", drifted=["m1"])
     assert changed["failed"] and [step["kind"] for step in changed["plan"]["steps"]][0] == "promote"
     assert changed["ansible_facts"]["multimaster"]["order"]["demote"] == "m1"
@@ -296,8 +301,8 @@ def test_etcd_goes_back_a_minor_only_when_that_is_allowed_for_the_run(tmp_path, 
     allowed = run(back_to_an_older_etcd(tmp_path / "again", etcd_allow_downgrade="true"), upgrade=True)
     assert not allowed.get("failed"), allowed["msg"]
     fact = allowed["ansible_facts"]["multimaster"]
-    assert fact["downgrade"] == {"host": "m1", "state": "enabled"}
-    assert fact["snapshot"] == "m1"
+    assert fact["downgrade"] == "enabled"
+    assert [fact["order"][name] for name in ("snapshot", "downgrade", "downgraded")] == ["m1", "m1", "m1"]
     assert fact["way_back"]["etcd"]["m1"] == "run again with etcd 3.7.3: the downgrade is called off"
     assert fact["way_back"]["control"]["m3"] == fact["way_back"]["end"] == "run again with etcd 3.7.3"
 

@@ -210,6 +210,17 @@ def test_the_api_is_asked_where_it_runs_and_in_check_mode_nowhere_else():
     assert dict(looking.order)["any_master"] == dict(looking.order)["token_issuer"] == []
 
 
+@pytest.mark.parametrize(("mode", "wanted"), [("managed", "m1"), ("external", NOBODY)])
+def test_who_leaves_gives_up_its_part_in_an_endpoint_of_ours(mode, wanted):
+    listed, members = inventory(["m1", "m2", "m3"], ["w1", "w2"]), [member("m1"), member("m2"), member("m3")]
+    observed = {name: living(name, members, master=name[0] == "m") for name in ("m1", "m2", "m3", "w1")}
+    request = _request.Request(_request.REMOVE, ("m1", "w1", "w2"))
+    topology = _topology.build(settings(endpoint_mode=mode), listed, observed, True, request=request)
+    order = _topology_fact.as_fact(topology)["order"]
+    assert sorted(order["leaving"].split(",")) == ["m1", "w1"], "w2 cannot be reached"
+    assert (order["leaving_masters"], order["leaving_balancers"]) == ("m1", wanted)
+
+
 def test_the_lock_lies_where_every_run_would_look():
     """In the cluster; while no API server runs on the host of that name that is first; both where the only one may be away."""
     three, members = inventory(["m1", "m2", "m3"]), [member("m2")]
