@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.multimaster.kubernetes.plugins.filter import health_questions as questions
+from ansible_collections.multimaster.kubernetes.plugins.filter import questions
 from ansible_collections.multimaster.kubernetes.plugins.modules import health_info
 from health_fixtures import cluster
 

@@ -1,18 +1,18 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Offer to the health playbook what each host is asked."""
+"""Offer to the playbooks what each host is asked."""
 
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_questions
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _questions
 
 
 def health_questions(host, cluster):
     """Return the arguments of health_info for a host (an entry of the `multimaster` fact's hosts)."""
     try:
-        return _health_questions.questions(host, cluster)
+        return _questions.health(host, cluster)
     except (KeyError, TypeError) as error:
         raise AnsibleFilterError(
             f"health_questions: the topology lacks {error}; give it one entry of multimaster.hosts and the fact multimaster"
@@ -24,4 +24,4 @@ class FilterModule:
 
     def filters(self):
         """Return the filters of this file."""
-        return {"health_questions": health_questions}
+        return {"health_questions": health_questions, "preflight_questions": _questions.preflight}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_questions
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _host, _questions
 from cluster_fixtures import ENDPOINT, address
 from health_fixtures import cluster
 
@@ -15,7 +15,7 @@ EXTERNAL = {"masters": ("m1",), "etcd": ("e1", "e2", "e3")}
 def asked(name, mode=None, **made):
     fact = cluster(**made).fact
     fact["endpoint"]["mode"] = mode or fact["endpoint"]["mode"]
-    return _health_questions.questions(fact["hosts"][name], fact)
+    return _questions.health(fact["hosts"][name], fact)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,26 @@ def test_a_worker_has_the_authority_and_the_kubelets():
 
 def test_a_member_beside_the_masters_has_no_kubelet():
     assert SERVING not in asked("e1", **EXTERNAL)["certificates"]
+
+
+STACKED = {"kube_control_plane": ["m1"], "kube_node": ["w1"]}
+OWN = {**STACKED, "etcd": ["e1"]}
+
+
+@pytest.mark.parametrize(
+    ("groups", "name", "briefly", "thoroughly"),
+    [
+        (STACKED, "m1", ("bare", False), ("always", True)),
+        (STACKED, "w1", ("never", False), ("never", False)),
+        (OWN, "m1", ("bare", False), ("always", False)),
+        (OWN, "e1", ("never", False), ("never", True)),
+        # a group that is listed and empty is none
+        ({**STACKED, "etcd": []}, "m1", ("bare", False), ("always", True)),
+        ({}, "x", ("never", False), ("never", False)),
+    ],
+)
+def test_only_whom_it_is_about_is_asked_what_takes_time_or_is_heard_by_others(groups, name, briefly, thoroughly):
+    for how, wanted in ((False, briefly), (True, thoroughly)):
+        assert tuple(_questions.preflight(groups, name, how).values()) == wanted
+    assert list(_questions.preflight(groups, name, False)) == ["probe_arp", "disk_latency"]
+    assert {_questions.ALWAYS, _questions.WHERE_BARE, _questions.NEVER} == set(_host.PROBES)
