@@ -1,0 +1,310 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cluster that stays what it is: authorities, record, members of etcd, versions that run."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _preflight,
+    _preflight_cluster,
+    _request,
+    _topology,
+    _upgrade_scene,
+)
+from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
+from preflight_fixtures import NAMES, bare, found, judge, three
+
+# Certificates
+
+
+def test_a_living_cluster_without_its_ca_store_stops_the_run():
+    observed = {"m1": living("m1", [member("m1")]), "w1": fresh("w1")}
+    findings = judge(inventory(["m1"], ["w1"]), observed, store=False)
+    assert found(findings) == [("", "ca-store")]
+    assert "/inv/pki" in findings[0].found
+    assert judge(inventory(["m1"], ["w1"]), observed, store=True) == ()
+
+
+def test_a_host_of_another_ca_is_found():
+    findings = three(ca_fingerprints={"kubernetes": ["aa"]})
+    assert findings == ()
+    observed = {name: fresh(name, ca_fingerprints={"kubernetes": ["aa"]}) for name in NAMES}
+    observed["m2"]["ca_fingerprints"] = {"kubernetes": ["ff"]}
+    assert found(judge(inventory(NAMES), observed)) == [("m2", "ca-differs")]
+
+
+def test_hosts_in_the_middle_of_a_ca_rotation_agree():
+    observed = bare(*NAMES)
+    for name, prints in (("m1", ["old"]), ("m2", ["new", "old"]), ("m3", ["new"])):
+        observed[name]["ca_fingerprints"] = {"kubernetes": prints}
+    assert judge(inventory(NAMES), observed) == ()
+
+
+# One cluster
+
+
+MADE = {
+    "name": "prod",
+    "endpoint": ENDPOINT,
+    "service_cidr": "10.96.0.0/16",
+    "pod_cidr": "10.244.0.0/16",
+    "cluster_domain": "cluster.local",
+    "etcd": "stacked",
+}
+
+
+def recorded(record, **more):
+    """Judge a living cluster of three masters that carry this record."""
+    members = [member(name) for name in NAMES]
+    observed = {name: living(name, members, cluster=record) for name in NAMES}
+    return judge(inventory(NAMES), observed, store=True, **more)
+
+
+@pytest.mark.parametrize(
+    ("more", "was"),
+    [
+        ({"endpoint_address": "192.0.2.99"}, ENDPOINT),
+        ({"service_cidr": "10.97.0.0/16"}, "10.96.0.0/16"),
+        ({"pod_cidr": "10.245.0.0/16"}, "10.244.0.0/16"),
+        ({"cluster_domain": "example.org"}, "cluster.local"),
+    ],
+)
+def test_what_a_living_cluster_was_made_with_stays(more, was):
+    (name,) = more
+    (finding,) = recorded(MADE, **more)
+    assert (finding.check, finding.level) == ("cluster-changed", "error")
+    assert finding.fix.startswith(f"Set multimaster_{name} back to {was}:")
+    assert finding.found.endswith(f"made with {was} (m1, m2, m3)")
+
+
+@pytest.mark.parametrize(
+    ("record", "more"),
+    [
+        (MADE, {}),
+        (MADE, {"even_voters": True, "endpoint_port": 8443}),
+        ({"name": "prod"}, {"service_cidr": "10.97.0.0/16", "pod_cidr": "10.245.0.0/16"}),
+        ({"name": "prod", "endpoint": ENDPOINT}, {"cluster_domain": "example.org"}),
+        (None, {"cluster_domain": "example.org"}),
+    ],
+)
+def test_a_record_without_a_difference_says_nothing_and_neither_does_an_older_one(record, more):
+    assert recorded(record, **more) == ()
+
+
+def test_a_host_that_has_no_certificates_yet_may_still_change():
+    assert three(cluster=MADE) == ()
+    listed, observed = inventory(NAMES), {name: fresh(name, cluster=MADE) for name in NAMES}
+    assert judge(listed, observed, service_cidr="10.97.0.0/16") == ()
+
+
+def test_a_fresh_host_that_names_another_cluster_is_an_error():
+    findings = three(cluster={"name": "other"})
+    assert found(findings) == [("m1", "cluster-other")]
+    assert findings[0].level == "error"
+
+
+def test_a_host_of_another_cluster_is_told_once_with_what_is_to_be_done():
+    members = [member("m1")]
+    observed = {"m1": living("m1", members), "w1": fresh("w1", certificates=True, cluster=dict(MADE, name="old", endpoint="x"))}
+    (finding,) = judge(inventory(["m1"], ["w1"]), observed, store=True)
+    assert (finding.host, finding.check) == ("w1", "cluster-other")
+    assert "/etc/kubernetes/multimaster.json" in finding.found
+    assert all(path in finding.fix for path in ("/etc/kubernetes", "/etc/etcd", "/var/lib/etcd", "/var/lib/kubelet"))
+
+
+def test_many_hosts_are_counted_instead_of_named():
+    assert _preflight_cluster._some(["a"]) == "a"
+    assert _preflight_cluster._some(["a", "b", "c"]) == "a, b, c"
+    assert _preflight_cluster._some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+# etcd and versions
+
+
+def test_data_without_a_record_and_without_quorum_is_an_error():
+    etcd = {"data": True, "record": None, "unit": "active", "status": None}
+    assert ("", "etcd-refused") in found(judge(inventory(["m1"]), {"m1": fresh("m1", etcd=etcd)}), "error")
+
+
+def raised(observed, host, member_id, alarm="NOSPACE"):
+    """Let a host's member tell of an alarm."""
+    observed[host]["etcd"]["status"]["alarms"] = [{"member_id": member_id, "alarm": alarm}]
+    return observed
+
+
+@pytest.mark.parametrize(
+    ("member_id", "alarm", "said"),
+    [
+        (member("m2")["id"], "NOSPACE", "etcd has raised NOSPACE on m2: no write is taken"),
+        ("4711", "CORRUPT", "etcd has raised CORRUPT on 4711: no write is taken"),
+    ],
+)
+def test_an_alarm_of_etcd_is_an_error_that_names_the_member_whoever_tells_of_it(member_id, alarm, said):
+    members = [member(name) for name in NAMES]
+    observed = raised({name: living(name, members) for name in NAMES}, "m1", member_id, alarm)
+    errors = [finding for finding in judge(inventory(NAMES), observed, store=True) if finding.level == "error"]
+    assert [(finding.check, finding.found) for finding in errors] == [("etcd-alarm", said)]
+    assert "defragment" in errors[0].fix
+    assert "replace" in errors[0].fix
+
+
+def test_a_host_with_another_address_than_its_member_is_an_error_that_says_what_to_do():
+    members = [member("m1"), {**member("m2"), "peer_urls": ["https://192.0.2.99:2380"]}, member("m3")]
+    observed = {name: living(name, members) for name in NAMES}
+    errors = [finding for finding in judge(inventory(NAMES), observed, store=True) if finding.level == "error"]
+    assert [(one.host, one.check) for one in errors] == [("m2", "etcd-address")]
+    said = f"the others reach etcd member m2 at https://192.0.2.99:2380, and the host's address is {address('m2')}"
+    assert errors[0].found == said
+    assert "multimaster_node_address" in errors[0].fix and "docs/runbooks/address-changed.md" in errors[0].fix
+
+
+def strays(listed, members, **changes):
+    """Return (level, found) of the findings on strays in a living cluster; changes go to every host."""
+    observed = {name: living(name, members, master=name in listed.masters, **changes) for name in listed.names}
+    findings = judge(listed, observed, store=True)
+    return [(finding.level, finding.found) for finding in findings if finding.check == "etcd-stray"]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "level"),
+    [
+        (member("m3"), "error"),
+        (member("m3", learner=True), "error"),
+        (member("m3", learner=True, started=False), "warning"),
+    ],
+)
+def test_a_master_left_out_of_the_inventory_is_an_error_and_a_member_that_never_ran_a_warning(left_out, level):
+    found_ones = strays(inventory(["m1", "m2"]), [member("m1"), member("m2"), left_out])
+    assert [one for one, _found in found_ones] == [level]
+    assert "m3" in found_ones[0][1] or "unnamed" in found_ones[0][1]
+
+
+def test_both_kinds_of_strays_are_told_apart():
+    members = [member("m1"), member("m2"), member("m3"), member("m4", learner=True, started=False)]
+    assert [level for level, _found in strays(inventory(["m1", "m2"]), members)] == ["error", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("etcd", "record", "level"),
+    [
+        (["e1", "e2"], {"name": "prod"}, "warning"),
+        (["e1", "e2"], {"name": "prod", "etcd": "external"}, "warning"),
+        (["e1", "e2"], {"name": "prod", "etcd": "stacked"}, "error"),
+    ],
+)
+def test_a_stray_of_external_etcd_is_a_warning_unless_etcd_was_on_the_masters(etcd, record, level):
+    members = [member(name) for name in ("e1", "e2", "e3")]
+    assert [one for one, _found in strays(inventory(["m1"], etcd=etcd), members, cluster=record)] == [level]
+
+
+def test_masters_that_are_listed_as_etcd_hosts_too_are_stacked():
+    members = [member(name) for name in NAMES]
+    listed = inventory(["m1", "m2"], etcd=["m1", "m2"])
+    (finding,) = [
+        finding
+        for finding in judge(listed, {name: living(name, members) for name in listed.names}, store=True)
+        if finding.check == "etcd-stray"
+    ]
+    assert (finding.level, finding.fix[:53]) == ("error", "List the host again under kube_control_plane and etcd")
+
+
+def test_a_master_with_another_address_is_not_left_out():
+    moved = dict(member("m2"), peer_urls=["https://192.0.2.99:2380"])
+    assert [level for level, _found in strays(inventory(["m1", "m2"]), [member("m1"), moved])] == ["warning"]
+
+
+def test_data_of_no_member_is_in_the_way():
+    members = [member("m1")]
+    lost = {"data": True, "record": None, "unit": "inactive", "status": None}
+    observed = {"m1": living("m1", members), "m2": fresh("m2", etcd=lost, certificates=True)}
+    findings = judge(inventory(["m1", "m2"]), observed, store=True)
+    assert found(findings, "error") == [("m2", "etcd-obstacle")]
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted", "checks"),
+    [
+        ({"kube-apiserver": "1.36.3", "kubelet": "1.36.3"}, "1.36.3", []),
+        ({"kube-apiserver": "1.36.3", "kubelet": "1.36.3"}, "1.36.9", []),
+        ({"kube-apiserver": "1.36.3"}, "1.37.0", ["version-hop"]),
+        ({"kube-apiserver": "1.36.3"}, "1.38.0", ["version-hop"]),
+        ({"kube-apiserver": "1.36.3"}, "2.0.0", ["version-hop"]),
+        ({"kubelet": "1.36.3"}, "1.37.2", ["version-hop"]),
+        ({"kube-apiserver": "1.37.2", "kubelet": "1.36.3"}, "1.37.2", []),  # a hop that was begun is finished
+        ({"kube-apiserver": "1.37.2"}, "1.36.3", ["version-downgrade"]),
+        ({"kube-apiserver": "1.36.5"}, "1.36.3", ["version-older-patch"]),
+        ({"kube-apiserver": "what"}, "1.37.2", ["skew-version"]),
+        ({"etcd": "3.6.16"}, "1.36.3", []),
+    ],
+)
+def test_a_running_cluster_keeps_its_minor(running, wanted, checks):
+    observed = {"m1": living("m1", [member("m1")], versions=running)}
+    findings = judge(inventory(["m1"]), observed, store=True, kubernetes_version=wanted)
+    assert [finding.check for finding in findings] == checks
+
+
+@pytest.mark.parametrize(
+    ("running", "wanted", "checks"),
+    [("3.6.16", "3.6.17", []), ("3.6.16", "3.7.3", ["version-hop"]), ("3.6.10", "3.7.3", ["version-hop"])],
+)
+def test_a_running_etcd_keeps_its_minor(running, wanted, checks):
+    observed = {"m1": living("m1", [member("m1")], versions={"etcd": running})}
+    findings = judge(inventory(["m1"]), observed, store=True, etcd_version=wanted)
+    assert found(findings, "error") == [("", check) for check in checks]
+
+
+def test_the_newest_that_runs_is_the_version_to_go_back_to():
+    members = [member("m1"), member("m2"), member("m3")]
+    observed = {name: living(name, members) for name in NAMES}
+    observed["m2"]["versions"]["kube-apiserver"] = "1.36.10"
+    (finding,) = judge(inventory(NAMES), observed, store=True, kubernetes_version="1.37.2")
+    assert finding.fix.endswith("or set multimaster_kubernetes_version back to 1.36.10.") and "upgrade.yml" in finding.fix
+    assert finding.wanted == "a release of 1.36"
+
+
+STEPWISE = "no minor may be skipped: set multimaster_kubernetes_version to a 1.37 release, run upgrade.yml, then go on"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "way"),
+    [("1.37.0", "upgrade.yml goes there without an outage"), ("1.38.0", STEPWISE), ("2.0.0", STEPWISE)],
+)
+def test_upgrade_yml_is_named_as_the_way_to_the_next_minor_only(wanted, way):
+    (finding,) = judge(inventory(["m1"]), {"m1": living("m1", [member("m1")])}, store=True, kubernetes_version=wanted)
+    assert finding.fix == f"{way}; or set multimaster_kubernetes_version back to 1.36.3."
+
+
+def test_a_dead_master_is_replaced_in_the_middle_of_an_upgrade():
+    members = [member("m1"), member("m2"), member("m3")]
+    observed = {name: living(name, members) for name in ("m1", "m3")} | {"m4": fresh("m4")}
+    listed, made = inventory([*NAMES, "m4"]), settings(kubernetes_version="1.37.2", etcd_version="3.7.3")
+    request = _request.Request("replace", ("m2",), "m4")
+    topology = _topology.build(made, listed, observed, True, request=request)
+    view = _preflight.View(made, listed.without(("m2",)), observed, topology, True)
+    assert not [one for one in _preflight.judge(view) if one.check.startswith(("version-", "skew-"))]
+    # what the run leaves has to fit: here the controllers of a master whose API server nobody knows anything of
+    observed["m1"]["versions"].update({"kube-controller-manager": "1.37.2", "kube-apiserver": "1.37.2"})
+    del observed["m1"]["versions"]["kube-apiserver"]
+    unknown = _topology.build(made, listed, observed, True, request=request)
+    view = _preflight.View(made, listed.without(("m2",)), observed, unknown, True)
+    assert "skew-kube-controller-manager" in {one.check for one in _preflight.judge(view)}
+    observed["m1"]["unit_versions"] = {"kube-apiserver": "1.37.2"}
+    stopped = _topology.build(made, listed, observed, True, request=request)
+    view = _preflight.View(made, listed.without(("m2",)), observed, stopped, True)
+    assert "skew-kube-controller-manager" not in {one.check for one in _preflight.judge(view)}
+    converging = _topology.build(made, listed, observed, True)
+    assert "version-hop" in {one.check for one in _preflight.judge(_preflight.View(made, listed, observed, converging, True))}
+
+
+def test_a_new_cluster_is_built_in_any_minor():
+    assert judge(inventory(["m1"]), bare("m1"), kubernetes_version="1.37.2", etcd_version="3.7.3") == ()
+
+
+def test_running_versions_are_gathered_by_component():
+    observed = {"m1": living("m1", [member("m1")])}
+    listed, made = inventory(["m1"]), settings()
+    view = _preflight.View(made, listed, observed, _topology.build(made, listed, observed, True), True)
+    running = _upgrade_scene.running_versions(view.seen())
+    assert (running.apiserver, running.etcd, running.kubelet) == ({"m1": "1.36.3"}, {"m1": "3.6.16"}, {})

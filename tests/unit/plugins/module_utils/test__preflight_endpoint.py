@@ -1,0 +1,92 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose the endpoint address may be, where it may lie, and who may hold it."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _request, _topology
+from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
+from preflight_fixtures import NAMES, bare, found, judge, three
+
+
+def test_the_endpoint_address_may_not_be_a_node_address():
+    findings = judge(inventory(["m1"]), bare("m1"), endpoint_address="192.0.2.11")
+    assert ("m1", "endpoint-is-host") in found(findings, "error")
+
+
+@pytest.mark.parametrize("endpoint", ["198.51.100.1", "192.0.2.0", "192.0.2.255"])
+def test_the_endpoint_address_lies_in_every_masters_subnet(endpoint):
+    findings = judge(inventory(["m1"], ["w1"]), bare("m1", "w1"), endpoint_address=endpoint)
+    assert found(findings, "error") == [("m1", "endpoint-subnet")]
+
+
+def test_an_external_balancer_may_be_anywhere():
+    assert judge(inventory(["m1"]), bare("m1"), endpoint_address="198.51.100.1", endpoint_mode="external") == ()
+
+
+def test_a_foreign_machine_that_answers_for_the_endpoint_is_found_by_its_mac():
+    findings = three(arp=["02:00:00:00:00:99"])
+    assert found(findings, "error") == [("m1", "endpoint-taken")]
+    assert "02:00:00:00:00:99" in findings[0].found
+
+
+def test_a_master_of_ours_may_answer_for_the_endpoint():
+    assert three(arp=[fresh("m2")["macs"][0].upper()]) == ()
+
+
+def test_who_answers_for_the_endpoint_may_be_a_master_that_was_not_observed():
+    observed = bare("m1", "m2")
+    observed["m1"]["arp"] = ["02:00:00:00:00:99"]
+    findings = judge(inventory(NAMES), observed)
+    assert ("m1", "endpoint-taken") in found(findings, "warning")
+    assert any("It may be m3" in finding.fix for finding in findings)
+
+
+def test_a_newcomer_may_hear_the_address_answered_by_a_host_that_is_about_to_leave():
+    made, listed = settings(), inventory(["m1", "m2"], ["w1"])
+    members = [member("m1")]
+    observed = {"m1": living("m1", members), "w1": living("w1", members, master=False), "m2": fresh("m2")}
+    observed["m2"]["arp"] = observed["m1"]["macs"]
+    request = _request.Request(_request.REPLACE, ("m1",), "m2")
+    topology = _topology.build(made, listed, observed, True, request=request)
+    judged = _preflight.judge(_preflight.View(made, listed.without(("m1",)), observed, topology, True))
+    assert "endpoint-taken" not in {finding.check for finding in judged}
+    observed["m2"]["arp"] = ["02:ff:ff:ff:ff:ff"]
+    judged = _preflight.judge(_preflight.View(made, listed.without(("m1",)), observed, topology, True))
+    assert "endpoint-taken" in {finding.check for finding in judged}
+
+
+def test_a_worker_may_not_hold_the_endpoint():
+    observed = bare("m1", "w1")
+    observed["w1"]["endpoint_address"] = {"held_on": ["eth0"]}
+    assert ("w1", "endpoint-taken") in found(judge(inventory(["m1"], ["w1"]), observed), "error")
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "mode", "expected"),
+    [
+        (["eth0"], "managed", [("m1", "endpoint-twice")]),
+        (["lo", "eth0"], "managed", [("m1", "endpoint-twice")]),
+        (["lo"], "managed", []),
+        ([], "managed", []),
+        (["eth0"], "external", []),
+    ],
+)
+def test_two_holders_are_an_error_and_the_address_on_lo_is_no_holder(interfaces, mode, expected):
+    observed = bare(*NAMES)
+    observed["m1"]["endpoint_address"] = {"held_on": ["eth0"]}
+    observed["m2"]["endpoint_address"] = {"held_on": interfaces}
+    findings = judge(inventory(NAMES), observed, endpoint_mode=mode)
+    assert found(findings) == found(findings, "error") == expected
+
+
+def test_two_holders_are_named_with_the_remedy():
+    observed = bare(*NAMES)
+    for name in ("m1", "m3"):
+        observed[name]["endpoint_address"] = {"held_on": ["eth0"]}
+    (finding,) = judge(inventory(NAMES), observed)
+    assert finding.found == f"the endpoint address {ENDPOINT} is on m1 (eth0), m3 (eth0)"
+    assert f"ip neigh show {ENDPOINT}" in finding.fix
+    assert "stop keepalived" in finding.fix

@@ -1,0 +1,139 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that can be asked and told apart: names, addresses, identities, clocks and ports."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _preflight_hosts, _topology
+from cluster_fixtures import ENDPOINT, fresh, inventory, settings
+from preflight_fixtures import NAMES, bare, found, judge, three
+
+
+def test_an_unreachable_host_is_found_once():
+    findings = judge(inventory(["m1"], ["w1"]), bare("m1"))
+    assert found(findings) == [("w1", "host-unreachable")]
+
+
+def test_why_a_host_was_not_observed_is_told():
+    listed, made = inventory(NAMES), settings()
+    topology = _topology.build(made, listed, bare("m1", "m2"), nonce="5eed")
+    view = _preflight.View(made, listed, bare("m1", "m2"), topology, reasons={"m3": "connection timed out"})
+    assert [finding.found for finding in _preflight_hosts.hosts_observed(view)] == ["not observed: connection timed out"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"hostname": "m2"}, ("m1", "duplicate-hostname")),
+        ({"hostname": "M2"}, ("m1", "duplicate-hostname")),
+        ({"machine_id": fresh("w1")["machine_id"]}, ("m1", "duplicate-machine-id")),
+        ({"hostname": "m_1"}, ("m1", "hostname-invalid")),
+        ({"hostname": "localhost"}, ("m1", "hostname-invalid")),
+        ({"hostname": "localhost.localdomain"}, ("m1", "hostname-invalid")),
+        ({"hostname": "-m1"}, ("m1", "hostname-invalid")),
+        ({"hostname": "m" * 64}, ("m1", "hostname-invalid")),
+        ({"clock": 1003.5}, ("m1", "clock-skew")),
+        ({"clock": 997.5}, ("m1", "clock-skew")),
+    ],
+)
+def test_a_bad_name_identity_or_clock_is_an_error(changes, expected):
+    findings = three(**changes)
+    assert found(findings) == [expected]
+    assert findings[0].level == "error"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hostname": "M1"},
+        {"hostname": "m1.example.org"},
+        {"machine_id": ""},
+        {"clock": 1002.9},
+        {"clock": 998.1},
+        {"clock": 0, "clock_window": None},
+    ],
+)
+def test_a_good_name_identity_or_clock_is_none(changes):
+    assert three(**changes) == ()
+
+
+def test_a_node_address_that_is_not_the_hosts_is_found():
+    listed = inventory(["m1"], m1={"node_address": "192.0.2.99"})
+    assert ("m1", "node-address") in found(judge(listed, bare("m1")), "error")
+
+
+def test_a_host_without_any_address_is_found():
+    listed = inventory(["m1"], m1={"ansible_host": "m1.example.org"})
+    findings = judge(listed, {"m1": fresh("m1", addresses=[], default_address="")})
+    assert found(findings, "error") == [("m1", "node-address")]
+
+
+def test_two_inventory_names_for_one_host_are_found():
+    listed = inventory(["m1", "m2"], m2={"ansible_host": "192.0.2.11"})
+    observed = {"m1": fresh("m1"), "m2": fresh("m1")}
+    checks = {check for _host, check in found(judge(listed, observed), "error")}
+    assert {"duplicate-address", "duplicate-hostname", "duplicate-machine-id"} <= checks
+
+
+@pytest.mark.parametrize(
+    ("port", "process", "executable", "taken"),
+    [
+        (6443, "k3s-server", "/usr/local/bin/k3s", True),
+        (2379, "etcd", "/usr/bin/etcd", True),
+        (10250, "", "", True),
+        (2379, "etcd", "/opt/multimaster/etcd/3.6.16/etcd", False),
+        (6443, "haproxy", "/usr/sbin/haproxy", True),
+        (6440, "x", "/usr/bin/x", True),
+        (2381, "etcd", "/usr/bin/etcd", True),
+        (10248, "kubelet", "/usr/bin/kubelet", True),
+        (2381, "etcd", "/opt/multimaster/etcd/3.6.16/etcd", False),
+        (9100, "node_exporter", "/usr/bin/node_exporter", False),
+    ],
+)
+def test_a_port_taken_by_a_foreign_process_is_found(port, process, executable, taken):
+    listener = {"port": port, "address": "::", "process": process, "executable": executable}
+    assert found(three(listening=[listener])) == ([("m1", "port-taken")] if taken else [])
+
+
+def listener(port):
+    return {"port": port, "address": "::", "process": "x", "executable": "/x"}
+
+
+@pytest.mark.parametrize(
+    ("port", "more", "taken"),
+    [
+        (8443, {"endpoint_port": 8443}, True),
+        (6443, {"endpoint_port": 8443}, False),
+        (8443, {"endpoint_port": 8443, "endpoint_mode": "external"}, False),
+        (6443, {"endpoint_port": 8443, "endpoint_mode": "external"}, True),
+        (6440, {"endpoint_mode": "external"}, False),
+    ],
+)
+def test_the_port_of_the_api_is_the_endpoints_unless_a_balancer_of_the_user_has_it(port, more, taken):
+    observed = bare(*NAMES)
+    observed["m1"]["listening"] = [listener(port)]
+    assert found(judge(inventory(NAMES), observed, **more)) == ([("m1", "port-taken")] if taken else [])
+
+
+def test_one_master_runs_no_balancer_and_an_etcd_host_no_node():
+    observed = bare("m1", "e1")
+    observed["m1"]["listening"] = [listener(port) for port in (6440, 2379, 2380, 2381)]
+    observed["e1"]["listening"] = [listener(port) for port in (6443, 6440, 10248, 10250, 10257)]
+    assert judge(inventory(["m1"], etcd=["e1"]), observed) == ()
+
+
+def test_what_needs_the_port_is_named():
+    assert [finding.wanted for finding in three(listening=[listener(2381)])] == ["a free port: etcd's health and metrics"]
+
+
+def test_our_own_balancer_is_no_foreign_process():
+    listener = {"port": 6443, "address": ENDPOINT, "process": "haproxy", "executable": "/usr/sbin/haproxy"}
+    assert three(listening=[listener], cluster={"name": "prod"}) == ()
+
+
+def test_a_worker_may_use_a_masters_port():
+    observed = bare("m1", "w1")
+    observed["w1"]["listening"] = [{"port": 2379, "address": "::", "process": "x", "executable": "/x"}]
+    assert judge(inventory(["m1"], ["w1"]), observed) == ()
