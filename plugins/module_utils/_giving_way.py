@@ -1,7 +1,7 @@
 # Copyright: the multimaster.kubernetes maintainers
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Decide who of two etcd members makes room for the other, because it has to restart and cannot be spared.
+"""Decide who of two etcd members gives way to the other, because it has to restart and cannot be spared.
 
 Solves: two masters have one voter, and the API stops while that restarts, for whatever reason. Leaves out: the steps of
 changing places (``_etcd_plan``), and in which order hosts restart (``_rolling``).
@@ -16,12 +16,12 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etc
 
 @dataclasses.dataclass(frozen=True)
 class GivingWay:
-    """Hold who makes room for whom in a group of two etcd members, in inventory names.
+    """Hold who gives way to whom in a group of two etcd members, in inventory names.
 
     Restarting a voter of such a group in place would be an outage of the API. So the other votes instead, and it comes back as
     the learner that stands by, whatever it has to restart for. `voters`: those that cannot restart in place, () when none could
-    be taken over from; `old`: the one that makes room, `heir`: the other, "" for nobody; `later`: voters that have to restart
-    too and do so in another run, since of two that vote only one can make room at a time.
+    be taken over from; `old`: the one that gives way, `heir`: the other, "" for nobody; `later`: voters that have to restart
+    too and do so in another run, since of two that vote only one can give way at a time.
     """
 
     voters: tuple = ()

@@ -75,7 +75,7 @@ class Wanted:
 
     ``leaving``: exact ids, names or peer URLs of members to remove (it wins over ``hosts``). ``api_servers``: (node
     name, etcd URLs in use) of each API server that runs now, those of leaving masters too. ``stand_by``: the host that is to
-    stand by as the learner, where one has to: a lone voter that must restart so makes room for the other.
+    stand by as the learner, where one has to: a lone voter that must restart so gives way to the other.
     """
 
     hosts: tuple = ()

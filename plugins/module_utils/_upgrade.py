@@ -230,7 +230,7 @@ def _to_swap(view, host):
 
 
 def _swap(view, host):
-    """Return the step in which a voter makes room for another and comes back as a learner."""
+    """Return the step in which a voter gives way to another and comes back as a learner."""
     others = [other for other in view.hosts if other.member and other.votes and other != host]
     votes, leads = {host.name: False}, {host.name: False}
     restarts = ("etcd",)

@@ -448,7 +448,7 @@ MUTANTS = {
     "a newcomer starts by restarting": Mutant(
         TURNS, 'new = {*order["bootstrap"], *order["grow"]}', "new = set()", "test__turns.py::test_case"
     ),
-    "who makes room restarts in its turn as well": Mutant(
+    "who gives way restarts in its turn as well": Mutant(
         TURNS, ', *order["demote"]} | new', "} | new", "test__turns.py::test_case"
     ),
     "the other of two members does not wait": Mutant(TURNS, ', *fact["later"]', "", "test__turns.py::test_case"),

@@ -184,7 +184,7 @@ class Cluster:
     # the controller, in the order of the playbooks
 
     def by_site(self):
-        """Do what site.yml does: etcd grows, API servers start or are pointed elsewhere, a voter too many makes room."""
+        """Do what site.yml does: etcd grows, API servers start or are pointed elsewhere, a voter too many gives way."""
         self._preflight()
         plan, turns = [one.step for one in self.plan()], self._turns(self.masters())
         demote = [self._host_of(step.target) for step in plan if step.kind == _quorum.REMOVE]

@@ -94,7 +94,7 @@ def test_workers_restart_by_zone_and_name_and_a_master_that_is_one_too_before_th
     [
         ("m1 m2", NOBODY, {}, ()),
         ("m1 m2", GivingWay(("m1",), "m1", "m2"), {}, ("m1",)),
-        # it makes room for its settings; restarting is asked of the other alone
+        # it gives way for its settings; restarting is asked of the other alone
         ("m2", GivingWay(("m1",), "m1", "m2"), {}, ()),
         ("m1 m2", GivingWay(("m1", "m2"), "m1", "m2", ("m2",)), {}, ("m1",)),
         # taken out by a run that was cut off

@@ -80,7 +80,7 @@ def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(
         # a newcomer starts by joining
         (fact(grow="m2,m3"), {"etcd_m2": DOWN, "etcd_m3": DOWN}, {}),
         (fact(bootstrap="m1,m2,m3"), {"etcd_m1": DOWN, "etcd_m2": DOWN, "etcd_m3": DOWN}, {}),
-        # two masters: the learner first; who makes room or waits has no turn of its own at etcd
+        # two masters: the learner first; who gives way or waits has no turn of its own at etcd
         (fact("m1 m2", learners="m2"), {"etcd_m2": OTHER}, {"early": "m2"}),
         (fact("m1 m2", learners="m2", demote="m1"), {"etcd_m1": OTHER, "etcd_m2": OTHER}, {"early": "m2"}),
         (fact("m1 m2", later="m1"), {"etcd_m1": OTHER, "api_m1": OTHER}, {"masters": "m1", "drained": "m1"}),
