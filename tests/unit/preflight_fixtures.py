@@ -11,10 +11,15 @@ from cluster_fixtures import fresh, inventory, settings
 NAMES = ("m1", "m2", "m3")
 
 
-def judge(listed, observed, store=False, ignore=(), **more):
+def viewed(listed, observed, store=False, **more):
+    """Return what a check may look at; `more` are settings."""
     made = settings(**more)
     topology = _topology.build(made, listed, observed, store, nonce="5eed")
-    return _preflight.judge(_preflight.View(made, listed, observed, topology, store), ignore)
+    return _preflight.View(made, listed, observed, topology, store)
+
+
+def judge(listed, observed, store=False, ignore=(), **more):
+    return _preflight.judge(viewed(listed, observed, store, **more), ignore)
 
 
 def bare(*names):

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _topology
-from cluster_fixtures import fresh, inventory, living, member
-from preflight_fixtures import NAMES, bare, found, judge, three
+from cluster_fixtures import ENDPOINT, fresh, inventory, living, member
+from preflight_fixtures import NAMES, bare, found, judge, three, viewed
 
 
 def test_a_good_inventory_of_bare_hosts_has_no_finding():
@@ -47,10 +50,42 @@ def test_checks_are_left_out_by_id():
     assert judge(inventory(["m1"]), observed, ignore=["memory"]) == ()
 
 
+def test_one_finding_on_versions_is_left_out_by_its_own_id():
+    observed = {"m1": living("m1", [member("m1")], versions={"kube-apiserver": "1.36.3", "etcd": "3.6.17"})}
+    findings = judge(inventory(["m1"]), observed, store=True, ignore=["version-hop"], kubernetes_version="1.37.0")
+    assert found(findings) == [("m1", "version-older-patch")]
+
+
+def test_an_endpoint_address_that_is_not_set_is_left_to_the_settings():
+    members = [member(name) for name in NAMES]
+    changes = {"cluster": {"name": "prod", "endpoint": ENDPOINT}, "arp": ["02:00:00:00:00:99"]}
+    view = viewed(inventory(NAMES), {name: living(name, members, **changes) for name in NAMES}, store=True)
+    unset = dataclasses.replace(view, settings=dataclasses.replace(view.settings, endpoint_address=None))
+    assert found(_preflight.judge(view)) == [("m1", "endpoint-taken")]
+    assert _preflight.judge(unset) == ()
+
+
 def test_an_unknown_id_to_ignore_is_a_warning_with_the_nearest():
     findings = judge(inventory(["m1"]), bare("m1"), preflight_ignore=["memroy", "setting-unknown"])
     assert found(findings, "warning") == [("", "ignore-unknown")]
     assert "memory" in findings[0].fix
+
+
+@pytest.mark.parametrize(
+    ("check", "fix"),
+    [
+        ("memroy", ["Did you mean memory?"]),
+        ("nothing-like-it", ["Remove it."]),
+        ("memory", []),
+        ("setting-missing", []),
+        ("skew-kubelet", []),
+        ("version-hop", []),
+        ("etcd-security", []),
+    ],
+)
+def test_an_id_to_ignore_is_one_of_a_check_of_a_setting_or_of_a_finding_on_versions(check, fix):
+    findings = judge(inventory(["m1"]), bare("m1"), preflight_ignore=[check])
+    assert [(finding.check, finding.fix) for finding in findings] == [("ignore-unknown", said) for said in fix]
 
 
 def test_every_check_says_what_it_wants():

@@ -22,7 +22,7 @@ from preflight_fixtures import NAMES, bare, found, judge, three
 def test_a_living_cluster_without_its_ca_store_stops_the_run():
     observed = {"m1": living("m1", [member("m1")]), "w1": fresh("w1")}
     findings = judge(inventory(["m1"], ["w1"]), observed, store=False)
-    assert found(findings) == [("", "ca-store")]
+    assert found(findings) == found(findings, "error") == [("", "ca-store")]
     assert "/inv/pki" in findings[0].found
     assert judge(inventory(["m1"], ["w1"]), observed, store=True) == ()
 
@@ -33,6 +33,37 @@ def test_a_host_of_another_ca_is_found():
     observed = {name: fresh(name, ca_fingerprints={"kubernetes": ["aa"]}) for name in NAMES}
     observed["m2"]["ca_fingerprints"] = {"kubernetes": ["ff"]}
     assert found(judge(inventory(NAMES), observed)) == [("m2", "ca-differs")]
+
+
+@pytest.mark.parametrize("authority", ["kubernetes", "front_proxy", "etcd_client", "etcd_peer"])
+def test_each_authority_is_the_same_on_all_hosts(authority):
+    members = [member(name) for name in NAMES]
+    observed = {name: living(name, members) for name in NAMES}
+    observed["m2"]["ca_fingerprints"] = {**observed["m1"]["ca_fingerprints"], authority: ["ff"]}
+    findings = judge(inventory(NAMES), observed, store=True)
+    assert [(finding.host, finding.level) for finding in findings] == [("m2", "error")]
+    assert findings[0].found == f"m2: another {authority} CA than the other hosts"
+
+
+@pytest.mark.parametrize(
+    ("prints", "expected"),
+    [
+        ("abbbb", ["m1"]),
+        ("aaabb", ["m4, m5"]),
+        ("ab-ab", ["m2, m5"]),
+        ("aabca", ["m3", "m4"]),
+        ("-----", []),
+        ("a----", []),
+    ],
+)
+def test_the_smaller_part_of_the_hosts_is_the_one_of_another_ca(prints, expected):
+    names = [f"m{number + 1}" for number in range(len(prints))]
+    observed = bare(*names)
+    for name, one in zip(names, prints):
+        observed[name]["ca_fingerprints"] = {"kubernetes": [] if one == "-" else [one]}
+    findings = judge(inventory(names), observed)
+    assert found(findings) == [(hosts[:2], "ca-differs") for hosts in expected]
+    assert [finding.found.split(":")[0] for finding in findings] == expected
 
 
 def test_hosts_in_the_middle_of_a_ca_rotation_agree():
@@ -117,6 +148,7 @@ def test_a_host_of_another_cluster_is_told_once_with_what_is_to_be_done():
 def test_many_hosts_are_counted_instead_of_named():
     assert _preflight_cluster._some(["a"]) == "a"
     assert _preflight_cluster._some(["a", "b", "c"]) == "a, b, c"
+    assert _preflight_cluster._some(["a", "b", "c", "d"]) == "a, b, c and 1 more"
     assert _preflight_cluster._some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
@@ -189,6 +221,7 @@ def test_both_kinds_of_strays_are_told_apart():
 @pytest.mark.parametrize(
     ("etcd", "record", "level"),
     [
+        (["e1", "e2"], None, "warning"),
         (["e1", "e2"], {"name": "prod"}, "warning"),
         (["e1", "e2"], {"name": "prod", "etcd": "external"}, "warning"),
         (["e1", "e2"], {"name": "prod", "etcd": "stacked"}, "error"),
@@ -210,6 +243,22 @@ def test_masters_that_are_listed_as_etcd_hosts_too_are_stacked():
     assert (finding.level, finding.fix[:53]) == ("error", "List the host again under kube_control_plane and etcd")
 
 
+@pytest.mark.parametrize(
+    ("listed", "members", "said"),
+    [
+        (inventory(["m1", "m2"]), NAMES, "under kube_control_plane: it"),
+        (inventory(["m1"], ["m2"]), ("m1", "m2"), "under kube_control_plane: it"),
+        (inventory(["m1", "m2"], etcd=["m1", "m2"]), NAMES, "under kube_control_plane and etcd: it"),
+    ],
+)
+def test_a_master_that_is_not_listed_as_one_is_left_out_and_the_groups_it_belongs_in_are_named(listed, members, said):
+    there = [member(name) for name in members]
+    observed = {name: living(name, there, master=name in listed.masters) for name in listed.names}
+    findings = [finding for finding in judge(listed, observed, store=True) if finding.check == "etcd-stray"]
+    assert [finding.level for finding in findings] == ["error"]
+    assert said in findings[0].fix
+
+
 def test_a_master_with_another_address_is_not_left_out():
     moved = dict(member("m2"), peer_urls=["https://192.0.2.99:2380"])
     assert [level for level, _found in strays(inventory(["m1", "m2"]), [member("m1"), moved])] == ["warning"]
@@ -224,6 +273,23 @@ def test_data_of_no_member_is_in_the_way():
 
 
 @pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({"m2": 0.3, "m3": 150.0}, ""),
+        ({"m2": 0.3, "m3": 151.0}, "the largest round-trip time is 151 ms (m1-m3)"),
+        ({"m2": None, "m3": 0.3}, "no round-trip time was measured between m1-m2"),
+    ],
+)
+def test_members_far_from_each_other_are_a_warning_and_so_is_a_distance_nobody_knows(measured, said):
+    observed = bare(*NAMES)
+    observed["m1"]["rtt_ms"], observed["m2"]["rtt_ms"] = measured, {"m3": 0.3}
+    observed["m3"]["rtt_ms"] = {}
+    findings = judge(inventory(NAMES), observed)
+    assert [(finding.check, finding.level) for finding in findings] == ([("etcd-latency", "warning")] if said else [])
+    assert not said or findings[0].found.startswith(said)
+
+
+@pytest.mark.parametrize(
     ("running", "wanted", "checks"),
     [
         ({"kube-apiserver": "1.36.3", "kubelet": "1.36.3"}, "1.36.3", []),
@@ -231,6 +297,8 @@ def test_data_of_no_member_is_in_the_way():
         ({"kube-apiserver": "1.36.3"}, "1.37.0", ["version-hop"]),
         ({"kube-apiserver": "1.36.3"}, "1.38.0", ["version-hop"]),
         ({"kube-apiserver": "1.36.3"}, "2.0.0", ["version-hop"]),
+        ({"kube-apiserver": "1.36.3", "etcd": "3.6.17"}, "1.37.0", ["version-hop", "version-older-patch"]),
+        ({"kube-apiserver": "1.38.0", "kube-scheduler": "1.36.3"}, "1.38.0", ["skew-kube-scheduler", "version-skips"]),
         ({"kubelet": "1.36.3"}, "1.37.2", ["version-hop"]),
         ({"kube-apiserver": "1.37.2", "kubelet": "1.36.3"}, "1.37.2", []),  # a hop that was begun is finished
         ({"kube-apiserver": "1.37.2"}, "1.36.3", ["version-downgrade"]),

@@ -22,8 +22,30 @@ def test_the_endpoint_address_lies_in_every_masters_subnet(endpoint):
     assert found(findings, "error") == [("m1", "endpoint-subnet")]
 
 
+@pytest.mark.parametrize(
+    ("prefix", "endpoint", "expected"),
+    [
+        (30, "192.0.2.10", []),
+        (30, "192.0.2.8", [("m1", "endpoint-subnet")]),
+        (31, "192.0.2.10", []),
+        (31, "192.0.2.9", [("m1", "endpoint-subnet")]),
+    ],
+)
+def test_a_subnet_of_two_addresses_keeps_none_of_them_for_itself(prefix, endpoint, expected):
+    addresses = [{"interface": "eth0", "address": "192.0.2.11", "prefix": prefix}]
+    assert found(judge(inventory(["m1"]), {"m1": fresh("m1", addresses=addresses)}, endpoint_address=endpoint)) == expected
+
+
 def test_an_external_balancer_may_be_anywhere():
     assert judge(inventory(["m1"]), bare("m1"), endpoint_address="198.51.100.1", endpoint_mode="external") == ()
+
+
+@pytest.mark.parametrize("endpoint", [ENDPOINT, "192.0.2.11"])
+def test_who_has_the_address_of_an_external_balancer_does_not_matter(endpoint):
+    observed = bare("m1", "w1")
+    observed["m1"]["arp"] = ["02:00:00:00:00:99"]
+    observed["w1"]["endpoint_address"] = {"held_on": ["eth0"]}
+    assert judge(inventory(["m1"], ["w1"]), observed, endpoint_address=endpoint, endpoint_mode="external") == ()
 
 
 def test_a_foreign_machine_that_answers_for_the_endpoint_is_found_by_its_mac():
@@ -32,8 +54,25 @@ def test_a_foreign_machine_that_answers_for_the_endpoint_is_found_by_its_mac():
     assert "02:00:00:00:00:99" in findings[0].found
 
 
+def test_a_foreign_machine_is_told_once_with_all_who_heard_it_however_they_write_it():
+    observed = bare(*NAMES)
+    for name, mac in (("m1", "02:00:00:00:00:9A"), ("m3", "02:00:00:00:00:9a")):
+        observed[name]["arp"] = [mac]
+    (finding,) = judge(inventory(NAMES), observed)
+    assert (finding.host, finding.level) == ("m1", "error")
+    assert finding.found == f"02:00:00:00:00:9a answers for the endpoint address {ENDPOINT} (asked by m1, m3)"
+    assert finding.fix == f"Find that machine (ip neigh show {ENDPOINT}) or choose another endpoint address."
+
+
 def test_a_master_of_ours_may_answer_for_the_endpoint():
     assert three(arp=[fresh("m2")["macs"][0].upper()]) == ()
+
+
+def test_a_master_of_ours_is_known_however_its_own_mac_is_written():
+    observed = bare(*NAMES)
+    observed["m2"]["macs"] = ["02:00:C0:00:02:9A"]
+    observed["m1"]["arp"] = ["02:00:c0:00:02:9a"]
+    assert judge(inventory(NAMES), observed) == ()
 
 
 def test_who_answers_for_the_endpoint_may_be_a_master_that_was_not_observed():
@@ -42,6 +81,12 @@ def test_who_answers_for_the_endpoint_may_be_a_master_that_was_not_observed():
     findings = judge(inventory(NAMES), observed)
     assert ("m1", "endpoint-taken") in found(findings, "warning")
     assert any("It may be m3" in finding.fix for finding in findings)
+
+
+def test_a_host_that_could_not_be_asked_tells_no_mac():
+    observed = {"m1": fresh("m1", arp=["02:00:00:00:00:99"]), "w1": None}
+    findings = judge(inventory(["m1"], ["w1"]), observed)
+    assert found(findings) == [("m1", "endpoint-taken"), ("w1", "host-unreachable")]
 
 
 def test_a_newcomer_may_hear_the_address_answered_by_a_host_that_is_about_to_leave():
@@ -62,6 +107,13 @@ def test_a_worker_may_not_hold_the_endpoint():
     observed = bare("m1", "w1")
     observed["w1"]["endpoint_address"] = {"held_on": ["eth0"]}
     assert ("w1", "endpoint-taken") in found(judge(inventory(["m1"], ["w1"]), observed), "error")
+
+
+def test_a_worker_that_holds_the_endpoint_beside_a_master_is_told_once():
+    observed = bare("m1", "w1")
+    for name in observed:
+        observed[name]["endpoint_address"] = {"held_on": ["eth0"]}
+    assert found(judge(inventory(["m1"], ["w1"]), observed)) == [("w1", "endpoint-taken")]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from preflight_fixtures import NAMES, bare, found, judge, three
 
 def test_an_unreachable_host_is_found_once():
     findings = judge(inventory(["m1"], ["w1"]), bare("m1"))
-    assert found(findings) == [("w1", "host-unreachable")]
+    assert found(findings) == found(findings, "error") == [("w1", "host-unreachable")]
 
 
 def test_why_a_host_was_not_observed_is_told():
@@ -31,6 +31,7 @@ def test_why_a_host_was_not_observed_is_told():
         ({"machine_id": fresh("w1")["machine_id"]}, ("m1", "duplicate-machine-id")),
         ({"hostname": "m_1"}, ("m1", "hostname-invalid")),
         ({"hostname": "localhost"}, ("m1", "hostname-invalid")),
+        ({"hostname": "Localhost"}, ("m1", "hostname-invalid")),
         ({"hostname": "localhost.localdomain"}, ("m1", "hostname-invalid")),
         ({"hostname": "-m1"}, ("m1", "hostname-invalid")),
         ({"hostname": "m" * 64}, ("m1", "hostname-invalid")),
@@ -52,11 +53,30 @@ def test_a_bad_name_identity_or_clock_is_an_error(changes, expected):
         {"machine_id": ""},
         {"clock": 1002.9},
         {"clock": 998.1},
+        {"clock": 1003.0},
+        {"clock": 998.0},
+        {"clock": 1001.5, "clock_window": [1000.0, 1005.0]},
+        {"clock": 1003.5, "clock_window": [1000.0, 1005.0]},
         {"clock": 0, "clock_window": None},
     ],
 )
 def test_a_good_name_identity_or_clock_is_none(changes):
     assert three(**changes) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"), [("m1", "m1"), ("M_1.example", "m-1-example"), ("_m1_", "m1"), ("m1__2", "m1-2"), ("__", "NAME")]
+)
+def test_a_hostname_is_suggested_that_would_be_a_good_one(name, suggested):
+    listed = _topology.Inventory((name,), (), (), (_topology.InventoryHost(name, ansible_host="192.0.2.11"),))
+    (finding,) = judge(listed, {name: fresh("m1", hostname="_")})
+    assert (finding.check, finding.found) == ("hostname-invalid", "the hostname is '_'")
+    assert finding.fix == f"Set it: hostnamectl set-hostname {suggested}"
+
+
+@pytest.mark.parametrize(("clock", "said"), [(1004.0, "3 s ahead of"), (996.0, "4 s behind")])
+def test_a_clock_that_is_wrong_is_told_with_its_direction(clock, said):
+    assert [finding.found for finding in three(clock=clock)] == [f"the clock is {said} the controller's"]
 
 
 def test_a_node_address_that_is_not_the_hosts_is_found():
@@ -70,11 +90,35 @@ def test_a_host_without_any_address_is_found():
     assert found(findings, "error") == [("m1", "node-address")]
 
 
+@pytest.mark.parametrize(
+    ("said_of_it", "seen", "said"),
+    [
+        ({"ansible_host": "m1.example.org"}, {"addresses": [], "default_address": ""}, "no node address is known"),
+        ({"node_address": "192.0.2.99"}, {"addresses": []}, "192.0.2.99 is on no interface of the host (it has none)"),
+        (
+            {"node_address": "192.0.2.99"},
+            {"addresses": [{"interface": "eth0", "address": one, "prefix": 24} for one in ("192.0.2.12", "192.0.2.11")]},
+            "192.0.2.99 is on no interface of the host (it has 192.0.2.11, 192.0.2.12)",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_node_address_is_told(said_of_it, seen, said):
+    findings = judge(inventory(["m1"], m1=said_of_it), {"m1": fresh("m1", **seen)})
+    assert [(finding.check, finding.found) for finding in findings] == [("node-address", said)]
+
+
 def test_two_inventory_names_for_one_host_are_found():
     listed = inventory(["m1", "m2"], m2={"ansible_host": "192.0.2.11"})
     observed = {"m1": fresh("m1"), "m2": fresh("m1")}
     checks = {check for _host, check in found(judge(listed, observed), "error")}
     assert {"duplicate-address", "duplicate-hostname", "duplicate-machine-id"} <= checks
+
+
+def test_what_is_not_known_of_two_hosts_is_not_the_same_on_both():
+    nothing = {"addresses": [], "default_address": "", "machine_id": ""}
+    listed = inventory(["m1"], ["w1", "w2"], w1={"ansible_host": "w1.example.org"}, w2={"ansible_host": "w2.example.org"})
+    findings = judge(listed, {"m1": fresh("m1"), "w1": fresh("w1", **nothing), "w2": fresh("w2", **nothing)})
+    assert found(findings) == [("w1", "node-address"), ("w2", "node-address")]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +138,8 @@ def test_two_inventory_names_for_one_host_are_found():
 )
 def test_a_port_taken_by_a_foreign_process_is_found(port, process, executable, taken):
     listener = {"port": port, "address": "::", "process": process, "executable": executable}
-    assert found(three(listening=[listener])) == ([("m1", "port-taken")] if taken else [])
+    findings = three(listening=[listener])
+    assert found(findings) == found(findings, "error") == ([("m1", "port-taken")] if taken else [])
 
 
 def listener(port):
@@ -128,6 +173,13 @@ def test_what_needs_the_port_is_named():
     assert [finding.wanted for finding in three(listening=[listener(2381)])] == ["a free port: etcd's health and metrics"]
 
 
+@pytest.mark.parametrize(("process", "said"), [("nginx", "nginx"), ("", "an unknown process")])
+def test_who_has_the_port_is_named_and_a_host_of_the_cluster_excuses_nobody(process, said):
+    listener = {"port": 6443, "address": "::", "process": process, "executable": "/usr/sbin/nginx"}
+    findings = three(listening=[listener], cluster={"name": "prod"})
+    assert [(finding.check, finding.found) for finding in findings] == [("port-taken", f"port 6443 is taken by {said}")]
+
+
 def test_our_own_balancer_is_no_foreign_process():
     listener = {"port": 6443, "address": ENDPOINT, "process": "haproxy", "executable": "/usr/sbin/haproxy"}
     assert three(listening=[listener], cluster={"name": "prod"}) == ()
@@ -137,3 +189,13 @@ def test_a_worker_may_use_a_masters_port():
     observed = bare("m1", "w1")
     observed["w1"]["listening"] = [{"port": 2379, "address": "::", "process": "x", "executable": "/x"}]
     assert judge(inventory(["m1"], ["w1"]), observed) == ()
+
+
+@pytest.mark.parametrize(
+    ("port", "taken"),
+    [(10248, True), (10249, True), (10250, True), (10256, True), (10257, False), (6440, False), (6443, False), (2379, False)],
+)
+def test_a_worker_beside_three_masters_needs_the_ports_of_its_node_and_no_more(port, taken):
+    observed = bare(*NAMES, "w1")
+    observed["w1"]["listening"] = [listener(port)]
+    assert found(judge(inventory(NAMES, ["w1"]), observed)) == ([("w1", "port-taken")] if taken else [])

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _topology
 from cluster_fixtures import inventory, settings
@@ -16,7 +18,7 @@ from preflight_fixtures import NAMES, bare, found, judge
 def test_no_master_is_an_error_and_the_misspelt_group_is_named():
     listed = _topology.Inventory((), ("w1",), (), (), ("kube_controlplane", "kube_node"))
     findings = judge(listed, bare("w1"))
-    assert found(findings, "error") == [("", "inventory-group"), ("", "inventory-no-master")]
+    assert found(findings) == found(findings, "error") == [("", "inventory-group"), ("", "inventory-no-master")]
     assert "kube_control_plane" in findings[0].fix
 
 
@@ -25,8 +27,10 @@ def test_no_master_is_an_error_and_the_misspelt_group_is_named():
     [
         ("kube-node", True),
         ("kube_nodes", True),
+        ("KUBE_NODE", True),
         ("etcd_hosts", True),
         ("etcds", True),
+        ("Etcd-servers", True),
         ("k8s_cluster", False),
         ("loadbalancers", False),
         ("kube_control_planes", False),
@@ -37,9 +41,28 @@ def test_a_group_like_one_that_is_missing_is_found(group, expected):
     assert (found(judge(listed, bare("m1"))) == [("", "inventory-group")]) is expected
 
 
+def test_a_group_like_etcd_beside_a_group_etcd_is_another_thing():
+    hosts = inventory(["m1"], ["w1"], etcd=["e1"])
+    listed = dataclasses.replace(hosts, groups=("kube_control_plane", "kube_node", "etcd", "etcd_clients"))
+    assert judge(listed, bare("m1", "w1", "e1")) == ()
+
+
 def test_an_inventory_name_that_is_a_pattern_is_found():
     listed = _topology.Inventory(("m1", "m2,x"), (), (), inventory(["m1"]).hosts)
     assert ("m2,x", "inventory-name") in found(judge(listed, bare("m1")), "error")
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        *[(name, True) for name in ("m2:x", "m2;x", "m2&x", "!m2", "m*", "m?", "m[2", "m2]", "~m2", "m 2", "m2\t")],
+        *[(name, False) for name in ("m-2", "m_2", "M2.example.org", "192.0.2.12")],
+    ],
+)
+def test_an_inventory_name_stands_for_itself_in_a_pattern(name, bad):
+    listed = _topology.Inventory(("m1", name), (), (), inventory(["m1"]).hosts)
+    findings = [finding for finding in judge(listed, bare("m1")) if finding.check == "inventory-name"]
+    assert found(findings) == found(findings, "error") == ([(name, "inventory-name")] if bad else [])
 
 
 # Networks
@@ -52,11 +75,20 @@ def test_an_inventory_name_that_is_a_pattern_is_found():
         {"pod_cidr": "192.0.0.0/16"},
         {"service_cidr": "192.0.2.0/26"},
         {"service_cidr": "10.244.128.0/20"},
+        {"pod_cidr": "192.0.2.128/25"},
+        {"service_cidr": "192.0.2.128/26"},
     ],
 )
 def test_overlapping_networks_are_found(more):
     findings = judge(inventory(["m1"]), bare("m1"), **more)
     assert ("", "network-overlap") in found(findings, "error")
+
+
+def test_a_network_over_that_of_all_nodes_is_told_once():
+    findings = judge(inventory(NAMES), bare(*NAMES), service_cidr="192.0.2.0/26", endpoint_address="192.0.2.200")
+    assert [finding.found for finding in findings] == [
+        "multimaster_service_cidr 192.0.2.0/26 overlaps the nodes' network 192.0.2.0/24"
+    ]
 
 
 def test_an_endpoint_address_inside_the_service_network_is_found():
@@ -71,13 +103,32 @@ def test_a_host_without_a_subnet_is_compared_by_its_address():
 
 @pytest.mark.parametrize(("prefix", "expected"), [(22, []), (23, [("", "network-size")]), (26, [("", "network-size")])])
 def test_the_pod_network_has_room_for_every_node(prefix, expected):
-    assert found(judge(inventory(NAMES), bare(*NAMES), pod_cidr=f"10.200.0.0/{prefix}")) == expected
+    findings = judge(inventory(NAMES), bare(*NAMES), pod_cidr=f"10.200.0.0/{prefix}")
+    assert found(findings) == found(findings, "error") == expected
+
+
+@pytest.mark.parametrize(
+    ("prefix", "workers", "etcd", "said"),
+    [
+        (24, [], [], []),
+        (24, ["m1"], [], []),
+        (24, [], ["e1"], []),
+        (23, ["w1"], [], []),
+        (24, ["w1"], [], ["room for 1 nodes of 2"]),
+        (23, ["w1", "w2"], [], ["room for 2 nodes of 3"]),
+        (25, [], [], ["room for 0 nodes of 1"]),
+    ],
+)
+def test_each_node_counts_once_and_an_etcd_host_is_none(prefix, workers, etcd, said):
+    listed = inventory(["m1"], workers, etcd)
+    findings = judge(listed, bare(*listed.names), pod_cidr=f"10.200.0.0/{prefix}")
+    assert [finding.found for finding in findings] == [f"multimaster_pod_cidr 10.200.0.0/{prefix} has {one}" for one in said]
 
 
 @pytest.mark.parametrize(("prefix", "good"), [(11, False), (12, True), (28, True), (29, False)])
 def test_the_service_network_is_of_a_size_the_api_server_takes(prefix, good):
     findings = judge(inventory(["m1"]), bare("m1"), service_cidr=f"10.96.0.0/{prefix}", pod_cidr="172.16.0.0/16")
-    assert (found(findings) == []) is good
+    assert found(findings) == found(findings, "error") == ([] if good else [("", "network-size")])
 
 
 # Zones
@@ -109,6 +160,25 @@ def test_the_loss_of_a_zone_is_an_error_only_where_another_placement_survives(sp
     assert [finding.level for finding in findings] == levels
 
 
+@pytest.mark.parametrize(("zone", "level"), [("c", "error"), ("b", "warning"), ("", "warning")])
+def test_voters_could_be_placed_in_a_zone_that_has_only_a_worker(zone, level):
+    listed = inventory(NAMES, ["w1"], zones={"m1": "a", "m2": "a", "m3": "b", "w1": zone})
+    findings = judge(listed, bare(*NAMES, "w1"))
+    assert [(finding.check, finding.level) for finding in findings] == [("zone-quorum", level)]
+
+
+@pytest.mark.parametrize(
+    ("spread", "wanted", "fix"),
+    [
+        ("aaabc", "at most 2 voters in a zone", "Spread them over a, b, c, or set multimaster_allow_lost_zone: true."),
+        ("aab", "at most 1 voters in a zone", "It takes three voters in three zones to survive the loss of any one."),
+        ("a", "voters in three zones", "It takes three voters in three zones to survive the loss of any one."),
+    ],
+)
+def test_the_remedy_for_a_lost_zone_is_one_that_there_is(spread, wanted, fix):
+    assert [(finding.wanted, finding.fix) for finding in zoned(spread)] == [(wanted, fix)]
+
+
 def test_the_lost_zone_is_named_with_its_voters():
     (finding,) = zoned("aaabc")
     assert finding.check == "zone-quorum"
@@ -130,9 +200,31 @@ def test_a_host_without_a_zone_is_an_error_when_zones_are_listed():
     assert found(findings, "error") == [("m1", "zone-unknown")]
 
 
+@pytest.mark.parametrize(("zone", "said"), [("", "no zone"), ("d", "zone 'd'")])
+def test_the_zone_that_is_not_listed_is_told_with_the_setting_where_none_is_near(zone, said):
+    listed = inventory(NAMES, ["w1"], zones={"m1": "a", "m2": "b", "m3": "c", "w1": zone})
+    (finding,) = judge(listed, bare(*NAMES, "w1"), zones=["a", "b", "c"])
+    assert (finding.host, finding.check, finding.found) == ("w1", "zone-unknown", said)
+    assert finding.fix == "Set multimaster_zone of the host, or add the zone to multimaster_zones."
+
+
 def test_a_master_without_a_zone_among_masters_with_one_is_a_warning():
     findings = judge(inventory(NAMES, zones={"m1": "a", "m2": "b"}), bare(*NAMES))
     assert [(finding.host, finding.check, finding.level) for finding in findings] == [("m3", "zone-missing", "warning")]
+
+
+@pytest.mark.parametrize(
+    ("listed", "zones", "expected"),
+    [
+        (inventory(NAMES, ["w1"], zones={"m1": "a", "m2": "b", "m3": "c"}), [], []),
+        (inventory(NAMES, ["w1"], zones={"w1": "a"}), [], []),
+        (inventory(["m1"], etcd=["e1", "e2", "e3"], zones={"e1": "a", "e2": "b", "e3": "c"}), [], [("m1", "zone-missing")]),
+        (inventory(["m1"], etcd=["e1", "e2", "e3"], zones={"m1": "a", "e1": "b", "e2": "c"}), [], [("e3", "zone-missing")]),
+        (inventory(NAMES, zones={"m1": "a", "m2": "b"}), ["a", "b", "c"], [("m3", "zone-unknown")]),
+    ],
+)
+def test_a_zone_is_missing_on_masters_and_members_only_and_told_once(listed, zones, expected):
+    assert found(judge(listed, bare(*listed.names), zones=zones)) == expected
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 0), (2, 1), (3, 0), (4, 1), (5, 0)])
@@ -141,6 +233,21 @@ def test_an_even_number_of_members_is_a_warning(count, expected):
     findings = judge(inventory(names), bare(*names))
     assert found(findings) == [("", "members-even")] * expected
     assert found(judge(inventory(names), bare(*names), even_voters=True)) == [("", "members-even")] * expected
+
+
+@pytest.mark.parametrize(
+    ("count", "even", "said", "fix"),
+    [
+        (2, False, "2 etcd members: 1 vote, 1 stands by as a learner", "with a third master the cluster survives any one loss."),
+        (4, False, "4 etcd members: 3 vote, 1 stands by as a learner", "nothing is wrong with the standby."),
+        (4, True, "4 voters, as multimaster_even_voters asks", "4 voters survive no more failures than 3, and more can fail."),
+    ],
+)
+def test_what_becomes_of_an_even_number_of_members_is_told(count, even, said, fix):
+    names = [f"m{number + 1}" for number in range(count)]
+    (finding,) = judge(inventory(names), bare(*names), even_voters=even)
+    assert (finding.level, finding.found) == ("warning", said)
+    assert finding.fix.endswith(fix)
 
 
 def test_a_file_of_tasks_that_cannot_be_used_is_an_error_with_its_setting():

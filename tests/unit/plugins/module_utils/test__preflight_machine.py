@@ -9,6 +9,8 @@ import pytest
 from cluster_fixtures import inventory, living, member
 from preflight_fixtures import bare, found, judge, three
 
+NO_APT = "Install one of these, or take the host out of the inventory: packages are installed by apt."
+
 
 def system(name, version, like=""):
     return {"id": name, "like": like.split(), "version_id": version, "name": f"{name} {version}"}
@@ -22,8 +24,12 @@ def system(name, version, like=""):
         ({"os": system("", "")}, ("m1", "os-unsupported")),
         ({"architecture": "riscv64"}, ("m1", "architecture")),
         ({"kernel": "5.12.19"}, ("m1", "kernel")),
+        ({"kernel": "rawhide"}, ("m1", "kernel")),
+        ({"kernel": "4.19.0"}, ("m1", "kernel")),
         ({"python": "3.8.10"}, ("m1", "python")),
+        ({"python": ""}, ("m1", "python")),
         ({"commands": {"ip": True}}, ("m1", "command-missing")),
+        ({"commands": {"ip": False, "systemctl": True}}, ("m1", "command-missing")),
         ({"memory_mib": 1843}, ("m1", "memory")),
         ({"disk_free_mib": {"/var/lib": 4095, "/opt": 41000}}, ("m1", "disk-space")),
         ({"disk_free_mib": {"/var/lib": 41000, "/opt": 1023}}, ("m1", "disk-space")),
@@ -46,7 +52,11 @@ def test_an_unfit_machine_is_an_error(changes, expected):
         {"disk_free_mib": {"/var/lib": 4096, "/opt": 1024}},
         {"disk_free_percent": {"/var/lib/containerd": 15.0, "/var/lib/kubelet": 10.0}},
         {"disk_free_percent": {"/var/lib/containerd": None}},
+        {"disk_free_percent": None},
+        {"disk_fdatasync_p99_ms": 10.0},
         {"swap": True},
+        {"os": system("debian", "13")},
+        {"os": system("ubuntu", "22.04", "debian")},
         {"os": system("ubuntu", "24.04", "debian")},
     ],
 )
@@ -71,12 +81,52 @@ def test_a_doubtful_machine_is_a_warning(changes, check):
     assert [(finding.check, finding.level) for finding in findings] == [(check, "warning")]
 
 
+@pytest.mark.parametrize(
+    ("seen", "said", "fix"),
+    [
+        (system("debian", "11"), "debian 11", "It may work; nothing is promised for it."),
+        (system("fedora", "42"), "fedora 42", NO_APT),
+        ({**system("", ""), "name": ""}, "an unknown operating system", NO_APT),
+    ],
+)
+def test_the_system_is_named_and_a_hope_given_only_where_there_is_one(seen, said, fix):
+    assert [(finding.found, finding.fix) for finding in three(os=seen)] == [(said, fix)]
+
+
+def test_a_path_whose_disk_is_not_known_has_no_room():
+    assert [finding.found for finding in three(disk_free_mib={})] == ["0 MiB free under /opt", "0 MiB free under /var/lib"]
+
+
 def test_a_worker_needs_less_than_a_master():
     observed = bare("m1", "w1")
     observed["w1"].update(memory_mib=922, disk_free_mib={"/var/lib": 2048, "/opt": 1024})
     assert judge(inventory(["m1"], ["w1"]), observed) == ()
     observed["w1"]["memory_mib"] = 921
     assert found(judge(inventory(["m1"], ["w1"]), observed)) == [("w1", "memory")]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "check"),
+    [
+        ("w1", {"disk_free_mib": {"/var/lib": 2047, "/opt": 1024}}, "disk-space"),
+        ("w1", {"disk_free_mib": {"/var/lib": 2048, "/opt": 1023}}, "disk-space"),
+        ("w1", {"disk_fdatasync_p99_ms": 99.0}, ""),
+        ("w1", {"kernel": "5.12.19"}, "kernel"),
+        ("e1", {"disk_free_mib": {"/var/lib": 4095, "/opt": 1024}}, "disk-space"),
+        ("e1", {"memory_mib": 1843}, "memory"),
+        ("e1", {"disk_fdatasync_p99_ms": 99.0}, "disk-slow"),
+        ("e1", {"kernel": "5.12.19"}, ""),
+        ("e2", {"kernel": "5.12.19"}, "kernel"),
+        ("m1", {"disk_free_mib": {"/var/lib": 4095, "/opt": 1024}}, "disk-space"),
+        ("m1", {"memory_mib": 1843}, "memory"),
+        ("m1", {"disk_fdatasync_p99_ms": 99.0}, ""),
+    ],
+)
+def test_beside_external_etcd_each_part_has_needs_of_its_own(name, changes, check):
+    listed = inventory(["m1"], ["w1", "e2"], etcd=["e1", "e2", "e3"])
+    observed = bare(*listed.names)
+    observed[name].update(changes)
+    assert found(judge(listed, observed)) == ([(name, check)] if check else [])
 
 
 def test_a_disk_that_filled_up_in_use_does_not_stop_the_run():
