@@ -59,12 +59,12 @@ def ca_same(view):
         trusted = {host.name: frozenset(observation["ca_fingerprints"].get(name) or ()) for host, observation in view.seen()}
         camps = []
         for host, prints in sorted(trusted.items()):
-            camp = next((camp for camp in camps if prints & camp[0]), None)
-            if camp:
-                camp[0].update(prints)
-                camp[1].append(host)
-            elif prints:
-                camps.append((set(prints), [host]))
+            # Whoever trusts two authorities makes one camp of theirs, whatever the order of names.
+            joined = [camp for camp in camps if prints & camp[0]]
+            camps = [camp for camp in camps if camp not in joined]
+            if prints:
+                hosts = sorted([host, *(one for camp in joined for one in camp[1])])
+                camps.append((prints.union(*(camp[0] for camp in joined)), hosts))
         for _prints, hosts in sorted(camps, key=lambda camp: (-len(camp[1]), camp[1]))[1:]:
             yield Finding(
                 hosts[0],
@@ -76,10 +76,10 @@ def ca_same(view):
 
 
 def same_cluster(view):
-    """Want no host that belongs to another cluster."""
+    """Want no host that belongs to another cluster; without a name (which is a finding of its own) nobody knows which that is."""
     for host, observation in view.seen():
         name = (observation["cluster"] or {}).get("name")
-        if name and name != view.settings.cluster_name:
+        if name and view.settings.cluster_name not in (None, name):
             yield Finding(
                 host.name,
                 "cluster-other",

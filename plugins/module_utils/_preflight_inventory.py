@@ -92,9 +92,7 @@ def networks_apart(view):
     if settings.endpoint_address:
         named.append(("multimaster_endpoint_address", ipaddress.ip_network(settings.endpoint_address)))
     for (one, network), (other, second) in itertools.combinations(named, 2):
-        if not one.startswith("multimaster_") or one == "multimaster_endpoint_address":
-            continue
-        if network.overlaps(second):
+        if one.startswith("multimaster_") and network.overlaps(second):
             yield Finding(
                 "",
                 "network-overlap",

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _preflight,
@@ -14,7 +17,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _upgrade_scene,
 )
 from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
-from preflight_fixtures import NAMES, bare, found, judge, three
+from preflight_fixtures import NAMES, bare, found, judge, three, viewed
 
 # Certificates
 
@@ -128,6 +131,23 @@ def test_a_host_that_has_no_certificates_yet_may_still_change():
     assert three(cluster=MADE) == ()
     listed, observed = inventory(NAMES), {name: fresh(name, cluster=MADE) for name in NAMES}
     assert judge(listed, observed, service_cidr="10.97.0.0/16") == ()
+
+
+@pytest.mark.parametrize("prints", list(itertools.permutations([["old"], ["new"], ["old", "new"]])))
+def test_in_a_rotation_who_trusts_both_authorities_joins_the_rest_whatever_the_names(prints):
+    observed = bare(*NAMES)
+    for name, trusted in zip(NAMES, prints, strict=True):
+        observed[name]["ca_fingerprints"] = {"kubernetes": trusted}
+    assert judge(inventory(NAMES), observed) == ()
+    observed["m1"]["ca_fingerprints"] = {"kubernetes": ["another"]}
+    assert len(found(judge(inventory(NAMES), observed))) == (2 if len(prints[0]) == 2 else 1)
+
+
+def test_without_a_name_no_host_is_said_to_be_another_clusters():
+    view = viewed(inventory(["m1"]), {"m1": fresh("m1", cluster={"name": "other"})})
+    assert found(_preflight_cluster.same_cluster(view)) == [("m1", "cluster-other")]
+    nameless = dataclasses.replace(view, settings=dataclasses.replace(view.settings, cluster_name=None))
+    assert found(_preflight_cluster.same_cluster(nameless)) == []
 
 
 def test_a_fresh_host_that_names_another_cluster_is_an_error():
