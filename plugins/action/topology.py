@@ -55,6 +55,8 @@ EXTRA_FLAGS = {
 # Likewise, for the limits at which pods are evicted.
 KUBELET_CONFIG = "kubelet_extra_config"
 ALLOW_OUTAGE = "etcd_allow_outage"
+# The finding that a request is refused: no check, so it cannot be left out by multimaster_preflight_ignore.
+REFUSED = "request-refused"
 # What role preflight registers of its one task.
 OBSERVATION = "preflight_result"
 
@@ -97,8 +99,6 @@ class ActionModule(ActionBase):
             topology = upgraded(topology, observed, task_vars["hostvars"], outage, downgrade)
             # What the plan of an upgrade says of versions is said for this very purpose.
             ignored = (*ignored, "version-skew")
-        if args["only"] != "topology":
-            findings += refused(topology.plan)
         # The address is moved off a master that is not well, too: a move asks who holds it and who can take it, and no more.
         if args["only"] != "topology" and request.kind != _request.MOVE:
             staying = inventory.without(request.leaving)
@@ -108,7 +108,11 @@ class ActionModule(ActionBase):
             hooks = _hooks.wrong(tasks, self._loader)
             view = _preflight.View(settings, staying, observed, topology, exists, why, own, hooks)
             findings += _preflight.judge(view, ignored)
-        findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore))
+        findings = _finding.without(findings, settings.preflight_ignore)
+        if args["only"] != "topology":
+            # Of checks the user may know better; a request is refused for what the hosts and phases could not do.
+            findings += refused(topology.plan)
+        findings = _finding.in_order(findings)
         errors = _finding.errors(findings)
         if errors:
             Display().display(f"\n{_finding.table(findings)}\n")
@@ -191,7 +195,7 @@ def upgraded(topology, observed, hostvars, allow_outage, allow_downgrade):
 
 def refused(plan):
     """Return a finding for each reason not to do what is asked."""
-    return tuple(_finding.Finding("", "request-refused", said, "a step that is safe", fix) for said, fix in plan.refusals)
+    return tuple(_finding.Finding("", REFUSED, said, "a step that is safe", fix) for said, fix in plan.refusals)
 
 
 def shown(plan):
@@ -267,7 +271,7 @@ def passed(count, findings):
 def message(errors):
     """Return what the run stops with: which checks failed where; the table shown before says the rest, once."""
     places = "; ".join(sorted({f"{one.check} ({one.host or 'cluster'})" for one in errors}))
-    return (
-        f"{len(errors)} problem(s) to solve first, see the table above: {places}. Nothing was touched. A check that does not "
-        "fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
-    )
+    said = f"{len(errors)} problem(s) to solve first, see the table above: {places}. Nothing was touched."
+    if {one.check for one in errors} == {REFUSED}:
+        return said
+    return f"{said} A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."

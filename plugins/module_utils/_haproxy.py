@@ -115,6 +115,11 @@ def parse_servers(stat, states, backend=BACKEND):
     return dict(sorted(servers.items()))
 
 
+def spares(servers, name):
+    """Return whether another server of {name: server} takes connections when this one is drained."""
+    return any(server.up for other, server in servers.items() if other != name)
+
+
 def drain_steps(server, drained):
     """Return the methods of Haproxy, with arguments, that drain a server or bring it back; none when it is so already.
 

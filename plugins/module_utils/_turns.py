@@ -36,9 +36,12 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         early       members that start before any other restarts: who is down is missing from the quorum, and a learner
                     has no vote to miss, but is to vote with what is written
         members     voters on hosts of their own that run with other settings than they should
-        masters     masters of whose etcd, API server or controllers that is so: one drain a master
+        masters     masters of whose etcd, API server or controllers that is so: one drain a master. First where controllers
+                    are down (they wait for their API server), then what a run that was cut off left half done
         etcd        whose etcd member restarts in its turn
         drained     masters whose connections move away in their turn; controllers alone need no drain
+        serving     the other masters, to which connections go meanwhile: a drain that a run which was cut off left at them
+                    is taken back before anybody is drained; nobody where nobody is
         endpoint    masters that take their part in the endpoint, its holder first
         ==========  =================================================================================================
 
@@ -56,7 +59,13 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     voters = [name for name in other if name not in elsewhere]
     drained = {*voters, *asking(turns, API_SERVER, RESTART)}
     due = drained.union(asking(turns, CONTROLLERS, RESTART))
+    # As in the plan of an upgrade (_upgrade): while something is down on one master nothing else may stop, and one that was left
+    # half done is finished.
+    waiting = asking(turns, CONTROLLERS, DOWN)
+    untouched = [name for name in turns if not _half_done(hostvars[name])]
     masters = [name for name in turns if name in fact["masters"] and name in due]
+    masters.sort(key=lambda name: (name not in waiting, name in untouched))
+    drained = [name for name in masters if name in drained]
     balanced = fact["endpoint"]["mode"] == _endpoint.BALANCED
     return {
         "drifted": other,
@@ -64,9 +73,16 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         "members": [name for name in voters if name not in fact["masters"]],
         "masters": masters,
         "etcd": voters,
-        "drained": [name for name in masters if name in drained],
+        "drained": drained,
+        "serving": [name for name in fact["masters"] if name not in drained] if drained and balanced else [],
         "endpoint": asking(order["holder_first"], ENDPOINT) if balanced else order["holder_first"],
     }
+
+
+def _half_done(variables):
+    """Return whether some program of a master's runs as it should, and it is not for all that it takes a turn."""
+    results = [variables[one] for one in (*ETCD, *API_SERVER, *CONTROLLERS) if (variables.get(one) or {}).get("units")]
+    return not all(_asks(result, ANY) for result in results)
 
 
 def _asks(result, why):

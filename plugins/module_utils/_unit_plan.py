@@ -155,12 +155,18 @@ def decide_started(
 
 
 def only_configure(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts for units that another step starts: prepared when they are down, held when they run."""
-    return [
-        Verdict(item.name, "configure", "started by another step", item.enable, drop_in=item.drop_in)
-        if item.action in ("start", "wait") or item.reset else item
-        for item in hold_restarts(verdicts)
-    ]
+    """Return the verdicts for units that another step starts: prepared when they are down, held when they run.
+
+    One that systemd restarts by itself again and again is stopped, or its next try would be the start.
+    """
+    def configured(item: Verdict) -> Verdict:
+        if item.reset and item.action == "restart":
+            return Verdict(item.name, "stop", item.reason, item.enable, reset=True, drop_in=item.drop_in)
+        if item.action in ("start", "wait"):
+            return Verdict(item.name, "configure", "started by another step", item.enable, drop_in=item.drop_in)
+        return item
+
+    return [configured(item) for item in hold_restarts(verdicts)]
 
 
 def impossible(state: State, has_file: bool, check: bool) -> str:

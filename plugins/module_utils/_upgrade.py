@@ -131,11 +131,12 @@ def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNK
     targets = read(wanted.kubernetes), read(wanted.etcd)
     if not all(targets):
         return Plan(refusals=refusals, notes=notes)
-    # A worker that cannot be reached is left out; a master or a member is refused, and the plan made as if it could be.
-    there = tuple(host for host in ordered if host.reachable or host.master or host.member)
-    steps = tuple(_followed(replace(view, hosts=there)))
+    # Who cannot be reached is refused, and the plan made as if it could be.
+    steps = tuple(_followed(view))
     if not wanted.allow_outage:
         refusals += tuple(_upgrade_refusals.outage(step.hosts[0], step.restarts) for step in steps if step.outage)
+    if wanted.even_voters:
+        refusals += tuple(_upgrade_refusals.even(step.hosts[0]) for step in steps if step.kind == SWAP)
     if any(step.kind == DOWNGRADE for step in steps):
         refusals += tuple(_upgrade_refusals.downgrade(view))
     ways = (direction(view.versions(*KUBERNETES), targets[0]), direction(view.versions(ETCD), targets[1]))

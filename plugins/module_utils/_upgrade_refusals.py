@@ -55,6 +55,15 @@ def outage(host, restarts) -> Refusal:
     )
 
 
+def even(host) -> Refusal:
+    """Return the Refusal of letting a voter give way of which multimaster_even_voters says that it always votes."""
+    return Refusal(
+        "even",
+        f"etcd on {host} cannot be spared, and multimaster_even_voters keeps it from giving way to the other member",
+        "run with -e multimaster_even_voters=false, so that one of the two stands by as a learner; or add a third member first",
+    )
+
+
 def downgrade(view):
     """Yield each Refusal of etcd's formal downgrade: it is to be allowed, and takes members that run."""
     target, minor = _skew.parse(view.wanted.etcd), ".".join(map(str, view.cluster_version()))
@@ -80,9 +89,6 @@ def notes(view) -> tuple:
     voters = [host for host in view.hosts if host.member and host.votes]
     if voters and all(ETCD in host.stopped for host in voters):
         told.append("no etcd voter runs, so no snapshot can be taken first: use the one of the run that was cut off")
-    for host in view.hosts:
-        if not host.reachable and not host.master and not host.member:
-            told.append(f"{host.name} cannot be reached and is left out; upgrade it, or remove it, before the next minor")
     if unsupported(view.running, view.wanted.kubernetes):
         told.append(
             f"every API server is newer than {view.wanted.kubernetes}: upstream does not support going back from here; what only "
@@ -149,8 +155,8 @@ def _settings(view):
 def _hosts(view):
     listed = {host.name for host in view.hosts}
     for host in view.hosts:
-        if not host.reachable and (host.master or host.member):
-            what = "master" if host.master else "etcd member"
+        if not host.reachable:
+            what = "master" if host.master else "etcd member" if host.member else "worker"
             reason = f"the {what} {host.name} cannot be reached"
             fix = "make it reachable, or take it out by remove_node.yml or replace_node.yml, then run again"
             yield Refusal("unreachable", reason, fix)

@@ -61,7 +61,8 @@ def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=Fal
     cluster = _etcd_scene.cluster(topology.hosts, observed)
     hosts = tuple(_host(host, observed.get(host.name), cluster) for host in topology.hosts)
     wanted = _upgrade.Wanted(
-        settings.kubernetes_version, settings.etcd_version, settings.upgrade_batch, allow_outage, allow_downgrade, extra or {}
+        settings.kubernetes_version, settings.etcd_version, settings.upgrade_batch, allow_outage, allow_downgrade, extra or {},
+        settings.even_voters,
     )
     made = _upgrade.plan(running_versions(seen), hosts, wanted, told(topology, observed))
     # A voter whose settings alone differ gives way too, which no step of an upgrade says.

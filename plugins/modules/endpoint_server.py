@@ -25,13 +25,18 @@ options:
     required: true
   state:
     description:
-      - V(drained) - its health check is off and it gets no new connections; read back from HAProxy.
+      - V(drained) - its health check is off and it gets no new connections; read back from HAProxy. Another server must be up
+        to take them.
       - V(ready) - its health check is on, and HAProxy has seen it pass.
     type: str
     required: true
     choices: [drained, ready]
+  allow_outage:
+    description: Whether it is drained though no other server is up.
+    type: bool
+    default: false
   timeout:
-    description: Seconds until HAProxy must say so.
+    description: Seconds until HAProxy must say so, and before that until another server is up.
     type: float
     default: 30
 """
@@ -87,6 +92,22 @@ def wait(haproxy, name, drained, timeout, sleep=time.sleep, clock=time.monotonic
         sleep(PAUSE)
 
 
+def spared(haproxy, name, timeout, sleep=time.sleep, clock=time.monotonic):
+    """Wait until HAProxy has another server to send connections to; raise HaproxyError with how they all are instead."""
+    end = clock() + timeout
+    while True:
+        servers = haproxy.servers()
+        if _haproxy.spares(servers, name):
+            return
+        if clock() >= end:
+            others = [f"{other} is {server.stands}" for other, server in servers.items() if other != name]
+            raise _haproxy.HaproxyError(
+                f"no other API server is up behind this balancer ({', '.join(others) or 'there is none'}), so the API would be "
+                "away; bring one up, or allow the outage for this run (-e etcd_allow_outage=true)"
+            )
+        sleep(PAUSE)
+
+
 def run(module, haproxy, systemd):
     """Return the module's result."""
     name, drained = module.params["name"], module.params["state"] == "drained"
@@ -98,6 +119,8 @@ def run(module, haproxy, systemd):
         return {"changed": False, "before": None, "after": None, "reason": f"HAProxy here knows no server {name}, only {known}"}
     before = after = servers[name]
     steps = _haproxy.drain_steps(before, drained)
+    if steps and drained and not module.params["allow_outage"]:
+        spared(haproxy, name, module.params["timeout"])
     if not module.check_mode:
         for method, arguments in steps:
             getattr(haproxy, method)(*arguments)
@@ -112,6 +135,7 @@ def main():
         {
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "required": True, "choices": ["drained", "ready"]},
+            "allow_outage": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 30},
         },
         supports_check_mode=True,

@@ -76,7 +76,8 @@ options:
   state:
     description:
       - V(started), V(stopped), or V(absent), which is stopped and not started at boot; no file is removed.
-      - V(configured) does everything but start, for a unit that another step starts; what runs goes on running.
+      - V(configured) does everything but start, for a unit that another step starts; what runs goes on running, and what
+        systemd starts again and again is stopped.
     type: str
     choices: [started, configured, stopped, absent]
     default: started
@@ -238,6 +239,8 @@ def main():
             systemd.act(units, verdicts, before)
             if module.params["state"] != "configured":
                 states = systemd.settle(units, verdicts, before, wanted)
+            elif any(verdict.action == "stop" for verdict in verdicts):
+                states = systemd.show([unit.name for unit in units])
     except (_systemd.UnitError, _file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=str(error))
     result = report(verdicts, states)

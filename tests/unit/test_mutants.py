@@ -455,6 +455,36 @@ MUTANTS = {
     "a learner waits for its turn": Mutant(
         TURNS, '+ [name for name in other if name in fact["learners"]]', "", "test__turns.py::test_case"
     ),
+    "who waits for its API server waits for its turn as well": Mutant(
+        TURNS,
+        "(name not in waiting, name in untouched)",
+        "(name in untouched,)",
+        "test__turns.py::test_what_is_down_or_half_done_goes_first",
+    ),
+    "what was left half done is left so": Mutant(
+        TURNS, "(name not in waiting, name in untouched)", "(name not in waiting,)",
+        "test__turns.py::test_the_turns_of_an_upgrade_are_those_of_its_plan",
+    ),
+    "a drain that was left behind stays while the other master is drained": Mutant(
+        TURNS, "if name not in drained] if drained", "if name in drained] if drained",
+        "test__turns.py::test_before_anybody_is_drained_the_balancers_use_all_others",
+    ),
+    "a downgrade that was called off is waited for": Mutant(
+        "_topology_fact", "if state == _downgrade.ENABLED", "if state",
+        "test__topology_fact.py::test_who_tells_etcd_to_go_back_and_who_sees_that_it_has",
+    ),
+    "of two that both are to vote one gives way": Mutant(
+        "_upgrade", "if wanted.even_voters:", "if False:",
+        "test__upgrade.py::test_of_two_that_both_are_to_vote_neither_gives_way",
+    ),
+    "systemd goes on starting what another step starts": Mutant(
+        "_unit_plan", 'if item.reset and item.action == "restart":', "if False:",
+        "test__unit_plan.py::test_configuring_starts_nothing_and_still_hands_over_the_identity",
+    ),
+    "a server in drain stands in for another": Mutant(
+        "_haproxy", "any(server.up for", "any(server.status for",
+        "test__haproxy.py::test_another_server_takes_connections_only_when_it_is_up_and_in_use",
+    ),
     "controllers drain": Mutant(TURNS, "if name in drained]", "if name in due]", "test__turns.py::test_case"),
     "a member that starts counts as down": Mutant(
         TURNS,

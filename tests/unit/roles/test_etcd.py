@@ -24,7 +24,8 @@ def test_the_outage_of_a_lone_voter_is_never_allowed_by_default():
 
 def test_the_gate_stands_before_what_runs_and_a_member_that_is_down_is_simply_started():
     """`restart_needed` holds units that run with other settings; one that is down is not among them (_unit_plan)."""
-    (gate, leadership), [start], [spared, run] = tasks("spare"), tasks("start"), tasks("service")
+    [gate], (first, leadership), [start], [spared, run] = tasks("gate"), tasks("spare"), tasks("start"), tasks("service")
+    assert first["ansible.builtin.import_tasks"] == "gate.yml" and "when" not in first
     assert gate["multimaster.kubernetes.etcd_quorum"]["step"] == "restart" and "when" not in gate
     assert leadership["multimaster.kubernetes.etcd_member"]["state"] == "follower"
     assert spared["ansible.builtin.include_tasks"] == "spare.yml"
@@ -54,3 +55,9 @@ def test_the_unit_starts_nothing_where_the_decisions_see_no_data():
 
 def test_the_gates_documentation_names_every_kind_of_step():
     assert yaml.safe_load(etcd_quorum.DOCUMENTATION)["options"]["step"]["choices"] == list(_quorum.KINDS)
+
+
+def test_the_gate_is_asked_before_anything_is_taken_out_of_use():
+    for turn in ("turn_master.yml", "turn_restart.yml"):
+        text = (ROOT / "playbooks/phases/tasks" / turn).read_text()
+        assert text.index("tasks_from: gate.yml") < text.index("include_tasks: leave.yml") < text.rindex("tasks_from: s"), turn

@@ -386,9 +386,19 @@ def test_a_move_that_nobody_can_make_is_refused_before_anything_is_touched(tmp_p
     assert "no master was seen to have" in words(shown) and "ansible_facts" not in result
 
 
-def test_a_refusal_that_is_ignored_moves_nobody(tmp_path, warned, shown):
-    result = run(with_balancers(living_three(tmp_path, multimaster_preflight_ignore=["request-refused"]), ""), move=True)
-    assert result["ansible_facts"]["multimaster"]["order"]["move"] == "all:!all"
+@pytest.mark.parametrize("asked", [{"move": True}, {"upgrade": True}])
+def test_a_refusal_is_no_check_to_leave_out_and_nobody_is_told_to(tmp_path, warned, shown, monkeypatch, asked):
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    made = back_to_an_older_etcd if "upgrade" in asked else living_three
+    variables = made(tmp_path, multimaster_preflight_ignore=["request-refused", "ignore-unknown"])
+    result = run(with_balancers(variables, ""), **asked)
+    assert result["failed"] and "request-refused" in result["msg"] and "ansible_facts" not in result
+    assert "multimaster_preflight_ignore" not in result["msg"]
+
+
+def test_beside_a_check_it_is_told_how_that_is_left_out(tmp_path, warned, shown):
+    result = run(task_vars(tmp_path, observed={"m1": fresh("m1", memory_mib=1)}))
+    assert "multimaster_preflight_ignore: [CHECK]" in result["msg"]
 
 
 def test_two_requests_at_once_are_refused(tmp_path, warned, shown):

@@ -112,3 +112,19 @@ def test_drain_steps(entry, drained, commands):
     assert [" ".join(command.split()[:2]) for command in fake.commands] == commands
     if drained:
         assert fake.servers["m1"]["status"] == "DRAIN" and not fake.servers["m1"]["checked"]
+
+
+@pytest.mark.parametrize(
+    ("others", "spared"),
+    [
+        ({}, False),
+        ({"m2": {}}, True),
+        ({"m2": {"status": "DOWN", "check": "L4CON"}}, False),
+        ({"m2": {"status": "DRAIN", "check": "", "checked": False}}, False),
+        ({"m2": {"check": "INI"}}, False),
+        ({"m2": {"status": "DOWN", "check": "L4CON"}, "m3": {}}, True),
+    ],
+)
+def test_another_server_takes_connections_only_when_it_is_up_and_in_use(others, spared):
+    _fake, tool = haproxy(m1={}, **others)
+    assert _haproxy.spares(tool.servers(), "m1") is spared

@@ -295,4 +295,4 @@ def test_a_move_is_of_the_holder_and_asks_whom_it_can_reach():
 
 
 def test_a_move_restarts_nobody_so_nobody_changes_places():
-    assert dict(move(("m1", "m2")).order)["sole_voters"] == ()
+    assert move(("m1", "m2")).giving.voters == ()

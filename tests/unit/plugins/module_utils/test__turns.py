@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _turns
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _turns, _upgrade
+from upgrade_fixtures import NEW, OLD, running, stacked, wanted
 
 NOBODY = "all:!all"
 UP, DOWN = {"units": {"u": {"active": "active"}}}, {"units": {"u": {"active": "failed"}}}
@@ -29,17 +31,22 @@ def fact(masters="m1 m2 m3", etcd="", workers="", mode="balanced", batch="1", tu
 
 def told(names, **results):
     """Return hostvars in which these hosts' services are as they should be, but for (service, host)=result."""
-    hostvars = {name: {RESULTS[service]: UP for service in ("etcd", "api", "kcm")} for name in names}
+    hostvars = {name: {RESULTS[service]: UP for service in ("etcd", "api", "kcm", "sched")} for name in names}
     for place, result in results.items():
         service, name = place.split("_")
         hostvars[name][RESULTS[service]] = result
     return hostvars
 
 
+def everything(name):
+    """Return the results of a master on which everything is to restart."""
+    return {f"{service}_{name}": OTHER for service in ("etcd", "api", "kcm", "sched")}
+
+
 def taken(the_fact, **results):
     """Return who takes a turn, without the lists that are empty."""
     found = _turns.control_turns(told(the_fact["hosts"], **results), the_fact)
-    return {what: " ".join(names) for what, names in found.items() if names and what != "drifted"}
+    return {what: " ".join(names) for what, names in found.items() if names and what not in ("drifted", "serving")}
 
 
 @pytest.mark.parametrize(
@@ -121,6 +128,76 @@ def test_nodes_whose_services_run_with_other_settings_restart_in_batches():
     hostvars = told(the_fact["hosts"], kubelet_w2=OTHER, network_w1=OTHER, kubelet_m1=OTHER, kubelet_w3=DOWN, api_m1=OTHER)
     assert _turns.node_turns(hostvars, the_fact) == {"hosts": "m1,w1,w2", "serial": [1, 2]}
     assert _turns.node_turns(told(the_fact["hosts"]), the_fact) == {"hosts": NOBODY, "serial": [1]}
+
+
+@pytest.mark.parametrize(
+    ("the_fact", "results", "wanted"),
+    [
+        # while something is down nothing else may stop: first who waits for its API server, though it leads
+        (fact(), {"api_m1": OTHER, "api_m2": OTHER, "api_m3": OTHER, "kcm_m3": DOWN}, "m3 m1 m2"),
+        # then what was left half done
+        (fact(), {**everything("m1"), **everything("m2"), "kcm_m3": OTHER}, "m3 m1 m2"),
+        (fact(), {**everything("m1"), "etcd_m2": OTHER, "kcm_m3": OTHER, "sched_m3": DOWN, "api_m3": OTHER}, "m3 m2 m1"),
+        (fact(turns="m3 m1 m2"), {**everything("m1"), **everything("m2"), **everything("m3")}, "m3 m1 m2"),
+        # of a master that has no member only its own programs count
+        (fact("m1 m2", etcd="e1"),
+         {**everything("m1"), "etcd_m1": {}, "etcd_m2": {}, "kcm_m2": OTHER}, "m2 m1"),
+    ],
+)
+def test_what_is_down_or_half_done_goes_first(the_fact, results, wanted):
+    assert taken(the_fact, **results)["masters"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("the_fact", "results", "wanted"),
+    [
+        (fact(), {"api_m2": OTHER}, ["m1", "m3"]),
+        (fact("m1 m2"), {"etcd_m1": OTHER}, ["m2"]),
+        (fact(), {"api_m1": OTHER, "api_m2": OTHER, "api_m3": OTHER}, []),
+        (fact(), {}, []),  # nobody is drained
+        (fact(), {"kcm_m2": OTHER}, []),
+        (fact("m1", mode="direct"), {"api_m1": OTHER}, []),  # no balancer
+        (fact(mode="external"), {"api_m1": OTHER}, []),
+    ],
+)
+def test_before_anybody_is_drained_the_balancers_use_all_others(the_fact, results, wanted):
+    assert _turns.control_turns(told(the_fact["hosts"], **results), the_fact)["serving"] == wanted
+
+
+STATES_OF_A_MASTER = {
+    "old": {},
+    "etcd done": {"etcd": NEW[1]},
+    "controllers down": {"controller_manager": None, "scheduler": None},
+    "API server and controllers down": {"apiserver": None, "controller_manager": None, "scheduler": None},
+    "done": {"etcd": NEW[1], "apiserver": NEW[0], "controller_manager": NEW[0], "scheduler": NEW[0]},
+}
+
+
+@pytest.mark.parametrize("states", list(itertools.product(STATES_OF_A_MASTER, repeat=3)))
+@pytest.mark.parametrize(("leader", "holder"), [("m1", "m1"), ("m2", "m3")])
+def test_the_turns_of_an_upgrade_are_those_of_its_plan(states, leader, holder):
+    """A run starts an API server that is down with what is written, and its controllers after it, before anybody has a turn."""
+    names, differing, results = ("m1", "m2", "m3"), {}, {}
+    hosts = [dataclasses.replace(one, leads=one.name == leader, holds=one.name == holder) for one in stacked(3)]
+    for index, (name, state) in enumerate(zip(names, states, strict=True)):
+        now = STATES_OF_A_MASTER[state]
+        if now.get("apiserver", "") is None:
+            now = {**now, **dict.fromkeys(("apiserver", "controller_manager", "scheduler"), NEW[0])}
+        down = [component for component, version in now.items() if version is None]
+        hosts[index] = dataclasses.replace(hosts[index], stopped=tuple(down))
+        for component, service in (("etcd", "etcd"), ("apiserver", "api"), ("controller_manager", "kcm"), ("scheduler", "sched")):
+            version = now.get(component, OLD[component == "etcd"])
+            results[f"{service}_{name}"] = DOWN if version is None else UP if version in NEW else OTHER
+            differing.setdefault(component, {})[name] = version or OLD[0]
+    versions = running(hosts, *OLD, **differing)
+    for index, name in enumerate(names):
+        for component in hosts[index].stopped:
+            getattr(versions, component).pop(name)
+    plan = _upgrade.plan(versions, tuple(hosts), wanted())
+    in_turn = sorted(names, key=lambda name: (name == leader, name == holder, name))
+    found = taken(fact(turns=" ".join(in_turn)), **results).get("masters", "").split()
+    assert not plan.refusals
+    assert found == [step.hosts[0] for step in plan.steps if step.kind == "master"]
 
 
 def host(zone, master=False, worker=True):

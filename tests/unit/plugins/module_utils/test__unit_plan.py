@@ -146,8 +146,9 @@ def test_configuring_starts_nothing_and_still_hands_over_the_identity():
     down, looping, running = plan.only_configure([
         decide(state("inactive", "dead"), drop_in=""), decide(state("activating", "auto-restart"), drop_in=""),
         decide(state(), OTHER_INPUT, "")])
-    assert {down.action, looping.action} == {"configure"}
-    assert down.drop_in and down.changed
+    assert (down.action, looping.action, looping.reset) == ("configure", "stop", True), "systemd's next try would be the start"
+    assert down.drop_in and looping.drop_in and down.changed
+    assert plan.only_configure([decide(state("failed", "failed"), drop_in="")])[0].action == "configure"
     assert running.action == "hold" and running.drop_in is None
     assert not plan.only_configure([decide(state("inactive", "dead"))])[0].changed
 

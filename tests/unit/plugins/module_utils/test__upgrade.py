@@ -243,12 +243,21 @@ def test_without_another_version_there_is_no_way_back_to_tell():
     assert [line for line in plan.lines() if "way back" in line] == [plan.lines()[1]]
 
 
-def test_a_worker_that_cannot_be_reached_is_left_out_and_told():
-    hosts = changed((*stacked(3), *workers(2)), "w1", reachable=False)
-    plan = planned(hosts)
-    assert not plan.refusals
-    assert not any("w1" in step.hosts for step in plan.steps)
-    assert any("w1 cannot be reached" in note for note in plan.notes)
+@pytest.mark.parametrize(("name", "what"), [("w1", "worker"), ("m2", "master")])
+def test_whoever_cannot_be_reached_is_refused(name, what):
+    plan = planned(changed((*stacked(3), *workers(2)), name, reachable=False))
+    assert [one.code for one in plan.refusals] == ["unreachable"] and not plan.steps
+    assert plan.refusals[0].reason == f"the {what} {name} cannot be reached"
+
+
+@pytest.mark.parametrize(("even", "refused"), [(False, []), (True, ["even"])])
+def test_of_two_that_both_are_to_vote_neither_gives_way(even, refused):
+    hosts = changed(stacked(2), "m2", votes=True)
+    plan = planned(hosts, even_voters=even)
+    assert [one.code for one in plan.refusals if one.code == "even"] == refused * 2
+    assert bool(plan.steps) is not even
+    # who changes no etcd is not kept from it
+    assert planned(hosts, target=(NEW[0], OLD[1]), even_voters=even).steps
 
 
 def test_a_voter_taken_out_by_a_cut_off_swap_comes_back_first():

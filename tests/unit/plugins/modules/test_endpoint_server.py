@@ -13,11 +13,11 @@ from fake_master import BALANCER, World
 
 @pytest.fixture
 def run(call, monkeypatch):
-    def run(world, state, check=False, name="m2"):
+    def run(world, state, check=False, name="m2", **more):
         original = _haproxy.Haproxy.__init__
         monkeypatch.setattr(endpoint_server._systemd, "Systemd", lambda: world)
         monkeypatch.setattr(_haproxy.Haproxy, "__init__", lambda self: original(self, connector=world.haproxy))
-        result = call(endpoint_server, {"name": name, "state": state, "timeout": 0.1}, check)
+        result = call(endpoint_server, {"name": name, "state": state, "timeout": 0.1, **more}, check)
         monkeypatch.setattr(_haproxy.Haproxy, "__init__", original)
         return result
 
@@ -52,3 +52,20 @@ def test_no_balancer_and_no_such_server(run):
     assert not result["changed"] and result["reason"] == "no balancer runs on this host"
     result = run(World(up=(BALANCER,)), "drained", name="m9")
     assert not result["changed"] and "knows no server m9, only m1, m2" in result["reason"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_the_last_one_that_is_up_is_not_drained_unless_an_outage_is_allowed(run, check):
+    world = World(up=(BALANCER,))
+    world.haproxy.servers["m1"].update(status="DOWN", check="L4CON")
+    refused = run(world, "drained", check=check)
+    assert refused["failed"] and "no other API server is up behind this balancer (m1 is down)" in refused["msg"]
+    assert not [c for c in world.haproxy.commands if not c.startswith("show")]
+    assert run(world, "drained", check=check, allow_outage=True)["changed"]
+
+
+def test_a_second_one_is_not_drained_beside_a_first(run):
+    world = World(up=(BALANCER,))
+    assert run(world, "drained", name="m1")["changed"]
+    assert "m1 is drain" in run(world, "drained", name="m2")["msg"]
+    assert not run(world, "drained", name="m1")["changed"], "who is drained already stays so"

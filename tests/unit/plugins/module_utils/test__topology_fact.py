@@ -1,0 +1,53 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a topology the playbooks read as an order of hosts though it is about etcd as a whole."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _topology, _topology_fact
+from cluster_fixtures import fresh, inventory, living, member, settings
+
+NOBODY = "all:!all"
+
+
+def topology(**more):
+    listed = inventory(["m1", "m2"])
+    seen = {"m1": living("m1", [member("m1"), member("m2", learner=True)]), "m2": living("m2", [member("m1")])}
+    return dataclasses.replace(_topology.build(settings(), listed, seen, True), **more)
+
+
+@pytest.mark.parametrize(
+    ("downgrade", "told", "awaited"),
+    [
+        (("", ""), NOBODY, NOBODY),
+        (("m1", _downgrade.ENABLED), "m1", "m1"),
+        # what was called off is not waited for
+        (("m1", _downgrade.CANCELLED), "m1", NOBODY),
+    ],
+)
+def test_who_tells_etcd_to_go_back_and_who_sees_that_it_has(downgrade, told, awaited):
+    fact = _topology_fact.as_fact(topology(downgrade=downgrade))
+    assert (fact["order"]["downgrade"], fact["order"]["downgraded"], fact["downgrade"]) == (told, awaited, downgrade[1])
+
+
+@pytest.mark.parametrize(("saved", "wanted"), [("", NOBODY), ("m2", "m2")])
+def test_who_saves_etcd(saved, wanted):
+    assert _topology_fact.as_fact(topology(snapshot=saved))["order"]["snapshot"] == wanted
+
+
+def test_a_voter_that_cannot_be_spared_is_looked_at_only_while_that_is_undecided():
+    made = topology()
+    assert made.giving.voters == ("m1",)
+    for undecided, wanted in ((True, ("m1", "localhost")), (False, (NOBODY, NOBODY))):
+        order = _topology_fact.as_fact(made, undecided=undecided)["order"]
+        assert (order["sole_voters"], order["again"]) == wanted
+
+
+def test_workers_that_restart_are_batches_and_no_order():
+    listed = inventory(["m1"], ["w1"])
+    fact = _topology_fact.as_fact(_topology.build(settings(), listed, {name: fresh(name) for name in listed.names}))
+    assert fact["roll_workers"] == {"hosts": NOBODY, "serial": [1]} and "roll_workers" not in fact["order"]
