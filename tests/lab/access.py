@@ -35,7 +35,12 @@ UNITS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "csr-approver", "haproxy", "keepalived",
     "multimaster-endpoint", "containerd", "kubelet", "kube-proxy", "flanneld",
 )  # fmt: skip
-FOLDERS = ("/etc/kubernetes", "/etc/etcd", "/opt/multimaster", "/var/lib/etcd", "/var/lib/kubelet", "/usr/local/lib/multimaster")
+# What is ours alone: every file in it stays as it is, with its size and time of change. Into the others programs write themselves.
+WRITTEN = (
+    "/etc/kubernetes", "/etc/etcd", "/etc/haproxy", "/etc/keepalived", "/etc/containerd", "/etc/cni", "/etc/systemd/system",
+    "/opt/multimaster", "/usr/local/lib/multimaster",
+)  # fmt: skip
+FOLDERS = ("/var/lib/etcd", "/var/lib/kubelet")
 TEST_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 CTR = "ctr --address /run/containerd/containerd.sock --namespace k8s.io"
 
@@ -149,11 +154,13 @@ class Cluster:
             return dict(zip(hosts, pool.map(work, hosts), strict=True))
 
     def observe(self) -> dict[str, str]:
-        """Return what must stay the same when nothing is to be done: each unit's process and start, our folders."""
+        """Return what must stay the same when nothing is to be done: processes of units, our files, which nodes take pods."""
         units = " ".join(f"{unit}.service" for unit in UNITS)
         command = (
             f"systemctl show --property=Id,MainPID,ExecMainStartTimestampMonotonic,ActiveEnterTimestampMonotonic {units}; "
-            f"for folder in {' '.join(FOLDERS)}; do [ -e $folder ] && echo Folder=$folder; done; true"
+            f"for folder in {' '.join(FOLDERS)}; do [ -e $folder ] && echo Folder=$folder present; done; "
+            f"for folder in {' '.join(WRITTEN)}; do [ -e $folder ] && echo Folder=$folder "
+            r"$(find $folder ! -type d -printf '%p %s %T@\n' | sort | sha256sum | cut -c1-12); done; true"
         )
 
         def look(host: str) -> dict[str, str]:
@@ -163,10 +170,22 @@ class Cluster:
                 if pairs.get("Id"):
                     since = f"{pairs['ExecMainStartTimestampMonotonic']}/{pairs['ActiveEnterTimestampMonotonic']}"
                     found[f"{host} {pairs['Id']}"] = f"process {pairs['MainPID']} since {since}"
-                found |= {f"{host} {line[7:]}": "present" for line in block.splitlines() if line.startswith("Folder=")}
+                folders = [line[7:].split(" ", 1) for line in block.splitlines() if line.startswith("Folder=")]
+                found |= {f"{host} {folder}": state for folder, state in folders}
             return found
 
-        return {key: value for found in self.each(sorted(self.addresses), look).values() for key, value in found.items()}
+        found = {key: value for one in self.each(sorted(self.addresses), look).values() for key, value in one.items()}
+        return found | self.cordons()
+
+    def cordons(self) -> dict[str, str]:
+        """Return which nodes take pods, as the API says; nothing before there is one."""
+        if not (self.state / "admin.conf").exists():
+            return {}
+        with contextlib.suppress(AccessError, OSError):
+            nodes = self.request("GET", "/api/v1/nodes")[1]["items"]
+            words = {True: "cordoned", False: "takes pods"}
+            return {f"node {node['metadata']['name']}": words[bool(node["spec"].get("unschedulable"))] for node in nodes}
+        return {}
 
     def etcd(self, host: str, path: str, body: dict | None = None) -> dict:
         """Ask etcd's JSON gateway through the member of a host, with the operator's certificate of that host."""

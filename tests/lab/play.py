@@ -9,7 +9,7 @@
 
 Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change and no unit of any host has another
 process than before), `foreseen` (for --check when there is something to do: it ends well, tells of changes, and no host's files
-of ours or units have changed),
+of ours, units or cordons have changed),
 `stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). The run gets
 nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start in the checkout.
 """
