@@ -35,7 +35,7 @@ UNITS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "csr-approver", "haproxy", "keepalived",
     "multimaster-endpoint", "containerd", "kubelet", "kube-proxy", "flanneld",
 )  # fmt: skip
-# What is ours alone: every file in it stays as it is, with its size and time of change. Into the others programs write themselves.
+# What is ours alone: every file in it stays as it is, with its size and time of change. Into the others programs write as well.
 WRITTEN = (
     "/etc/kubernetes", "/etc/etcd", "/etc/haproxy", "/etc/keepalived", "/etc/containerd", "/etc/cni", "/etc/systemd/system",
     "/opt/multimaster", "/usr/local/lib/multimaster",
