@@ -40,7 +40,7 @@ class Mutant(typing.NamedTuple):
 
 QUORUM, JOIN_ORDER, MEMBERSHIP = "_quorum", "_join_order", "_membership"
 CANARY, PLAN, TURNS, VERSIONS, SICK = "_canary", "_plan", "_turns", "_host_versions", "_upgrade_refusals"
-PAIRS = "test_giving_way.py"
+PAIRS = "test__giving_way.py"
 ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
 ETCD_PLAN, GIVING_WAY, ROLLING = "_etcd_plan", "_giving_way", "_rolling"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
