@@ -55,14 +55,18 @@ def context(ca, cert=None, key=None):
     """Return a TLS client context that trusts only ``ca``; raise CredentialsError naming the file at fault."""
     for path in (ca, cert, key):
         if path and not os.access(path, os.R_OK):
-            raise CredentialsError(f"cannot read {path}: no such file or no permission")
+            raise CredentialsError(
+                f"cannot read {path}: no such file or no permission. Next: site.yml gives each listed host its certificates"
+            )
     try:
         result = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)
         result.minimum_version = ssl.TLSVersion.TLSv1_2
         if cert:
             result.load_cert_chain(cert, key)
     except (ssl.SSLError, OSError) as error:
-        raise CredentialsError(f"cannot use CA {ca} with certificate {cert} and key {key}: {error}") from error
+        raise CredentialsError(
+            f"cannot use CA {ca} with certificate {cert} and key {key}: {error}. Next: site.yml issues one that is gone"
+        ) from error
     return result
 
 

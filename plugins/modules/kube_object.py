@@ -129,7 +129,7 @@ def main():
         result = run(module, Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode))
     except (KubeError, CredentialsError, ValueError) as error:
         if module.params["forbidden"] == "fail" or getattr(error, "reason", "") != "Forbidden":
-            module.fail_json(msg=str(error))
+            module.fail_json(msg=f"{error}. Next: health.yml says whether the API is well; then run the same again")
         result = {"changed": False, "authorized": False, "objects": [], "reason": str(error)}
     module.exit_json(**result)
 
