@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _downgrade,
+    _endpoint,
     _releases,
     _request,
     _topology,
@@ -28,7 +29,6 @@ def as_fact(topology, run="", undecided=False):
     """
     settings = topology.settings
     hosts = {host.name: _host_fact(host, topology) for host in (*topology.hosts, *topology.leaving)}
-    peer_urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
     orders = {**dict(topology.order), **_etcd_orders(topology, undecided)}
     rolling_workers = orders.pop("roll_workers")
     return {
@@ -52,10 +52,10 @@ def as_fact(topology, run="", undecided=False):
         "later": list(topology.giving.later),
         "drains": topology.drains,
         "upgrade_batch": settings.upgrade_batch,
-        "leaving": [_leaving_fact(host, topology) for host in topology.leaving],
+        "leaving": _leaving_fact(topology),
         "asked": list(topology.asked),
         "lock": {"host": topology.lock_host, "places": list(topology.lock_places)},
-        "forgotten": [dict(one, peer_url=peer_urls[one["name"]]) for one in topology.forgotten],
+        "forgotten": _forgotten_fact(topology),
         "hosts": hosts,
         "roll_workers": _turns.batches(rolling_workers, hosts, settings.upgrade_batch),
         "order": {name: _topology.host_pattern(names) for name, names in orders.items()},
@@ -117,34 +117,54 @@ def _network_fact(settings):
 
 
 def _etcd_fact(topology):
-    """Return what the members are started with and where they serve."""
+    """Return what the members are started with and where they serve.
+
+    ``asked``: members that leave are asked too while they are there, since of two the one that stays may be the learner, which
+    cannot tell of the cluster. ``ours``: by these names and peer URLs a member is known as one of ours, not a stranger's.
+    """
+    members, leaving = [host for host in topology.hosts if host.member], _leaving_fact(topology)
     return {
         "stacked": topology.stacked,
         "token": topology.etcd.token,
         "initial_cluster": dict(topology.etcd.initial_cluster),
-        "endpoints": [host.client_url for host in topology.hosts if host.member],
+        "endpoints": [host.client_url for host in members],
+        "asked": [host.client_url for host in members] + [one["client_url"] for one in leaving["members"]],
+        "ours": [host.node_name for host in members] + [host.peer_url for host in (*members, *topology.leaving)],
         "heartbeat_ms": topology.timing.heartbeat_ms,
         "election_ms": topology.timing.election_ms,
     }
 
 
-def _leaving_fact(host, topology):
-    """Return what the others need to know of a host that leaves; its node and member are known by these names."""
+def _leaving_fact(topology):
+    """Return who leaves and can be reached, in the order in which they do: ``nodes``, ``masters`` and ``members``."""
     alive = dict(topology.order)["leaving"]
-    return {
-        "node_name": host.node_name,
-        "node": host.master or host.worker,
-        "master": host.master,
-        "member": host.member,
-        "alive": host.name in alive,
-        "peer_url": host.peer_url,
-        "client_url": host.client_url,
-    }
+
+    def told(parts):
+        leaving = [host for host in topology.leaving if host.name in alive and any(getattr(host, part) for part in parts)]
+        return [{"node_name": one.node_name, "peer_url": one.peer_url, "client_url": one.client_url} for one in leaving]
+
+    return {"nodes": told(("master", "worker")), "masters": told(("master",)), "members": told(("member",))}
+
+
+def _forgotten_fact(topology):
+    """Return what is forgotten of hosts that cannot come back: ``nodes`` and ``members``."""
+    urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
+
+    def told(part):
+        gone = [one for one in topology.forgotten if one[part]]
+        return [{"node_name": one["node_name"], "peer_url": urls[one["name"]]} for one in gone]
+
+    return {"nodes": told("node"), "members": told("member")}
 
 
 def _host_fact(host, topology):
-    """Return one host's place in the cluster; masters use their own API server, workers the endpoint."""
+    """Return one host's place in the cluster; masters use their own API server, workers the endpoint.
+
+    ``neighbour``: the master to ask while its own API server is away, itself where there is no other. ``balances``: whether it
+    takes part in an endpoint that can move.
+    """
     settings = topology.settings
+    others = [name for name in topology.masters if name != host.name]
     local = f"https://{host.address}:{topology.api_port}"
     return {
         "node_name": host.node_name,
@@ -154,6 +174,9 @@ def _host_fact(host, topology):
         "master": host.master,
         "worker": host.worker,
         "member": host.member,
+        "node": host.master or host.worker,
+        "balances": host.master and topology.endpoint_mode == _endpoint.BALANCED,
+        "neighbour": (others or [host.name])[0],
         "voter": host.voter,
         "labels": host.labels,
         "taints": host.taints,

@@ -135,13 +135,16 @@ def test_one_master_left_holds_the_address_itself():
 def test_members_leave_in_the_order_of_the_plan_that_was_shown(leaving, masters, seen, order):
     made = removal(leaving, masters, **seen)
     assert not made.plan.refusals
-    assert [one["node_name"] for one in _topology_fact.as_fact(made)["leaving"]] == order
+    leaving = _topology_fact.as_fact(made)["leaving"]
+    assert [one.node_name for one in made.leaving] == order
+    assert [one["node_name"] for one in leaving["nodes"]] == [name for name in order if name not in seen.get("dead", ())]
 
 
 def test_the_fact_keeps_the_hosts_that_leave_apart_from_those_that_stay():
     fact = _topology_fact.as_fact(removal(["m1", "w1"], THREE))
     assert fact["masters"] == ["m2", "m3"] and fact["workers"] == []
-    assert sorted(one["node_name"] for one in fact["leaving"]) == ["m1", "w1"]
+    parts = {part: sorted(one["node_name"] for one in hosts) for part, hosts in fact["leaving"].items()}
+    assert parts == {"nodes": ["m1", "w1"], "masters": ["m1"], "members": ["m1"]}
     assert set(fact["hosts"]) == {"m1", "m2", "m3", "w1"}
     assert fact["etcd"]["endpoints"] == ["https://192.0.2.12:2379", "https://192.0.2.13:2379"]
     assert fact["hosts"]["m2"]["vrrp"]["peers"] == ["192.0.2.13"]
@@ -214,11 +217,9 @@ def test_the_second_master_promotes_the_address_of_the_first():
 
 def test_a_former_self_is_forgotten_only_as_far_as_it_is_gone():
     forgotten = _topology_fact.as_fact(replaced("m2", wiped=("m2",)))["forgotten"]
-    assert [(one["node_name"], one["node"], one["member"], one["peer_url"]) for one in forgotten] == [
-        ("m2", False, True, "https://192.0.2.12:2380")
-    ]
+    assert forgotten == {"nodes": [], "members": [{"node_name": "m2", "peer_url": "https://192.0.2.12:2380"}]}
     new = _topology_fact.as_fact(replaced("m2", dead=("m2",), bare=("m2",)))
-    assert [(one["node_name"], one["node"]) for one in new["forgotten"]] == [("m2", True)]
+    assert [one["node_name"] for one in new["forgotten"]["nodes"]] == ["m2"]
     assert new["order"]["grow"] == "m2" and new["order"]["any_master"] == "m1"
 
 
@@ -234,11 +235,12 @@ def test_the_plan_is_plain_data_and_the_same_each_time():
 
 
 def test_members_that_leave_can_be_asked_while_they_are_there():
-    leaving = _topology_fact.as_fact(removal(["m1", "m2"], FIVE, dead=("m2",)))["leaving"]
-    assert {one["node_name"]: (one["alive"], one["client_url"]) for one in leaving} == {
-        "m1": (True, "https://192.0.2.11:2379"),
-        "m2": (False, "https://192.0.2.12:2379"),
-    }
+    fact = _topology_fact.as_fact(removal(["m1", "m2"], FIVE, dead=("m2",)))
+    url = "https://192.0.2.1{0}:{1}".format
+    assert fact["leaving"]["members"] == [{"node_name": "m1", "peer_url": url(1, 2380), "client_url": url(1, 2379)}]
+    assert fact["etcd"]["asked"] == [*fact["etcd"]["endpoints"], url(1, 2379)]
+    # the dead is one of ours as well, or its member could not be told from a stranger's
+    assert sorted(fact["etcd"]["ours"]) == sorted(["m3", "m4", "m5", *(url(n, 2380) for n in (1, 2, 3, 4, 5))])
 
 
 def move(masters=THREE, held_by=("m1",), stopped=(), dead=(), bare=(), **more):

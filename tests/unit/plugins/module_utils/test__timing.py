@@ -46,7 +46,9 @@ CASES = {
     "a slightly worse line keeps the values": (among(a_b=135), (120, 1350), 120, 1350),
     "a much better line changes them": (among(a_b=20), (200, 2000), 100, 1000),
     "a much worse line changes them": (among(a_b=300), (120, 1200), 300, 3000),
-    "an election below ten round trips changes": (among(a_b=140), (120, 1200), 140, 1400),
+    "a bad moment restarts nobody": (among(a_b=115), (100, 1000), 100, 1000),
+    "nor does the next good one": (among(a_b=0.3), (120, 1200), 120, 1200),
+    "a line twice as long does": (among(a_b=201), (100, 1000), 210, 2100),
     "an impatient election is changed": (among(a_b=1), (100, 500), 100, 1000),
     "a patient election is kept": (among(a_b=1), (100, 5000), 100, 5000),
     "an election etcd refuses is changed": (among(a_b=1), (100, 60000), 100, 1000),
@@ -59,7 +61,8 @@ CASES = {
     "the heartbeat may be half the round trip": (among(a_b=240), (120, 2400), 120, 2400),
     "but not less": (among(a_b=242), (120, 2420), 250, 2500),
     "the heartbeat may be half more than the round trip": (among(a_b=100), (150, 1500), 150, 1500),
-    "but not longer": (among(a_b=98), (150, 1500), 100, 1000),
+    "or half more than the least": (among(a_b=1), (150, 1500), 150, 1500),
+    "but not longer": (among(a_b=98), (151, 1510), 100, 1000),
     "the longest election is kept": (among(a_b=1), (100, 50000), 100, 50000),
     "itself does not count": ({"a": {"a": 900, "b": 1}, "b": {}}, None, 100, 1000),
 }
@@ -120,7 +123,8 @@ def test_etcd_accepts_every_result(largest, present):
     found = timing(among(a_b=largest), present)
     assert found.heartbeat_ms >= HEARTBEAT_MIN
     assert 5 * found.heartbeat_ms <= found.election_ms <= ELECTION_MAX
-    assert found.election_ms >= min(ELECTION_MAX, 10 * largest)
+    # values in use stay within the bounds of "Tuning", from half of what would be chosen
+    assert found.election_ms >= min(ELECTION_MAX, 10 * largest if present is None else 5 * largest)
     again = timing(among(a_b=largest), (found.heartbeat_ms, found.election_ms))
     assert (again.heartbeat_ms, again.election_ms) == (found.heartbeat_ms, found.election_ms)
 

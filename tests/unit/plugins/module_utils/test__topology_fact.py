@@ -51,3 +51,20 @@ def test_workers_that_restart_are_batches_and_no_order():
     listed = inventory(["m1"], ["w1"])
     fact = _topology_fact.as_fact(_topology.build(settings(), listed, {name: fresh(name) for name in listed.names}))
     assert fact["roll_workers"] == {"hosts": NOBODY, "serial": [1]} and "roll_workers" not in fact["order"]
+
+
+@pytest.mark.parametrize(
+    ("masters", "name", "wanted"),
+    [
+        (["m1", "m2", "m3"], "m1", ("m2", True, True)),
+        (["m1", "m2", "m3"], "m2", ("m1", True, True)),
+        (["m1", "m2", "m3"], "w1", ("m1", True, False)),
+        (["m1"], "m1", ("m1", True, False)),
+        (["m1"], "e1", ("m1", False, False)),
+    ],
+)
+def test_a_host_knows_whom_to_ask_while_its_own_api_server_is_away(masters, name, wanted):
+    listed = inventory(masters, ["w1"], ["e1"])
+    fact = _topology_fact.as_fact(_topology.build(settings(), listed, {one: fresh(one) for one in listed.names}))
+    host = fact["hosts"][name]
+    assert (host["neighbour"], host["node"], host["balances"]) == wanted
