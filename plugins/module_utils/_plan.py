@@ -82,7 +82,8 @@ class Scene:
     order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name; ``api_servers``: (node name, etcd
     URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives way that cannot restart in place,
     ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps; ``later``: voters that the run leaves to
-    the next one. ``parts``: what was seen of each master's part in the endpoint, as ``_endpoint.MasterState``.
+    the next one. ``parts``: what was seen of each master's part in the endpoint, as ``_endpoint.MasterState``. ``begun``: the
+    successor's own record says that it came in the place of the host to be replaced, so a run that was cut off goes on.
     """
 
     going: tuple = ()
@@ -101,6 +102,7 @@ class Scene:
     late: tuple = ()
     later: tuple = ()
     parts: tuple = ()
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,8 @@ def _refusals(request, scene):
     if request.kind != _request.CONVERGE and unfinished:
         yield (
             f"{', '.join(unfinished)} is listed and not part of the cluster yet",
-            "run site.yml first, or take it out of the inventory: one change at a time",
+            "run site.yml first: one change at a time. Where that cannot go on, because another new host died, take it out as well "
+            "(remove_node.yml names both) and bring it in again; a bare one need only leave the inventory",
         )
     if request.kind == _request.MOVE:
         yield from _endpoint.move(scene.parts, scene.masters, scene.mode).refusals
@@ -278,6 +281,8 @@ def _replacement_refusals(request, scene):
     if not request.by:
         return
     new, old = coming.get(request.by), scene.going[0] if scene.going else None
+    if new is None and scene.begun:
+        return  # the first run has judged it
     if new is None:
         yield f"{request.by} is part of the cluster already, so it replaces nobody", "name a host that is new (-e by=NAME)"
     elif old and (new.master, new.worker, new.member) != (old.master, old.worker, old.member):

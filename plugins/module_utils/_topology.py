@@ -103,6 +103,7 @@ class Host:
     etcd_endpoints: tuple = ()
     etcd_now: tuple = ()
     etcd_leftover: bool = False
+    replaces: str = ""
 
     @property
     def client_url(self):
@@ -188,7 +189,7 @@ def build(
     is false in check mode, which starts nothing: then only an API server that runs already can be asked. `allow_outage` allows
     restarting the only voter. `drifted` names the hosts whose etcd runs with other settings than it should.
     """
-    placed = _placed(inventory, observed, settings.endpoint_address)
+    placed = _placed(inventory, observed, settings.endpoint_address, request)
     inventory = inventory.without(request.leaving)
     bare, gone = (tuple(host for host in placed if (host.name in request.leaving) is out) for out in (False, True))
     giving = _giving_way.GivingWay()
@@ -221,6 +222,7 @@ def build(
         giving=(giving.old, giving.heir),
         later=giving.later,
         parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
+        begun=bool(request.by) and _recorded(observed.get(request.by)).get("replaces") in request.nodes,
     )
     versions, notes = _versions(settings, placed, observed, request)
     plan = _plan.plan(request, scene)
@@ -315,8 +317,9 @@ def subnet(host):
     return ipaddress.ip_interface(f"{host.address}/{host.prefix}").network
 
 
-def _placed(inventory, observed, endpoint_address):
-    """Return every host of the inventory with its address and groups, by name."""
+def _placed(inventory, observed, endpoint_address, request):
+    """Return every host of the inventory with its address and groups, by name; a successor with whose place it takes."""
+    taken = {request.by: request.nodes[0]} if request.by and request.nodes else {}
     said = {host.name: host for host in inventory.hosts}
     masters, workers, members = set(inventory.masters), set(inventory.workers), set(inventory.members)
     hosts = []
@@ -337,9 +340,15 @@ def _placed(inventory, observed, endpoint_address):
                 worker=name in workers,
                 member=name in members,
                 etcd_leftover=_leftover(observation),
+                replaces=taken.get(name) or _recorded(observation).get("replaces") or "",
             )
         )
     return tuple(hosts)
+
+
+def _recorded(observation):
+    """Return what a host's own record says of the cluster it belongs to; nothing of a bare one."""
+    return (observation or {}).get("cluster") or {}
 
 
 def _leftover(observation):
@@ -348,7 +357,7 @@ def _leftover(observation):
     A removed member serves nobody, so data that etcd serves are no leftover, whatever a run that was cut off left recorded.
     """
     serves = (((observation or {}).get("etcd") or {}).get("status") or {}).get("healthy")
-    return bool(((observation or {}).get("cluster") or {}).get("etcd_leftover")) and not serves
+    return bool(_recorded(observation).get("etcd_leftover")) and not serves
 
 
 def _complete(hosts, masters, etcd, present):

@@ -186,6 +186,7 @@ def _host_fact(host, topology):
         "etcd_endpoints": list(host.etcd_endpoints),
         "etcd_now": list(host.etcd_now),
         "etcd_leftover": host.etcd_leftover,
+        "replaces": host.replaces,
         "peer_url": host.peer_url if host.member else "",
         "client_url": host.client_url if host.member else "",
         "api_server": local if host.master else f"https://{settings.endpoint_address}:{settings.endpoint_port}",

@@ -142,6 +142,10 @@ class Life(RuleBasedStateMachine):
         etcd = self.cluster.etcd
         return {member.host for member in etcd.listed() if member.name and member.host not in etcd.logs} - self.lost()
 
+    def half_in(self):
+        """Return the masters without an API server: new ones, on which a run was cut off, and those that were built anew."""
+        return {name for name, machine in self.cluster.machines.items() if machine.master and machine.api is None} - self.lost()
+
     def can_spare(self, name):
         """Return whether the rest has a quorum without this machine, for good."""
         cluster, living = self.cluster, [m for m in self.cluster.etcd.living() if m.host != name]
@@ -281,6 +285,10 @@ class Life(RuleBasedStateMachine):
             # what etcd_member says of a member without its data: remove it, let it join as a new one
             self.leave(self.without_data())
             self.aside |= self.without_data() & self.cluster.leaving
+            if self.cluster.leaving:
+                # what a removal says beside a host that is half in the cluster: take it out as well, then bring it in again
+                self.leave(self.half_in())
+                self.aside |= self.half_in() & self.cluster.leaving
             orders = ["by_removal"] * bool(self.cluster.leaving) + ["by_site"]
         else:
             orders = ["by_plan"]

@@ -21,7 +21,9 @@ def removal(leaving, masters, learners=(), dead=(), holder="m1", **more):
     return asked(_request.Request(_request.REMOVE, tuple(leaving)), masters, learners, dead, holder, **more)
 
 
-def asked(request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",), alarms=()):
+def asked(
+    request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",), alarms=(), records=None
+):
     """Return the topology of such a cluster for any request; `bare` masters are listed and new, `wiped` ones lost their disk."""
     members = [member(name, learner=name in learners) for name in masters]
     seen = {}
@@ -33,6 +35,8 @@ def asked(request, masters, learners=(), dead=(), holder="m1", bare=(), zones=No
             seen[name]["etcd"]["status"] = {**status(name, members, leader="m1"), "alarms": list(alarms)}
         if name == holder:
             seen[name]["endpoint_address"] = {"held_on": ["eth0"]}
+    for name, record in (records or {}).items():
+        seen[name]["cluster"] = {**(seen[name]["cluster"] or {}), **record}
     for name in bare:
         seen[name] = fresh(name)
     for name in wiped:
@@ -198,6 +202,29 @@ def test_a_replacement_that_makes_no_sense_is_refused(made, why):
     plan = made().plan
     assert not plan.steps and why in " / ".join(reason for reason, _next_step in plan.refusals)
     assert all(next_step for _reason, next_step in plan.refusals)
+
+
+@pytest.mark.parametrize(
+    ("dead", "wanted"),
+    [
+        # all of it is done but the end: the dead is forgotten once more
+        (("m2",), ["forget m2", "remove m2"]),
+        # the healthy one has yet to go
+        ((), ["drain m2", "stop m2", "remove m2", "clean m2"]),
+    ],
+)
+def test_a_replacement_that_was_cut_off_late_is_known_by_the_successors_record(dead, wanted):
+    masters = ("m1", "m2", "m3", "m4")
+    request = _request.Request(_request.REPLACE, ("m2",), "m4")
+    refused = asked(request, masters, dead=dead, zones=SAME_ZONE)
+    assert "m4 is part of the cluster already" in refused.plan.refusals[0][0]
+    for recorded, goes_on in (("m2", True), ("m3", False), ("", False)):
+        made = asked(request, masters, dead=dead, zones=SAME_ZONE, records={"m4": {"replaces": recorded}})
+        assert (steps(made) == wanted, not made.plan.refusals) == (goes_on, goes_on)
+        assert _topology_fact.as_fact(made)["hosts"]["m4"]["replaces"] == "m2"
+    kept = asked(_request.Request(), ("m1", "m3", "m4"), zones=SAME_ZONE, records={"m4": {"replaces": "m2"}})
+    assert _topology_fact.as_fact(kept)["hosts"]["m4"]["replaces"] == "m2", "a later run writes the same record"
+    assert _topology_fact.as_fact(kept)["hosts"]["m1"]["replaces"] == ""
 
 
 def test_a_removal_waits_until_the_inventory_is_built():
