@@ -243,7 +243,7 @@ def _refusals(request, scene):
     if request.kind != _request.CONVERGE and unfinished:
         yield (
             f"{', '.join(unfinished)} is listed and not part of the cluster yet",
-            "run site.yml first: one change at a time. Where that cannot go on, because another new host died, take it out as well "
+            "run site.yml first: one change at a time. Where that cannot go on, since another new host died, take it out as well "
             "(remove_node.yml names both) and bring it in again; a bare one need only leave the inventory",
         )
     if request.kind == _request.MOVE:

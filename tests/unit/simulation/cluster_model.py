@@ -137,11 +137,15 @@ class Cluster:
         )
 
     def gives_way(self):
-        """Return whether who has to restart is a voter of two that both stay and have run: `_giving_way` tells it by that."""
+        """Return whether who has to restart is a voter of two that both stay and have run: `_giving_way` tells it by that.
+
+        Where both are to vote neither gives way, and the restart is refused by the gate.
+        """
         etcd, names = self.etcd, {name for name in self.goal | self.leaving if self.machines[name].member}
         known = {m.host for m in etcd.listed()} | {name for name in names if self._leftover(name)}
         member = etcd.of(self.restarting) if self.restarting else None
-        return bool(member) and not member.learner and not self.leaving and len(names) == 2 and known == names
+        pair = len(names) == 2 and known == names and not self.even_voters
+        return pair and bool(member) and not member.learner and not self.leaving
 
     def _host(self, machine):
         name, data = machine.name, machine.name in self.etcd.logs
