@@ -55,7 +55,7 @@ EXTRA_FLAGS = {
 # Likewise, for the limits at which pods are evicted.
 KUBELET_CONFIG = "kubelet_extra_config"
 ALLOW_OUTAGE = "etcd_allow_outage"
-# The finding that a request is refused: no check, so it cannot be left out by multimaster_preflight_ignore.
+# The finding that a request is refused. Like that of one nobody understands it is no check, so it cannot be left out.
 REFUSED = "request-refused"
 # What role preflight registers of its one task.
 OBSERVATION = "preflight_result"
@@ -75,7 +75,6 @@ class ActionModule(ActionBase):
         settings, inventory, findings, folder = read(task_vars["groups"], task_vars["hostvars"])
         asked = {name: args[name] for name in ("remove", "replace", "by", "upgrade", "roll", "move")}
         request, unknown = _request.read(inventory.names, **asked)
-        findings += unknown
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
         observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
@@ -108,11 +107,9 @@ class ActionModule(ActionBase):
             hooks = _hooks.wrong(tasks, self._loader)
             view = _preflight.View(settings, staying, observed, topology, exists, why, own, hooks)
             findings += _preflight.judge(view, ignored)
-        findings = _finding.without(findings, settings.preflight_ignore)
-        if args["only"] != "topology":
-            # Of checks the user may know better; a request is refused for what the hosts and phases could not do.
-            findings += refused(topology.plan)
-        findings = _finding.in_order(findings)
+        # Of checks the user may know better; a request is refused for what the hosts and phases could not do.
+        requested = unknown + (refused(topology.plan) if args["only"] != "topology" else ())
+        findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore) + requested)
         errors = _finding.errors(findings)
         if errors:
             Display().display(f"\n{_finding.table(findings)}\n")
@@ -272,6 +269,6 @@ def message(errors):
     """Return what the run stops with: which checks failed where; the table shown before says the rest, once."""
     places = "; ".join(sorted({f"{one.check} ({one.host or 'cluster'})" for one in errors}))
     said = f"{len(errors)} problem(s) to solve first, see the table above: {places}. Nothing was touched."
-    if {one.check for one in errors} == {REFUSED}:
+    if {one.check for one in errors} <= {REFUSED, _request.CHECK}:
         return said
     return f"{said} A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."

@@ -5,18 +5,10 @@
 
 from __future__ import annotations
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki_plan
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils._of_topology import of_topology
 
-
-def certificates_for(host, cluster):
-    """Return {certificates, authorities, shared} of one host (an entry of the `multimaster` fact's hosts)."""
-    try:
-        return _pki_plan.for_host(host, cluster)
-    except (KeyError, TypeError) as error:
-        raise AnsibleFilterError(
-            f"certificates_for: the topology lacks {error}; give it one entry of multimaster.hosts and the fact multimaster"
-        ) from error
+certificates_for = of_topology("certificates_for", _pki_plan.for_host)
 
 
 class FilterModule:

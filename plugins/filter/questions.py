@@ -5,18 +5,10 @@
 
 from __future__ import annotations
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _questions
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils._of_topology import of_topology
 
-
-def health_questions(host, cluster):
-    """Return the arguments of health_info for a host (an entry of the `multimaster` fact's hosts)."""
-    try:
-        return _questions.health(host, cluster)
-    except (KeyError, TypeError) as error:
-        raise AnsibleFilterError(
-            f"health_questions: the topology lacks {error}; give it one entry of multimaster.hosts and the fact multimaster"
-        ) from error
+health_questions = of_topology("health_questions", _questions.health)
 
 
 class FilterModule:

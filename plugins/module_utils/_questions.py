@@ -50,11 +50,11 @@ def health(host: Mapping, cluster: Mapping) -> dict:
         certificates      every host: the files it must have
         ================  ========================================================================================
     """
-    endpoint, node = cluster["endpoint"], host["master"] or host["worker"]
+    endpoint = cluster["endpoint"]
     return {
         "etcd_endpoints": list(cluster["etcd"]["endpoints"]) if host["master"] or host["member"] else [],
         "api_server": host["api_server"] if host["master"] else "",
-        "endpoint": "https://{0}:{1}".format(endpoint["address"], endpoint["port"]) if node else "",
+        "endpoint": "https://{0}:{1}".format(endpoint["address"], endpoint["port"]) if host["node"] else "",
         "endpoint_address": endpoint["address"] if host["master"] else "",
         "interface": "" if endpoint["mode"] == _endpoint.EXTERNAL else host["interface"],
         "certificates": sorted(_pki_plan.watched(host, cluster)),

@@ -390,7 +390,7 @@ def _measured_timing(members, observed):
     }
     present = None
     for name in members:
-        cluster = (observed.get(name) or {}).get("cluster") or {}
+        cluster = _recorded(observed.get(name))
         if cluster.get("heartbeat_ms") and cluster.get("election_ms"):
             present = (int(cluster["heartbeat_ms"]), int(cluster["election_ms"]))
             break

@@ -30,13 +30,13 @@ def as_fact(topology, run="", undecided=False):
     settings = topology.settings
     hosts = {host.name: _host_fact(host, topology) for host in (*topology.hosts, *topology.leaving)}
     orders = {**dict(topology.order), **_etcd_orders(topology, undecided)}
-    rolling_workers = orders.pop("roll_workers")
+    rolling_workers, leaving = orders.pop("roll_workers"), _leaving_fact(topology)
     return {
         "run": run,
         "cluster": {"name": settings.cluster_name},
         "endpoint": _endpoint_fact(topology),
         "network": _network_fact(settings),
-        "etcd": _etcd_fact(topology),
+        "etcd": _etcd_fact(topology, leaving["members"]),
         "artifact_source": settings.artifact_source,
         "kubeconfig": settings.kubeconfig,
         "ca_store": settings.ca_store,
@@ -52,7 +52,7 @@ def as_fact(topology, run="", undecided=False):
         "later": list(topology.giving.later),
         "drains": topology.drains,
         "upgrade_batch": settings.upgrade_batch,
-        "leaving": _leaving_fact(topology),
+        "leaving": leaving,
         "asked": list(topology.asked),
         "lock": {"host": topology.lock_host, "places": list(topology.lock_places)},
         "forgotten": _forgotten_fact(topology),
@@ -116,19 +116,20 @@ def _network_fact(settings):
     }
 
 
-def _etcd_fact(topology):
+def _etcd_fact(topology, leaving):
     """Return what the members are started with and where they serve.
 
-    ``asked``: members that leave are asked too while they are there, since of two the one that stays may be the learner, which
-    cannot tell of the cluster. ``ours``: by these names and peer URLs a member is known as one of ours, not a stranger's.
+    ``asked``: members that leave (``leaving``) are asked too while they are there, since of two the one that stays may be the
+    learner, which cannot tell of the cluster. ``ours``: by these names and peer URLs a member is known as one of ours, not a
+    stranger's.
     """
-    members, leaving = [host for host in topology.hosts if host.member], _leaving_fact(topology)
+    members = [host for host in topology.hosts if host.member]
     return {
         "stacked": topology.stacked,
         "token": topology.etcd.token,
         "initial_cluster": dict(topology.etcd.initial_cluster),
         "endpoints": [host.client_url for host in members],
-        "asked": [host.client_url for host in members] + [one["client_url"] for one in leaving["members"]],
+        "asked": [host.client_url for host in members] + [one["client_url"] for one in leaving],
         "ours": [host.node_name for host in members] + [host.peer_url for host in (*members, *topology.leaving)],
         "heartbeat_ms": topology.timing.heartbeat_ms,
         "election_ms": topology.timing.election_ms,

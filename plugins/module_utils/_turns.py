@@ -62,9 +62,8 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     # As in the plan of an upgrade (_upgrade): while something is down on one master nothing else may stop, and one that was left
     # half done is finished.
     waiting = asking(turns, CONTROLLERS, DOWN)
-    untouched = [name for name in turns if not _half_done(hostvars[name])]
     masters = [name for name in turns if name in fact["masters"] and name in due]
-    masters.sort(key=lambda name: (name not in waiting, name in untouched))
+    masters.sort(key=lambda name: (name not in waiting, not _half_done(hostvars[name])))
     drained = [name for name in masters if name in drained]
     balanced = fact["endpoint"]["mode"] == _endpoint.BALANCED
     return {
@@ -82,7 +81,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
 def _half_done(variables):
     """Return whether some program of a master's runs as it should, and it is not for all that it takes a turn."""
     results = [variables[one] for one in (*ETCD, *API_SERVER, *CONTROLLERS) if (variables.get(one) or {}).get("units")]
-    return not all(_asks(result, ANY) for result in results)
+    return any(not _asks(result, ANY) for result in results)
 
 
 def _asks(result, why):

@@ -77,40 +77,43 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _hap
 PAUSE = 0.05
 
 
-def wait(haproxy, name, drained, timeout, sleep=time.sleep, clock=time.monotonic):
-    """Return the server once HAProxy says what is wanted; raise HaproxyError with what it says instead."""
-    end = clock() + timeout
-    while True:
-        server = haproxy.servers()[name]
-        if server.status == "drain" and not server.checked if drained else server.up and server.checked:
-            return server
-        if clock() >= end:
-            raise _haproxy.HaproxyError(
-                f"{name} is {server.stands} ({server.check or 'no check'}) after {timeout:g} s, not "
-                f"{'drained' if drained else 'up'}; see `journalctl -u haproxy`"
-            )
-        sleep(PAUSE)
-
-
-def spared(haproxy, name, timeout, sleep=time.sleep, clock=time.monotonic):
-    """Wait until HAProxy has another server to send connections to; raise HaproxyError with how they all are instead."""
+def wait(haproxy, missing, timeout, sleep=time.sleep, clock=time.monotonic):
+    """Return HAProxy's servers once ``missing`` says nothing of them; raise HaproxyError with what it says instead."""
     end = clock() + timeout
     while True:
         servers = haproxy.servers()
-        if _haproxy.spares(servers, name):
-            return
+        said = missing(servers)
+        if not said:
+            return servers
         if clock() >= end:
-            others = [f"{other} is {server.stands}" for other, server in servers.items() if other != name]
-            raise _haproxy.HaproxyError(
-                f"no other API server is up behind this balancer ({', '.join(others) or 'there is none'}), so the API would be "
-                "away; bring one up, or allow the outage for this run (-e etcd_allow_outage=true)"
-            )
+            raise _haproxy.HaproxyError(said)
         sleep(PAUSE)
+
+
+def not_there(server, drained, timeout):
+    """Return in which way a server is not as wanted after so many seconds, "" when it is."""
+    if server.status == "drain" and not server.checked if drained else server.up and server.checked:
+        return ""
+    return (
+        f"{server.name} is {server.stands} ({server.check or 'no check'}) after {timeout:g} s, not "
+        f"{'drained' if drained else 'up'}; see `journalctl -u haproxy`"
+    )
+
+
+def not_spared(servers, name):
+    """Return how the others are when none of them can take the connections of this one, "" when one can."""
+    if _haproxy.spares(servers, name):
+        return ""
+    others = [f"{other} is {server.stands}" for other, server in servers.items() if other != name]
+    return (
+        f"no other API server is up behind this balancer ({', '.join(others) or 'there is none'}), so the API would be "
+        "away; bring one up, or allow the outage for this run (-e etcd_allow_outage=true)"
+    )
 
 
 def run(module, haproxy, systemd):
     """Return the module's result."""
-    name, drained = module.params["name"], module.params["state"] == "drained"
+    name, drained, timeout = module.params["name"], module.params["state"] == "drained", module.params["timeout"]
     if not systemd.show(["haproxy.service"])["haproxy.service"].up:
         return {"changed": False, "before": None, "after": None, "reason": "no balancer runs on this host"}
     servers = haproxy.servers()
@@ -120,11 +123,11 @@ def run(module, haproxy, systemd):
     before = after = servers[name]
     steps = _haproxy.drain_steps(before, drained)
     if steps and drained and not module.params["allow_outage"]:
-        spared(haproxy, name, module.params["timeout"])
+        wait(haproxy, lambda servers: not_spared(servers, name), timeout)
     if not module.check_mode:
         for method, arguments in steps:
             getattr(haproxy, method)(*arguments)
-        after = wait(haproxy, name, drained, module.params["timeout"])
+        after = wait(haproxy, lambda servers: not_there(servers[name], drained, timeout), timeout)[name]
     reason = f"{name} was {before.stands}, check {'on' if before.checked else 'off'}" if steps else "it is as wanted"
     return {"changed": bool(steps), "before": before.as_dict(), "after": after.as_dict(), "reason": reason}
 

@@ -7,9 +7,9 @@
     play.py life site.yml --inventory molecule/life/inventory/full.yml --expect unchanged
     play.py life roll.yml -e node={holder}                 {holder}: who has the endpoint address as the run begins
 
-Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change and no unit of any host has another
-process than before), `foreseen` (for --check when there is something to do: it ends well, tells of changes, and no host's files
-of ours, units or cordons have changed),
+Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change, and on no host a unit has another process, a
+file of ours or a cordon is another than before), `foreseen` (for --check when there is something to do: it tells of changes, and
+nothing on the hosts is another than before),
 `stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). The run gets
 nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start in the checkout.
 """

@@ -457,12 +457,12 @@ MUTANTS = {
     ),
     "who waits for its API server waits for its turn as well": Mutant(
         TURNS,
-        "(name not in waiting, name in untouched)",
-        "(name in untouched,)",
+        "(name not in waiting, not _half_done(hostvars[name]))",
+        "(not _half_done(hostvars[name]),)",
         "test__turns.py::test_what_is_down_or_half_done_goes_first",
     ),
     "what was left half done is left so": Mutant(
-        TURNS, "(name not in waiting, name in untouched)", "(name not in waiting,)",
+        TURNS, "(name not in waiting, not _half_done(hostvars[name]))", "(name not in waiting,)",
         "test__turns.py::test_the_turns_of_an_upgrade_are_those_of_its_plan",
     ),
     "a drain that was left behind stays while the other master is drained": Mutant(

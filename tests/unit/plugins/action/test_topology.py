@@ -386,13 +386,14 @@ def test_a_move_that_nobody_can_make_is_refused_before_anything_is_touched(tmp_p
     assert "no master was seen to have" in words(shown) and "ansible_facts" not in result
 
 
-@pytest.mark.parametrize("asked", [{"move": True}, {"upgrade": True}])
+@pytest.mark.parametrize("asked", [{"move": True}, {"upgrade": True}, {"remove": "m9"}])
 def test_a_refusal_is_no_check_to_leave_out_and_nobody_is_told_to(tmp_path, warned, shown, monkeypatch, asked):
     monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
     made = back_to_an_older_etcd if "upgrade" in asked else living_three
-    variables = made(tmp_path, multimaster_preflight_ignore=["request-refused", "ignore-unknown"])
+    variables = made(tmp_path, multimaster_preflight_ignore=["request-refused", "request-unknown", "ignore-unknown"])
     result = run(with_balancers(variables, ""), **asked)
-    assert result["failed"] and "request-refused" in result["msg"] and "ansible_facts" not in result
+    wanted = "request-unknown" if "remove" in asked else "request-refused"
+    assert result["failed"] and wanted in result["msg"] and "ansible_facts" not in result
     assert "multimaster_preflight_ignore" not in result["msg"]
 
 
