@@ -23,6 +23,9 @@ UNITS = (
     *("kubelet", "kube-proxy", "containerd", "flanneld", "multimaster-endpoint"),
 )
 MIB = 1 << 20
+APISERVER = "/etc/kubernetes/pki/apiserver.crt"
+KUBELET = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+CA = "/etc/kubernetes/pki/ca.crt"
 
 
 @dataclasses.dataclass
@@ -156,3 +159,7 @@ def _made(masters, workers, etcd, zones, learners, more):
         certificates += [_health_view.Certificate(name, path, kind, lives[kind] - 1, lives[kind]) for path, kind in files.items()]
     assert fact["endpoint"]["address"] == ENDPOINT
     return Cluster(fact, observed, read, certificates)
+
+
+def told(findings, check):
+    return [finding for finding in findings if finding.check == check]
