@@ -45,7 +45,7 @@ ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
 ETCD_PLAN, GIVING_WAY, ROLLING = "_etcd_plan", "_giving_way", "_rolling"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
 STOPPED = "test__host_versions.py::test_a_program_that_does_not_run_has_its_units_version_as_far_as_that_goes"
-HANGING = "test__upgrade.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
+HANGING = "test__upgrade_refusals.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
 MUTANTS = {
     # the quorum rule
     "restart: > for >=": Mutant(
