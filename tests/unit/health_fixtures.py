@@ -52,6 +52,16 @@ class Cluster:
         """Return every reader's copy of every member, as (reader, member)."""
         return [(reader, one) for reader, read in self.read.items() if read["etcd"] for one in read["etcd"]["members"]]
 
+    def member(self, called, /, **changes):
+        """Let every reader see this of a member."""
+        for _reader, one in self.members():
+            if one["name"] == called:
+                one.update(changes)
+
+    def found(self, check):
+        """Return what one check finds, as (host, level, found)."""
+        return [(one.host, one.level, one.found) for one in check(self.view())]
+
     def stop_etcd(self, name, reader=None):
         """Let a member serve nobody, or only not the one reader."""
         for seen_by, one in self.members():

@@ -94,18 +94,11 @@ def a_newcomer_that_never_started(made):
 
 
 def a_member_nobody_knows(made):
-    for _reader, one in made.members():
-        if one["name"] == "m3":
-            one.update(name="x9", peer_urls=["https://192.0.2.99:2380"])
+    made.member("m3", name="x9", peer_urls=["https://192.0.2.99:2380"])
 
 
-def members(name, **changes):
-    def change(made):
-        for _reader, one in made.members():
-            if one["name"] == name:
-                one.update(changes)
-
-    return change
+def members(called, /, **changes):
+    return lambda made: made.member(called, **changes)
 
 
 def forget_member(made):
