@@ -391,7 +391,7 @@ MUTANTS = {
     ),
     "a record that cannot be read is nobody's": Mutant(
         LOCK_FILE, 'said = {"holder": "unknown", ', "said = {",
-        "test__lock_places.py::test_a_record_that_cannot_be_read_is_somebodys",
+        "test__lock_file.py::test_a_record_that_cannot_be_read_is_somebodys",
     ),
     "a check takes the Lease": Mutant(
         LOCK_FLOW, "if verdict.refused or wish.check:", "if verdict.refused:",
