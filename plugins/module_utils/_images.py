@@ -67,9 +67,13 @@ class Images:
                 raise ImageError(f"{archive.path} has the SHA-256 {found}, expected {archive.sha256}; copy it again")
             yield archive.path
             return
-        with tempfile.TemporaryDirectory(prefix=".multimaster-image-", dir=self._folder) as folder:
-            try:
-                path = self._fetcher.download(archive.url, archive.sha256, archive.checksum_url, folder)
-            except ArtifactError as error:
-                raise ImageError(f"{archive.reference}: {error}") from error
-            yield path
+        try:
+            with tempfile.TemporaryDirectory(prefix=".multimaster-image-", dir=self._folder) as folder:
+                yield self._fetcher.download(archive.url, archive.sha256, archive.checksum_url, folder)
+        except ArtifactError as error:
+            raise ImageError(f"{archive.reference}: {error}") from error
+        except OSError as error:
+            raise ImageError(
+                f"{archive.reference}: cannot keep its archive in {self._folder}: {error.strerror}; make room there, or see "
+                "whether it can be written to"
+            ) from error
