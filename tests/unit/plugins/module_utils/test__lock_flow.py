@@ -110,8 +110,10 @@ def test_a_lock_ends_when_it_says_so_in_a_way_that_can_be_read(renewed, lasts, u
 # Leases
 
 
-def test_no_lease_is_no_lock():
+def test_no_lease_is_no_lock_and_one_of_which_nothing_is_said_is_nobodys():
     assert _lock_flow.lease_of(None) is None
+    for bare in ({"metadata": {}}, {"metadata": {"annotations": None}, "spec": None}):
+        assert _lock_flow.lease_of(bare) == _lock.Lease(_lock.Run())
 
 
 def test_what_is_claimed_is_read_back_as_it_was():
@@ -221,6 +223,20 @@ def test_who_is_always_second_gives_up_and_says_so(cluster):
     assert len(cluster.writes()) == _lock_flow.ATTEMPTS
 
 
+def test_what_a_run_no_longer_holds_it_takes_from_nobody(cluster):
+    assert cluster.hold(kept=True).verdict.refused and cluster.fake.objects == {}
+    cluster.hold(OTHER)
+    cluster.now += 3600
+    lost = cluster.hold(kept=True)
+    assert "has lost the lock of this cluster to another operation" in lost.verdict.reason and lost.lease.run == OTHER
+
+
+def test_a_look_releases_nothing(cluster):
+    cluster.hold()
+    looked = cluster.free(check=True)
+    assert (looked.verdict.step, looked.lease.run) == (_lock.RELEASE, MINE) and PATH in cluster.fake.objects
+
+
 def test_what_is_refused_for_another_reason_is_asked_for_once(cluster):
     cluster.fake.meanwhile = [lambda: cluster.fake.refusals.append((403, "Forbidden", "cannot create"))]
     with pytest.raises(_kube.KubeRefused, match="cannot create"):
@@ -252,9 +268,10 @@ def test_every_foreign_cordon_is_told_with_who_has_the_lock(cluster):
     cluster.hold(OTHER)
     for name, mark in (("m1", None), ("m2", None), ("m3", "ours")):
         cluster.fake.objects[f"/api/v1/nodes/{name}"] = node(name=name, cordoned=True, mark=mark)
-    outcome = cluster.hold(nodes=("m1", "m2", "m3", "m4"))
+    cluster.fake.objects["/api/v1/nodes/m4"] = node(name="m4")
+    outcome = cluster.hold(nodes=("m4", "m1", "m2", "m3", "m5"))
     assert (outcome.verdict.step, outcome.lease.run) == (_lock.REFUSE, OTHER)
-    assert [one.partition(" was cordoned by somebody else")[0] for one in outcome.verdict.reason.split("; node ")] == [
-        "node m1", "m2",
-    ]  # fmt: skip
+    told = outcome.verdict.reason.split("; node ")
+    assert [one.partition(" was cordoned by somebody else")[0] for one in told] == ["node m1", "m2"]
+    assert told[-1].endswith("run again")
     assert _lock_flow.cordoned(cluster.kube, ()) == []

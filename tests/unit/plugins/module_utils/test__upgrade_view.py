@@ -135,10 +135,11 @@ def test_versions_are_those_that_can_be_read_wherever_they_run():
         (changed(stacked(2), "m1", votes=None), "m1", True),
         (changed(stacked(2), "m1", votes=None), "m2", False),
         (external(1, 3), "m1", True),
+        (external(2, 1), "e1", False),
     ],
     ids=[
         "the only voter", "one of two", "the voter beside a learner", "the learner", "one of three", "it is down already",
-        "it was taken out", "the one that is left", "it has no member",
+        "it was taken out", "the one that is left", "it has no member", "the only voter beside masters without one",
     ],
 )  # fmt: skip
 def test_whom_etcd_can_do_without(hosts, name, spared):
@@ -151,7 +152,8 @@ def test_a_member_that_was_taken_out_neither_stands_by_nor_is_down():
     seen = view(changed(hosts, "m3", stopped=("etcd", "kubelet")))
     assert [host.name for host in seen.learners()] == ["m2"]
     assert seen.members_down() == ["m3"]
-    assert view(external(1, 1)).members_down() == view(external(1, 1)).learners() == []
+    none = view(changed(external(1, 1), "m1", votes=False))
+    assert none.members_down() == none.learners() == [], "a host without a member has none"
 
 
 @pytest.mark.parametrize(("told", "target"), [("3.6", (3, 6, 0)), ("3.6.0", (3, 6, 0)), ("", None), ("soon", None)])
@@ -191,7 +193,7 @@ def test_the_cluster_version_at_rest(members, down, told, downgrade, version):
 )
 def test_how_many_workers_at_once(batch, size):
     both = tuple(dataclasses.replace(host, worker=True) for host in stacked(3))
-    seen = dataclasses.replace(view((*both, *workers(5))), wanted=wanted(batch=batch))
+    seen = dataclasses.replace(view((*both, *external(0, 3), *workers(5))), wanted=wanted(batch=batch))
     assert seen.batch() == size
 
 
