@@ -41,7 +41,8 @@ def test_without_a_member_to_ask_there_is_no_quorum_and_no_number_to_wish_for():
     assert (one.found, one.wanted) == ("etcd: no member could be asked", "a quorum of healthy voters")
     assert one.fix.startswith("Start etcd on its hosts (journalctl -u etcd says why it stopped); if their disks are lost: docs/")
     assert list(_health_etcd.etcd_led(made.view())) == [], "what is missing is said once"
-    assert list(_health_etcd.etcd_complete(made.view())) == []
+    for check in (_health_etcd.etcd_complete, _health_etcd.etcd_odd, _health_etcd.etcd_redundant):
+        assert made.found(check) == []
 
 
 def test_a_quorum_less_names_only_those_to_start_that_do_not_run():
@@ -49,7 +50,7 @@ def test_a_quorum_less_names_only_those_to_start_that_do_not_run():
     made.stop_etcd("m2")
     made.member("m3", healthy=False)
     (one,) = _health_etcd.etcd_quorum(made.view())
-    assert one.wanted == "2 healthy voters"
+    assert (one.found, one.wanted) == ("etcd: 1 of 3 voters healthy, quorum 2, has no quorum", "2 healthy voters")
     assert one.fix.startswith("Start etcd on m2 (")
     made.member("m2", version="3.6.16")
     assert next(_health_etcd.etcd_quorum(made.view())).fix.startswith("Start etcd on its hosts ("), "all run and wait"
@@ -143,6 +144,22 @@ def test_who_waits_for_a_quorum_is_not_told_to_be_started():
     ]
 
 
+def test_a_host_that_carries_no_member_is_told_unless_none_is_to_be_there():
+    made = cluster(masters=("m1", "m2"), etcd=("e1", "e2", "e3"))
+    assert made.found(_health_etcd.etcd_complete) == []
+    made.member("e3", name="x9", peer_urls=["https://192.0.2.99:2380"])
+    assert made.found(_health_etcd.etcd_complete) == [("e3", "error", "the host is no member of etcd")]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"), [({}, 0), ({"name": "", "client_urls": []}, 1)], ids=["it stands by", "it never started"]
+)
+def test_a_learner_that_is_not_to_vote_is_told_only_when_it_never_started(values, said):
+    made = cluster(masters=("m1", "m2"), learners=("m2",))
+    made.member("m2", **values)
+    assert len(made.found(_health_etcd.etcd_learners)) == said
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -171,13 +188,24 @@ def test_a_member_that_the_inventory_does_not_know_is_removed_by_its_number_as_e
     assert one.fix.endswith("etcdctl member remove d."), "13 in hexadecimal"
 
 
+def test_a_member_at_another_address_than_its_hosts_is_told():
+    made = cluster()
+    made.member("m2", peer_urls=["https://192.0.2.99:2380"])
+    (one,) = _health_etcd.etcd_addressed(made.view())
+    assert (one.host, one.level, one.wanted) == ("m2", "warning", "a member that is reached at https://192.0.2.12:2380")
+    assert one.found == "the others reach etcd member m2 at https://192.0.2.99:2380, and the host's address is 192.0.2.12"
+    made.fact["hosts"]["m2"]["peer_url"] = ""
+    assert made.found(_health_etcd.etcd_addressed) == [], "where the host is to be is not known"
+
+
 @pytest.mark.parametrize(
     "values",
     [
+        {"name": "x9", "peer_urls": ["https://192.0.2.99:2380"]},
         {"name": "", "peer_urls": ["https://192.0.2.99:2380"], "client_urls": []},
         {"peer_urls": ["https://192.0.2.12:2380", "https://192.0.2.99:2380"]},
     ],
-    ids=["it never started", "it is reached there as well"],
+    ids=["is of nobody known", "never started", "is reached there as well"],
 )
 def test_no_address_is_wrong_of_a_member_that(values):
     made = cluster()
@@ -247,6 +275,12 @@ def test_a_member_that_some_do_not_see_is_told_with_where_to_look():
     (one,) = _health_etcd.etcd_seen_by_all(made.view())
     assert (one.host, one.level, one.found) == ("m2", "warning", "etcd member m2 serves, but m3 did not see it")
     assert one.fix == "Look for a filter or a broken network between m3 and https://192.0.2.12:2379."
+
+
+def test_a_member_that_serves_nobody_is_not_told_to_be_out_of_sight():
+    made = cluster()
+    made.stop_etcd("m2")
+    assert made.found(_health_etcd.etcd_seen_by_all) == []
 
 
 def test_a_member_that_another_reader_does_not_list_at_all_was_not_seen_by_it():

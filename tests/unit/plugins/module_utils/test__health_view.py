@@ -99,6 +99,14 @@ def test_what_was_not_read_counts_as_absent():
     assert seen.part("nothing of the kind") == {}
 
 
+def test_a_view_needs_no_certificates_and_no_reasons():
+    made = cluster()
+    seen = _health_view.view(made.fact, made.observed, made.read)
+    assert (seen.certificates, seen.reasons, seen.own_eviction) == ((), {}, frozenset())
+    seen = _health_view.view(made.fact, made.observed, made.read, [1], {"w1": "why"}, ["w1"])
+    assert (seen.certificates, seen.reasons, seen.own_eviction) == ((1,), {"w1": "why"}, frozenset({"w1"}))
+
+
 @pytest.mark.parametrize(
     ("member", "host", "place"),
     [

@@ -10,7 +10,7 @@ import hashlib
 import os
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _artifacts, _image_plan, _images
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _artifacts, _command, _image_plan, _images
 from fake_containerd import PAUSE, Containerd
 from file_server import FileServer
 
@@ -100,6 +100,8 @@ def test_what_is_there_is_listed_by_one_call(images, containerd):
 def test_a_containerd_that_does_not_answer_has_no_image_only_for_who_is_lenient(images, containerd):
     containerd.up = False
     assert images.present(lenient=True) == []
+    said = _images.Images("/opt/ctr", "", "", None, lambda argv, _timeout: _command.Result(tuple(argv), 1, "half\nan answer"))
+    assert said.present(lenient=True) == []
     with pytest.raises(_images.ImageError, match="cannot list .*connection refused; is containerd running, and is the address"):
         images.present()
 
@@ -129,6 +131,8 @@ def test_the_first_that_fails_ends_it_and_is_named(images, containerd, server, l
     with pytest.raises(_images.ImageError, match=f"cannot import {PAUSE} from {server.url}/pause.tar: .*connection refused"):
         images.bring([remote(server), local()])
     assert len(containerd.calls) == 1
+    with pytest.raises(_images.ImageError, match=f"cannot import {PAUSE} from {local().path}: "):
+        images.bring([local()])
     assert os.listdir(folder) == []
 
 
