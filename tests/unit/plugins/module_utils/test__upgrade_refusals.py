@@ -294,9 +294,30 @@ def test_of_a_host_that_cannot_be_reached_or_a_program_that_is_down_no_version_i
     assert [one.code for one in _upgrade_refusals.refusals(seen)] == ["unreachable"]
 
 
-def test_who_hangs_is_not_judged_beside_a_wanted_version_that_is_none():
+@pytest.mark.parametrize("target", [(NEW[0], "3.x"), ("newest", NEW[1])])
+def test_who_hangs_is_not_judged_beside_a_wanted_version_that_is_none(target):
     hosts = changed(THREE, "m2", sick=True)
-    assert [one.code for one in _upgrade_refusals.refusals(view(hosts, target=(NEW[0], "3.x")))] == ["version-unreadable"]
+    assert [one.code for one in _upgrade_refusals.refusals(view(hosts, target=target))] == ["version-unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "refused"),
+    [
+        (changed(stacked(4, learner="m4"), "m4", sick=True), []),
+        (
+            changed(changed(stacked(4, learner="m4"), "m4", sick=True), "m2", sick=True),
+            ["etcd on m2 runs and is not healthy: without another one 1 of 2 needed were left"],
+        ),
+        (
+            changed(stacked(2, learner="m2"), "m1", sick=True),
+            ["etcd on m1 runs and is not healthy: without another one 0 of 1 needed were left"],
+        ),
+        (changed(external(1, 1), "m1", sick=True), []),
+    ],
+    ids=["a learner beside three", "a learner beside one of three", "the only voter", "a host without a member"],
+)
+def test_who_hangs_matters_only_where_he_is_needed(hosts, refused):
+    assert [one.reason for one in _upgrade_refusals.refusals(view(hosts)) if one.code == "sick"] == refused
 
 
 def test_an_argument_is_refused_once_however_it_is_spelt_and_judged_only_beside_a_version(monkeypatch):
@@ -365,6 +386,7 @@ UNSUPPORTED = " (not supported upstream: every API server is new)"
         (view(), ("", ""), ""),
         (view(), (OLD[0], ""), "run again with Kubernetes 1.36.3"),
         (view(), ("", OLD[1]), "run again with etcd 3.6.16"),
+        (view(workers(1)), ("", OLD[1]), "run again with etcd 3.6.16"),
         (view(), OLD, "run again with Kubernetes 1.36.3 and etcd 3.6.16"),
         (view(differing=NEW_SERVERS), OLD, f"run again with Kubernetes 1.36.3{UNSUPPORTED} and etcd 3.6.16"),
         (view(before=(OLD[0], NEW[1])), OLD, f"run again with Kubernetes 1.36.3; {FORMAL}"),
@@ -420,6 +442,7 @@ def test_what_upstream_does_not_support(servers, target, unsupported):
 def test_an_etcd_without_a_voter_that_runs_cannot_be_saved_and_one_without_members_is_none():
     (said,) = _upgrade_refusals.notes(view(changed(stacked(2, learner="m2"), "m1", stopped=("etcd",))))
     assert said == "no etcd voter runs, so no snapshot can be taken first: use the one of the run that was cut off"
+    assert _upgrade_refusals.notes(view((*changed(stacked(1), "m1", stopped=("etcd",)), *workers(1)))) == (said,)
     assert _upgrade_refusals.notes(view(workers(2))) == ()
 
 
