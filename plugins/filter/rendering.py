@@ -22,7 +22,7 @@ class FilterModule:
     def filters(self):
         """Return the filters of this file."""
         return {
-            "canaries": _canary.canaries,
+            "canary": _canary.first,
             "command_line": _rendering.command_line,
             "control_turns": _turns.control_turns,
             "cordons_of_ours": _drain.cordons_of_ours,

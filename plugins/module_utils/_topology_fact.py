@@ -12,7 +12,6 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _downgrade,
     _endpoint,
     _releases,
-    _request,
     _topology,
     _turns,
 )
@@ -74,21 +73,6 @@ def _etcd_orders(topology, undecided):
         "downgraded": [speaker] if state == _downgrade.ENABLED else [],
         "sole_voters": topology.giving.voters if undecided else [],
         "again": ["localhost"] if undecided else [],
-    }
-
-
-def turns_fact(settings, kind, hooks):
-    """Return the part of the fact that says what comes with each host's turn; nothing unless hosts are upgraded or restarted.
-
-    `kind` is that of the request; `hooks` are the files of the user's tasks, by `before` and `after`. `operation` is "" where no
-    host takes a turn that was asked for.
-    """
-    turning = kind in (_request.UPGRADE, _request.ROLL)
-    watched = settings.upgrade_canary_seconds if kind == _request.UPGRADE else 0
-    return {
-        "operation": kind if turning else "",
-        "hooks": {name: path if turning else "" for name, path in hooks.items()},
-        "canary": {"seconds": watched, "leader_changes": settings.upgrade_canary_leader_changes},
     }
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _canary,
     _endpoint,
     _settings,
     _topology,
@@ -40,6 +41,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
                     are down (they wait for their API server), then what a run that was cut off left half done
         etcd        whose etcd member restarts in its turn
         drained     masters whose connections move away in their turn; controllers alone need no drain
+        watched     masters that an earlier run of an upgrade changed, looked at before anybody else follows
         serving     the other masters, to which connections go meanwhile: a drain that a run which was cut off left at them
                     is taken back before anybody is drained; nobody where nobody is
         endpoint    masters that take their part in the endpoint, its holder first
@@ -73,6 +75,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         "masters": masters,
         "etcd": voters,
         "drained": drained,
+        "watched": _canary.earlier(fact["masters"], masters) if fact["canary"]["seconds"] > 0 else [],
         "serving": [name for name in fact["masters"] if name not in drained] if drained and balanced else [],
         "endpoint": asking(order["holder_first"], ENDPOINT) if balanced else order["holder_first"],
     }

@@ -18,14 +18,17 @@ RESULTS = {"etcd": "etcd_result", "api": "kube_apiserver_result", "kcm": "kube_c
            "network": "network_result"}  # fmt: skip
 
 
-def fact(masters="m1 m2 m3", etcd="", workers="", mode="balanced", batch="1", turns=None, learners="", later="", **order):
+def fact(masters="m1 m2 m3", etcd="", workers="", mode="balanced", batch="1", turns=None, learners="", later="", **more):
+    """Return what the turns read of the fact; `more`: `watched` for seconds, and orders by name."""
     masters, etcd, workers = masters.split(), etcd.split(), workers.split()
+    watched = {"seconds": more.pop("watched", 0)}
     hosts = {name: {"master": name in masters, "worker": name in workers, "zone": ""} for name in (*masters, *etcd, *workers)}
     nobody = dict.fromkeys(("bootstrap", "grow", "demote"), NOBODY)
     return {
         "masters": masters, "workers": workers, "hosts": hosts, "turns": (turns or " ".join([*etcd, *masters])).split(),
         "learners": learners.split(), "later": later.split(), "endpoint": {"mode": mode}, "upgrade_batch": batch,
-        "order": {**nobody, "holder_first": ",".join(masters), **order},
+        "canary": watched,
+        "order": {**nobody, "holder_first": ",".join(masters), **more},
     }  # fmt: skip
 
 
@@ -162,6 +165,20 @@ def test_what_is_down_or_half_done_goes_first(the_fact, results, wanted):
 )
 def test_before_anybody_is_drained_the_balancers_use_all_others(the_fact, results, wanted):
     assert _turns.control_turns(told(the_fact["hosts"], **results), the_fact)["serving"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "results", "wanted"),
+    [
+        (30, {"api_m2": OTHER, "kcm_m3": OTHER}, ["m1"]),  # an earlier run changed m1
+        (30, {}, []),  # nobody follows
+        (30, {"api_m1": OTHER, "api_m2": OTHER, "api_m3": OTHER}, []),
+        (0, {"api_m2": OTHER}, []),  # nothing is watched
+    ],
+)
+def test_who_was_upgraded_before_is_looked_at_before_anybody_follows(seconds, results, wanted):
+    the_fact = fact(watched=seconds)
+    assert _turns.control_turns(told(the_fact["hosts"], **results), the_fact)["watched"] == wanted
 
 
 STATES_OF_A_MASTER = {
