@@ -12,7 +12,7 @@ import time
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki, _pki_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _pki, _pki_plan
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _kubeconfig, _x509
 
 ARGUMENTS = {
@@ -59,7 +59,8 @@ class ActionModule(ActionBase):
         except (_ca_store.StoreError, _x509.CertificateError, _kubeconfig.KubeconfigError) as error:
             raise AnsibleActionFail(str(error)) from None
         except OSError as error:
-            raise AnsibleActionFail(f"cannot write the kubeconfig {path}: {error.strerror}") from error
+            following = _failure.remedy(error, error.filename or path)
+            raise AnsibleActionFail(f"cannot write the kubeconfig {path}: {error.strerror}. Next: {following}") from error
 
     def _converge(self, args, path, wanted, now):
         if self._task.check_mode and not _ca_store.exists(args["store"]):

@@ -119,6 +119,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _endpoint_flow,
     _endpoint_host,
     _endpoint_plan,
+    _failure,
     _file_plan,
     _files,
 )
@@ -147,7 +148,7 @@ def main():
     try:
         before, after, plan, written = _endpoint_flow.bring(master, wanted, module.check_mode)
     except _endpoint_flow.ERRORS as error:
-        module.fail_json(msg=f"{wanted['address']} is not brought to {wanted['state']}: {error}")
+        module.fail_json(msg=_failure.message(error, f"{wanted['address']} is not brought to {wanted['state']}"))
     result = {
         "changed": plan.changed or bool(written), "before": asdict(before), "after": asdict(after), "reason": plan.reason,
         "plan": [{"step": step.kind, "why": step.why} for step in plan.steps],

@@ -125,7 +125,7 @@ changed_paths:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _certificate_files, _file_plan, _files
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _certificate_files, _failure, _file_plan, _files
 
 ACCOUNT = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 ARGUMENTS = {
@@ -196,8 +196,8 @@ def main() -> None:
     try:
         phase = {"read": read, "request": request, "install": install}[module.params["phase"]]
         module.exit_json(**phase(module.params, module.tmpdir, module.check_mode))
-    except (_certificate_files.RequestError, _file_plan.PlanError, _files.FileError) as error:
-        module.fail_json(msg=str(error))
+    except (_certificate_files.RequestError, _file_plan.PlanError, _files.FileError, OSError) as error:
+        module.fail_json(msg=_failure.message(error))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ import time
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _etcd, _https, _membership
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _etcd, _failure, _https, _membership
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, StepFailed, Stepper, no_quorum
 
 
@@ -166,7 +166,7 @@ def main():
             module.check_mode,
         )
     except (StepFailed, _etcd.EtcdError, _https.CredentialsError, ValueError) as error:
-        module.fail_json(msg=f"downgrade of etcd {params['version'] or ''}, {params['state']}: {error}")
+        module.fail_json(msg=_failure.message(error, f"downgrade of etcd {params['version'] or ''}, {params['state']}"))
     if not module._diff:
         del result["diff"]
     module.exit_json(**result)

@@ -60,7 +60,7 @@ snapshot:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd, _snapshot
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd, _failure, _snapshot
 
 
 def main():
@@ -84,7 +84,7 @@ def main():
             credentials = (params["ca"], params["client_cert"], params["client_key"])
             found = _snapshot.save(path, params["endpoints"][0], credentials, params["programs"], _command.run)
     except (_snapshot.SnapshotError, OSError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error, f"{path} is not saved"))
     module.exit_json(changed=True, path=path, snapshot=found)
 
 

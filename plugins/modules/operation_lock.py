@@ -170,7 +170,7 @@ reason:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _lock_file, _lock_flow, _lock_places
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _lock, _lock_file, _lock_flow, _lock_places
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._files import FileError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError
@@ -215,7 +215,7 @@ def main():
             kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
         result = run(module, kube)
     except (KubeError, CredentialsError, FileError, OSError, ValueError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error, f"this cluster's operation lock is not {module.params['state']}"))
     if result["refused"]:
         if not module.check_mode:
             module.fail_json(msg=result["reason"], **result)

@@ -39,7 +39,7 @@ def test_check_run_again_and_back(fake, call, check_run_again):
 def test_a_token_of_no_use_is_refused_without_showing_it(fake, call):
     result = call(bootstrap_token, {"token": "what-is-this-token"})
     assert result["failed"]
-    assert "no bootstrap token" in result["msg"]
+    assert result["msg"].startswith("the bootstrap token is not present: this is no bootstrap token")
     assert "what-is-this-token" not in str(result)
 
 

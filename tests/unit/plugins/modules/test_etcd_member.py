@@ -40,7 +40,7 @@ def test_a_member_is_moved_from_anywhere(fake, check_run_again):
 def test_the_gates_verdict_is_in_the_failure(fake, call):
     fake.running.discard("c")
     result = call(etcd_member, {"state": "absent", "name": "b", "endpoints": ["https://a:2379"], "timeout": 0})
-    assert result["msg"].startswith("b, absent: not within 0 s: after removing b 1 of 2 voters would be healthy")
+    assert result["msg"].startswith("etcd member b is not brought to absent: not within 0 s: after removing b 1 of 2 voters")
     assert result["verdict"]["safe"] is False
 
 
@@ -55,7 +55,7 @@ def test_unreadable_credentials_fail_a_run_and_not_a_check(call, tmp_path):
         "state": "bootstrapped", **OWN, "ca": str(tmp_path / "none.crt"), "record": str(tmp_path / "record"),
         "drop_in": str(tmp_path / "drop-in"), "timeout": 0,
     }  # fmt: skip
-    assert "none.crt: no such file" in call(etcd_member, arguments)["msg"]
+    assert "none.crt: No such file" in call(etcd_member, arguments)["msg"]
     assert not call(etcd_member, arguments, check=True)["changed"]
     (tmp_path / "record").write_text("{}")
     assert call(etcd_member, arguments, check=True)["changed"]

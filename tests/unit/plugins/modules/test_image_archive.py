@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import os
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _images
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _artifacts, _command, _images
 from ansible_collections.multimaster.kubernetes.plugins.modules import image_archive
 from file_server import FileServer
 
@@ -99,7 +100,16 @@ def test_a_missing_archive_is_named(containerd, call):
 def test_a_containerd_that_is_down_is_an_error_only_outside_check_mode(containerd, server, call):
     containerd.up = False
     assert call(image_archive, from_url(server), check=True)["imported"] == [PAUSE]
-    assert "connection refused; is containerd running" in call(image_archive, from_url(server))["msg"]
+    assert "connection refused. Next: `systemctl status containerd`" in call(image_archive, from_url(server))["msg"]
+
+
+def test_a_full_disk_is_told_and_not_a_defect_of_ours(containerd, server, call, monkeypatch):
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_artifacts, "_copy", full)
+    said = call(image_archive, from_url(server))["msg"]
+    assert said.startswith(f"{PAUSE}: cannot keep what is downloaded: ") and "Next: make room (`df -h " in said
 
 
 def test_a_download_without_checksum_is_refused(containerd, server, call):

@@ -71,5 +71,5 @@ def test_options_arrive(fake, call, options):
 def test_a_refusal_of_the_api_server_is_the_message(fake, call):
     fake.refusals = [(403, "Forbidden", 'User "x" cannot get')]
     result = call(kube_node, wanted("drained"))
-    assert 'HTTP 403 Forbidden: User "x" cannot get' in result["msg"]
+    assert 'HTTP 403 Forbidden: User "x" cannot get. Next: site.yml gives this client its rights' in result["msg"]
     assert (result["changed"], result["evicted"], result["left"]) == (False, [], [])

@@ -65,7 +65,11 @@ def test_a_refusal_is_the_message(fake, call):
     fake.refusals = [(403, "Forbidden", 'User "x" cannot get')]
     result = call(kube_object, {"objects": [CONFIG]})
     assert result["failed"]
-    assert 'HTTP 403 Forbidden: User "x" cannot get' in result["msg"]
+    assert 'HTTP 403 Forbidden: User "x" cannot get. Next: site.yml gives this client its rights' in result["msg"]
+
+
+def test_a_failure_says_once_what_to_do(call, tmp_path):
+    assert call(kube_object, {"objects": [CONFIG], "ca": str(tmp_path / "none.crt")})["msg"].count("Next: ") == 1
 
 
 def test_an_object_without_a_name_is_refused(fake, call):

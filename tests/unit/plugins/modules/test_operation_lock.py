@@ -171,7 +171,9 @@ def test_conflicts_without_end_are_said(fake, call, monkeypatch):
 
 def test_a_refusal_that_is_no_conflict_is_the_message(fake, call):
     fake.refusals = [(403, "Forbidden", 'User "x" cannot get')]
-    assert "HTTP 403 Forbidden" in call(operation_lock, MINE)["msg"]
+    said = call(operation_lock, MINE)["msg"]
+    assert said.startswith("this cluster's operation lock is not held: Kubernetes API at ") and "HTTP 403 Forbidden" in said
+    assert said.endswith(". Next: site.yml gives this client its rights (role cluster_access); then run the same again")
     fake.meanwhile = [lambda: fake.refusals.append((403, "Forbidden", 'User "x" cannot create'))]
     assert "cannot create" in call(operation_lock, MINE)["msg"]
 
@@ -180,7 +182,7 @@ def test_a_check_before_there_is_an_api_server(fake, call):
     fake.down = 99
     assert call(operation_lock, MINE, check=True)["step"] == "take"
     assert call(operation_lock, {**MINE, "state": "free"}, check=True)["step"] == "nothing"
-    assert call(operation_lock, {**MINE, "retry_seconds": 0})["failed"]
+    assert "Next: `journalctl -u kube-apiserver -n 50`" in call(operation_lock, {**MINE, "retry_seconds": 0})["msg"]
 
 
 @pytest.mark.parametrize("wrong", [{"seconds": 0}, {"seconds": 86401}, {"holder": ""}])
