@@ -15,15 +15,17 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _loc
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeRefused
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock import CLUSTER, HOST, PLACES
 
-FORBIDDEN = 403
+# HTTP: this client is not known (its certificate has expired, say), or it has no right.
+NO_RIGHT = (401, 403)
 
 
 @dataclass(frozen=True)
 class Places:
     """Where to ask; ``clock()`` in seconds since the epoch.
 
-    ``else_host``: hold the lock on the host while the API server that runs gives no right to the Lease, as before the
-    operators' first binding, or after somebody deleted it: the run is to bind them.
+    ``else_host``: hold the lock on the host while the API server that runs gives no right to the Lease, or there are no
+    credentials to ask it with (``kube`` is None): before the operators' first binding, after somebody deleted it or their
+    certificate, or when that has expired. The run is to mend it, and every other one asks the same host with the same.
     """
 
     kube: object
@@ -60,9 +62,10 @@ class Places:
         """Return (the place, its Outcome)."""
         if name == CLUSTER:
             try:
-                return name, _lock_flow.hold(self.kube, wish, self.clock)
+                if self.kube is not None:
+                    return name, _lock_flow.hold(self.kube, wish, self.clock)
             except KubeRefused as error:
-                if error.status != FORBIDDEN or not self.else_host:
+                if error.status not in NO_RIGHT or not self.else_host:
                     raise
         return HOST, _lock_file.hold(self.path, wish, self.clock)
 

@@ -59,7 +59,7 @@ options:
     default: [cluster]
   else_host:
     description: Whether V(host) is taken instead while the API server gives no right to the Lease, as before the operators' first
-      binding.
+      binding, or the certificate to ask it with is missing or has expired.
     type: bool
     default: false
   path:
@@ -191,6 +191,18 @@ def run(module, kube, clock=time.time):
     return {**outcome.as_dict(), "places": list(held)}
 
 
+def client(params, check):
+    """Return the client of the API server, None where nobody is to be asked or the host may stand in for credentials."""
+    if _lock.CLUSTER not in params["places"]:
+        return None
+    try:
+        return Kube.from_arguments(params, params["retry_seconds"], check)
+    except CredentialsError:
+        if not params["else_host"]:
+            raise
+        return None
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -210,10 +222,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        kube = None
-        if _lock.CLUSTER in module.params["places"]:
-            kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
-        result = run(module, kube)
+        result = run(module, client(module.params, module.check_mode))
     except (KubeError, CredentialsError, FileError, OSError, ValueError) as error:
         module.fail_json(msg=_failure.message(error, f"this cluster's operation lock is not {module.params['state']}"))
     if result["refused"]:

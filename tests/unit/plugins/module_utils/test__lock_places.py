@@ -68,17 +68,24 @@ def test_what_the_run_had_before_stays_its_own_when_it_is_refused(host):
     assert host.holders() == ("ctl1/a", "ctl2/b")
 
 
-@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("status", [400, 401, 403])
 @pytest.mark.parametrize("else_host", [True, False])
 def test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to(tmp_path, status, else_host):
     host = Host(tmp_path, else_host)
     host.fake.refusals = [(status, "Refused", "cannot get")]
-    if status == 403 and else_host:
+    if status != 400 and else_host:
         assert host.hold(MINE, _lock.CLUSTER)[1] == (_lock.HOST,)
         return
     with pytest.raises(_kube.KubeRefused):
         host.hold(MINE, _lock.CLUSTER)
     assert host.holders() == (None, None)
+
+
+def test_without_credentials_the_host_stands_in(tmp_path):
+    places = _lock_places.Places(None, str(tmp_path / "lock.json"), lambda: NOON, True)
+    outcome, held = places.hold([_lock.CLUSTER], _lock_flow.Wish(MINE, 600))
+    assert (outcome.verdict.step, held) == (_lock.TAKE, (_lock.HOST,))
+    assert places.hold([_lock.CLUSTER], _lock_flow.Wish(OTHER, 600))[0].verdict.refused
 
 
 def test_a_check_writes_nowhere(host):

@@ -11,6 +11,7 @@ import types
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock, _lock_file, _lock_flow
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.modules import operation_lock
 from drain_fixtures import node
 from fake_kube import FakeKube
@@ -313,6 +314,19 @@ def test_an_api_server_that_gives_no_right_yet(fake, call, on_host):
     held = call(operation_lock, {**asked, "else_host": True})
     assert (held["step"], held["places"], fake.objects) == ("take", ["host"], {})
     assert call(operation_lock, {**asked, "else_host": True})["places"] == ["cluster"]
+
+
+def test_the_certificate_to_ask_with_is_gone(fake, call, on_host, monkeypatch):
+    """What brings it back is site.yml, so it must not be what stops site.yml."""
+
+    def unusable(*_unused):
+        raise CredentialsError("cannot read operator.crt: No such file or directory")
+
+    monkeypatch.setattr(operation_lock.Kube, "from_arguments", unusable)
+    asked = {**MINE, "path": on_host["path"]}
+    assert "operator.crt" in call(operation_lock, asked)["msg"]
+    held = call(operation_lock, {**asked, "else_host": True})
+    assert (held["step"], held["places"], fake.objects) == ("take", ["host"], {})
 
 
 def test_of_many_on_a_host_at_once_exactly_one_gets_it(tmp_path):
