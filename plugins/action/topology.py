@@ -181,8 +181,11 @@ def wished(wish, names, hostvars):
 
 def upgraded(topology, observed, hostvars, allow_outage, allow_downgrade):
     """Return the topology of an upgrade: its plan and ways back, whose etcd member is saved and told to go back before it."""
-    host = next(iter(topology.masters), "")
-    extra = {program: variable(hostvars[host], name, {}) for program, name in EXTRA_FLAGS.items()} if host else {}
+    running = {program: topology.members if program == "etcd" else topology.masters for program in EXTRA_FLAGS}
+    extra = {
+        program: [variable(hostvars[host], EXTRA_FLAGS[program], {}) or {} for host in hosts]
+        for program, hosts in running.items()
+    }
     plan = _upgrade_scene.plan(topology, observed, extra, allow_outage, allow_downgrade)
     saved = any(step.kind == _upgrade.SNAPSHOT for step in plan.steps)
     return dataclasses.replace(

@@ -43,20 +43,18 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, gives_way: bool, 
         go_on         what to do after a turn that was not confirmed
         ask_without   what to do where nobody can be asked
         reboot        whether hosts are rebooted, not restarted
-        seconds       for which the lock is held: a ``usual`` step, a ``slow`` one, a ``restart``
+        seconds       for which the lock is held: a ``usual`` step, a ``slow`` one, a look at the ``canary``, a ``restart``
         ============  ================================================================================================
     """
     turning = kind in (_request.UPGRADE, _request.ROLL)
     each = bool(wishes["confirm_each"] and turning and not checking)
     reboot = bool(wishes["reboot"] and kind == _request.ROLL)
+    watched = settings.upgrade_canary_seconds if kind == _request.UPGRADE else 0
     before = each or bool(turning and hooks["before"])
     return {
         "operation": kind if turning else "",
         "hooks": {name: path if turning else "" for name, path in hooks.items()},
-        "canary": {
-            "seconds": settings.upgrade_canary_seconds if kind == _request.UPGRADE else 0,
-            "leader_changes": settings.upgrade_canary_leader_changes,
-        },
+        "canary": {"seconds": watched, "leader_changes": settings.upgrade_canary_leader_changes},
         "confirm_each": each,
         "confirmed": bool(wishes["confirmed"] and not each),
         "before_host": before,
@@ -68,6 +66,7 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, gives_way: bool, 
         "seconds": {
             "usual": _lock.STEP_SECONDS,
             "slow": SLOW_STEP_SECONDS,
+            "canary": _lock.STEP_SECONDS + watched,
             "restart": SLOW_STEP_SECONDS if reboot else _lock.STEP_SECONDS,
         },
     }

@@ -153,6 +153,7 @@ class Topology:
     drains: bool = False
     snapshot: str = ""
     downgrade: tuple = ("", "")
+    allow_outage: bool = False
     way_back: dict = dataclasses.field(default_factory=lambda: {"etcd": {}, "control": {}, "node": {}, "end": ""})
     lock_host: str = ""
     lock_places: tuple = ()
@@ -264,6 +265,7 @@ def build(
         plan=plan,
         giving=giving,
         keeps_versions=request.keeps_versions,
+        allow_outage=allow_outage,
         versions=versions,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),

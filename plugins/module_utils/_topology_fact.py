@@ -50,6 +50,7 @@ def as_fact(topology, run="", undecided=False):
         "learners": list(topology.etcd.learners),
         "later": list(topology.giving.later),
         "drains": topology.drains,
+        "allow_outage": topology.allow_outage,
         "upgrade_batch": settings.upgrade_batch,
         "leaving": leaving,
         "asked": list(topology.asked),
@@ -88,10 +89,15 @@ def _endpoint_fact(topology):
 
 
 def _network_fact(settings):
-    """Return the networks of pods and Services and the two Service addresses that are fixed."""
+    """Return the networks of pods and Services and the two Service addresses that are fixed.
+
+    ``pods``: whether pods get addresses from us; ``deployments``: what is available only then, so is waited for only then.
+    """
     first = settings.service_cidr.network_address
     return {
-        "plugin": settings.network,
+        "flannel": settings.network == "flannel",
+        "pods": settings.network != "none",
+        "deployments": ["coredns"] if settings.network != "none" else [],
         "pod_cidr": str(settings.pod_cidr),
         "service_cidr": str(settings.service_cidr),
         "cluster_domain": settings.cluster_domain,

@@ -62,6 +62,10 @@ options:
       binding, or the certificate to ask it with is missing or has expired.
     type: bool
     default: false
+  broken:
+    description: Whether V(host) is taken also while no API server answers, for a cluster that is given up.
+    type: bool
+    default: false
   path:
     description: The file of V(host).
     type: path
@@ -181,7 +185,7 @@ def run(module, kube, clock=time.time):
     params, check = module.params, module.check_mode
     names = ("holder", *_lock_flow.ANNOTATED)
     me = _lock.Run(**{name: params[name] or getattr(_lock.Run, name) for name in names})
-    places = _lock_places.Places(kube, params["path"], clock, params["else_host"])
+    places = _lock_places.Places(kube, params["path"], clock, params["else_host"], params["broken"])
     if params["state"] == "free":
         return {**places.free(params["places"], me, check).as_dict(), "places": params["places"]}
     wish = _lock_flow.Wish(
@@ -210,6 +214,7 @@ def main():
             "state": {"type": "str", "choices": ["held", "kept", "free"], "default": "held"},
             "places": {"type": "list", "elements": "str", "choices": list(_lock.PLACES), "default": ["cluster"]},
             "else_host": {"type": "bool", "default": False},
+            "broken": {"type": "bool", "default": False},
             "path": {"type": "path", "default": _lock_file.PATH},
             "purpose": {"type": "str"},
             "seconds": {"type": "int", "default": _lock.STEP_SECONDS},

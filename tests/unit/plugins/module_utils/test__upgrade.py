@@ -459,7 +459,9 @@ def test_no_snapshot_is_planned_of_an_etcd_that_does_not_run():
 def test_arguments_the_wanted_version_does_not_take_are_refused(monkeypatch):
     monkeypatch.setattr(_removed_flags, "FLAGS_GONE", {"etcd": {(3, 7): ("old-flag",)}})
     monkeypatch.setattr(_removed_flags, "GATES_GONE", {"kubernetes": {(1, 37): ("OldGate",)}})
-    extra = {"etcd": {"old_flag": "1", "kept": "1"}, "kubelet": {"featureGates": {"OldGate": True, "Kept": True}}}
+    # Each host may have its own; what two have is said once.
+    etcd = [{}, {"old_flag": "1", "kept": "1"}, {"old-flag": "2"}]
+    extra = {"etcd": etcd, "kubelet": [{"featureGates": {"OldGate": True, "Kept": True}}]}
     plan = planned(THREE, extra=extra)
     assert [(one.code, one.next_step) for one in plan.refusals] == [
         ("argument", "take old-flag out of the extra arguments of etcd"),

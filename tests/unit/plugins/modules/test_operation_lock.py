@@ -23,7 +23,8 @@ MINE = {
 }  # fmt: skip
 OTHERS = {**MINE, "holder": "ctl2/b", "controller": "ctl2", "run": "b", "purpose": "upgrade"}
 DEFAULTS = {
-    "state": "held", "places": ["cluster"], "else_host": False, "path": "/nowhere/lock.json", "gone": "", "nodes": [],
+    "state": "held", "places": ["cluster"], "else_host": False, "broken": False, "path": "/nowhere/lock.json", "gone": "",
+    "nodes": [],
 }  # fmt: skip
 NOON, LATER = 1767268800.0, "2026-01-01T12:11:00.000000Z"
 
@@ -314,6 +315,14 @@ def test_an_api_server_that_gives_no_right_yet(fake, call, on_host):
     held = call(operation_lock, {**asked, "else_host": True})
     assert (held["step"], held["places"], fake.objects) == ("take", ["host"], {})
     assert call(operation_lock, {**asked, "else_host": True})["places"] == ["cluster"]
+
+
+def test_a_cluster_that_is_given_up_need_not_answer(fake, call, on_host):
+    asked = {**MINE, "path": on_host["path"], "broken": True, "retry_seconds": 0}
+    fake.refusals = [(500, "InternalError", "etcdserver: no leader")]
+    assert call(operation_lock, asked)["places"] == ["host"]
+    fake.refusals = [(400, "BadRequest", "no such thing")]
+    assert "HTTP 400" in call(operation_lock, asked)["msg"]  # what is no sign of a broken cluster still ends the run
 
 
 def test_the_certificate_to_ask_with_is_gone(fake, call, on_host, monkeypatch):
