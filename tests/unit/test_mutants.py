@@ -676,6 +676,18 @@ MUTANTS = {
         SICK, "takes_over = len(voters) == 1 and not host.votes", "takes_over = False", REFUSED
     ),
     "an upgrade begins beside versions that do not go together": Mutant(SICK, "*_skewed(view), ", "", REFUSED),
+    "learners of a join that was cut off take over": Mutant(
+        "_upgrade_scene",
+        "joining = () if topology.giving.old else topology.etcd.promote",
+        "joining = ()",
+        "test__upgrade_scene.py::test_learners_of_a_join_that_was_cut_off_vote_before_a_voter_stops",
+    ),
+    "the learner of two votes beside the voter that gives way to it": Mutant(
+        "_upgrade_scene",
+        "joining = () if topology.giving.old else topology.etcd.promote",
+        "joining = topology.etcd.promote",
+        f"{PAIRS}::test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same",
+    ),
     # versions side by side
     "API servers may be two minors apart": Mutant(SKEW, "APISERVER_APART = 1", "APISERVER_APART = 2", SIDE_BY_SIDE),
     "a kubelet may be four minors behind": Mutant(SKEW, "KUBELET_BEHIND = 3", "KUBELET_BEHIND = 4", SIDE_BY_SIDE),
