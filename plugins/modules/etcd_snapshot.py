@@ -22,7 +22,7 @@ extends_documentation_fragment:
 attributes:
   diff_mode:
     support: none
-    details: [A copy changes no configuration.]
+    details: A copy changes no configuration.
 options:
   path:
     description: File to save to. Its folder is made, for root only.

@@ -14,6 +14,9 @@ import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "tools"))
+import reference  # noqa: E402
+
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 MAX_TASKS, MAX_WHEN, MAX_TEMPLATE_IFS, MAX_MODULE_LINES = 12, 3, 3, 90
@@ -223,6 +226,23 @@ def test_a_module_is_documented_and_says_how_it_behaves_in_check_mode(path):
     for name, attribute in text.get("attributes", {}).items():
         assert name not in ("check_mode", "diff_mode") or attribute.get("details"), f"say why {name} is not fully supported"
     assert all(isinstance(example, dict) for example in yaml.safe_load(blocks["EXAMPLES"]))
+
+
+def attribute_texts():
+    """Yield (where, attribute, text) of the details of every attribute, a list of them text by text."""
+    for path in (*MODULES, *sorted((ROOT / "plugins" / "doc_fragments").glob("*.py"))):
+        for block in reference.constants(path).values():
+            document = yaml.safe_load(block) if "\nattributes:" in block else {}
+            for name, attribute in document.get("attributes", {}).items():
+                details = attribute.get("details", [])
+                yield from ((place(path), name, text) for text in ([details] if isinstance(details, str) else details))
+
+
+def test_the_details_of_an_attribute_are_whole_sentences():
+    texts = list(attribute_texts())
+    assert len(texts) > 10
+    cut = [text for text in texts if not text[-1].endswith(".")]
+    assert not cut, "a list in brackets is cut at its commas; write a text or a list below each other"
 
 
 def imported(path):
