@@ -15,11 +15,15 @@ from fake_master import ADDRESS, BALANCER, DIRECT, OTHER, VRRP, World
 
 
 @pytest.fixture
-def run(call, monkeypatch):
-    """Return run(world, state): the module's result in a played world."""
+def run(call, monkeypatch, world):
+    """Return run(played, state): the module's result in a played world."""
+    watched = []
 
-    def run(world, state, check=False, **more):
-        monkeypatch.setattr(api_endpoint._endpoint_host, "Master", lambda *_args, **options: world.master(**options))
+    def run(played, state, check=False, **more):
+        if played not in watched:
+            watched.append(played)
+            world.watch(played.picture)
+        monkeypatch.setattr(api_endpoint._endpoint_host, "Master", lambda *_args, **options: played.master(**options))
         return call(api_endpoint, {"state": state, "address": ADDRESS, "interface": "eth0", **more}, check)
 
     return run

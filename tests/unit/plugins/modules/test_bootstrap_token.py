@@ -17,8 +17,9 @@ TOKEN = {"token": f"abcdef.{SECRET}"}
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = FakeKube()
+    world.watch(made.picture)
     monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
     return made
 

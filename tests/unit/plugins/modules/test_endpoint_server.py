@@ -12,11 +12,17 @@ from fake_master import BALANCER, World
 
 
 @pytest.fixture
-def run(call, monkeypatch):
-    def run(world, state, check=False, name="m2", **more):
+def run(call, monkeypatch, world):
+    """Return run(played, state): the module's result in a played world."""
+    watched = []
+
+    def run(played, state, check=False, name="m2", **more):
+        if played not in watched:
+            watched.append(played)
+            world.watch(played.picture)
         original = _haproxy.Haproxy.__init__
-        monkeypatch.setattr(endpoint_server._systemd, "Systemd", lambda: world)
-        monkeypatch.setattr(_haproxy.Haproxy, "__init__", lambda self: original(self, connector=world.haproxy))
+        monkeypatch.setattr(endpoint_server._systemd, "Systemd", lambda: played)
+        monkeypatch.setattr(_haproxy.Haproxy, "__init__", lambda self: original(self, connector=played.haproxy))
         result = call(endpoint_server, {"name": name, "state": state, "timeout": 0.1, **more}, check)
         monkeypatch.setattr(_haproxy.Haproxy, "__init__", original)
         return result

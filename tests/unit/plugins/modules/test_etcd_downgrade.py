@@ -18,8 +18,9 @@ OVER = {**ENDPOINTS, "state": "completed", "version": "3.6.16"}
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = FakeEtcd("a", "b", "c")
+    world.watch(made.picture)
     made.versions, made.cluster_version = dict.fromkeys("abc", "3.7.3"), "3.7"
     monkeypatch.setattr(_https, "https_opener", lambda *_args: made)
     return made

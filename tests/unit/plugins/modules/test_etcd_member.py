@@ -14,8 +14,9 @@ OWN = {"name": "b", "peer_url": "https://b:2380", "client_url": "https://b:2379"
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = FakeEtcd("a", "b", "c")
+    world.watch(made.picture)
     monkeypatch.setattr(_https, "https_opener", lambda *_args: made)
     return made
 

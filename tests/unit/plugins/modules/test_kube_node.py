@@ -15,8 +15,9 @@ NODE, WEB = "/api/v1/nodes/w1", "/api/v1/namespaces/shop/pods/web"
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = FakeKube()
+    world.watch(made.picture)
     made.objects = {NODE: node(), WEB: pod("web", owners=["ReplicaSet"])}
     monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
     monkeypatch.setattr(_node_flow, "PAUSE", 0)

@@ -15,8 +15,9 @@ CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "na
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = FakeKube()
+    world.watch(made.picture)
     monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
     return made
 

@@ -43,8 +43,9 @@ class Raced(FakeKube):
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = Raced()
+    world.watch(made.picture)
     made.now = NOON
     monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
     monkeypatch.setattr(operation_lock.run, "__defaults__", (lambda: made.now,))

@@ -14,8 +14,9 @@ from fake_systemd import FakeSystemd
 
 
 @pytest.fixture
-def fake(tmp_path, monkeypatch):
+def fake(tmp_path, monkeypatch, world):
     played = FakeSystemd(tmp_path)
+    world.watch(played.picture)
     monkeypatch.setattr(_systemd, "Systemd", functools.partial(
         _systemd.Systemd, played, lambda ready: (True, ""), str(tmp_path), sleep=played.sleep, monotonic=played.monotonic))
     return played
