@@ -53,6 +53,9 @@ class World:
     def identity(self, unit):
         return _unit_plan.Identity(unit.name + "-wanted", unit.name + "-fixed")
 
+    def sources(self, unit):
+        return [*unit.inputs]
+
     def running(self, state):
         wanted = self.identity(state)
         return replace(wanted, all="old") if state.name in self.changed else wanted

@@ -14,12 +14,9 @@ from fake_master import BALANCER, World
 @pytest.fixture
 def run(call, monkeypatch, world):
     """Return run(played, state): the module's result in a played world."""
-    watched = []
 
     def run(played, state, check=False, name="m2", **more):
-        if played not in watched:
-            watched.append(played)
-            world.watch(played.picture)
+        world.watch(played.picture)
         original = _haproxy.Haproxy.__init__
         monkeypatch.setattr(endpoint_server._systemd, "Systemd", lambda: played)
         monkeypatch.setattr(_haproxy.Haproxy, "__init__", lambda self: original(self, connector=played.haproxy))
@@ -28,6 +25,16 @@ def run(call, monkeypatch, world):
         return result
 
     return run
+
+
+def test_each_state_is_foreseen_reached_and_kept(run, world):
+    played = World(up=(BALANCER,))
+    world.watch(played.picture)
+    checked, done, _again = world.prove(lambda check: run(played, "drained", check))
+    assert checked["diff"] == done["diff"] == {"before": "up, checked: True\n", "after": "drain, checked: False\n"}
+    assert checked["reason"] == done["reason"] and checked["after"] == checked["before"] == done["before"]
+    checked, done, _again = world.prove(lambda check: run(played, "ready", check))
+    assert checked["diff"] == done["diff"] == {"before": "drain, checked: False\n", "after": "up, checked: True\n"}
 
 
 def test_drained_and_back(run):
