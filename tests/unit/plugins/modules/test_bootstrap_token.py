@@ -37,6 +37,13 @@ def test_check_run_again_and_back(fake, call, check_run_again):
             assert hidden not in str(result)
 
 
+def test_a_token_that_is_too_short_lived_is_renewed(fake, call, check_run_again):
+    call(bootstrap_token, {**TOKEN, "ttl": 60})
+    checked, done, _again = check_run_again(bootstrap_token, TOKEN)
+    assert checked["reason"] == done["reason"] != ""
+    assert checked["seconds_left"] == done["seconds_left"] == 3600
+
+
 def test_a_token_of_no_use_is_refused_without_showing_it(fake, call):
     result = call(bootstrap_token, {"token": "what-is-this-token"})
     assert result["failed"]
