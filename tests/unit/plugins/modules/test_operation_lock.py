@@ -287,6 +287,14 @@ def test_on_a_host_without_an_api_server(fake, call, on_host, tmp_path):
     assert list((tmp_path / "multimaster").iterdir()) == []
 
 
+def test_a_check_on_a_host_renews_and_releases_nothing(fake, call, on_host):
+    mine = {**MINE, **on_host}
+    call(operation_lock, mine)
+    fake.now += 30
+    for state, step in (("held", "renew"), ("kept", "renew"), ("free", "release")):
+        assert call(operation_lock, {**mine, "state": state}, check=True)["step"] == step
+
+
 def test_a_dead_run_on_a_host_is_taken_over_by_name(fake, call, on_host):
     call(operation_lock, {**MINE, **on_host})
     assert call(operation_lock, {**OTHERS, **on_host, "gone": "ctl1/x"})["failed"]
