@@ -14,8 +14,8 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Saves the whole key space of one member by C(etcdctl) into a file, and reads the copy back by C(etcdutl), which checks its
     hash. A copy that is not whole fails the task.
-  - Not idempotent. Each run saves anew and counts as changed. O(path) is a file that does not exist yet, and a second run with the
-    same one fails, since a copy is never overwritten.
+  - Not idempotent. Each run saves anew and counts as changed. O(path) is a file that does not exist yet, and a second run with
+    the same one fails, since a copy is never overwritten.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host

@@ -43,7 +43,8 @@ def test_check_run_again(fake, check_run_again):
 def test_the_way_back(fake, call, check_run_again):
     call(kube_node, wanted("drained"))
     assert fake.objects[NODE]["metadata"]["annotations"] == {MARK: "unnamed"}
-    _checked, done, _again = check_run_again(kube_node, wanted("ready"))
+    checked, done, _again = check_run_again(kube_node, wanted("ready"))
+    assert checked["diff"] == done["diff"] and checked["reason"] == done["reason"]
     assert done["after"] == {"unschedulable": False, "operation": ""}
 
 
