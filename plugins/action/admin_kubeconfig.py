@@ -25,6 +25,18 @@ ARGUMENTS = {
 }
 
 
+def read(path):
+    """Return (the file's bytes, whether others may read it), (None, False) when there is none; YAML tells its own encoding."""
+    try:
+        with open(path, "rb") as handle:
+            return handle.read(), bool(stat.S_IMODE(os.fstat(handle.fileno()).st_mode) & 0o077)
+    except FileNotFoundError:
+        return None, False
+    except OSError as error:
+        following = _failure.remedy(error, path)
+        raise _kubeconfig.KubeconfigError(f"cannot read the kubeconfig {path}: {error.strerror}. Next: {following}") from error
+
+
 def write(path, text):
     """Put a secret text in place: a new file with mode 0600 beside it, fsync, rename."""
     handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path))
@@ -68,11 +80,10 @@ class ActionModule(ActionBase):
         store = _ca_store.open_store(args["store"], args["cluster_name"], now, False, _ca_store.vault_reader(self._loader))
         server = _kubeconfig.server_url(args["endpoint_address"], args["endpoint_port"])
         authority = store.authority_pem("kubernetes")
-        text = _ca_store.read_plain(path) if os.path.exists(path) else None
+        content, loose = read(path)
         reasons, present = _kubeconfig.judge(
-            text, path, args["cluster_name"], server, authority, store.authority("kubernetes")[0], wanted, now
+            content, path, args["cluster_name"], server, authority, store.authority("kubernetes")[0], wanted, now
         )
-        loose = text is not None and stat.S_IMODE(os.stat(path).st_mode) & 0o077
         if loose:
             reasons += ("others may read it",)
         if reasons and not self._task.check_mode:

@@ -135,10 +135,13 @@ def _forget(path):
         os.unlink(path)
 
 
-def installation(path, certificate, owner, group):
-    """Return the files (as _file_plan.Wanted, the key first) that put a certificate in service with its key."""
+def installation(path, certificate, owner, group, folder):
+    """Return the files (as _file_plan.Wanted, the key first) that put a certificate in service with its key.
+
+    `folder` is private: to compare it with a key the certificate has to be a file, and beside the key a check would write.
+    """
     account = {"owner": owner, "group": group}
-    staged = f"{path}.crt.new"
+    staged = os.path.join(folder, "signed.crt")
     _files.write(staged, certificate, 0o644)
     try:
         source = next((key for key in (pending(path), f"{path}.key") if key_state(staged, key) == "matches"), None)

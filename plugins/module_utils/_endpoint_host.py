@@ -119,6 +119,10 @@ class Master:
         self._facts = Facts(seen, states, verdicts, wanted)
         return seen
 
+    def sources(self):
+        """Return the files that the services are started with, as far as they are there."""
+        return {path for unit in ALL for path in self.systemd.sources(unit)}
+
     def drained(self):
         """Return the API servers that HAProxy here was told to leave alone; none while it does not answer."""
         try:

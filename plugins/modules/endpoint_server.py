@@ -59,7 +59,7 @@ before:
   returned: always
   type: dict
 after:
-  description: The server as HAProxy sees it now.
+  description: The server as HAProxy sees it now; in check mode as before.
   returned: always
   type: dict
   sample: {name: m2, status: drain, checked: false, proven: false, up: false, sessions: 4}
@@ -132,6 +132,11 @@ def run(module, haproxy, systemd):
     return {"changed": bool(steps), "before": before.as_dict(), "after": after.as_dict(), "reason": reason}
 
 
+def shown(server):
+    """Return a server as a line of a diff."""
+    return "" if server is None else f"{server['status']}, checked: {server['checked']}\n"
+
+
 def main():
     """Read, decide, act unless in check mode, report."""
     module = AnsibleModule(
@@ -148,10 +153,9 @@ def main():
     except (_haproxy.HaproxyError, _systemd.UnitError) as error:
         module.fail_json(msg=_failure.message(error, f"{module.params['name']} is not {module.params['state']}"))
     if module._diff:
-        result["diff"] = {
-            side: "" if result[side] is None else f"{result[side]['status']}, checked: {result[side]['checked']}\n"
-            for side in ("before", "after")
-        }
+        drained, foretold = module.params["state"] == "drained", module.check_mode and result["changed"]
+        after = {"status": "drain" if drained else "up", "checked": not drained} if foretold else result["after"]
+        result["diff"] = {"before": shown(result["before"]), "after": shown(after)}
     module.exit_json(**result)
 
 

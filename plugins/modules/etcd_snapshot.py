@@ -14,7 +14,8 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Saves the whole key space of one member by C(etcdctl) into a file, and reads the copy back by C(etcdutl), which checks its
     hash. A copy that is not whole fails the task.
-  - Each run makes a copy; the file must not exist yet.
+  - Not idempotent. Each run saves anew and counts as changed. O(path) is a file that does not exist yet, and a second run with
+    the same one fails, since a copy is never overwritten.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host
@@ -22,7 +23,7 @@ extends_documentation_fragment:
 attributes:
   diff_mode:
     support: none
-    details: [A copy changes no configuration.]
+    details: A copy changes no configuration.
 options:
   path:
     description: File to save to. Its folder is made, for root only.

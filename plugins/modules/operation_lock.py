@@ -37,10 +37,10 @@ attributes:
       - It fills in what names this run, and looks whether the process of a run that holds the lock is gone.
       - It remembers what this run holds, since when and for what, and leaves a renewal out that is not due.
   check_mode:
-    details: [A refusal is a warning then, and RV(refused) says it; a run that changes nothing needs no lock and keeps none.]
+    details: A refusal is a warning then, and RV(refused) says it; a run that changes nothing needs no lock and keeps none.
   diff_mode:
     support: none
-    details: [Who holds the lock is no configuration; RV(lock) and RV(reason) tell it.]
+    details: Who holds the lock is no configuration; RV(lock) and RV(reason) tell it.
 options:
   state:
     description:

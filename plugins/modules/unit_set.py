@@ -231,11 +231,12 @@ def main():
         paths = _files.converge(module.params, module.check_mode)
         before = states = systemd.show([unit.name for unit in units])
         verdicts, wanted = decide(systemd, units, states, module.params, module.check_mode)
-        if module.check_mode:
+        if module.check_mode and wanted:
             verdicts = _unit_plan.foresee(
                 verdicts, {unit.name: systemd.sources(unit) for unit in units}, {step.wanted.path for step in paths},
-                module.params["restart"] and module.params["state"] != "configured")
-        else:
+                module.params["restart"] and module.params["state"] != "configured",
+                {unit.name: unit.inputs for unit in units if unit.reload})
+        if not module.check_mode:
             systemd.act(units, verdicts, before)
             if module.params["state"] != "configured":
                 states = systemd.settle(units, verdicts, before, wanted)

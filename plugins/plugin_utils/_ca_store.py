@@ -46,12 +46,17 @@ def read_plain(path):
 
 
 def vault_reader(loader):
-    """Return a reader that decrypts vaulted files with the secrets of this run (`loader` is Ansible's DataLoader)."""
+    """Return a reader that decrypts vaulted files with the secrets of this run (`loader` is Ansible's DataLoader).
+
+    Of a file that cannot be read at all it raises the system's OSError, which the loader hides.
+    """
 
     def read(path):
         try:
             return str(loader.get_text_file_contents(path))
         except AnsibleError as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
             raise StoreError(f"cannot read {path}: {error}; if it is vaulted, give its password (--vault-id)") from None
 
     return read

@@ -24,6 +24,10 @@ class Containerd:
     def __init__(self):
         self.images, self.calls, self.up = ["docker.io/library/busybox:latest"], [], True
 
+    def picture(self):
+        """Return what a check must leave as it is: the images, and the calls that change something."""
+        return list(self.images), [call for call in self.calls if call[6] != "ls"]
+
     def __call__(self, argv, timeout):
         self.calls.append(argv)
         if not self.up:
@@ -36,8 +40,9 @@ class Containerd:
 
 
 @pytest.fixture
-def containerd(monkeypatch, tmp_path):
+def containerd(monkeypatch, tmp_path, world):
     played = Containerd()
+    world.watch(played.picture)
     (tmp_path / "lib").mkdir()
     monkeypatch.setattr(_images, "Images", functools.partial(_images.Images, runner=played, folder=str(tmp_path / "lib")))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -59,9 +64,15 @@ def from_url(server, **more):
 def test_a_missing_image_is_fetched_verified_and_imported_once(containerd, server, check_run_again, tmp_path):
     checked, done, again = check_run_again(image_archive, from_url(server))
     assert checked["imported"] == done["imported"] == [PAUSE] and again["imported"] == []
+    assert checked["diff"] == done["diff"] == {"before": "", "after": PAUSE + "\n"}
     assert containerd.calls[-1] == [
         "/usr/local/bin/ctr", "-a", "/run/containerd/containerd.sock", "-n", "k8s.io", "images", "ls", "-q"]
     assert os.listdir(tmp_path / "lib") == []
+
+
+def test_a_check_downloads_and_imports_nothing(containerd, server, call, tmp_path):
+    assert call(image_archive, from_url(server), check=True)["imported"] == [PAUSE]
+    assert len(containerd.calls) == 1 and server.requests == [] and os.listdir(tmp_path / "lib") == []
 
 
 def test_what_is_there_costs_one_call(containerd, server, call):

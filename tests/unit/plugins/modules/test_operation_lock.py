@@ -43,8 +43,9 @@ class Raced(FakeKube):
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = Raced()
+    world.watch(made.picture)
     made.now = NOON
     monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
     monkeypatch.setattr(operation_lock.run, "__defaults__", (lambda: made.now,))
@@ -284,6 +285,14 @@ def test_on_a_host_without_an_api_server(fake, call, on_host, tmp_path):
     assert call(operation_lock, {**others, "state": "free"})["step"] == "nothing"
     assert fake.asked == []
     assert list((tmp_path / "multimaster").iterdir()) == []
+
+
+def test_a_check_on_a_host_renews_and_releases_nothing(fake, call, on_host):
+    mine = {**MINE, **on_host}
+    call(operation_lock, mine)
+    fake.now += 30
+    for state, step in (("held", "renew"), ("kept", "renew"), ("free", "release")):
+        assert call(operation_lock, {**mine, "state": state}, check=True)["step"] == step
 
 
 def test_a_dead_run_on_a_host_is_taken_over_by_name(fake, call, on_host):
