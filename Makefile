@@ -91,7 +91,7 @@ demo: setup artifacts lab-up ## Build a cluster of five hosts from nothing
 
 .PHONY: unit
 unit: $(VENV)/.complete ## Run the unit tests
-	@cd $(NAMESPACE) && PYTHONPATH=$(CURDIR)/collections $(BIN)/python -m pytest -q tests/unit
+	@cd $(NAMESPACE) && PYTHONPATH=$(CURDIR)/collections $(BIN)/python -m pytest -q -n auto tests/unit
 
 .PHONY: lint
 lint: $(VENV)/.complete ## Check style, YAML, roles and playbooks

@@ -12,7 +12,7 @@ import time
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki, _pki_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _pki, _pki_plan
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _kubeconfig, _x509
 
 ARGUMENTS = {
@@ -23,6 +23,18 @@ ARGUMENTS = {
     "endpoint_port": {"type": "int", "default": 6443},
     "days": {"type": "int", "default": _pki.DEFAULT_DAYS},
 }
+
+
+def read(path):
+    """Return (the file's bytes, whether others may read it), (None, False) when there is none; YAML tells its own encoding."""
+    try:
+        with open(path, "rb") as handle:
+            return handle.read(), bool(stat.S_IMODE(os.fstat(handle.fileno()).st_mode) & 0o077)
+    except FileNotFoundError:
+        return None, False
+    except OSError as error:
+        following = _failure.remedy(error, path)
+        raise _kubeconfig.KubeconfigError(f"cannot read the kubeconfig {path}: {error.strerror}. Next: {following}") from error
 
 
 def write(path, text):
@@ -59,7 +71,8 @@ class ActionModule(ActionBase):
         except (_ca_store.StoreError, _x509.CertificateError, _kubeconfig.KubeconfigError) as error:
             raise AnsibleActionFail(str(error)) from None
         except OSError as error:
-            raise AnsibleActionFail(f"cannot write the kubeconfig {path}: {error.strerror}") from error
+            following = _failure.remedy(error, error.filename or path)
+            raise AnsibleActionFail(f"cannot write the kubeconfig {path}: {error.strerror}. Next: {following}") from error
 
     def _converge(self, args, path, wanted, now):
         if self._task.check_mode and not _ca_store.exists(args["store"]):
@@ -67,11 +80,10 @@ class ActionModule(ActionBase):
         store = _ca_store.open_store(args["store"], args["cluster_name"], now, False, _ca_store.vault_reader(self._loader))
         server = _kubeconfig.server_url(args["endpoint_address"], args["endpoint_port"])
         authority = store.authority_pem("kubernetes")
-        text = _ca_store.read_plain(path) if os.path.exists(path) else None
+        content, loose = read(path)
         reasons, present = _kubeconfig.judge(
-            text, path, args["cluster_name"], server, authority, store.authority("kubernetes")[0], wanted, now
+            content, path, args["cluster_name"], server, authority, store.authority("kubernetes")[0], wanted, now
         )
-        loose = text is not None and stat.S_IMODE(os.stat(path).st_mode) & 0o077
         if loose:
             reasons += ("others may read it",)
         if reasons and not self._task.check_mode:

@@ -18,6 +18,7 @@ from ansible.module_utils.parsing import convert_bool as parsing
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _beside_turns,
     _finding,
     _preflight,
     _request,
@@ -79,7 +80,7 @@ class ActionModule(ActionBase):
         exists = _ca_store.exists(store)
         observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
         outage, downgrade = (
-            allows(name, inventory, task_vars["hostvars"]) for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE)
+            wished(name, inventory.members, task_vars["hostvars"]) for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE)
         )
         topology = _topology.build(
             settings,
@@ -92,7 +93,11 @@ class ActionModule(ActionBase):
             outage,
             args["drifted"] or (),
         )
-        turns = _topology_fact.turns_fact(settings, request.kind, _hooks.paths(settings, folder))
+        order = dict(topology.order)
+        gives_way = bool(order["roll_late" if request.kind == _request.ROLL else "demote"])
+        wishes = {name: wished(name, inventory.names, task_vars["hostvars"]) for name in _beside_turns.WISHES}
+        hooks = _hooks.paths(settings, folder)
+        turns = _beside_turns.fact(settings, request.kind, hooks, wishes, gives_way, self._task.check_mode)
         ignored = settings.preflight_ignore
         if request.kind == _request.UPGRADE:
             topology = upgraded(topology, observed, task_vars["hostvars"], outage, downgrade)
@@ -103,9 +108,8 @@ class ActionModule(ActionBase):
             staying = inventory.without(request.leaving)
             why = reasons(staying.names, task_vars["hostvars"])
             own = own_eviction(staying.names, task_vars["hostvars"])
-            tasks = _hooks.paths(settings, folder) if args["only"] else turns["hooks"]
-            hooks = _hooks.wrong(tasks, self._loader)
-            view = _preflight.View(settings, staying, observed, topology, exists, why, own, hooks)
+            wrong = _hooks.wrong(hooks if args["only"] else turns["hooks"], self._loader)
+            view = _preflight.View(settings, staying, observed, topology, exists, why, own, wrong)
             findings += _preflight.judge(view, ignored)
         # Of checks the user may know better; a request is refused for what the hosts and phases could not do.
         requested = unknown + (refused(topology.plan) if args["only"] != "topology" else ())
@@ -170,15 +174,18 @@ def read(groups, hostvars):
     return settings, inventory, findings, folder
 
 
-def allows(permission, inventory, hostvars):
-    """Tell whether the user allows it: the only voter, and with it the API, away for a restart; etcd's formal downgrade."""
-    return any(parsing.boolean(variable(hostvars[name], permission, False), strict=False) for name in inventory.members)
+def wished(wish, names, hostvars):
+    """Tell whether the user wants it on one of these hosts, or allows it: such as the only voter, and the API with it, away."""
+    return any(parsing.boolean(variable(hostvars[name], wish, False), strict=False) for name in names)
 
 
 def upgraded(topology, observed, hostvars, allow_outage, allow_downgrade):
     """Return the topology of an upgrade: its plan and ways back, whose etcd member is saved and told to go back before it."""
-    host = next(iter(topology.masters), "")
-    extra = {program: variable(hostvars[host], name, {}) for program, name in EXTRA_FLAGS.items()} if host else {}
+    running = {program: topology.members if program == "etcd" else topology.masters for program in EXTRA_FLAGS}
+    extra = {
+        program: [variable(hostvars[host], EXTRA_FLAGS[program], {}) or {} for host in hosts]
+        for program, hosts in running.items()
+    }
     plan = _upgrade_scene.plan(topology, observed, extra, allow_outage, allow_downgrade)
     saved = any(step.kind == _upgrade.SNAPSHOT for step in plan.steps)
     return dataclasses.replace(

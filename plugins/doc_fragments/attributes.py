@@ -34,7 +34,7 @@ attributes:
   diff_mode:
     support: N/A
     description: Returns what has changed, or would change in C(check_mode), when in diff mode.
-    details: [This only reads, so there is never a difference to show.]
+    details: This only reads, so there is never a difference to show.
 """
 
     HOST = r"""
@@ -44,7 +44,7 @@ attributes:
     support: full
     description: Hosts this can be used on.
     platforms: linux
-    details: [Needs Python 3.9 or newer on the host and nothing beside its standard library.]
+    details: Needs Python 3.9 or newer on the host and nothing beside its standard library.
 """
 
     CONTROLLER = r"""
@@ -57,5 +57,5 @@ attributes:
     support: full
     description: Hosts this can be used on.
     platforms: posix
-    details: [Runs on the Ansible controller only, nothing is copied to a managed host.]
+    details: Runs on the Ansible controller only, nothing is copied to a managed host.
 """

@@ -22,7 +22,7 @@ class FilterModule:
     def filters(self):
         """Return the filters of this file."""
         return {
-            "canaries": _canary.canaries,
+            "canary": _canary.first,
             "command_line": _rendering.command_line,
             "control_turns": _turns.control_turns,
             "cordons_of_ours": _drain.cordons_of_ours,
@@ -30,11 +30,13 @@ class FilterModule:
             "host_pattern": _topology.host_pattern,
             "image_archives": _releases.image_archives,
             "kubeconfig": _rendering.kubeconfig,
+            "left_bare": _summary.left,
             "node_turns": _turns.node_turns,
             "node_objects": _rendering.node_objects,
             "release_artifacts": _releases.artifacts,
             "release_links": _releases.links,
             "release_versions": _releases.versions,
             "certificate_reports": _summary.certificate_reports,
+            "runs_as_it_should": _turns.runs_as_it_should,
             "unit_file": _rendering.unit_file,
         }

@@ -79,13 +79,10 @@ class LookupModule(LookupBase):
         path = self.get_option("store")
         if not _ca_store.exists(path):
             return ["" for _term in terms]
+        reader = _ca_store.vault_reader(self._loader)
         try:
-            store = _ca_store.open_store(path, self.get_option("cluster_name"), time.time(), reader=self._read)
+            store = _ca_store.open_store(path, self.get_option("cluster_name"), time.time(), reader=reader)
             key = store.shared("sa.key").encode()
         except _ca_store.StoreError as error:
             raise AnsibleLookupError(str(error)) from error
         return [token(str(term), key) for term in terms]
-
-    def _read(self, path):
-        """Return a file's text, decrypted with the run's vault secrets when it is vaulted."""
-        return self._loader.get_text_file_contents(path)

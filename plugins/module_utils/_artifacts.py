@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from . import _artifact_plan as plan
-from . import _files
+from . import _failure, _files
 from ._artifact_plan import Artifact, ArtifactError, bare
 
 CHUNK = 1 << 20
@@ -149,7 +149,8 @@ class Fetcher:
             finally:
                 _discard(staged.values())
         except OSError as error:
-            raise ArtifactError(f"cannot install {bare(artifact.url)}: {error}") from error
+            following = _failure.remedy(error, error.filename or next(iter(artifact.files.values())))
+            raise ArtifactError(f"cannot install {bare(artifact.url)}: {error}. Next: {following}") from error
         return "fetched", list(artifact.files.values())
 
     def _adopt(self, judgement: plan.Judgement) -> bool:
@@ -212,7 +213,7 @@ class Fetcher:
                 f"GET {bare(url)} failed: {reason}; is the artifact source right and reachable from this host?"
             ) from error
         except ValueError as error:
-            raise ArtifactError(f"cannot open {bare(url)}: {error}") from error
+            raise ArtifactError(f"cannot open {bare(url)}: {error}; check the artifact source") from error
 
     def _stage(self, artifact: Artifact, source: str) -> tuple[dict[str, str], dict[str, str]]:
         """Download into temporary files beside the destinations; return them and their hashes once verified."""
@@ -232,7 +233,7 @@ class Fetcher:
             if digest != source:
                 raise ArtifactError(
                     f"{bare(artifact.url)} has the SHA-256 {digest}, expected {source}; nothing was installed from it: "
-                    "the mirror is damaged or serves another file under this name"
+                    "the mirror is damaged or serves another file under this name; mend it there, then run again"
                 )
             missing = sorted(set(artifact.files) - set(hashes))
             if missing:

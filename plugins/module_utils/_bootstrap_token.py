@@ -26,7 +26,10 @@ def split(token):
     """Return (id, secret) of a token; ValueError without naming it."""
     found = _TOKEN.match(token)
     if not found:
-        raise ValueError("this is no bootstrap token: wanted 6 and 16 lower-case letters or digits with a dot between")
+        raise ValueError(
+            "this is no bootstrap token: wanted 6 and 16 lower-case letters or digits with a dot between; the lookup "
+            "multimaster.kubernetes.bootstrap_token makes one"
+        )
     return found.groups()
 
 
@@ -40,7 +43,7 @@ def secret_name(token_id):
 def secret(token, ttl, now, description):
     """Return the Secret that lets a token join nodes for ``ttl`` seconds from ``now``."""
     if not 0 < ttl <= LONGEST_TTL:
-        raise ValueError(f"a ttl of {ttl} s: wanted 1 to {LONGEST_TTL}")
+        raise ValueError(f"a ttl of {ttl} s: wanted 1 to {LONGEST_TTL}; give `ttl` within that")
     token_id, token_secret = split(token)
     expires = datetime.datetime.fromtimestamp(int(now) + ttl, datetime.timezone.utc)
     text = {

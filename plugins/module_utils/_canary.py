@@ -108,14 +108,17 @@ class Verdict:
         return {"well": self.well, "reasons": [asdict(one) for one in self.reasons], "figures": dict(self.figures)}
 
 
-def canaries(masters: Sequence[str], due: Sequence[str]) -> list[str]:
-    """Return the masters that must be well before the others follow, when these are due, in that order.
+def earlier(masters: Sequence[str], due: Sequence[str]) -> list[str]:
+    """Return the masters that an earlier run changed, when these are due: what made that run stop may still be so."""
+    return [name for name in masters if name not in due] if due else []
 
-    The first of several that are due is one. Those that are not due are, too: an earlier run changed them, and they are looked at
-    before this one begins, since what made that run stop may still be so.
+
+def first(due: Sequence[str], fact: Mapping) -> list[str]:
+    """Return who must be well before the others follow: the first of several that are due, in that order, where it is watched.
+
+    ``fact``: the fact `multimaster`, whose ``canary`` says for how many seconds.
     """
-    unchanged = [name for name in masters if name not in due]
-    return [*unchanged, *(due[:1] if len(due) > 1 else ())] if due else []
+    return list(due[:1]) if len(due) > 1 and fact["canary"]["seconds"] > 0 else []
 
 
 def counted(metrics) -> dict:

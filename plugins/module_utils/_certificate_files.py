@@ -102,19 +102,25 @@ def request(path, new_key, folder, run=_command.run):
     result = _request(pending(path), folder, run)
     if result.rc != 0:
         _forget(pending(path))
-        raise RequestError(f"no signing request for {path}: {result}")
+        raise RequestError(f"no signing request for {path}: {result}. Next: {_remedy(result)}")
     return result.out
 
 
 def _make_key(path, run):
     made = run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], OPENSSL_TIMEOUT)
     if made.rc != 0:
-        hint = "; install the package openssl" if made.rc == _command.NOT_FOUND else ""
-        raise RequestError(f"no key for {path}: {made.err.strip() or 'no output'} (exit code {made.rc}){hint}")
+        said = f"{made.err.strip() or 'no output'} (exit code {made.rc})"
+        raise RequestError(f"no key for {path}: openssl: {said}. Next: {_remedy(made)}")
     try:
         _files.write(path, made.out, 0o600)
     except (_file_plan.PlanError, _files.FileError) as error:
         raise RequestError(str(error)) from error
+
+
+def _remedy(result):
+    if result.rc == _command.NOT_FOUND:
+        return "install the package openssl on this host, then run again"
+    return "mend what openssl says, then run again; the certificate in service is as it was"
 
 
 def _request(key, folder, run):
@@ -129,10 +135,13 @@ def _forget(path):
         os.unlink(path)
 
 
-def installation(path, certificate, owner, group):
-    """Return the files (as _file_plan.Wanted, the key first) that put a certificate in service with its key."""
+def installation(path, certificate, owner, group, folder):
+    """Return the files (as _file_plan.Wanted, the key first) that put a certificate in service with its key.
+
+    `folder` is private: to compare it with a key the certificate has to be a file, and beside the key a check would write.
+    """
     account = {"owner": owner, "group": group}
-    staged = f"{path}.crt.new"
+    staged = os.path.join(folder, "signed.crt")
     _files.write(staged, certificate, 0o644)
     try:
         source = next((key for key in (pending(path), f"{path}.key") if key_state(staged, key) == "matches"), None)

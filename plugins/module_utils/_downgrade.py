@@ -13,7 +13,7 @@ Sources: etcd "Downgrade etcd from v3.7 to v3.6"; server/etcdserver/version/{dow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import DONE, REFUSE, WAIT, Move
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._skew import HOP, line
@@ -52,6 +52,13 @@ def toward(state, target, members):
     if state == CANCELLED:
         return _cancelled(members)
     return (_enabled if state == ENABLED else _completed)(target, members)
+
+
+def foretold(kind, target, members):
+    """Return the Stands as they will be when etcd was told to enable a downgrade and did it, or to call one off."""
+    if kind == ENABLE:
+        return tuple(replace(one, storage=f"{target}.0", downgrade=f"{target}.0") for one in members)
+    return tuple(replace(one, downgrade="") for one in members) if kind == CANCEL else tuple(members)
 
 
 def _enabled(target, members):

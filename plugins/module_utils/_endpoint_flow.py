@@ -14,6 +14,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _arp,
     _endpoint_host,
     _endpoint_plan,
+    _failure,
     _file_plan,
     _files,
     _haproxy,
@@ -76,7 +77,8 @@ def work(master, plan, state, allow_loss):
         try:
             master.take(step, allow_loss)
         except ERRORS as error:
-            raise _endpoint_host.EndpointError(f"step {step.kind} ({step.why}): {error}") from error
+            following = _failure.next_step(error) or f"see {_endpoint_host.RUNBOOK}; then run again"
+            raise _endpoint_host.EndpointError(f"step {step.kind} ({step.why}): {error}", following) from error
     if plan.changed and state != _endpoint_plan.PREPARED:
         master.prove(state)
     return master.observe(ask_neighbours=False) if plan.changed else None

@@ -42,10 +42,15 @@ TAKE_OVER = 4.0
 #: Seconds until exactly one holder is seen from outside: neighbours answer within milliseconds, a cover may still lie.
 PROOF = 5.0
 COMMAND_SECONDS = 30.0
+RUNBOOK = "docs/runbooks/address-on-wrong-host.md"
 
 
 class EndpointError(Exception):
     """Tell which step did not have its effect, what was seen instead, and what to do."""
+
+    def __init__(self, message, next_step=""):
+        super().__init__(message)
+        self.next_step = next_step
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,10 @@ class Master:
         self._facts = Facts(seen, states, verdicts, wanted)
         return seen
 
+    def sources(self):
+        """Return the files that the services are started with, as far as they are there."""
+        return {path for unit in ALL for path in self.systemd.sources(unit)}
+
     def drained(self):
         """Return the API servers that HAProxy here was told to leave alone; none while it does not answer."""
         try:
@@ -141,8 +150,8 @@ class Master:
             if self._clock() >= end:
                 names = " and ".join([*(["this host"] if held else []), *others]) or "nobody"
                 raise EndpointError(
-                    f"{self.address} on {self.interface} should have one holder and is held by {names}; see "
-                    "`ip address` and `journalctl -u keepalived -u multimaster-endpoint` on every master"
+                    f"{self.address} on {self.interface} should have one holder and is held by {names}",
+                    f"`ip address` and `journalctl -u keepalived -u multimaster-endpoint` on every master; see {RUNBOOK}",
                 )
             self._sleep(PAUSE)
 
@@ -170,8 +179,8 @@ class Master:
                 said = str(error)
             if self._clock() >= end:
                 raise EndpointError(
-                    f"HAProxy sees no API server pass its check within {self._backend_timeout:g} s: {said}; "
-                    "see `journalctl -u haproxy` and whether the API servers answer /readyz"
+                    f"HAProxy sees no API server pass its check within {self._backend_timeout:g} s: {said}",
+                    "`journalctl -u haproxy -n 50` here, and whether the API servers answer /readyz (health.yml); then run again",
                 )
             self._sleep(PAUSE)
 
@@ -206,7 +215,8 @@ class Master:
             if self._clock() >= end:
                 raise EndpointError(
                     f"keepalived did not become holder or backup within {self._settle_timeout:g} s: it is {state.state}, "
-                    f"the address is {'' if held else 'not '}on this host; see `journalctl -u keepalived`"
+                    f"the address is {'' if held else 'not '}on this host",
+                    f"`journalctl -u keepalived -n 50` on this host says why; see {RUNBOOK}",
                 )
             self._sleep(PAUSE)
 
@@ -227,8 +237,8 @@ class Master:
                 return
             self._act([self._verdict(VRRP, "start", enable=True)])
             raise EndpointError(
-                f"no other master took {self.address} within {TAKE_OVER:g} s, so keepalived was started again here; see "
-                "`journalctl -u keepalived` on the other masters"
+                f"no other master took {self.address} within {TAKE_OVER:g} s, so keepalived was started again here",
+                "`journalctl -u keepalived -n 50` on the other masters says why they do not; then run again",
             )
         self._tell_clients()
 

@@ -124,7 +124,7 @@ def _refusals(seen, state, allow_loss):
             "so that this one takes the address over, then run again"
         )
     elif state in (YIELDED, ABSENT) and seen.held and not seen.vrrp_up and not allow_loss:
-        yield "this host alone holds the address, without VRRP: nobody would take it over"
+        yield "this host alone holds the address, without VRRP: nobody would take it over; have another master hold it first"
 
 
 def _prepared(seen):

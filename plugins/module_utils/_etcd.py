@@ -46,7 +46,9 @@ _NO_LEADER = "etcdserver: no leader"
 
 
 class EtcdError(Exception):
-    """What was asked, where, and what came back."""
+    """What was asked, where, and what came back; ``next_step``: what to do about it."""
+
+    next_step = "`journalctl -u etcd -n 50` on that member's host says more, health.yml how the others are; then run again"
 
     def __init__(self, asked, where, came_back):
         self.asked, self.where, self.came_back = asked, where, came_back

@@ -54,7 +54,7 @@ class Host:
     def _systemctl(self, *argv):
         result = self._run(("systemctl", *argv), SYSTEMCTL_TIMEOUT)
         if result.rc != 0:
-            raise StepFailed(str(result), f"systemctl status {self.unit}")
+            raise StepFailed(str(result), f"`systemctl status {self.unit}` and `journalctl -u {self.unit} -n 50` here")
         return result.out
 
     def has_data(self):
@@ -79,7 +79,8 @@ class Host:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise StepFailed(f"{self.paths.record} is no JSON: {error}", "look at it; a host without data may lose it") from error
+            following = "look at it; remove it when this host has no etcd data"
+            raise StepFailed(f"{self.paths.record} is no JSON: {error}", following) from error
 
     def write_record(self, record):
         """Write the bootstrap record, safe against a power cut, before anything starts from it."""

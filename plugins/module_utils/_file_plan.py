@@ -24,6 +24,8 @@ PROTECTED = frozenset((
 ))
 #: A diff of more bytes than this is noise (and memory) on the controller.
 DIFF_LIMIT = 128 * 1024
+#: What stands in a diff for a secret, and for one that takes another's place: were they the same, no diff would be shown.
+HIDDEN, OTHER = "(not shown)\n", "(changed, not shown)\n"
 MODE = re.compile(r"0[0-7]{3}|0?[0-7]{4}")
 
 
@@ -191,14 +193,17 @@ def parents(wanted: Iterable[Wanted]) -> list[str]:
 
 
 def diffs(steps: Iterable[Step], names: Mapping[tuple[str, int], str] | None = None) -> list[dict]:
-    """Return Ansible's diff entries of the changed paths; secrets and removed contents are left out."""
-    return [_diff(step, names or {}) for step in steps if step.changed and not step.wanted.secret]
+    """Return Ansible's diff entries of the changed paths; of secrets only that they change, and no removed contents."""
+    return [_diff(step, names or {}) for step in steps if step.changed]
 
 
 def _diff(step: Step, names: Mapping[tuple[str, int], str]) -> dict:
     """Return one diff entry: text for contents, attribute lines for the rest."""
     wanted, present = step.wanted, step.present
     head = {"before_header": wanted.path, "after_header": wanted.path}
+    if step.action == "write" and wanted.secret:
+        there = present.kind == "file"
+        return {**head, "before": HIDDEN if there else _shown(present), "after": OTHER if there else HIDDEN}
     if step.action == "write":
         return {**head, "before": _shown(present), "after": _shown(Present("file", wanted.content))}
     if step.action == "remove":

@@ -18,7 +18,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 
-from . import _command
+from . import _command, _failure
 from ._file_plan import PlanError, Present, Step, Wanted, parents, parse_mode, plan, redact
 
 #: Seconds a validator may take; upstream programs check a configuration in well under one.
@@ -123,7 +123,7 @@ def observe(path: str, want: str, mounts: Sequence[str] = ()) -> Present:
     except (FileNotFoundError, NotADirectoryError):
         return Present()
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
+        raise FileError(f"cannot read {path}: {error.strerror}. Next: {_failure.remedy(error, path)}") from error
 
 
 def mount_points(table: str = "/proc/self/mounts") -> list[str]:
@@ -184,7 +184,7 @@ def apply(steps: Sequence[Step], runner: _command.Runner = _command.run) -> None
         for path in sorted({posixpath.dirname(step.wanted.path) for step in steps if step.changed}):
             _sync(path)
     except OSError as error:
-        raise FileError(f"cannot make {path}: {error.strerror}; run again when that is mended") from error
+        raise FileError(f"cannot make {path}: {error.strerror}. Next: {_failure.remedy(error, path)}") from error
     finally:
         for path in staged:
             with contextlib.suppress(OSError):
@@ -214,7 +214,7 @@ def _validate(item: Wanted, runner: _command.Runner) -> None:
         said = redact(result.said, item.content) if item.secret else result.said
         raise FileError(
             f"the new content of {item.path} is refused by `{' '.join(item.validate)}` (exit code {result.rc}): "
-            f"{said or 'no output'}; no file was replaced; mend the content and run again"
+            f"{said or 'no output'}. No file was replaced. Next: mend the content, then run again"
         )
 
 

@@ -31,6 +31,8 @@ STATES = ("ready", "drain", "maint")
 class HaproxyError(Exception):
     """Tell what HAProxy was asked, where, and what came back."""
 
+    next_step = "`systemctl status haproxy` and `journalctl -u haproxy -n 50` on this host say why; then run again"
+
 
 @dataclass(frozen=True)
 class Server:

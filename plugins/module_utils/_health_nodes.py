@@ -96,7 +96,7 @@ def expected_units(seen, name):
     """Return the units that must run on a host, without those that have a check of their own."""
     host = seen.host(name)
     units = list(NODE_UNITS) if host["master"] or host["worker"] else []
-    if units and seen.cluster["network"]["plugin"] == "flannel":
+    if units and seen.cluster["network"]["flannel"]:
         units.append("flanneld")
     if host["master"]:
         units += MASTER_UNITS

@@ -11,7 +11,6 @@ never goes through a proxy. Leaves out: kept connections, redirects, streaming o
 from __future__ import annotations
 
 import http.client
-import os
 import ssl
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -53,11 +52,12 @@ def _cause(error):
 
 def context(ca, cert=None, key=None):
     """Return a TLS client context that trusts only ``ca``; raise CredentialsError naming the file at fault."""
-    for path in (ca, cert, key):
-        if path and not os.access(path, os.R_OK):
-            raise CredentialsError(
-                f"cannot read {path}: no such file or no permission. Next: site.yml gives each listed host its certificates"
-            )
+    try:
+        for path in filter(None, (ca, cert, key)):
+            open(path, "rb").close()
+    except OSError as error:
+        said = f"cannot read {path}: {error.strerror}. Next: site.yml gives each listed host its certificates"
+        raise CredentialsError(said) from error
     try:
         result = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)
         result.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -10,13 +10,14 @@ import os
 import tempfile
 from collections.abc import Sequence
 
-from . import _artifacts, _command, _image_plan
-from ._artifact_plan import ArtifactError
+from . import _artifacts, _command, _failure, _image_plan
+from ._artifact_plan import ArtifactError, bare
 
 #: Seconds an import may take; 1 GiB on a slow disk stays well below.
 IMPORT_TIMEOUT = 300.0
 #: A place with room for archives: the disk containerd's own data is on.
 FOLDER = "/var/lib"
+LOOK = "`systemctl status containerd` and `journalctl -u containerd -n 50` on this host say why; then run again"
 
 
 class ImageError(Exception):
@@ -37,7 +38,7 @@ class Images:
         """Return the references that are there; with ``lenient`` a containerd that does not answer has none."""
         result = self._runner([*self._base, "ls", "-q"], 20.0)
         if result.rc != 0 and not lenient:
-            raise ImageError(f"cannot list containerd's images: {result}; is containerd running, and is the address right?")
+            raise ImageError(f"cannot list containerd's images: {result}. Next: {LOOK}")
         return result.out.splitlines() if result.rc == 0 else []
 
     def bring(self, archives: Sequence[_image_plan.Archive]) -> list[str]:
@@ -46,11 +47,12 @@ class Images:
             with self._verified(archive) as path:
                 result = self._runner([*self._base, "import", path], IMPORT_TIMEOUT)
             if result.rc != 0:
-                raise ImageError(f"cannot import {archive.reference} from {archive.path or archive.url}: {result}")
+                source = bare(archive.path or archive.url)
+                raise ImageError(f"cannot import {archive.reference} from {source}: {result}. Next: {LOOK}")
         absent = _image_plan.missing(archives, self.present()) if archives else []
         if absent:
             raise ImageError("; ".join(
-                f"{archive.path or archive.url} was imported but does not hold {archive.reference}; the archive's own name "
+                f"{bare(archive.path or archive.url)} was imported but does not hold {archive.reference}; the archive's own name "
                 "must be the full reference" for archive in absent))
         return [archive.reference for archive in archives]
 
@@ -73,7 +75,5 @@ class Images:
         except ArtifactError as error:
             raise ImageError(f"{archive.reference}: {error}") from error
         except OSError as error:
-            raise ImageError(
-                f"{archive.reference}: cannot keep its archive in {self._folder}: {error.strerror}; make room there, or see "
-                "whether it can be written to"
-            ) from error
+            following = _failure.remedy(error, error.filename or os.path.join(self._folder, ""))
+            raise ImageError(f"{archive.reference}: cannot keep what is downloaded: {error}. Next: {following}") from error

@@ -30,6 +30,8 @@ ANSWER_SECONDS, PAUSE = 2.0, 0.02
 class KeepalivedError(Exception):
     """Tell why keepalived's state is not known."""
 
+    next_step = "`systemctl status keepalived` and `journalctl -u keepalived -n 50` on this host say why; then run again"
+
 
 @dataclass(frozen=True)
 class Vrrp:

@@ -72,11 +72,11 @@ class Host:
                 errno.EROFS: "it is read-only here; set it on the machine that owns the kernel (in a container: its host)",
                 errno.EACCES: "it may not be changed here; set it on the machine that owns the kernel",
                 errno.EPERM: "it may not be changed here; set it on the machine that owns the kernel",
-                errno.EINVAL: "the kernel does not take this value",
+                errno.EINVAL: "the kernel does not take this value; give another one",
             }.get(error.errno or 0, error.strerror)
             return [f"{key} is {self._value(key) or 'absent'}, wanted {value}: {hint}"]
         now = self._value(key)
-        return [] if now == value else [f"{key} was set to {value}, but the kernel says {now}"]
+        return [] if now == value else [f"{key} was set to {value}, but the kernel says {now}; give a value it keeps"]
 
     def _value(self, key: str) -> str | None:
         with contextlib.suppress(OSError), open(self._root + plan.sysctl_path(key), encoding="utf-8") as handle:

@@ -38,7 +38,9 @@ ARGUMENTS = {
 
 
 class KubeError(Exception):
-    """What was asked, where, and what came back."""
+    """What was asked, where, and what came back; ``next_step``: what to do about it."""
+
+    next_step = "health.yml says whether the API is well; then run the same again"
 
     def __init__(self, asked, where, came_back):
         self.asked, self.where, self.came_back = asked, where, came_back
@@ -48,6 +50,11 @@ class KubeError(Exception):
 class KubeUnreachable(KubeError):
     """No answer: nothing listens, no answer in time, or TLS failed."""
 
+    next_step = (
+        "`journalctl -u kube-apiserver -n 50` on the master that is asked says why, health.yml whether others serve; then run "
+        "the same again"
+    )
+
 
 class KubeRefused(KubeError):
     """The server answered with an error; ``reason`` is its machine-readable word, such as Forbidden."""
@@ -55,10 +62,18 @@ class KubeRefused(KubeError):
     def __init__(self, asked, where, status, reason, message):
         super().__init__(asked, where, f"HTTP {status} {reason}: {message}")
         self.status, self.reason, self.message = status, reason, message
+        if status == 403 and 'User "' in message:  # the authorizer's own words; admission refuses with 403 as well
+            self.next_step = "site.yml gives this client its rights (role cluster_access); then run the same again"
+        elif status not in (401, *TRANSIENT):
+            self.next_step = "mend what the API server names, then run the same again"
 
 
 class KubeNotYet(KubeError):
     """Something did not come true in time."""
+
+    def __init__(self, asked, where, came_back, next_step=""):
+        super().__init__(asked, where, came_back)
+        self.next_step = next_step or self.next_step
 
 
 def transient(error):
@@ -233,20 +248,21 @@ class Kube:
         spec = {"resourceAttributes": {"verb": "*", "group": "*", "resource": "*"}}
         return bool(self.create({**kind, "spec": spec}).get("status", {}).get("allowed", False))
 
-    def wait_until(self, what, question, seconds):
-        """Poll ``question() -> (true, what is missing)`` for at most ``seconds``; raise KubeNotYet."""
+    def wait_until(self, what, question, seconds, next_step=""):
+        """Poll ``question() -> (true, what is missing)`` for at most ``seconds``; raise KubeNotYet with what to do then."""
         deadline = self._clock() + seconds
         while True:
             try:
                 come_true, missing = question()
+                helps = next_step
             except KubeError as error:
                 if not transient(error):
                     raise
-                come_true, missing = False, str(error)
+                come_true, missing, helps = False, str(error), error.next_step
             if come_true:
                 return
             if self._clock() >= deadline:
-                raise KubeNotYet(what, self.server, f"not within {seconds:g} s: {missing}")
+                raise KubeNotYet(what, self.server, f"not within {seconds:g} s: {missing}", helps)
             self._sleep(PAUSE)
 
 
@@ -331,7 +347,7 @@ def wait_ready(kube, obj, seconds):
         found = kube.get(api_version, kind, name, namespace)
         return objects.readiness(found) if found else (False, "it is gone")
 
-    kube.wait_until(f"{objects.title(obj)} to be ready", question, seconds)
+    kube.wait_until(f"{objects.title(obj)} to be ready", question, seconds, objects.look_at(obj))
 
 
 def wait_absent(kube, obj, seconds):
@@ -342,4 +358,4 @@ def wait_absent(kube, obj, seconds):
         found = kube.get(api_version, kind, name, namespace)
         return found is None, "it is still there, finalizers {}".format((found or {}).get("metadata", {}).get("finalizers", []))
 
-    kube.wait_until(f"{objects.title(obj)} to be gone", question, seconds)
+    kube.wait_until(f"{objects.title(obj)} to be gone", question, seconds, objects.look_at(obj))

@@ -65,7 +65,7 @@ def identity(obj):
         ("metadata.name", metadata.get("name")),
     ):
         if not value:
-            raise ValueError(f"object without {place}: {sorted(obj)}")
+            raise ValueError(f"object without {place}, with {sorted(obj)} only; mend `objects`")
     return obj["apiVersion"], obj["kind"], metadata.get("namespace"), metadata["name"]
 
 
@@ -73,6 +73,12 @@ def title(obj):
     """Return an object's name for messages: Kind namespace/name."""
     _version, kind, namespace, name = identity(obj)
     return "{} {}".format(kind, "/".join(part for part in (namespace, name) if part))
+
+
+def look_at(obj):
+    """Return how a person sees why an object does not become what it shall be."""
+    _version, kind, namespace, name = identity(obj)
+    return f"`kubectl{f' -n {namespace}' if namespace else ''} describe {kind.lower()} {name}` says why; then run the same again"
 
 
 def essence(obj):

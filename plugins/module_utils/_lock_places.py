@@ -12,24 +12,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _lock_file, _lock_flow
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeRefused
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import TRANSIENT, KubeRefused, KubeUnreachable
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock import CLUSTER, HOST, PLACES
 
-FORBIDDEN = 403
+# HTTP: this client is not known (its certificate has expired, say), or it has no right.
+NO_RIGHT = (401, 403)
 
 
 @dataclass(frozen=True)
 class Places:
     """Where to ask; ``clock()`` in seconds since the epoch.
 
-    ``else_host``: hold the lock on the host while the API server that runs gives no right to the Lease, as before the
-    operators' first binding, or after somebody deleted it: the run is to bind them.
+    ``else_host``: hold the lock on the host while the API server that runs gives no right to the Lease, or there are no
+    credentials to ask it with (``kube`` is None): before the operators' first binding, after somebody deleted it or their
+    certificate, or when that has expired. The run is to mend it, and every other one asks the same host with the same.
+
+    ``broken``: hold it on the host also while no API server answers, or it says that it cannot: for a cluster that is given up,
+    which must not need to be well for that. Every other error still ends the run.
     """
 
     kube: object
     path: str
     clock: object
     else_host: bool = False
+    broken: bool = False
 
     def hold(self, names, wish):
         """Take, renew or take over the lock in these places; return (the Outcome, the places in which it is held).
@@ -60,9 +66,14 @@ class Places:
         """Return (the place, its Outcome)."""
         if name == CLUSTER:
             try:
-                return name, _lock_flow.hold(self.kube, wish, self.clock)
+                if self.kube is not None:
+                    return name, _lock_flow.hold(self.kube, wish, self.clock)
             except KubeRefused as error:
-                if error.status != FORBIDDEN or not self.else_host:
+                unable = self.broken and error.status in TRANSIENT
+                if not unable and (error.status not in NO_RIGHT or not self.else_host):
+                    raise
+            except KubeUnreachable:
+                if not self.broken:
                     raise
         return HOST, _lock_file.hold(self.path, wish, self.clock)
 

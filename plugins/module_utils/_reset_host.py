@@ -18,7 +18,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 
-from . import _command, _files, _systemd
+from . import _command, _failure, _files, _systemd
 from . import _reset_plan as plan
 
 #: Seconds that ctr and ip (milliseconds each), umount (a lost file server) and kube-proxy's cleaning may take.
@@ -167,8 +167,8 @@ class Host:
             try:
                 self._remove(self._root + path, path in todo.shells)
             except OSError as error:
-                raise ResetError(f"cannot remove {error.filename or path} of {path}: {error.strerror}; mend that, and run "
-                                 "again") from error
+                raise ResetError(f"cannot remove {error.filename or path} of {path}: {error.strerror}. Next: "
+                                 f"{_failure.remedy(error, error.filename or path)}") from error
         return []
 
     # Details of seeing
@@ -207,7 +207,7 @@ class Host:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise ResetError(f"cannot look at {path}: {error.strerror}; mend that, and run again") from error
+            raise ResetError(f"cannot look at {path}: {error.strerror}. Next: {_failure.remedy(error, path)}") from error
         above = [path[:end] for end in range(1, len(path)) if path[end] == "/"]
         through = next((folder for folder in above if os.path.islink(self._root + folder)), "")
         if stat.S_ISLNK(mode):
@@ -222,7 +222,7 @@ class Host:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise ResetError(f"cannot list {folder}: {error.strerror}; mend that, and run again") from error
+            raise ResetError(f"cannot list {folder}: {error.strerror}. Next: {_failure.remedy(error, folder)}") from error
 
     def _pods(self, texts, states) -> tuple[str, ...]:
         """Return the tasks of pods, as containerd tells, or when it does not run as the shims' own arguments do."""

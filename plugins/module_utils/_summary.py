@@ -95,6 +95,28 @@ def endpoint_holders(hostvars, names):
     return [name for name in names if (hostvars[name].get("__endpoint") or {}).get("held_on")]
 
 
+def left(hostvars, cluster, checking=False):
+    """Return, in one text, which hosts a cluster that was given up left bare, which it did not and why, and what stays where.
+
+    ``hostvars``: {inventory name: variables}, among them what `host_reset` returned on each host (``__bare``); a host without it
+    was not reached. ``cluster``: the fact `multimaster`. ``checking``: nothing was done, so only said what would be.
+    """
+    results = {name: hostvars[name].get("__bare") or {} for name in cluster["hosts"]}
+    other = [name for name, result in results.items() if result.get("failed") or result.get("unreachable") or not result]
+    bare = [name for name in results if name not in other]
+    text = ["{0}: {1}.".format("Would be bare" if checking else "Bare", ", ".join(bare) or "no host")]
+    if other:
+        text.append(
+            "NOT bare, or not known to be: {0}; what each said is above. Next: mend that, then run the same again; a host "
+            "that is gone for good must not come back into this network as it is.".format(", ".join(other))
+        )
+    text.append(
+        "{0} and {1} stay on this controller: keep them with the backups they belong to, or remove them before a new cluster is "
+        "made under this name.".format(cluster["ca_store"], cluster["kubeconfig"])
+    )
+    return " ".join(text)
+
+
 def certificate_line(certificates):
     """Return which certificate ends first; `certificates`: [{host, path, days_left (None: not issued)}]."""
     dated = [item for item in certificates if item.get("days_left") is not None]

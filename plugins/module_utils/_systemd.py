@@ -78,7 +78,7 @@ class Systemd:
         try:
             return plan.parse_show(result.out, names)
         except ValueError as error:
-            raise UnitError(f"{error}: {result}") from error
+            raise UnitError(f"{error}: {result}\n{_look_at(*names)}") from error
 
     def identity(self, unit: Unit) -> plan.Identity:
         """Return the hashes of what a unit would be started with now; an input that is missing counts as such."""
@@ -201,7 +201,7 @@ class Systemd:
             states = self.show([unit.name for unit in units]) if any(item.changed for item in verdicts) else dict(before)
             for name, state in states.items():
                 if state.active not in ("inactive", "failed"):
-                    raise UnitError(f"{name} did not stop: it is {state.words}.\n{self._journal(name)}")
+                    raise UnitError(f"{name} did not stop: it is {state.words}.\n{self._journal(name)}\n{_look_at(name)}")
             return states
         actions = {verdict.name: verdict for verdict in verdicts}
         states = self.wait(units, actions, before)
@@ -223,7 +223,7 @@ class Systemd:
         """Run systemctl; raise UnitError with its own words, and the journal of the units it was about."""
         result = self._runner(["systemctl", *arguments], timeout)
         if result.rc != 0:
-            raise UnitError("\n\n".join([str(result), *(self._journal(name) for name in blame[:2])]))
+            raise UnitError("\n\n".join([str(result), *(self._journal(name) for name in blame[:2]), _look_at(*blame[:2])]))
         return result
 
     def _probe(self, unit: Unit) -> tuple[bool, str]:
@@ -238,8 +238,7 @@ class Systemd:
         said = f" {asked}: last answer: {answer or 'not asked, the unit never was up'}." if asked else ""
         return (
             f"{unit.name} is not {'ready' if state.up else 'up'} after {late:.1f} s (limit {unit.timeout:g} s): it is "
-            f"{state.words}.{said}\n{self._journal(unit.name)}\nNext: `journalctl -u {unit.name} -e` and "
-            f"`systemctl status {unit.name}` on this host; mend the cause and run again."
+            f"{state.words}.{said}\n{self._journal(unit.name)}\n{_look_at(unit.name)}"
         )
 
     def _journal(self, name: str) -> str:
@@ -278,6 +277,16 @@ class Systemd:
 
     def _record(self, name: str) -> str:
         return os.path.join(self._root, RECORDS, name + ".inputs")
+
+
+def _look_at(*names: str) -> str:
+    """Return what a person does next about units that failed, or about systemd itself when none is named."""
+    if not names:
+        return "Next: `systemctl is-system-running` and `journalctl -b -n 50` on this host; mend the cause and run again."
+    return (
+        f"Next: `journalctl {' '.join(f'-u {name}' for name in names)} -e` and `systemctl status {' '.join(names)}` on this "
+        "host; mend the cause and run again."
+    )
 
 
 def _read(path: str) -> str:

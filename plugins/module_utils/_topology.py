@@ -153,6 +153,7 @@ class Topology:
     drains: bool = False
     snapshot: str = ""
     downgrade: tuple = ("", "")
+    allow_outage: bool = False
     way_back: dict = dataclasses.field(default_factory=lambda: {"etcd": {}, "control": {}, "node": {}, "end": ""})
     lock_host: str = ""
     lock_places: tuple = ()
@@ -230,6 +231,7 @@ def build(
     # Who is to let the address go may be the one that does not answer well.
     moving = _moving(request, plan, scene.parts)
     speakers = sorted(masters, key=lambda name: (name in moving["move"], name))
+    speaker = _speaker(speakers, observed, acts)
     return Topology(
         settings=settings,
         hosts=_complete(bare, masters, etcd, _etcd_scene.cluster(bare, observed)),
@@ -244,7 +246,8 @@ def build(
         order=tuple(
             sorted(
                 {
-                    **_orders(inventory, observed, etcd, mode, joining, _speaker(speakers, observed, acts)),
+                    **_orders(inventory, observed, etcd, mode, joining, speaker),
+                    "given_up": [n for n in speaker if _recorded(observed.get(n)).get("name") == settings.cluster_name],
                     **_parting(going, mode),
                     **_rolling.orders(scene, bare),
                     **moving,
@@ -262,6 +265,7 @@ def build(
         plan=plan,
         giving=giving,
         keeps_versions=request.keeps_versions,
+        allow_outage=allow_outage,
         versions=versions,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
@@ -410,7 +414,7 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
     address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one master, with a running API server if
     there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose voter
-    becomes the learner that stands by.
+    becomes the learner that stands by. (given_up: the same one master while it still belongs to the cluster, for its end.)
     """
     masters = sorted(set(inventory.masters))
     return {

@@ -12,7 +12,6 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _downgrade,
     _endpoint,
     _releases,
-    _request,
     _topology,
     _turns,
 )
@@ -51,6 +50,7 @@ def as_fact(topology, run="", undecided=False):
         "learners": list(topology.etcd.learners),
         "later": list(topology.giving.later),
         "drains": topology.drains,
+        "allow_outage": topology.allow_outage,
         "upgrade_batch": settings.upgrade_batch,
         "leaving": leaving,
         "asked": list(topology.asked),
@@ -77,21 +77,6 @@ def _etcd_orders(topology, undecided):
     }
 
 
-def turns_fact(settings, kind, hooks):
-    """Return the part of the fact that says what comes with each host's turn; nothing unless hosts are upgraded or restarted.
-
-    `kind` is that of the request; `hooks` are the files of the user's tasks, by `before` and `after`. `operation` is "" where no
-    host takes a turn that was asked for.
-    """
-    turning = kind in (_request.UPGRADE, _request.ROLL)
-    watched = settings.upgrade_canary_seconds if kind == _request.UPGRADE else 0
-    return {
-        "operation": kind if turning else "",
-        "hooks": {name: path if turning else "" for name, path in hooks.items()},
-        "canary": {"seconds": watched, "leader_changes": settings.upgrade_canary_leader_changes},
-    }
-
-
 def _endpoint_fact(topology):
     """Return where the API answers, who sees to it, and the port of the API servers behind it."""
     return {
@@ -104,10 +89,15 @@ def _endpoint_fact(topology):
 
 
 def _network_fact(settings):
-    """Return the networks of pods and Services and the two Service addresses that are fixed."""
+    """Return the networks of pods and Services and the two Service addresses that are fixed.
+
+    ``pods``: whether pods get addresses from us; ``deployments``: what is available only then, so is waited for only then.
+    """
     first = settings.service_cidr.network_address
     return {
-        "plugin": settings.network,
+        "flannel": settings.network == "flannel",
+        "pods": settings.network != "none",
+        "deployments": ["coredns"] if settings.network != "none" else [],
         "pod_cidr": str(settings.pod_cidr),
         "service_cidr": str(settings.service_cidr),
         "cluster_domain": settings.cluster_domain,

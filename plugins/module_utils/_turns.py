@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _canary,
     _endpoint,
     _settings,
     _topology,
@@ -39,7 +40,9 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         masters     masters of whose etcd, API server or controllers that is so: one drain a master. First where controllers
                     are down (they wait for their API server), then what a run that was cut off left half done
         etcd        whose etcd member restarts in its turn
+        renewing    those of them whose lock is kept through another master before it does: the only API server is away then
         drained     masters whose connections move away in their turn; controllers alone need no drain
+        watched     masters that an earlier run of an upgrade changed, looked at before anybody else follows
         serving     the other masters, to which connections go meanwhile: a drain that a run which was cut off left at them
                     is taken back before anybody is drained; nobody where nobody is
         endpoint    masters that take their part in the endpoint, its holder first
@@ -72,10 +75,17 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         "members": [name for name in voters if name not in fact["masters"]],
         "masters": masters,
         "etcd": voters,
+        "renewing": [name for name in voters if name in masters and fact["hosts"][name]["neighbour"] != name],
         "drained": drained,
+        "watched": _canary.earlier(fact["masters"], masters) if fact["canary"]["seconds"] > 0 else [],
         "serving": [name for name in fact["masters"] if name not in drained] if drained and balanced else [],
         "endpoint": asking(order["holder_first"], ENDPOINT) if balanced else order["holder_first"],
     }
+
+
+def runs_as_it_should(result: Mapping) -> bool:
+    """Return whether no unit of what `unit_set` returned has to restart, so that nothing waits for its turn."""
+    return not result["restart_needed"]
 
 
 def _half_done(variables):

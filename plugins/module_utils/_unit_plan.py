@@ -202,13 +202,18 @@ def hold_restarts(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def foresee(
     verdicts: Sequence[Verdict], sources: Mapping[str, Sequence[str]], changing: set[str], restart: bool,
+    reloads: Mapping[str, Sequence[str]],
 ) -> list[Verdict]:
-    """Return the verdicts of a check in which files would change that a unit which runs was started with."""
+    """Return the verdicts of a check in which files would change that a unit which runs was started with.
+
+    ``reloads``: by unit the files that it takes up by a reload; a change of any other one is a restart.
+    """
     foreseen = []
     for item in verdicts:
         paths = sorted(changing.intersection(sources.get(item.name, ())))
-        if item.action == "none" and paths:
-            action = "restart" if restart else "hold"
+        if item.action in ("none", "wait", "reload") and paths:
+            reload = item.action != "wait" and set(paths) <= set(reloads.get(item.name, ()))
+            action = "hold" if not restart else "reload" if reload else "restart"
             item = Verdict(item.name, action, ", ".join(f"{path} would change" for path in paths), item.enable)
         foreseen.append(item)
     return foreseen

@@ -224,8 +224,9 @@ def _sentence(finding):
 
 
 def _arguments(view):
-    for program, flags in sorted(view.wanted.extra.items()):
+    for program, arguments in sorted(view.wanted.extra.items()):
         wanted = read(view.wanted.etcd if program == "etcd" else view.wanted.kubernetes)
-        for one in _removed_flags.unfit(program, wanted.line, flags) if wanted else ():
+        unfit = [one for flags in arguments for one in _removed_flags.unfit(program, wanted.line, flags)] if wanted else []
+        for one in dict.fromkeys(unfit):
             reason = f"{program} {wanted} does not start with the {one.what} {one.name} of your extra arguments: it {one.why}"
             yield Refusal("argument", reason, f"take {one.name} out of the extra arguments of {program}")

@@ -54,12 +54,15 @@ def _versions(found):
 def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=False):
     """Return the _upgrade.Plan of a topology, its refusals as (reason, next step) like those of any plan.
 
-    `extra` is {program: {flag: value}}, the user's own arguments. `allow_outage`, `allow_downgrade`: permissions of this run.
+    `extra` is {program: [{flag: value}, ...]}, the user's own arguments on each host. `allow_outage`,
+    `allow_downgrade`: permissions of this run.
     """
     settings = topology.settings
     seen = [(host, observed[host.name]) for host in topology.hosts if observed.get(host.name)]
     cluster = _etcd_scene.cluster(topology.hosts, observed)
-    hosts = tuple(_host(host, observed.get(host.name), cluster) for host in topology.hosts)
+    # A join that was cut off is finished before a voter stops, so its learners vote by then; of two members see `giving`.
+    joining = () if topology.giving.old else topology.etcd.promote
+    hosts = tuple(_host(host, observed.get(host.name), cluster, joining) for host in topology.hosts)
     wanted = _upgrade.Wanted(
         settings.kubernetes_version, settings.etcd_version, settings.upgrade_batch, allow_outage, allow_downgrade, extra or {},
         settings.even_voters,
@@ -69,8 +72,9 @@ def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=Fal
     swapped = {name for step in made.steps if step.kind == _upgrade.SWAP for name in step.hosts}
     giving = topology.giving
     notes = _plan.given_way("" if giving.old in swapped else giving.old, giving.heir, giving.later)
+    joined = [f"etcd of {name} becomes a voter before any voter stops: its join was cut off" for name in joining if made.steps]
     return replace(
-        made, refusals=tuple((one.reason, one.next_step) for one in made.refusals), notes=(*made.notes, *notes)
+        made, refusals=tuple((one.reason, one.next_step) for one in made.refusals), notes=(*made.notes, *joined, *notes)
     )
 
 
@@ -124,7 +128,7 @@ def snapshot_host(topology, observed):
     return members[0][0].name if members else ""
 
 
-def _host(host, observation, cluster):
+def _host(host, observation, cluster, joining):
     units = (observation or {}).get("units") or {}
     members = {url: member for member in cluster.members for url in member.peer_urls}
     member = members.get(host.peer_url) if host.member else None
@@ -137,7 +141,7 @@ def _host(host, observation, cluster):
         reachable=bool(observation),
         holds=_host_scene.holds(observation),
         leads=member is not None and member.id == cluster.leader_id,
-        votes=member.voter if member else None,
+        votes=member.voter or host.name in joining if member else None,
         # One that is starting may wait for others, and a run that was cut off may have left it so.
         sick=bool(observation) and member is not None and not member.healthy and units.get("etcd") in _unit_plan.UP,
         stopped=tuple(component for component, unit in _skew.COMPONENTS.items() if units.get(unit) in STOPPED),

@@ -61,7 +61,8 @@ class Wanted:
 
     ``batch``: how many workers at once, a number or a percentage of all workers ("20%"). ``allow_outage``: whether the only
     master or only voter may restart. ``allow_downgrade``: whether etcd may be told to go back a minor. ``extra``: {program:
-    {flag: value}}, the user's own arguments; feature gates as the value of ``feature-gates`` or ``featureGates``, text or dict.
+    [{flag: value}, ...]}, the user's own arguments on each host; feature gates as the value of ``feature-gates`` or
+    ``featureGates``, text or dict.
     ``even_voters``: whether both of two members are to vote, so that neither gives way to the other.
     """
 

@@ -22,7 +22,7 @@ extends_documentation_fragment:
   - multimaster.kubernetes.ca_store
 attributes:
   diff_mode:
-    details: [Shows server and certificate before and after. The key is never shown.]
+    details: Shows server and certificate before and after. The key is never shown.
 options:
   path:
     description: Where the kubeconfig is written, on the controller.

@@ -103,6 +103,7 @@ reason:
   type: str
 turn_needed:
   description: Whether O(state=balanced) would still take a step on this master; after V(prepared), whether it needs its turn.
+    In check mode also whether a file would change that a service is started with.
   returned: always
   type: bool
 changed_paths:
@@ -119,6 +120,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _endpoint_flow,
     _endpoint_host,
     _endpoint_plan,
+    _failure,
     _file_plan,
     _files,
 )
@@ -147,11 +149,12 @@ def main():
     try:
         before, after, plan, written = _endpoint_flow.bring(master, wanted, module.check_mode)
     except _endpoint_flow.ERRORS as error:
-        module.fail_json(msg=f"{wanted['address']} is not brought to {wanted['state']}: {error}")
+        module.fail_json(msg=_failure.message(error, f"{wanted['address']} is not brought to {wanted['state']}"))
+    touched = master.sources().intersection(step.wanted.path for step in written) if module.check_mode else ()
     result = {
         "changed": plan.changed or bool(written), "before": asdict(before), "after": asdict(after), "reason": plan.reason,
         "plan": [{"step": step.kind, "why": step.why} for step in plan.steps],
-        "turn_needed": bool(_endpoint_plan.plan(after, _endpoint_plan.BALANCED).steps),
+        "turn_needed": bool(touched or _endpoint_plan.plan(after, _endpoint_plan.BALANCED).steps),
         "changed_paths": [step.wanted.path for step in written],
     }  # fmt: skip
     if plan.refusals:

@@ -77,6 +77,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _bootstrap_token as tokens
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import (
     ARGUMENTS,
@@ -137,7 +138,7 @@ def main():
         kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
         result = run(module, kube, time.time())
     except (KubeError, CredentialsError, ValueError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error, f"the bootstrap token is not {module.params['state']}"))
     module.exit_json(**result)
 
 

@@ -19,6 +19,9 @@ description:
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host
+attributes:
+  diff_mode:
+    details: Only phase V(install) changes what is in service. Of keys and of O(files) it is said that they change, never how.
 options:
   phase:
     description:
@@ -125,7 +128,7 @@ changed_paths:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _certificate_files, _file_plan, _files
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _certificate_files, _failure, _file_plan, _files
 
 ACCOUNT = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 ARGUMENTS = {
@@ -182,12 +185,16 @@ def install(params: dict, folder: str, check: bool) -> dict:
             if item["content"] is None else _files.wanted(item, "file", secret=True)
         )
     for item in params["certificates"]:
-        wanted += _certificate_files.installation(item["path"], item["certificate"], item["owner"], item["group"])
+        account = (item["owner"], item["group"])
+        wanted += _certificate_files.installation(item["path"], item["certificate"], *account, folder)
     steps = _files.survey(wanted, check=check)
     if not check:
         _files.apply(steps)
-    changed = [step.wanted.path for step in steps if step.changed and not step.wanted.path.endswith(".new")]
-    return {"changed": bool(changed), "changed_paths": changed}
+    changed = [step for step in steps if step.changed and not step.wanted.path.endswith(".new")]
+    return {
+        "changed": bool(changed), "changed_paths": [step.wanted.path for step in changed],
+        "diff": _file_plan.diffs(changed, _files.names(changed)),
+    }
 
 
 def main() -> None:
@@ -195,9 +202,10 @@ def main() -> None:
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     try:
         phase = {"read": read, "request": request, "install": install}[module.params["phase"]]
-        module.exit_json(**phase(module.params, module.tmpdir, module.check_mode))
-    except (_certificate_files.RequestError, _file_plan.PlanError, _files.FileError) as error:
-        module.fail_json(msg=str(error))
+        result = phase(module.params, module.tmpdir, module.check_mode)
+        module.exit_json(**{name: value for name, value in result.items() if name != "diff" or module._diff})
+    except (_certificate_files.RequestError, _file_plan.PlanError, _files.FileError, OSError) as error:
+        module.fail_json(msg=_failure.message(error))
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ extends_documentation_fragment:
   - multimaster.kubernetes.ca_store
 attributes:
   check_mode:
-    details: [Says which certificates would be issued and why; makes no keys, no requests and no CA store.]
+    details: Says which certificates would be issued and why; makes no keys, no requests and no CA store.
   diff_mode:
-    details: [Shows what a certificate says before and after. Keys are never shown.]
+    details: Shows what a certificate says before and after. Keys are never shown.
   action:
     support: full
     description: Runs on the controller as an action plugin, together with a module on the host.

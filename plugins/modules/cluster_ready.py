@@ -58,9 +58,12 @@ nodes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError, KubeNotYet
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube_objects import missing_from, node_summary
+
+LOOK = "on a host that is named here, `journalctl -u kubelet -n 50`, then run again"
 
 
 def look(kube, wanted_nodes, wanted_deployments):
@@ -88,12 +91,10 @@ def main():
 
     try:
         kube = Kube.from_arguments(module.params)
-        kube.wait_until("waiting for the cluster", question, 0 if module.check_mode else module.params["timeout"])
+        kube.wait_until("the cluster to be whole", question, 0 if module.check_mode else module.params["timeout"], LOOK)
     except (KubeError, CredentialsError) as error:
         if not (module.check_mode and isinstance(error, KubeNotYet)):
-            module.fail_json(
-                msg=f"{error}. Next: on a host that is named here, `journalctl -u kubelet -n 50`, then run again", **seen
-            )
+            module.fail_json(msg=_failure.message(error), **seen)
     module.exit_json(changed=False, **seen)
 
 

@@ -59,7 +59,7 @@ before:
   returned: always
   type: dict
 after:
-  description: The server as HAProxy sees it now.
+  description: The server as HAProxy sees it now; in check mode as before.
   returned: always
   type: dict
   sample: {name: m2, status: drain, checked: false, proven: false, up: false, sessions: 4}
@@ -72,7 +72,7 @@ reason:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _haproxy, _systemd
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _haproxy, _systemd
 
 PAUSE = 0.05
 
@@ -96,7 +96,7 @@ def not_there(server, drained, timeout):
         return ""
     return (
         f"{server.name} is {server.stands} ({server.check or 'no check'}) after {timeout:g} s, not "
-        f"{'drained' if drained else 'up'}; see `journalctl -u haproxy`"
+        f"{'drained' if drained else 'up'}"
     )
 
 
@@ -107,7 +107,7 @@ def not_spared(servers, name):
     others = [f"{other} is {server.stands}" for other, server in servers.items() if other != name]
     return (
         f"no other API server is up behind this balancer ({', '.join(others) or 'there is none'}), so the API would be "
-        "away; bring one up, or allow the outage for this run (-e etcd_allow_outage=true)"
+        "away. Next: bring one up, or allow the outage for this run (-e etcd_allow_outage=true)"
     )
 
 
@@ -132,6 +132,11 @@ def run(module, haproxy, systemd):
     return {"changed": bool(steps), "before": before.as_dict(), "after": after.as_dict(), "reason": reason}
 
 
+def shown(server):
+    """Return a server as a line of a diff."""
+    return "" if server is None else f"{server['status']}, checked: {server['checked']}\n"
+
+
 def main():
     """Read, decide, act unless in check mode, report."""
     module = AnsibleModule(
@@ -146,12 +151,11 @@ def main():
     try:
         result = run(module, _haproxy.Haproxy(), _systemd.Systemd())
     except (_haproxy.HaproxyError, _systemd.UnitError) as error:
-        module.fail_json(msg=f"{module.params['name']} is not {module.params['state']}: {error}")
+        module.fail_json(msg=_failure.message(error, f"{module.params['name']} is not {module.params['state']}"))
     if module._diff:
-        result["diff"] = {
-            side: "" if result[side] is None else f"{result[side]['status']}, checked: {result[side]['checked']}\n"
-            for side in ("before", "after")
-        }
+        drained, foretold = module.params["state"] == "drained", module.check_mode and result["changed"]
+        after = {"status": "drain" if drained else "up", "checked": not drained} if foretold else result["after"]
+        result["diff"] = {"before": shown(result["before"]), "after": shown(after)}
     module.exit_json(**result)
 
 

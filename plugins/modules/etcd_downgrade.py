@@ -87,7 +87,7 @@ import time
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _etcd, _https, _membership
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _etcd, _failure, _https, _membership
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, StepFailed, Stepper, no_quorum
 
 
@@ -124,7 +124,7 @@ def run(params, observe, client, check=False, clock=time.monotonic, sleep=time.s
     first = stepper.look()
     if check:
         move = _downgrade.toward(params["state"], target, stands(first)) if first.confirmed else no_quorum(first)
-        return _foretold(move, first)
+        return _foretold(move, target, first)
     last, move = stepper.run(
         lambda observed: _downgrade.toward(params["state"], target, stands(observed)),
         lambda observed, move: tell(stepper, observed, move, target),
@@ -132,17 +132,25 @@ def run(params, observe, client, check=False, clock=time.monotonic, sleep=time.s
     return _result(bool(stepper.actions), move.reason, stepper.actions, first, last)
 
 
-def _foretold(move, observed):
+def _foretold(move, target, observed):
     if move.kind == _membership.REFUSE:
         raise StepFailed(move.reason, move.next_step)
     acting = move.kind in (_downgrade.ENABLE, _downgrade.CANCEL)
-    return _result(acting, move.reason, [move.kind] if acting else [], observed, observed)
+    result = _result(acting, move.reason, [move.kind] if acting else [], observed, observed)
+    result["diff"]["after"] = _shown(_downgrade.foretold(move.kind, target, stands(observed)))
+    return result
+
+
+def _shown(members):
+    return json.dumps([asdict(one) for one in members], indent=2) + "\n"
 
 
 def _result(changed, reason, actions, first, last):
-    before, after = ([asdict(one) for one in stands(seen)] for seen in (first, last))
-    diff = {"before": json.dumps(before, indent=2) + "\n", "after": json.dumps(after, indent=2) + "\n"}
-    return {"changed": changed, "reason": reason, "actions": actions, "before": before, "after": after, "diff": diff}
+    before, after = stands(first), stands(last)
+    return {
+        "changed": changed, "reason": reason, "actions": actions, "before": [asdict(one) for one in before],
+        "after": [asdict(one) for one in after], "diff": {"before": _shown(before), "after": _shown(after)},
+    }
 
 
 def main():
@@ -166,7 +174,7 @@ def main():
             module.check_mode,
         )
     except (StepFailed, _etcd.EtcdError, _https.CredentialsError, ValueError) as error:
-        module.fail_json(msg=f"downgrade of etcd {params['version'] or ''}, {params['state']}: {error}")
+        module.fail_json(msg=_failure.message(error, f"downgrade of etcd {params['version'] or ''}, {params['state']}"))
     if not module._diff:
         del result["diff"]
     module.exit_json(**result)

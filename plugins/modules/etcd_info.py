@@ -74,7 +74,7 @@ errors:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _etcd_report, _https
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _etcd_report, _failure, _https
 
 
 def main():
@@ -83,7 +83,7 @@ def main():
     try:
         opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], module.check_mode)
     except _https.CredentialsError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error, "etcd cannot be asked"))
     module.exit_json(changed=False, **_etcd_report.report(_etcd.observe(params["endpoints"], opener)))
 
 

@@ -154,7 +154,7 @@ verdict:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd, _https
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd, _failure, _file_plan, _files, _https
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_flows import Flow, WantedMember
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Host, Paths, StepFailed
 
@@ -215,11 +215,10 @@ def main():
     )
     try:
         outcome = run(module.params, module.check_mode)
-    except StepFailed as error:
-        verdict = error.verdict.as_dict() if error.verdict else None
-        module.fail_json(msg=f"{module.params['name']}, {module.params['state']}: {error}", verdict=verdict)
-    except (_etcd.EtcdError, _https.CredentialsError, OSError) as error:
-        module.fail_json(msg=f"{module.params['name']}, {module.params['state']}: {error}")
+    except (StepFailed, _etcd.EtcdError, _https.CredentialsError, _file_plan.PlanError, _files.FileError, OSError) as error:
+        verdict = getattr(error, "verdict", None)
+        said = _failure.message(error, f"etcd member {module.params['name']} is not brought to {module.params['state']}")
+        module.fail_json(msg=said, verdict=verdict.as_dict() if verdict else None)
     module.exit_json(**outcome.as_dict(module._diff))
 
 

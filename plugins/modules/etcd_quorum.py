@@ -84,8 +84,8 @@ verdict:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https, _quorum
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, cluster_of
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _failure, _https, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import LOOK, Patience, cluster_of
 
 
 def judged(params, observed):
@@ -105,7 +105,7 @@ def run(params, observe, check=False, clock=time.monotonic, sleep=time.sleep):
         if verdict.safe and (check or clock() - safe_since >= params["stable_for"]):
             return verdict, "", observed.errors
         if check or patience.over():
-            quiet = f"safe just now, but never for {params['stable_for']} s without interruption"
+            quiet = f"safe just now, but never for {params['stable_for']} s without interruption. Next: {LOOK}"
             refusal = quiet if verdict.safe else f"{verdict.reason}. Next: {verdict.next_step}"
             return verdict, refusal, observed.errors
 
@@ -128,7 +128,7 @@ def main():
     try:
         opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], module.check_mode)
     except _https.CredentialsError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error, f"not known whether it is safe to {params['step']} {params['target']}"))
     verdict, refusal, errors = run(params, lambda: _etcd.observe(params["endpoints"], opener), module.check_mode)
     result = {"verdict": verdict.as_dict(), "reason": verdict.reason, "errors": list(errors)}
     if refusal:

@@ -14,7 +14,8 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Saves the whole key space of one member by C(etcdctl) into a file, and reads the copy back by C(etcdutl), which checks its
     hash. A copy that is not whole fails the task.
-  - Each run makes a copy; the file must not exist yet.
+  - Not idempotent. Each run saves anew and counts as changed. O(path) is a file that does not exist yet, and a second run with
+    the same one fails, since a copy is never overwritten.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host
@@ -22,7 +23,7 @@ extends_documentation_fragment:
 attributes:
   diff_mode:
     support: none
-    details: [A copy changes no configuration.]
+    details: A copy changes no configuration.
 options:
   path:
     description: File to save to. Its folder is made, for root only.
@@ -60,7 +61,7 @@ snapshot:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd, _snapshot
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd, _failure, _snapshot
 
 
 def main():
@@ -84,7 +85,7 @@ def main():
             credentials = (params["ca"], params["client_cert"], params["client_key"])
             found = _snapshot.save(path, params["endpoints"][0], credentials, params["programs"], _command.run)
     except (_snapshot.SnapshotError, OSError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error, f"{path} is not saved"))
     module.exit_json(changed=True, path=path, snapshot=found)
 
 

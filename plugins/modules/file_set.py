@@ -55,7 +55,7 @@ reasons:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _file_plan, _files
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _file_plan, _files
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     try:
         changed = _files.converge(module.params, module.check_mode)
     except (_file_plan.PlanError, _files.FileError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error))
     module.exit_json(
         changed=bool(changed), changed_paths=[step.wanted.path for step in changed],
         reasons={step.wanted.path: step.reason for step in changed},

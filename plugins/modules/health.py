@@ -17,7 +17,6 @@ description:
     failure is missing; C(DOWN) that it does not serve, or that nothing proves that it does. Unknown counts as bad.
   - Asks nobody and changes nothing on any host.
 extends_documentation_fragment:
-  - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.info
   - multimaster.kubernetes.attributes.controller
 options:

@@ -15,7 +15,6 @@ description:
   - It judges nothing and never fails because something is missing; what cannot be read is null or empty.
 author: The multimaster.kubernetes maintainers (@multimaster)
 extends_documentation_fragment:
-  - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.info
   - multimaster.kubernetes.attributes.host
 options:

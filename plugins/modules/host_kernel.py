@@ -78,7 +78,7 @@ changed_paths:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _file_plan, _files, _kernel, _kernel_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _file_plan, _files, _kernel, _kernel_plan
 
 ARGUMENTS = {
     **_files.ARGUMENTS,
@@ -107,7 +107,7 @@ def main():
     modules, sysctls, swap_off = (module.params[name] for name in ("modules", "sysctls", "swap_off"))
     findings = _kernel_plan.findings(modules, sysctls)
     if findings:
-        module.fail_json(msg="nothing was changed: " + "; ".join(findings))
+        module.fail_json(msg=f"nothing was changed: {'; '.join(findings)}. Next: mend `modules` or `sysctls`, then run again")
     host = _kernel.Host()
     try:
         kernel = host.read(modules, sysctls)
@@ -118,7 +118,7 @@ def main():
             host.apply(verdict)
             _files.apply(steps)
     except (_kernel.KernelError, _file_plan.PlanError, _files.FileError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error))
     changed = [step for step in steps if step.changed]
     module.exit_json(
         changed=verdict.changed or bool(changed), loaded=list(verdict.load), set=dict(verdict.set), swaps=list(verdict.swaps),

@@ -86,7 +86,14 @@ kept:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _reset_host, _reset_plan, _systemd
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _failure,
+    _file_plan,
+    _files,
+    _reset_host,
+    _reset_plan,
+    _systemd,
+)
 
 ARGUMENTS = {
     "cluster": {"type": "str", "required": True},
@@ -102,8 +109,8 @@ def main():
         plan = host.decide(**module.params)
         if plan.changed and not module.check_mode:
             said = host.apply(**module.params)
-    except (_reset_host.ResetError, _systemd.UnitError) as error:
-        module.fail_json(msg=str(error))
+    except (_reset_host.ResetError, _systemd.UnitError, _file_plan.PlanError, _files.FileError) as error:
+        module.fail_json(msg=_failure.message(error))
     module.exit_json(
         changed=plan.changed, reason=plan.reason, stopped=plan.stopped, killed=list(plan.pods), unmounted=list(plan.unmount),
         removed=plan.removed, kept=[*plan.kept, *said], diff=_reset_plan.diff(plan) if module._diff else {},

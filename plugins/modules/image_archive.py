@@ -77,7 +77,7 @@ imported:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _artifacts, _image_plan, _images
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _artifacts, _failure, _image_plan, _images
 
 ARGUMENTS = {
     "archives": {
@@ -109,8 +109,8 @@ def main():
         missing = _image_plan.missing(archives, images.present(lenient=module.check_mode))
         if not module.check_mode:
             images.bring(missing)
-    except _images.ImageError as error:
-        module.fail_json(msg=str(error))
+    except (_images.ImageError, OSError) as error:
+        module.fail_json(msg=_failure.message(error))
     imported = [archive.reference for archive in missing]
     diff = {"before": "", "after": "".join(f"{reference}\n" for reference in imported)}
     module.exit_json(changed=bool(imported), imported=imported, diff=diff if module._diff else {})

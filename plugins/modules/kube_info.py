@@ -77,7 +77,7 @@ error:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube_reading
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _kube_reading
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError
 
@@ -106,10 +106,11 @@ def main():
             result[what] = None
             result[what] = READERS[what](kube)
     except (KubeError, CredentialsError) as error:
-        errors.append(str(error))
+        errors.append(error)
     if errors and module.params["required"] and not module.check_mode:
-        module.fail_json(msg=errors[0], **result)
-    module.exit_json(changed=False, error="; ".join(errors), **{**dict.fromkeys(module.params["gather"]), **result})
+        asked = ", ".join(module.params["gather"])
+        module.fail_json(msg=_failure.message(errors[0], f"not all of {asked} can be read"), **result)
+    module.exit_json(changed=False, error="; ".join(map(str, errors)), **{**dict.fromkeys(module.params["gather"]), **result})
 
 
 if __name__ == "__main__":

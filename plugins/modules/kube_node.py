@@ -146,6 +146,7 @@ attached:
 from dataclasses import fields
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._drain import Wanted
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError
@@ -185,7 +186,7 @@ def main():
     except (KubeError, CredentialsError, NodeError) as error:
         failure = error if isinstance(error, NodeError) else NodeError(str(error))
         module.fail_json(
-            msg=f"{module.params['name']} is not {module.params['state']}: {failure}",
+            msg=_failure.message(error, f"{module.params['name']} is not {module.params['state']}"),
             changed=failure.changed,
             evicted=[one.as_dict() for one in failure.evicted],
             left=[one.as_dict() for one in failure.left],

@@ -80,6 +80,7 @@ reason:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import (
     ARGUMENTS,
@@ -129,7 +130,7 @@ def main():
         result = run(module, Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode))
     except (KubeError, CredentialsError, ValueError) as error:
         if module.params["forbidden"] == "fail" or getattr(error, "reason", "") != "Forbidden":
-            module.fail_json(msg=f"{error}. Next: health.yml says whether the API is well; then run the same again")
+            module.fail_json(msg=_failure.message(error))
         result = {"changed": False, "authorized": False, "objects": [], "reason": str(error)}
     module.exit_json(**result)
 

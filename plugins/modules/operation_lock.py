@@ -37,10 +37,10 @@ attributes:
       - It fills in what names this run, and looks whether the process of a run that holds the lock is gone.
       - It remembers what this run holds, since when and for what, and leaves a renewal out that is not due.
   check_mode:
-    details: [A refusal is a warning then, and RV(refused) says it; a run that changes nothing needs no lock and keeps none.]
+    details: A refusal is a warning then, and RV(refused) says it; a run that changes nothing needs no lock and keeps none.
   diff_mode:
     support: none
-    details: [Who holds the lock is no configuration; RV(lock) and RV(reason) tell it.]
+    details: Who holds the lock is no configuration; RV(lock) and RV(reason) tell it.
 options:
   state:
     description:
@@ -59,7 +59,11 @@ options:
     default: [cluster]
   else_host:
     description: Whether V(host) is taken instead while the API server gives no right to the Lease, as before the operators' first
-      binding.
+      binding, or the certificate to ask it with is missing or has expired.
+    type: bool
+    default: false
+  broken:
+    description: Whether V(host) is taken also while no API server answers, for a cluster that is given up.
     type: bool
     default: false
   path:
@@ -170,7 +174,7 @@ reason:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _lock_file, _lock_flow, _lock_places
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _lock, _lock_file, _lock_flow, _lock_places
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._files import FileError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError
@@ -181,7 +185,7 @@ def run(module, kube, clock=time.time):
     params, check = module.params, module.check_mode
     names = ("holder", *_lock_flow.ANNOTATED)
     me = _lock.Run(**{name: params[name] or getattr(_lock.Run, name) for name in names})
-    places = _lock_places.Places(kube, params["path"], clock, params["else_host"])
+    places = _lock_places.Places(kube, params["path"], clock, params["else_host"], params["broken"])
     if params["state"] == "free":
         return {**places.free(params["places"], me, check).as_dict(), "places": params["places"]}
     wish = _lock_flow.Wish(
@@ -191,6 +195,18 @@ def run(module, kube, clock=time.time):
     return {**outcome.as_dict(), "places": list(held)}
 
 
+def client(params, check):
+    """Return the client of the API server, None where nobody is to be asked or the host may stand in for credentials."""
+    if _lock.CLUSTER not in params["places"]:
+        return None
+    try:
+        return Kube.from_arguments(params, params["retry_seconds"], check)
+    except CredentialsError:
+        if not params["else_host"]:
+            raise
+        return None
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -198,6 +214,7 @@ def main():
             "state": {"type": "str", "choices": ["held", "kept", "free"], "default": "held"},
             "places": {"type": "list", "elements": "str", "choices": list(_lock.PLACES), "default": ["cluster"]},
             "else_host": {"type": "bool", "default": False},
+            "broken": {"type": "bool", "default": False},
             "path": {"type": "path", "default": _lock_file.PATH},
             "purpose": {"type": "str"},
             "seconds": {"type": "int", "default": _lock.STEP_SECONDS},
@@ -210,12 +227,9 @@ def main():
         supports_check_mode=True,
     )
     try:
-        kube = None
-        if _lock.CLUSTER in module.params["places"]:
-            kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
-        result = run(module, kube)
+        result = run(module, client(module.params, module.check_mode))
     except (KubeError, CredentialsError, FileError, OSError, ValueError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error, f"this cluster's operation lock is not {module.params['state']}"))
     if result["refused"]:
         if not module.check_mode:
             module.fail_json(msg=result["reason"], **result)

@@ -100,6 +100,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _artifact_plan,
     _artifacts,
+    _failure,
     _file_plan,
     _files,
 )
@@ -146,7 +147,7 @@ def main():
         if not module.check_mode:
             _files.apply(_files.survey(wanted))  # looked at again: a download may have made a folder
     except (_artifact_plan.ArtifactError, _file_plan.PlanError, _files.FileError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error))
     linked = [step.wanted.path for step in links if step.changed]
     changed = sorted({*done["fetched"], *done["adjusted"]})
     module.exit_json(

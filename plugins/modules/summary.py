@@ -15,6 +15,7 @@ description:
   - Runs on the controller, asks nobody and changes nothing.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes.info
+  - multimaster.kubernetes.attributes.controller
 options:
   cluster:
     description: The fact C(multimaster).

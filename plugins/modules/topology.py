@@ -16,7 +16,6 @@ description:
   - Returns the fact C(multimaster), from which all roles get what they need to know of other hosts.
 author: The multimaster.kubernetes maintainers (@multimaster)
 extends_documentation_fragment:
-  - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.info
   - multimaster.kubernetes.attributes.controller
 options:

@@ -161,7 +161,7 @@ units:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _file_plan, _files, _systemd, _unit_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _file_plan, _files, _systemd, _unit_plan
 
 READY = {
     "url": {"type": "str"}, "tcp": {"type": "str"}, "ca": {"type": "path"}, "cert": {"type": "path"},
@@ -231,18 +231,19 @@ def main():
         paths = _files.converge(module.params, module.check_mode)
         before = states = systemd.show([unit.name for unit in units])
         verdicts, wanted = decide(systemd, units, states, module.params, module.check_mode)
-        if module.check_mode:
+        if module.check_mode and wanted:
             verdicts = _unit_plan.foresee(
                 verdicts, {unit.name: systemd.sources(unit) for unit in units}, {step.wanted.path for step in paths},
-                module.params["restart"] and module.params["state"] != "configured")
-        else:
+                module.params["restart"] and module.params["state"] != "configured",
+                {unit.name: unit.inputs for unit in units if unit.reload})
+        if not module.check_mode:
             systemd.act(units, verdicts, before)
             if module.params["state"] != "configured":
                 states = systemd.settle(units, verdicts, before, wanted)
             elif any(verdict.action == "stop" for verdict in verdicts):
                 states = systemd.show([unit.name for unit in units])
     except (_systemd.UnitError, _file_plan.PlanError, _files.FileError) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_failure.message(error))
     result = report(verdicts, states)
     result.update(changed=result["changed"] or bool(paths), changed_paths=[step.wanted.path for step in paths])
     if module._diff:

@@ -24,7 +24,7 @@ import stat
 import tempfile
 
 from ansible.errors import AnsibleError
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _pki
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _x509
 
 VERSION = 1
@@ -46,12 +46,17 @@ def read_plain(path):
 
 
 def vault_reader(loader):
-    """Return a reader that decrypts vaulted files with the secrets of this run (`loader` is Ansible's DataLoader)."""
+    """Return a reader that decrypts vaulted files with the secrets of this run (`loader` is Ansible's DataLoader).
+
+    Of a file that cannot be read at all it raises the system's OSError, which the loader hides.
+    """
 
     def read(path):
         try:
             return str(loader.get_text_file_contents(path))
         except AnsibleError as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
             raise StoreError(f"cannot read {path}: {error}; if it is vaulted, give its password (--vault-id)") from None
 
     return read
@@ -110,7 +115,9 @@ def _found(path, cluster_name, now):
             raise StoreError(
                 f"{path} exists but is no CA store (no {MANIFEST} in it); move it away or set multimaster_ca_store elsewhere"
             ) from error
-        raise StoreError(f"cannot make the CA store at {path}: {error.strerror}; nothing was issued") from error
+        following = _failure.remedy(error, error.filename or path)
+        said = f"cannot make the CA store at {path}: {error.strerror}; nothing was issued. Next: {following}"
+        raise StoreError(said) from error
 
 
 @contextlib.contextmanager
@@ -201,7 +208,9 @@ class CaStore:
         try:
             return str(self._reader(path))
         except (OSError, UnicodeDecodeError) as error:
-            raise StoreError(f"cannot read {path}: {error}; restore the CA store from the backup") from error
+            denied = isinstance(error, PermissionError)
+            following = _failure.remedy(error, path) if denied else "restore the CA store from the backup"
+            raise StoreError(f"cannot read {path}: {error}. Next: {following}") from error
 
     @functools.lru_cache(maxsize=16)  # noqa: B019 - a store lives as long as one task
     def authority(self, name):

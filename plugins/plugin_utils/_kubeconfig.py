@@ -46,14 +46,14 @@ def compose(cluster_name, server, authority, certificate, key):
     }, sort_keys=False)
 
 
-def judge(text, path, cluster_name, server, authority, signer, wanted, now):
+def judge(content, path, cluster_name, server, authority, signer, wanted, now):
     """Return (reasons to write it anew, present certificate or None); raise KubeconfigError when it is not ours.
 
-    `text` is None when there is no file; `signer` is the authority's first certificate.
+    `content` (text or bytes) is None when there is no file; `signer` is the authority's first certificate.
     """
-    if text is None:
+    if content is None:
         return ("missing",), None
-    cluster, user = _own(text, path, cluster_name)
+    cluster, user = _own(content, path, cluster_name)
     reasons = []
     if cluster.get("server") != server:
         reasons.append(f"points at {cluster.get('server')}, wanted {server}")
@@ -66,11 +66,11 @@ def judge(text, path, cluster_name, server, authority, signer, wanted, now):
     return tuple(reasons) + _pki.judge(present, wanted, now).reasons, present
 
 
-def _own(text, path, cluster_name):
+def _own(content, path, cluster_name):
     """Return the cluster and user of a kubeconfig that holds this cluster and nothing else."""
     remedy = "nothing was written; set multimaster_kubeconfig to another path, or move that file away"
     try:
-        config = yaml.safe_load(text)
+        config = yaml.safe_load(content)
         clusters, users = config["clusters"], config["users"]
         names = [entry["name"] for entry in clusters], [entry["name"] for entry in users]
         if names != ([cluster_name], [f"{USER}@{cluster_name}"]) or len(config["contexts"]) != 1:

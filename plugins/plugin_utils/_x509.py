@@ -169,7 +169,8 @@ def request_key(text, place):
     except (ValueError, TypeError, InvalidSignature) as error:
         raise CertificateError(f"the signing request for {place} cannot be read; run again") from error
     if not proven:
-        raise CertificateError(f"the signing request for {place} does not prove possession of its key; nothing was signed")
+        said = f"the signing request for {place} does not prove possession of its key; nothing was signed; run again"
+        raise CertificateError(said)
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise CertificateError(f"the key at {place}.key is no ECDSA P-256 key; move it away and run again")
     return key

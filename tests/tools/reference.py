@@ -103,13 +103,14 @@ def blocks(path):
 
 
 def with_fragments(document, folder):
-    """Return the documentation with the fragments it extends merged in, its own words last."""
+    """Return the documentation with the fragments it extends merged in, as Ansible does: its own words win, then the first's."""
     merged = {"options": {}, "attributes": {}}
     for name in document.get("extends_documentation_fragment", []):
         parts = name[len(PREFIX) :].split(".")
         fragment = yaml.safe_load(constants(folder / f"{parts[0]}.py")[(parts[1:] or ["documentation"])[0].upper()])
         for key in merged:
-            merged[key].update(fragment.get(key) or {})
+            for entry, item in (fragment.get(key) or {}).items():
+                merged[key][entry] = {**item, **merged[key].get(entry, {})}
     for key in merged:
         for name, item in (document.get(key) or {}).items():
             merged[key][name] = {**merged[key].get(name, {}), **item}

@@ -46,6 +46,18 @@ ETCD_PLAN, GIVING_WAY, ROLLING = "_etcd_plan", "_giving_way", "_rolling"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
 STOPPED = "test__host_versions.py::test_a_program_that_does_not_run_has_its_units_version_as_far_as_that_goes"
 HANGING = "test__upgrade_refusals.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
+UPGRADE, UPGRADE_VIEW, SKEW, DRAIN, BOOTSTRAP, TIMING = "_upgrade", "_upgrade_view", "_skew", "_drain", "_bootstrap", "_timing"
+PREFLIGHT, HEALTH_ETCD, HEALTH_VIEW = "_preflight_cluster", "_health_etcd", "_health_view"
+HEALTH_API, HEALTH_NODES = "_health_api", "_health_nodes"
+IN_ORDER = "test__upgrade.py::test_the_plan_in_order"
+REFUSED = "test__upgrade_refusals.py::test_what_is_not_done_is_refused_with_its_reason"
+SIDE_BY_SIDE = "test__skew.py::test_side_by_side"
+HOPS = "test__skew.py::test_hop"
+PODS = "test__drain.py::test_every_kind_of_pod"
+ANSWERS = "test__drain.py::test_every_answer_to_an_eviction"
+HAPPENED = "test__health.py::test_what_happened_is_found"
+TIMED = "test__timing.py::test_case"
+FOUNDED = "test__bootstrap.py::test_case"
 MUTANTS = {
     # the quorum rule
     "restart: > for >=": Mutant(
@@ -367,14 +379,14 @@ MUTANTS = {
     ),
     "the host stands in for whatever the API server refuses": Mutant(
         LOCK_PLACES,
-        "if error.status != FORBIDDEN or not self.else_host:",
-        "if not self.else_host:",
+        "error.status not in NO_RIGHT or not self.else_host",
+        "not self.else_host",
         "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
     ),
     "the host stands in unasked": Mutant(
         LOCK_PLACES,
-        "if error.status != FORBIDDEN or not self.else_host:",
-        "if error.status != FORBIDDEN:",
+        "error.status not in NO_RIGHT or not self.else_host",
+        "error.status not in NO_RIGHT",
         "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
     ),
     "a check takes the lock on the host": Mutant(
@@ -474,7 +486,7 @@ MUTANTS = {
         "test__topology_fact.py::test_who_tells_etcd_to_go_back_and_who_sees_that_it_has",
     ),
     "of two that both are to vote one gives way": Mutant(
-        "_upgrade", "if wanted.even_voters:", "if False:",
+        UPGRADE, "if wanted.even_voters:", "if False:",
         "test__upgrade.py::test_of_two_that_both_are_to_vote_neither_gives_way",
     ),
     "systemd goes on starting what another step starts": Mutant(
@@ -493,8 +505,8 @@ MUTANTS = {
     ),
     "a run that goes on does not look at those before": Mutant(
         CANARY,
-        "return [*unchanged, *",
-        "return [*",
+        "return [name for name in masters if name not in due] if due else []",
+        "return []",
         "test__canary.py::test_canaries_are_who_was_changed_before_and_the_first_of_several",
     ),
     "a newcomer gets the newest": Mutant(
@@ -572,6 +584,309 @@ MUTANTS = {
         "return new - old if new >= old else new",
         "return new - old",
         "test__canary.py::test_a_member_that_restarted_counts_anew",
+    ),
+    # the order of an upgrade
+    "the etcd leader does not go last": Mutant(
+        UPGRADE,
+        "        host.leads,\n        host.holds,\n",
+        "        host.holds,\n",
+        "test__upgrade.py::test_the_holder_goes_before_the_leader_and_after_all_others",
+    ),
+    "somebody else stops while something is down": Mutant(
+        UPGRADE,
+        "        not set(host.stopped) & set(here),\n",
+        "",
+        "test__upgrade.py::test_what_is_down_is_started_before_anything_else_stops_be_it_the_leader",
+    ),
+    "a master is begun while another is half done": Mutant(
+        UPGRADE, "        len(changing) == len(here),\n", "", "test__upgrade.py::test_a_master_left_half_done_is_finished_first"
+    ),
+    "a voter that cannot be spared goes before others": Mutant(
+        UPGRADE,
+        "        ETCD in changing and not view.spares(host),\n",
+        "",
+        "test__upgrade.py::test_a_voter_that_cannot_be_spared_comes_last_even_when_it_is_half_done_and_nobody_knows_the_leader",
+    ),
+    "kubelets change before the last API server": Mutant(
+        UPGRADE, "if members or masters:", "if (members or masters) and not nodes:", IN_ORDER
+    ),
+    "workers of two zones change at once": Mutant(
+        UPGRADE, "if not host.master and host.zone == first.zone)", "if not host.master)", IN_ORDER
+    ),
+    "all workers of a zone change at once": Mutant(UPGRADE, "chosen = same[: view.batch()]", "chosen = same", IN_ORDER),
+    "etcd is not saved before an API server alone changes": Mutant(
+        UPGRADE, 'change.program in ("etcd", "kube-apiserver")', 'change.program == "etcd"', IN_ORDER
+    ),
+    "controllers stay newer than their API server on the way back": Mutant(
+        UPGRADE, "order = controllers + store if newer else store + controllers", "order = store + controllers", IN_ORDER
+    ),
+    "an API server runs while its own etcd restarts": Mutant(UPGRADE, " or (host.master and ETCD in changing)", "", IN_ORDER),
+    "the only voter restarts in place beside a learner": Mutant(
+        UPGRADE,
+        "host.votes is None or (not view.spares(host) and (len(voters) > 1 or bool(view.learners())))",
+        "host.votes is None",
+        IN_ORDER,
+    ),
+    "a learner takes over though another votes": Mutant(
+        UPGRADE,
+        "others or view.learners()",
+        "view.learners() or others",
+        "test__upgrade.py::test_a_voter_takes_over_before_a_learner_becomes_one",
+    ),
+    "an outage needs no permission": Mutant(
+        UPGRADE, "if not wanted.allow_outage:", "if False:", "test__upgrade_refusals.py::test_an_outage_must_be_allowed"
+    ),
+    "etcd's formal downgrade needs no permission": Mutant(
+        UPGRADE,
+        "    if any(step.kind == DOWNGRADE for step in steps):",
+        "    if False:",
+        "test__upgrade_refusals.py::test_the_formal_downgrade_must_be_allowed_unless_it_is_enabled_already",
+    ),
+    "a plan that is refused has steps": Mutant(
+        UPGRADE,
+        "return Plan(() if refusals else steps",
+        "return Plan(steps",
+        "test__upgrade_refusals.py::test_whoever_cannot_be_reached_is_refused",
+    ),
+    "of three voters none can be spared": Mutant(
+        UPGRADE_VIEW, "len(voters) - 1 >= _quorum", "len(voters) - 1 > _quorum", IN_ORDER
+    ),
+    "what is stopped runs as wanted": Mutant(
+        UPGRADE_VIEW,
+        "component in host.stopped or self.now",
+        "self.now",
+        "test__upgrade.py::test_a_stopped_program_is_started_even_when_all_versions_are_right",
+    ),
+    "what a member that is down has on its disk does not count": Mutant(
+        UPGRADE_VIEW,
+        "told.line if self.members_down() or not oldest else",
+        "told.line if not oldest else",
+        "test__upgrade_view.py::test_while_a_member_is_down_the_cluster_version_etcd_tells_counts_more_than_the_members",
+    ),
+    "one that is newer than wanted makes no way back": Mutant(
+        UPGRADE_VIEW,
+        "if any(version > wanted for version in running)",
+        "if running and all(version > wanted for version in running)",
+        "test__upgrade.py::test_one_that_is_newer_than_wanted_makes_it_the_way_back",
+    ),
+    "only a master has to be reached": Mutant(
+        SICK, "        if not host.reachable:", "        if not host.reachable and host.master:", REFUSED
+    ),
+    "a learner that hangs takes over": Mutant(
+        SICK, "takes_over = len(voters) == 1 and not host.votes", "takes_over = False", REFUSED
+    ),
+    "an upgrade begins beside versions that do not go together": Mutant(SICK, "*_skewed(view), ", "", REFUSED),
+    "learners of a join that was cut off take over": Mutant(
+        "_upgrade_scene",
+        "joining = () if topology.giving.old else topology.etcd.promote",
+        "joining = ()",
+        "test__upgrade_scene.py::test_learners_of_a_join_that_was_cut_off_vote_before_a_voter_stops",
+    ),
+    "the learner of two votes beside the voter that gives way to it": Mutant(
+        "_upgrade_scene",
+        "joining = () if topology.giving.old else topology.etcd.promote",
+        "joining = topology.etcd.promote",
+        f"{PAIRS}::test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same",
+    ),
+    # versions side by side
+    "API servers may be two minors apart": Mutant(SKEW, "APISERVER_APART = 1", "APISERVER_APART = 2", SIDE_BY_SIDE),
+    "a kubelet may be four minors behind": Mutant(SKEW, "KUBELET_BEHIND = 3", "KUBELET_BEHIND = 4", SIDE_BY_SIDE),
+    "a kubelet may be newer than one of the API servers": Mutant(
+        SKEW, "if _behind(version, oldest) < 0:", "if _behind(version, newest) < 0:", SIDE_BY_SIDE
+    ),
+    "a controller is judged by another host's API server": Mutant(
+        SKEW, "own = servers.get(host, version)", "own = max(servers.values())", SIDE_BY_SIDE
+    ),
+    "a minor may be skipped": Mutant(SKEW, "HOP = 1\n", "HOP = 2\n", HOPS),
+    "any 3.6 of etcd goes on to 3.7": Mutant(SKEW, "(3, 7): (3, 6, 11)}", "(3, 7): (3, 6, 10)}", HOPS),
+    "a member goes back to what does not go with the others": Mutant(
+        SKEW, "if beside and target < beside and", "if False and", REFUSED
+    ),
+    "API servers go back behind their kubelets": Mutant(
+        SKEW,
+        '            elif _behind(version, target) < 0:\n                fix = f"Set multimaster_kubernetes',
+        '            elif False:\n                fix = f"Set multimaster_kubernetes',
+        HOPS,
+    ),
+    # a drain
+    "a static pod is evicted": Mutant(DRAIN, '    if MIRROR in (metadata.get("annotations") or {}):', "    if False:", PODS),
+    "a pod of a DaemonSet that is gone is left": Mutant(
+        DRAIN, '    if by_daemonset and (metadata["namespace"], owner["name"]) in daemonsets:', "    if by_daemonset:", PODS
+    ),
+    "a pod that nothing makes again is evicted": Mutant(
+        DRAIN,
+        '        (reasons if wanted.force else refusals).append("it has no controller',
+        '        reasons.append("it has no controller',
+        PODS,
+    ),
+    "data that are to be kept are lost": Mutant(DRAIN, "(reasons if wanted.delete_emptydir else refusals)", "reasons", PODS),
+    "a pod that may run is deleted past its budget": Mutant(
+        DRAIN, "    gone = DELETE if wanted.node_dead else EVICT", "    gone = DELETE", PODS
+    ),
+    "two budgets over one pod are waited for": Mutant(
+        DRAIN, '    if status == 500 and "more than one PodDisruptionBudget" in message:\n        return FAIL\n', "", ANSWERS
+    ),
+    "an eviction without an answer is done": Mutant(
+        DRAIN, "    if status is None:\n        return AGAIN", "    if status is None:\n        return ACCEPTED", ANSWERS
+    ),
+    "work begins on what somebody cordoned again": Mutant(
+        DRAIN,
+        "    if marked is not None and not _left_over(node):",
+        "    if marked is not None:",
+        "test__drain.py::test_a_drain_makes_resumes_or_refuses_a_cordon",
+    ),
+    "somebody's cordon is taken back": Mutant(
+        DRAIN,
+        "    if marked is None or _left_over(node):",
+        "    if marked is None:",
+        "test__drain.py::test_only_a_cordon_of_ours_is_taken_back",
+    ),
+    # who founds etcd
+    "etcd is founded though a host cannot be looked at": Mutant(BOOTSTRAP, "    if unseen:", "    if False:", FOUNDED),
+    "etcd is founded beside a cluster elsewhere": Mutant(
+        BOOTSTRAP,
+        "if decision.action == BOOTSTRAP and elsewhere:",
+        "if False:",
+        "test__bootstrap.py::test_a_cluster_elsewhere_changes_nothing_but_the_founding_of_a_second_one",
+    ),
+    "a folder that was not read is empty": Mutant(
+        BOOTSTRAP, "if host.reachable and host.data is not False]", "if host.reachable and host.data]", FOUNDED
+    ),
+    "etcd is founded beside data of a stopped cluster": Mutant(BOOTSTRAP, "    if forgotten:", "    if False:", FOUNDED),
+    "of two foundings one is finished": Mutant(BOOTSTRAP, "    if len(records) > 1:", "    if False:", FOUNDED),
+    "a founding is finished without a majority of its hosts": Mutant(
+        BOOTSTRAP, "if len(start) < quorum(len(names)):", "if False:", FOUNDED
+    ),
+    "a founder that lost its disk starts from the record": Mutant(
+        BOOTSTRAP,
+        " and not (host.data is False and member.client_urls)",
+        "",
+        "test__bootstrap.py::test_one_that_published_itself_and_has_no_data_has_lost_its_disk",
+    ),
+    "a host with data joins": Mutant(
+        BOOTSTRAP,
+        "for host in outside if host.data is False)",
+        "for host in outside)",
+        "test__bootstrap.py::test_hosts_outside_a_serving_cluster_join",
+    ),
+    "a cluster built anew has the ids of the former one": Mutant(
+        BOOTSTRAP, ", nonce])", "])", "test__bootstrap.py::test_a_token_is_the_same_for_the_same_founding_only"
+    ),
+    # etcd's timings
+    "a bad moment restarts every member": Mutant(
+        TIMING, "* max(HEARTBEAT_MIN, largest)\n    patient", "* largest\n    patient", TIMED
+    ),
+    "an election that etcd refuses is kept": Mutant(TIMING, " and election <= ELECTION_MAX", "", TIMED),
+    "what was not measured changes what is in use": Mutant(
+        TIMING, "    if present:\n        return Timing(*present", "    if False:\n        return Timing(*present", TIMED
+    ),
+    # before a run
+    "every host asks who has the address": Mutant(
+        "_questions",
+        "arp if name in masters else NEVER",
+        "arp",
+        "test__questions.py::test_only_whom_it_is_about_is_asked_what_takes_time_or_is_heard_by_others",
+    ),
+    "a second CA is made beside a living cluster": Mutant(
+        PREFLIGHT,
+        "if holding and not view.ca_store_exists:",
+        "if False:",
+        "test__preflight_cluster.py::test_a_living_cluster_without_its_ca_store_stops_the_run",
+    ),
+    "a living cluster's endpoint address is changed": Mutant(
+        PREFLIGHT,
+        '    "endpoint": "endpoint_address",\n',
+        "",
+        "test__preflight_cluster.py::test_what_a_living_cluster_was_made_with_stays",
+    ),
+    "a master is left out of the inventory": Mutant(
+        PREFLIGHT,
+        "for member in cluster.strays if not member.started}",
+        "for member in cluster.strays}",
+        "test__preflight_cluster.py::test_a_master_left_out_of_the_inventory_is_an_error_and_a_member_that_never_ran_a_warning",
+    ),
+    "site.yml goes to the next minor": Mutant(
+        PREFLIGHT,
+        "if newest and wanted.line > newest.line:",
+        "if False:",
+        "test__preflight_cluster.py::test_a_running_cluster_keeps_its_minor",
+    ),
+    "a stranger that answers for the address is only a warning": Mutant(
+        "_preflight_endpoint",
+        "WARNING if unseen else ERROR",
+        "WARNING",
+        "test__preflight_endpoint.py::test_a_foreign_machine_that_answers_for_the_endpoint_is_found_by_its_mac",
+    ),
+    # the verdict on a living cluster
+    "a cluster that takes no write serves": Mutant(
+        "_health", '"etcd-alarm", "api-none", "endpoint-dead"})', '"api-none", "endpoint-dead"})', HAPPENED
+    ),
+    "exactly a quorum is none": Mutant(
+        HEALTH_ETCD,
+        "    if seen.survival.failures >= 0:\n        return\n    found",
+        "    if seen.survival.failures > 0:\n        return\n    found",
+        HAPPENED,
+    ),
+    "nothing is known of the zone of a voter and it is survived": Mutant(
+        HEALTH_ETCD,
+        "        if not zone:\n            return ()\n",
+        "        if not zone:\n            continue\n",
+        "test__health.py::test_of_zones_nothing_is_said_while_that_of_a_voter_is_not_known",
+    ),
+    "an alarm that one reader was told of does not count": Mutant(
+        HEALTH_VIEW,
+        'for _name, answer in answers for one in answer["alarms"]})',
+        'for one in best["alarms"]})',
+        "test__health.py::test_an_alarm_counts_whichever_member_alone_was_told_of_it",
+    ),
+    "who the members are is what one that is cut off says": Mutant(
+        HEALTH_VIEW,
+        'return answer["confirmed"], max(',
+        "return max(",
+        "test__health.py::test_who_the_members_are_is_what_a_quorum_confirms_then_what_was_written_last",
+    ),
+    "an API that answers at its address is down": Mutant(
+        HEALTH_API,
+        "if not api_ready(seen) and not endpoint_answers(seen):",
+        "if not api_ready(seen):",
+        "test__health.py::test_an_api_that_answers_at_its_address_serves_though_no_server_answers_directly",
+    ),
+    "a unit of which nothing is known runs": Mutant(
+        HEALTH_NODES,
+        '.get(unit, "unknown")\n',
+        '.get(unit, "active")\n',
+        "test__health.py::test_a_unit_of_which_it_is_not_known_that_it_runs_is_down",
+    ),
+    "nobody looks whether controllers run": Mutant(
+        HEALTH_NODES,
+        "        units += MASTER_UNITS\n",
+        "        pass\n",
+        "test__health.py::test_of_every_unit_that_a_host_needs_it_is_told_that_it_is_down",
+    ),
+    "what a master alone did not tell is well": Mutant(
+        HEALTH_NODES,
+        '"balancer": host["master"] and seen.mode != EXTERNAL',
+        '"balancer": False',
+        "test__health.py::test_what_one_master_alone_did_not_tell_is_missed",
+    ),
+    "a certificate that is about to end is a warning": Mutant(
+        HEALTH_NODES,
+        "ERROR if any(one.days_left <= _limit(ENDS_ERROR, one) for one in rows) else WARNING",
+        "WARNING",
+        "test__health.py::test_a_certificate_is_mentioned_before_it_ends_and_not_too_early",
+    ),
+    # certificates
+    "another cluster's authority is overwritten": Mutant(
+        "_pki",
+        "return ISSUE if set(present) & set(wanted) else REFUSE",
+        "return ISSUE",
+        "test__pki.py::test_authority_files_are_replaced_only_by_an_overlap",
+    ),
+    "a certificate is renewed when it has ended": Mutant(
+        "_pki",
+        "    elif left <= min(max(life - BACKDATE, 0) / 3.0, RENEW_BEFORE):",
+        "    elif False:",
+        "test__pki.py::test_renewal_begins_in_the_last_third_and_never_earlier_than_30_days_before",
     ),
 }  # fmt: skip
 

@@ -14,6 +14,9 @@ import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "tools"))
+import reference  # noqa: E402
+
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 MAX_TASKS, MAX_WHEN, MAX_TEMPLATE_IFS, MAX_MODULE_LINES = 12, 3, 3, 90
@@ -218,7 +221,8 @@ def test_a_module_is_documented_and_says_how_it_behaves_in_check_mode(path):
     text = yaml.safe_load(blocks["DOCUMENTATION"])
     assert text["module"] == path.stem
     modes = {"multimaster.kubernetes.attributes", "multimaster.kubernetes.attributes.info"}
-    assert modes & set(text["extends_documentation_fragment"]), "check and diff mode are promised for every module"
+    modes &= set(text["extends_documentation_fragment"])
+    assert len(modes) == 1, "check and diff mode are promised for every module, by one text; of two the first would win"
     for name, attribute in text.get("attributes", {}).items():
         assert name not in ("check_mode", "diff_mode") or attribute.get("details"), f"say why {name} is not fully supported"
     assert all(isinstance(example, dict) for example in yaml.safe_load(blocks["EXAMPLES"]))
@@ -228,6 +232,53 @@ def test_a_module_is_documented_and_says_how_it_behaves_in_check_mode(path):
 def test_a_utility_has_its_mirrored_tests(path):
     mirrored = ROOT / "tests" / "unit" / "plugins" / "module_utils" / f"test_{path.name}"
     assert mirrored.exists() and "\ndef test_" in mirrored.read_text(), "whoever changes it looks for its table there"
+
+
+# Modules whose check cannot be proven by a check, a run that changes and a run that does not; fixture `call` watches each check.
+UNPROVEN = {
+    "etcd_snapshot": "each run saves anew, so that no second one has nothing to do",
+    "operation_lock": "the lock is bookkeeping of the run and never counts as changed",
+}
+PROOF = re.compile(r"(check_run_again|world\.prove)\(\w")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_that_changes_something_proves_its_check(path):
+    text = yaml.safe_load(documentation(path)["DOCUMENTATION"])
+    reads = "multimaster.kubernetes.attributes.info" in text["extends_documentation_fragment"]
+    tests = [ROOT / "tests/unit/plugins" / kind / f"test_{path.stem}.py" for kind in ("modules", "action")]
+    bodies = [body for file in tests if file.exists() for body in bodies_of_tests(file)]
+    proven = any(PROOF.search(body) for body in bodies)
+    expected = not reads and path.stem not in UNPROVEN
+    assert proven or not expected, "nobody else finds a check that writes or foresees nothing: fixture `check_run_again`"
+    assert not (proven and path.stem in UNPROVEN), "take it out of the exceptions"
+
+
+def bodies_of_tests(path):
+    """Return the text of every test function of a file."""
+    source = path.read_text()
+    return [
+        ast.get_source_segment(source, node)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+
+
+def attribute_texts():
+    """Yield (where, attribute, text) of the details of every attribute, a list of them text by text."""
+    for path in (*MODULES, *sorted((ROOT / "plugins" / "doc_fragments").glob("*.py"))):
+        for block in reference.constants(path).values():
+            document = yaml.safe_load(block) if "\nattributes:" in block else {}
+            for name, attribute in document.get("attributes", {}).items():
+                details = attribute.get("details", [])
+                yield from ((place(path), name, text) for text in ([details] if isinstance(details, str) else details))
+
+
+def test_the_details_of_an_attribute_are_whole_sentences():
+    texts = list(attribute_texts())
+    assert len(texts) > 10
+    cut = [text for text in texts if not text[-1].endswith(".")]
+    assert not cut, "a list in brackets is cut at its commas; write a text or a list below each other"
 
 
 def imported(path):

@@ -55,6 +55,13 @@ def test_own_words_win_over_a_fragment():
     assert merged["platform"]["platforms"] == "linux"
 
 
+def test_of_two_fragments_the_first_wins_as_it_does_in_ansible_doc():
+    document = {"extends_documentation_fragment": ["multimaster.kubernetes.attributes", "multimaster.kubernetes.attributes.info"]}
+    mode = reference.with_fragments(document, ROOT / "plugins" / "doc_fragments")["attributes"]["diff_mode"]
+    assert mode["support"] == "full"
+    assert "details" in mode, "which contradicts it, so that a rule lets no module extend both"
+
+
 def test_every_setting_and_every_documented_plugin_has_its_place():
     pages = reference.pages(ROOT, _settings, _preflight, _health)
     settings = pages[ROOT / "docs" / "reference" / "settings.md"]

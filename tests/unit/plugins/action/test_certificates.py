@@ -69,11 +69,6 @@ class Site:
         action = self.action(certificates, {**self.args, **changes}, check)
         return action.run(None, {"inventory_hostname": "m1"})
 
-    def kubeconfig(self, check=False, **changes):
-        args = {"store": self.args["store"], "cluster_name": "prod", "path": str(self.base / "inv" / "admin.conf"),
-                "endpoint_address": "192.0.2.100", **changes}  # fmt: skip
-        return self.action(admin_kubeconfig, args, check).run(None, {})
-
     def host(self):
         return sorted(os.listdir(self.base / "host")) if (self.base / "host").exists() else []
 
@@ -103,6 +98,16 @@ def test_executions_on_the_host(site):
     assert site.phases == ["read", "request", "install"]
     assert result["changed_paths"] == [str(site.base / "host" / name) for name in ("scheduler.crt", "peer.crt")]
     assert not site.run()["changed"]
+
+
+@needs_openssl
+def test_a_check_founds_no_store_and_foresees_the_run(site, world):
+    checked, done, _again = world.prove(lambda check: site.run(check=check))
+    foreseen = ("issued", "written", "adjusted")
+    assert [checked[name] for name in foreseen] == [done[name] for name in foreseen]
+    site.clock += 340 * _pki.DAY
+    checked, done, _again = world.prove(lambda check: site.run(check=check))
+    assert [checked[name] for name in (*foreseen, "diff")] == [done[name] for name in (*foreseen, "diff")]
 
 
 @needs_openssl
@@ -171,30 +176,6 @@ def test_a_failure_on_the_host_is_the_tasks_failure(site):
     site.execute = lambda **_arguments: {"failed": True, "msg": "no key for /x: install the package openssl"}
     with pytest.raises(AnsibleActionFail, match="install the package openssl"):
         site.run()
-
-
-@needs_openssl
-def test_kubeconfig(site):
-    assert site.kubeconfig(check=True)["reasons"] == ["the CA store does not exist yet"]
-    with pytest.raises(AnsibleActionFail, match="CA store not found"):
-        site.kubeconfig()
-    site.run()
-    path = site.base / "inv" / "admin.conf"
-    assert site.kubeconfig(check=True)["changed"] and not path.exists()
-    assert site.kubeconfig()["reasons"] == ["missing"]
-    first = path.read_text()
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert not site.kubeconfig()["changed"]
-    path.chmod(0o644)
-    assert site.kubeconfig()["reasons"] == ["others may read it"]
-    assert path.stat().st_mode & 0o777 == 0o600
-    result = site.kubeconfig(endpoint_address="2001:db8::1")
-    assert result["reasons"] == ["points at https://192.0.2.100:6443, wanted https://[2001:db8::1]:6443"]
-    assert yaml.safe_load(path.read_text())["clusters"][0]["cluster"]["server"] == "https://[2001:db8::1]:6443"
-    assert "client-key-data" not in str(result["diff"]) and first not in str(result)
-    assert sorted(os.listdir(site.base / "inv")) == ["admin.conf", "pki"]
-    with pytest.raises(AnsibleActionFail, match="days is 0; give 1 to 825"):
-        site.kubeconfig(days=0)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,10 @@ class Containerd:
     def __init__(self):
         self.images, self.calls, self.up = ["docker.io/library/busybox:latest"], [], True
 
+    def picture(self):
+        """Return what a check must leave as it is: the images, and the calls that change something."""
+        return list(self.images), [call for call in self.calls if call[6] != "ls"]
+
     def __call__(self, argv, timeout):
         self.calls.append(argv)
         if not self.up:

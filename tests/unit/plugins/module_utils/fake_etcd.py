@@ -10,6 +10,7 @@ requests were *carried out*, their answers lost.
 
 from __future__ import annotations
 
+import copy
 import json
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import Answer, TransportError
@@ -45,6 +46,11 @@ class FakeEtcd:
             self.add(name)
             self.publish(name)
         self.leader = self.find(voters[0]) if voters else None
+
+    def picture(self):
+        """Return what a check must leave as it is: all but what was asked for, of which only changes count."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("asked", "refusals")}
+        return copy.deepcopy((kept, [path for _host, path in self.asked if path in CHANGING]))
 
     @staticmethod
     def client_url(name):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import copy
+
 STAT = "# pxname,svname,scur,status,lastchg,check_status,last_chk,addr,"
 STATES = (
     "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
@@ -25,6 +27,10 @@ class FakeHaproxy:
         if self.down:
             raise FileNotFoundError(2, "No such file or directory")
         return Connection(self)
+
+    def picture(self):
+        """Return what a check must leave as it is: the servers, and the commands that change something."""
+        return copy.deepcopy((self.servers, [command for command in self.commands if not command.startswith("show ")]))
 
     def answer(self, command):
         """Return the text HAProxy would give."""

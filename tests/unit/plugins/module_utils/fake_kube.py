@@ -42,11 +42,20 @@ class FakeKube:
         self.readyz = (200, "[+]ping ok\n[+]etcd ok\nreadyz check passed\n")
         self.allowed = True
         self.evictions = {}
+        self.writes = []
+
+    def picture(self):
+        """Return what a check must leave as it is: the objects, and what was asked for that changes any, dry runs apart."""
+        return copy.deepcopy((self.objects, self.writes))
 
     def __call__(self, method, url, body=None, headers=None, timeout=5.0):
         parts = urlsplit(url)
         query = {key: value[0] for key, value in parse_qs(parts.query).items()}
         self.asked.append((method, parts.path, query, headers.get("Content-Type")))
+        sent = json.loads(body) if body else None
+        reads = method == "GET" or parts.path.endswith("reviews") or "dryRun" in {**query, **(sent or {})}
+        if not reads and not (headers.get("Content-Type") or "").startswith("application/apply-patch"):
+            self.writes.append((method, parts.path))
         if self.down:
             self.down -= 1
             raise TransportError("https://m1:6443", "connection refused (nothing listens there)")
@@ -54,7 +63,6 @@ class FakeKube:
             return status(*self.refusals.pop(0))
         if parts.path == "/readyz":
             return Answer(self.readyz[0], self.readyz[1].encode())
-        sent = json.loads(body) if body else None
         if method == "PATCH" and "merge-patch" in headers["Content-Type"]:
             return self._merge(parts.path, sent)
         return self._answer(method, parts.path, query, sent)
@@ -100,6 +108,7 @@ class FakeKube:
         merged = {**merged, **body, "metadata": metadata}
         if merged != found:
             if not dry:
+                self.writes.append(("PATCH", path))
                 self.version += 1
                 metadata["resourceVersion"] = str(self.version)
                 self.objects[path] = merged

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
@@ -39,6 +40,11 @@ class World:
         self.speakers = ()
         self.haproxy = FakeHaproxy(m1={}, m2={})
 
+    def picture(self):
+        """Return what a check must leave as it is; to ask neighbours takes time, so the clock is no part of it."""
+        names = ("held", "arp", "states", "changed", "log")
+        return copy.deepcopy({**{name: getattr(self, name) for name in names}, "haproxy": self.haproxy.picture()})
+
     # systemd
 
     def show(self, names):
@@ -46,6 +52,9 @@ class World:
 
     def identity(self, unit):
         return _unit_plan.Identity(unit.name + "-wanted", unit.name + "-fixed")
+
+    def sources(self, unit):
+        return [*unit.inputs]
 
     def running(self, state):
         wanted = self.identity(state)

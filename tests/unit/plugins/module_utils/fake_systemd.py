@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 
@@ -41,6 +42,10 @@ class FakeSystemd:
         (self.folder / name).write_text(text)
         self.units[name] = Fake(**state)
         return self.units[name]
+
+    def picture(self):
+        """Return what a check must leave as it is: the units, and the calls that change something."""
+        return copy.deepcopy((self.units, self.commands()))
 
     def sleep(self, seconds):
         self.now += seconds

@@ -202,17 +202,16 @@ def test_a_red_verdict_always_says_why_and_what_next(codes, answers, leader_chan
 
 
 @pytest.mark.parametrize(
-    ("due", "wanted"),
+    ("due", "earlier", "first"),
     [
-        ("", ""),
-        ("m1", "m2 m3"),  # an earlier run changed two of three
-        ("m2 m3", "m1 m2"),  # it changed one, and of the rest the first is one as well
-        ("m2 m1 m3", "m2"),  # nobody has changed yet, so the first does
+        ("", "", ""),
+        ("m1", "m2 m3", ""),  # an earlier run changed two of three; nobody follows the last
+        ("m2 m3", "m1", "m2"),  # it changed one, and of the rest the first is one as well
+        ("m2 m1 m3", "", "m2"),  # nobody has changed yet, so the first does
     ],
 )
-def test_canaries_are_who_was_changed_before_and_the_first_of_several(due, wanted):
-    assert _canary.canaries(["m1", "m2", "m3"], due.split()) == wanted.split()
-
-
-def test_an_only_master_is_no_canary():
-    assert _canary.canaries(["m1"], ["m1"]) == []
+def test_canaries_are_who_was_changed_before_and_the_first_of_several(due, earlier, first):
+    due = due.split()
+    assert _canary.earlier(["m1", "m2", "m3"], due) == earlier.split()
+    assert _canary.first(due, {"canary": {"seconds": 30}}) == first.split()
+    assert _canary.first(due, {"canary": {"seconds": 0}}) == []

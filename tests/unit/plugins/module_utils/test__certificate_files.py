@@ -9,6 +9,7 @@ import getpass
 import os
 import shutil
 import stat
+import tempfile
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _certificate_files as files
@@ -40,7 +41,8 @@ def sign(request, authority, path="/x/y"):
 
 
 def install(base, certificate):
-    steps = _files.survey(files.installation(base, certificate, ME, GROUP))
+    with tempfile.TemporaryDirectory() as folder:
+        steps = _files.survey(files.installation(base, certificate, ME, GROUP, folder))
     _files.apply(steps)
     return [step.wanted.path for step in steps if step.changed]
 

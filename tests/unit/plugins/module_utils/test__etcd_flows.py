@@ -316,7 +316,7 @@ def test_a_bootstrap_ends_when_the_member_serves(machine):
 def test_a_failing_systemctl_is_quoted(machine):
     b = machine(FakeEtcd())
     host = Host(lambda argv, timeout: _command.Result(argv, 1, "", "Failed to connect to bus"), b.paths)
-    with pytest.raises(StepFailed, match="systemctl daemon-reload.*Failed to connect to bus.*Next: systemctl status"):
+    with pytest.raises(StepFailed, match="systemctl daemon-reload.*Failed to connect to bus.*Next: `systemctl status etcd"):
         host.start("")
 
 

@@ -105,16 +105,27 @@ def test_other_modes_are_refused(text):
         plan.parse_mode(text)
 
 
-def test_diffs_leave_out_secrets_private_keys_and_what_is_no_text():
+def test_diffs_show_no_private_keys_and_what_is_no_text():
     def shown(content, **more):
         steps = [plan.decide(Wanted("/etc/x/a", "file", b"new", 0o600, **more), Present("file", content, 0o600))]
         return [entry["before"] for entry in plan.diffs(steps)]
 
-    assert shown(b"old", secret=True) == []
     assert shown(b"-----BEGIN EC PRIVATE KEY-----\nabc") == ["(a private key, not shown)\n"]
     assert shown(b"a\0b") == ["(3 bytes, not shown)\n"]
     assert shown(b"a" * (plan.DIFF_LIMIT + 1)) == [f"({plan.DIFF_LIMIT + 1} bytes, not shown)\n"]
     assert shown(b"a" * plan.DIFF_LIMIT) == ["a" * plan.DIFF_LIMIT]
+
+
+@pytest.mark.parametrize(("present", "before", "after"), [
+    (Present(), "", "(not shown)\n"),
+    (Present("link", target="/etc/x/b"), "(a link to /etc/x/b)\n", "(not shown)\n"),
+    (Present("file", b"old", 0o600), "(not shown)\n", "(changed, not shown)\n"),
+    (Present("file", b"new", 0o644), "state: file\nmode: 0644\nowner: 0\ngroup: 0\n",
+     "state: file\nmode: 0600\nowner: root\ngroup: root\n"),
+])
+def test_of_a_secret_a_diff_says_only_that_it_changes(present, before, after):
+    entry, = plan.diffs([plan.decide(Wanted("/etc/x/a", "file", b"new", 0o600, secret=True), present)])
+    assert (entry["before"], entry["after"]) == (before, after)
 
 
 def test_diffs_of_attributes_name_accounts():

@@ -314,6 +314,228 @@ def test_nothing_read_at_all_is_down():
     assert {"etcd-quorum", "api-none", "endpoint-dead", "host-unreachable"} <= set(ids(findings))
 
 
+# Where a line is drawn
+
+
+YEAR, HOUR = {"days": 365.0}, {"days": 1 / 24}
+
+
+@pytest.mark.parametrize(
+    ("path", "left", "found"),
+    [
+        (APISERVER, {**YEAR, "days_left": 30.01}, []),
+        (APISERVER, {**YEAR, "days_left": 30.0}, [("certificate-ends", "warning")]),
+        (APISERVER, {**YEAR, "days_left": 7.01}, [("certificate-ends", "warning")]),
+        (APISERVER, {**YEAR, "days_left": 7.0}, [("certificate-ends", "error")]),
+        (APISERVER, {**YEAR, "days_left": 0.0}, [("certificate-expired", "error")]),
+        (CA, {"days": 3650.0, "days_left": 365.01}, []),
+        (CA, {"days": 3650.0, "days_left": 365.0}, [("certificate-ends", "warning")]),
+        (CA, {"days": 3650.0, "days_left": 90.0}, [("certificate-ends", "error")]),
+        # one that lives shorter than a year is judged by the share that is left
+        (APISERVER, {"days": 120.0, "days_left": 11.0}, []),
+        (APISERVER, {"days": 120.0, "days_left": 9.0}, [("certificate-ends", "warning")]),
+        (KUBELET, {**HOUR, "days_left": 6 / 1440}, []),
+        (KUBELET, {**HOUR, "days_left": 4 / 1440}, [("certificate-ends", "warning")]),
+        (KUBELET, {**HOUR, "days_left": 1 / 1440}, [("certificate-ends", "error")]),
+    ],
+)
+def test_a_certificate_is_mentioned_before_it_ends_and_not_too_early(path, left, found):
+    made = cluster()
+    made.certificate(path, **left)
+    assert [(one.check, one.level) for one in made.judge()[0]] == found
+
+
+@pytest.mark.parametrize(("age", "stale"), [(15.0, False), (17.0, False), (17.1, True), (30.0, True)])
+def test_a_lease_may_be_as_old_as_it_lasts_and_clocks_may_differ(age, stale):
+    made = cluster()
+    lease(age_seconds=age, duration_seconds=15)(made)
+    assert bool(told(made.judge()[0], "lease-stale")) is stale
+
+
+@pytest.mark.parametrize("fresh", ["m1", "m2", "m3"])
+def test_a_lease_is_as_fresh_as_the_api_server_that_saw_it_last(fresh):
+    made = cluster()
+    lease(age_seconds=60.0)(made)
+    made.read[fresh]["api"]["leases"]["kube-scheduler"].update(age_seconds=1.0)
+    assert told(made.judge()[0], "lease-stale") == []
+
+
+@pytest.mark.parametrize("state", ["failed", "inactive", "activating", "not-found", None])
+def test_a_unit_of_which_it_is_not_known_that_it_runs_is_down(state):
+    made = cluster()
+    made.observed["w1"]["units"]["kubelet"] = state
+    if state is None:
+        del made.observed["w1"]["units"]["kubelet"]
+    findings, verdict = made.judge()
+    assert [(one.host, one.check, one.found) for one in findings] == [
+        ("w1", "unit-down", f"the unit kubelet is {state or 'unknown'}")
+    ]
+    assert verdict.status == DEGRADED
+
+
+# Several readers
+
+
+@pytest.mark.parametrize("reader", ["m1", "m2", "m3"])
+def test_an_alarm_counts_whichever_member_alone_was_told_of_it(reader):
+    made = cluster()
+    made.read[reader]["etcd"]["alarms"] = [{"member_id": str(NUMBERS["m2"]), "alarm": "NOSPACE"}]
+    findings, verdict = made.judge()
+    assert [one.host for one in told(findings, "etcd-alarm")] == ["m2"]
+    assert verdict.status == DOWN
+
+
+def test_who_the_members_are_is_what_a_quorum_confirms_then_what_was_written_last():
+    def without_m3(reader, **behind):
+        made = cluster()
+        etcd = made.read[reader]["etcd"]
+        etcd["members"] = [one for one in etcd["members"] if one["name"] != "m3"]
+        for one in etcd["members"]:
+            one.update({key: value for key, value in behind.items() if key != "confirmed"})
+        etcd.update({key: value for key, value in behind.items() if key == "confirmed"})
+        return [one.host for one in told(made.judge()[0], "etcd-missing")]
+
+    for reader in ("m1", "m2", "m3"):
+        assert without_m3(reader, confirmed=False, raft_index=999) == []
+        assert without_m3(reader, raft_index=899) == []
+        assert without_m3(reader, raft_index=901) == ["m3"]
+        assert without_m3(reader, raft_term=4, raft_index=1) == ["m3"]
+
+
+@pytest.mark.parametrize("part", ["etcd", "api", "endpoint", "balancer"])
+def test_what_one_master_alone_did_not_tell_is_missed(part):
+    made = cluster()
+    made.read["m2"][part] = None
+    findings, verdict = made.judge()
+    assert [(one.host, one.found) for one in told(findings, "host-unread")] == [("m2", f"{part}: it was not read")]
+    assert verdict.status == DEGRADED
+
+
+def test_an_api_that_answers_at_its_address_serves_though_no_server_answers_directly():
+    made = cluster()
+    for api in made.apis():
+        api.update(ready=False, nodes=None, leases=None, error="timed out")
+    findings, verdict = made.judge()
+    assert ids(findings) == ["api-down"]
+    assert verdict.status == DEGRADED
+
+
+def test_of_zones_nothing_is_said_while_that_of_a_voter_is_not_known():
+    for zones in ({"m1": "a", "m2": "a"}, {"m1": "a", "m2": "b"}):
+        findings, verdict = cluster(zones=zones).judge()
+        assert told(findings, "zone-loss") == []
+        assert verdict.reason == "survives the loss of 1 etcd voter"
+    five = cluster(masters=("m1", "m2", "m3", "m4", "m5"), zones=THREE_ZONES)
+    assert five.judge()[1].reason == "survives the loss of 2 etcd voters"
+
+
+# Who is asked for what, and what is not told beside its cause
+
+
+NODE = {"containerd", "kubelet", "kube-proxy"}
+CONTROLLERS = {"kube-controller-manager", "kube-scheduler", "csr-approver"}
+OWN_ETCD = {"masters": ("m1", "m2"), "etcd": ("e1", "e2", "e3")}
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "units"),
+    [
+        ({}, "w1", {*NODE, "flanneld"}),
+        ({}, "m2", {*NODE, *CONTROLLERS, "flanneld"}),
+        ({"network": "none"}, "m2", {*NODE, *CONTROLLERS}),
+        ({"endpoint_mode": "external"}, "m2", {*NODE, *CONTROLLERS, "flanneld"}),
+        ({"masters": ("m1",)}, "m1", {*NODE, *CONTROLLERS, "flanneld", "multimaster-endpoint"}),
+        (OWN_ETCD, "e1", set()),
+    ],
+)
+def test_of_every_unit_that_a_host_needs_it_is_told_that_it_is_down(made, name, units):
+    broken = cluster(**made)
+    broken.observed[name]["units"] = dict.fromkeys(broken.observed[name]["units"], "failed")
+    found = told(broken.judge()[0], "unit-down")
+    assert {one.found for one in found} == {f"the unit {unit} is failed" for unit in units}
+    assert {one.host for one in found} <= {name}
+
+
+@pytest.mark.parametrize("part", ["held_on", "others", "units"])
+def test_what_a_master_could_not_find_out_about_the_address_is_told(part):
+    made = cluster()
+    made.read["m2"]["balancer"]["errors"] = {part: "no socket"}
+    assert [(one.host, one.found) for one in told(made.judge()[0], "host-unread")] == [("m2", f"{part}: no socket")]
+
+
+@pytest.mark.parametrize("missing", ["nodes", "leases"])
+def test_nodes_and_leases_are_to_be_read_both_and_of_one_api_server(missing):
+    made = cluster()
+    made.read["m1"]["api"].update({missing: None})
+    made.node("w1", ready=False)
+    assert ids(made.judge()[0]) == ["node-not-ready"]
+    for api in made.apis():
+        api.update({missing: None})
+    assert "api-unread" in ids(made.judge()[0])
+
+
+def test_an_address_that_answers_nobody_is_told_once():
+    made = cluster()
+    no_endpoint(made)
+    assert ids(made.judge()[0]) == ["endpoint-dead"]
+
+
+def test_what_the_balancers_say_of_a_master_that_cannot_be_asked_is_told():
+    made = cluster()
+    made.lose("m3")
+    assert told(made.judge()[0], "balancer-server") == []
+    for reader in ("m1", "m2"):
+        made.read[reader]["balancer"]["servers"]["m3"].update(status="down", up=False)
+    assert [(one.host, one.level) for one in told(made.judge()[0], "balancer-server")] == [("m3", "error")]
+
+
+def test_a_member_that_is_down_is_told_as_that_alone():
+    made = cluster(zones=THREE_ZONES)
+    made.stop_etcd("m2")
+    assert ids(made.judge()[0]) == ["etcd-member", "zone-loss"]
+    made.stop_etcd("m3")
+    assert ids(made.judge()[0]) == ["etcd-member", "etcd-quorum"]
+
+
+def test_a_member_that_hangs_beside_a_quorum_does_not_wait_for_one():
+    made = cluster()
+    members("m2", healthy=False)(made)
+    assert told(made.judge()[0], "etcd-member")[0].found == "etcd member m2 is not healthy: nobody could ask it"
+
+
+@pytest.mark.parametrize("reader", ["m1", "m2", "m3"])
+def test_a_database_is_as_large_as_the_reader_says_that_saw_it_largest(reader):
+    made = cluster()
+    for seen_by, one in made.members():
+        if one["name"] == "m2":
+            one.update(db_size=(96 if seen_by == reader else 1) * MIB, db_size_quota=100 * MIB)
+    assert [(one.host, one.level) for one in told(made.judge()[0], "etcd-size")] == [("m2", "error")]
+
+
+def test_a_member_of_a_host_that_is_to_have_none_is_a_stray():
+    made = cluster(**OWN_ETCD)
+    for read in made.read.values():
+        read["etcd"] and read["etcd"]["members"].append({**read["etcd"]["members"][0], **member("m1")})
+    assert len(told(made.judge()[0], "etcd-stray")) == 1
+
+
+def test_a_host_without_an_address_is_no_node_without_one():
+    made = cluster()
+    made.fact["hosts"]["w1"].update(node_name="guessed", address="")
+    made.node("w1", internal_ip="")
+    assert {"node-missing", "node-stray"} <= set(ids(made.judge()[0]))
+
+
+def test_the_verdict_names_the_first_cause_and_what_is_left():
+    made = cluster(masters=("m1", "m2", "m3", "m4", "m5"))
+    made.stop_etcd("m2")
+    assert made.judge()[1].reason.startswith("etcd has lost 1 of 5 voters and survives 1 more: m2: etcd member m2")
+    made = cluster()
+    made.lose("w1")
+    made.node("w1", ready=False)
+    assert made.judge()[1].reason == "it serves, but not everything is there: w1: the host was not observed, and 1 more"
+
+
 # The verdict against brute force
 
 

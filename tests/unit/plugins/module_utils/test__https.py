@@ -13,7 +13,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _htt
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(_https.CredentialsError, match="cannot read .*nowhere.crt: no such file or no permission"):
+    with pytest.raises(_https.CredentialsError, match="cannot read .*nowhere.crt: No such file or directory. Next: site.yml"):
         _https.https_opener(str(tmp_path / "nowhere.crt"))
 
 

@@ -142,7 +142,7 @@ ELSEWHERE = "set it on the machine that owns the kernel"
         (errno.EROFS, f"it is read-only here; {ELSEWHERE} (in a container: its host)"),
         (errno.EACCES, f"it may not be changed here; {ELSEWHERE}"),
         (errno.EPERM, f"it may not be changed here; {ELSEWHERE}"),
-        (errno.EINVAL, "the kernel does not take this value"),
+        (errno.EINVAL, "the kernel does not take this value; give another one"),
         (errno.EBUSY, "Device or resource busy"),
     ],
     ids=lambda value: errno.errorcode.get(value, "") if isinstance(value, int) else "",

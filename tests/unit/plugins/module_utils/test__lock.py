@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _preflight_hosts
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _beside_turns, _lock, _preflight_hosts
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 COLLECTION = "ansible_collections.multimaster.kubernetes.plugins"
@@ -183,10 +183,8 @@ def test_what_is_not_due_leaves_the_coming_step_its_bound_and_half_of_the_margin
         assert _lock.duration(seconds) - passed >= seconds + _lock.MARGIN_SECONDS / 2
 
 
-def test_the_usual_step_is_as_long_as_the_playbooks_say():
-    wiring = yaml.safe_load((ROOT / "playbooks/vars/wiring.yml").read_text())
-    assert wiring["__usual_step"] == _lock.STEP_SECONDS
-    assert _lock.STEP_SECONDS < wiring["__slow_step"] <= _lock.LONGEST_SECONDS
+def test_a_slow_step_is_longer_than_the_usual_one_and_no_longer_than_a_lock_may_last():
+    assert _lock.STEP_SECONDS < _beside_turns.SLOW_STEP_SECONDS <= _lock.LONGEST_SECONDS
 
 
 WAITS = [("kube_node", "timeout", "detach_timeout"), ("cluster_ready", "timeout"), ("etcd_member", "timeout")]

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+from unittest import mock
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock, _lock_flow, _lock_places
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import TransportError
 from fake_kube import FakeKube
 
 NOON = 1767268800.0
@@ -19,10 +21,10 @@ BOTH = (_lock.HOST, _lock.CLUSTER)
 class Host:
     """One host and the cluster's API, as runs see them from noon on."""
 
-    def __init__(self, folder, else_host=False):
+    def __init__(self, folder, else_host=False, broken=False):
         self.fake, self.path, self.now = FakeKube(), folder / "multimaster" / "lock.json", NOON
         kube = _kube.Kube("https://m1:6443", self.fake)
-        self.places = _lock_places.Places(kube, str(self.path), lambda: self.now, else_host)
+        self.places = _lock_places.Places(kube, str(self.path), lambda: self.now, else_host, broken)
 
     def hold(self, me, *names, **more):
         return self.places.hold(names, _lock_flow.Wish(me, 600, **more))
@@ -68,17 +70,48 @@ def test_what_the_run_had_before_stays_its_own_when_it_is_refused(host):
     assert host.holders() == ("ctl1/a", "ctl2/b")
 
 
-@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("status", [400, 401, 403])
 @pytest.mark.parametrize("else_host", [True, False])
 def test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to(tmp_path, status, else_host):
     host = Host(tmp_path, else_host)
     host.fake.refusals = [(status, "Refused", "cannot get")]
-    if status == 403 and else_host:
+    if status != 400 and else_host:
         assert host.hold(MINE, _lock.CLUSTER)[1] == (_lock.HOST,)
         return
     with pytest.raises(_kube.KubeRefused):
         host.hold(MINE, _lock.CLUSTER)
     assert host.holders() == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("broken", "answer", "held"),
+    [
+        (True, (503, "ServiceUnavailable", "no leader"), True),
+        (False, (503, "ServiceUnavailable", "no leader"), False),
+        (True, TransportError("https://m1:6443", "connection refused"), True),
+        (False, TransportError("https://m1:6443", "connection refused"), False),
+        (True, (400, "BadRequest", "no such thing"), False),  # it answers: nothing is broken
+        (True, (403, "Forbidden", "cannot get"), False),
+    ],
+)
+def test_a_cluster_that_is_given_up_need_not_answer(tmp_path, broken, answer, held):
+    host = Host(tmp_path, broken=broken)
+    if isinstance(answer, tuple):
+        host.fake.refusals = [answer]
+    else:
+        host.places.kube._opener = mock.Mock(side_effect=answer)
+    if held:
+        assert host.hold(MINE, _lock.CLUSTER)[1] == (_lock.HOST,)
+        return
+    with pytest.raises(_kube.KubeError):
+        host.hold(MINE, _lock.CLUSTER)
+
+
+def test_without_credentials_the_host_stands_in(tmp_path):
+    places = _lock_places.Places(None, str(tmp_path / "lock.json"), lambda: NOON, True)
+    outcome, held = places.hold([_lock.CLUSTER], _lock_flow.Wish(MINE, 600))
+    assert (outcome.verdict.step, held) == (_lock.TAKE, (_lock.HOST,))
+    assert places.hold([_lock.CLUSTER], _lock_flow.Wish(OTHER, 600))[0].verdict.refused
 
 
 def test_a_check_writes_nowhere(host):

@@ -89,7 +89,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path):
         ("", "etcdutl's answer about /x.db cannot be read: ''"),
         ("null", "cannot be read: 'null'"),
         ("[]", "cannot be read: '\\[\\]'"),
-        ("x" * 300, "cannot be read: '" + "x" * 200 + "'$"),
+        ("x" * 300, "cannot be read: '" + "x" * 200 + "'. Next: "),
     ],
 )
 def test_an_answer_that_is_none_is_quoted_and_not_without_end(answer, why):

@@ -95,3 +95,23 @@ def test_who_has_the_address_is_known_of_those_that_were_asked_only():
     hostvars = {"m1": bare, "m2": held, "m3": {}, "m4": {"__endpoint": {"unreachable": True}}, "m5": held}
     assert _summary.endpoint_holders(hostvars, ["m1", "m2", "m3", "m4"]) == ["m2"]
     assert _summary.endpoint_holders(hostvars, ["m5", "m2"]) == ["m5", "m2"]
+
+
+DONE, FAILED = {"changed": True}, {"failed": True, "msg": "busy"}
+
+
+@pytest.mark.parametrize(
+    ("results", "bare", "other"),
+    [
+        (dict.fromkeys((*NAMES, "w1"), DONE), "Bare: m1, m2, m3, w1.", ""),
+        ({"m1": DONE, "m2": FAILED, "m3": {"unreachable": True}}, "Bare: m1.", "NOT bare, or not known to be: m2, m3, w1;"),
+        ({}, "Bare: no host.", "NOT bare, or not known to be: m1, m2, m3, w1;"),
+    ],
+)
+def test_a_host_is_called_bare_only_where_that_was_seen(results, bare, other):
+    fact = {**cluster(), "ca_store": "/inv/pki", "kubeconfig": "/inv/admin.conf"}
+    hostvars = {name: {"__bare": results[name]} if name in results else {} for name in fact["hosts"]}
+    said = _summary.left(hostvars, fact)
+    assert said.startswith(bare) and (other in said if other else "NOT bare" not in said)
+    assert said.endswith("made under this name.") and "/inv/pki and /inv/admin.conf stay" in said
+    assert _summary.left(hostvars, fact, checking=True).startswith(bare.replace("Bare", "Would be bare"))

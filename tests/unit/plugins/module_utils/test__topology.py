@@ -210,6 +210,15 @@ def test_the_api_is_asked_where_it_runs_and_in_check_mode_nowhere_else():
     assert dict(looking.order)["any_master"] == dict(looking.order)["token_issuer"] == []
 
 
+def test_a_cluster_is_given_up_where_it_is_still_known():
+    listed, members = inventory(["m1", "m2", "m3"]), [member("m2")]
+    observed = {**bare("m1", "m3"), "m2": living("m2", members)}
+    assert fact(listed, observed, True)["order"]["given_up"] == "m2"
+    assert fact(listed, bare("m1", "m2", "m3"))["order"]["given_up"] == NOBODY
+    other = {**observed, "m2": {**observed["m2"], "cluster": {"name": "another"}}}
+    assert fact(listed, other, True)["order"]["given_up"] == NOBODY
+
+
 @pytest.mark.parametrize(("mode", "wanted"), [("managed", "m1"), ("external", NOBODY)])
 def test_who_leaves_gives_up_its_part_in_an_endpoint_of_ours(mode, wanted):
     listed, members = inventory(["m1", "m2", "m3"], ["w1", "w2"]), [member("m1"), member("m2"), member("m3")]

@@ -18,14 +18,25 @@ RESULTS = {"etcd": "etcd_result", "api": "kube_apiserver_result", "kcm": "kube_c
            "network": "network_result"}  # fmt: skip
 
 
-def fact(masters="m1 m2 m3", etcd="", workers="", mode="balanced", batch="1", turns=None, learners="", later="", **order):
+def neighbour(name, masters):
+    """Return the first other master, the host itself where there is none."""
+    return next((other for other in masters if other != name), name)
+
+
+def fact(masters="m1 m2 m3", etcd="", workers="", mode="balanced", batch="1", turns=None, learners="", later="", **more):
+    """Return what the turns read of the fact; `more`: `watched` for seconds, and orders by name."""
     masters, etcd, workers = masters.split(), etcd.split(), workers.split()
-    hosts = {name: {"master": name in masters, "worker": name in workers, "zone": ""} for name in (*masters, *etcd, *workers)}
+    watched = {"seconds": more.pop("watched", 0)}
+    hosts = {
+        name: {"master": name in masters, "worker": name in workers, "zone": "", "neighbour": neighbour(name, masters)}
+        for name in (*masters, *etcd, *workers)
+    }
     nobody = dict.fromkeys(("bootstrap", "grow", "demote"), NOBODY)
     return {
         "masters": masters, "workers": workers, "hosts": hosts, "turns": (turns or " ".join([*etcd, *masters])).split(),
         "learners": learners.split(), "later": later.split(), "endpoint": {"mode": mode}, "upgrade_batch": batch,
-        "order": {**nobody, "holder_first": ",".join(masters), **order},
+        "canary": watched,
+        "order": {**nobody, "holder_first": ",".join(masters), **more},
     }  # fmt: skip
 
 
@@ -46,7 +57,7 @@ def everything(name):
 def taken(the_fact, **results):
     """Return who takes a turn, without the lists that are empty."""
     found = _turns.control_turns(told(the_fact["hosts"], **results), the_fact)
-    return {what: " ".join(names) for what, names in found.items() if names and what not in ("drifted", "serving")}
+    return {what: " ".join(names) for what, names in found.items() if names and what not in ("drifted", "renewing", "serving")}
 
 
 @pytest.mark.parametrize(
@@ -123,6 +134,11 @@ def test_each_member_that_asks_gets_one_turn_unless_it_starts_in_another_way(sta
         assert set(found["etcd"]) <= set(found["drained"]) <= set(found["masters"])
 
 
+@pytest.mark.parametrize(("needed", "wanted"), [([], True), (["etcd.service"], False)])
+def test_what_has_to_restart_does_not_run_as_it_should(needed, wanted):
+    assert _turns.runs_as_it_should({"restart_needed": needed}) is wanted
+
+
 def test_nodes_whose_services_run_with_other_settings_restart_in_batches():
     the_fact = fact("m1", workers="m1 w1 w2 w3", batch="2")
     hostvars = told(the_fact["hosts"], kubelet_w2=OTHER, network_w1=OTHER, kubelet_m1=OTHER, kubelet_w3=DOWN, api_m1=OTHER)
@@ -162,6 +178,33 @@ def test_what_is_down_or_half_done_goes_first(the_fact, results, wanted):
 )
 def test_before_anybody_is_drained_the_balancers_use_all_others(the_fact, results, wanted):
     assert _turns.control_turns(told(the_fact["hosts"], **results), the_fact)["serving"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("seconds", "results", "wanted"),
+    [
+        (30, {"api_m2": OTHER, "kcm_m3": OTHER}, ["m1"]),  # an earlier run changed m1
+        (30, {}, []),  # nobody follows
+        (30, {"api_m1": OTHER, "api_m2": OTHER, "api_m3": OTHER}, []),
+        (0, {"api_m2": OTHER}, []),  # nothing is watched
+    ],
+)
+def test_who_was_upgraded_before_is_looked_at_before_anybody_follows(seconds, results, wanted):
+    the_fact = fact(watched=seconds)
+    assert _turns.control_turns(told(the_fact["hosts"], **results), the_fact)["watched"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("the_fact", "wanted"),
+    [
+        (fact(), ["m1", "m2"]),
+        (fact("m1"), []),  # its API server is the only one, and away
+        (fact("m1", etcd="e1 m2"), []),  # who has no API server of its own keeps the lock at the turn's beginning
+    ],
+)
+def test_before_etcd_restarts_the_lock_is_kept_through_another_master(the_fact, wanted):
+    results = {f"etcd_{name}": OTHER for name in the_fact["hosts"] if name in ("m1", "m2")}
+    assert _turns.control_turns(told(the_fact["hosts"], **results), the_fact)["renewing"] == wanted
 
 
 STATES_OF_A_MASTER = {

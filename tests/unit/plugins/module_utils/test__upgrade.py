@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -151,6 +152,11 @@ def test_the_direction_of_each(before, target, ways):
     assert (plan.kubernetes, plan.etcd) == ways
 
 
+def test_one_that_is_newer_than_wanted_makes_it_the_way_back():
+    plan = planned(stacked(3), OLD, OLD, {"apiserver": {"m2": NEW[0]}, "etcd": {"m3": NEW[1]}})
+    assert (plan.kubernetes, plan.etcd) == ("back", "back")
+
+
 # Which master is first --------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +223,13 @@ def test_of_two_that_both_are_to_vote_neither_gives_way(even, refused):
     assert bool(plan.steps) is not even
     # who changes no etcd is not kept from it
     assert planned(hosts, target=(NEW[0], OLD[1]), even_voters=even).steps
+
+
+@pytest.mark.parametrize(("voters", "heirs"), [(("m1", "m3"), ["m1 takes", "m2 becomes"]), (("m1",), ["m2 becomes"])])
+def test_a_voter_takes_over_before_a_learner_becomes_one(voters, heirs):
+    hosts = tuple(dataclasses.replace(host, votes=host.name in voters) for host in stacked(3))
+    swaps = [step.why for step in planned(hosts).steps if step.kind == "swap"]
+    assert [why[: len(heir)] for why, heir in zip(swaps, heirs, strict=True)] == heirs
 
 
 def test_a_voter_taken_out_by_a_cut_off_swap_comes_back_first():

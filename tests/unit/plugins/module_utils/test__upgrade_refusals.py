@@ -180,7 +180,9 @@ def test_what_is_down_already_needs_no_permission_to_be_started(component):
 def test_arguments_the_wanted_version_does_not_take_are_refused(monkeypatch):
     monkeypatch.setattr(_removed_flags, "FLAGS_GONE", {"etcd": {(3, 7): ("old-flag",)}})
     monkeypatch.setattr(_removed_flags, "GATES_GONE", {"kubernetes": {(1, 37): ("OldGate",)}})
-    extra = {"etcd": {"old_flag": "1", "kept": "1"}, "kubelet": {"featureGates": {"OldGate": True, "Kept": True}}}
+    # Each host may have its own; what two have is said once.
+    etcd = [{}, {"old_flag": "1", "kept": "1"}, {"old-flag": "2"}]
+    extra = {"etcd": etcd, "kubelet": [{"featureGates": {"OldGate": True, "Kept": True}}]}
     plan = planned(THREE, extra=extra)
     assert [(one.code, one.next_step) for one in plan.refusals] == [
         ("argument", "take old-flag out of the extra arguments of etcd"),
@@ -322,7 +324,7 @@ def test_who_hangs_matters_only_where_he_is_needed(hosts, refused):
 
 def test_an_argument_is_refused_once_however_it_is_spelt_and_judged_only_beside_a_version(monkeypatch):
     monkeypatch.setattr(_removed_flags, "FLAGS_GONE", {"etcd": {(3, 7): ("old-flag",)}})
-    extra = {"etcd": {"old_flag": "1", "old-flag": "1", "--old-flag": None}}
+    extra = {"etcd": [{"old_flag": "1", "old-flag": "1", "--old-flag": None}]}
     assert [one.code for one in _upgrade_refusals.refusals(view(extra=extra))] == ["argument"]
     assert [one.code for one in _upgrade_refusals.refusals(view(target=(NEW[0], "3.x"), extra=extra))] == ["version-unreadable"]
 

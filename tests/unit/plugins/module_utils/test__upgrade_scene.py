@@ -141,6 +141,26 @@ def test_without_a_step_there_is_none():
     assert _upgrade_scene.ways_back(_upgrade.Plan()) == {"etcd": {}, "control": {}, "node": {}, "end": ""}
 
 
+@pytest.mark.parametrize("even", [False, True])
+@pytest.mark.parametrize("learners", [("m3",), ("m2", "m3")])
+def test_learners_of_a_join_that_was_cut_off_vote_before_a_voter_stops(learners, even):
+    listed = [member(name, learner=name in learners) for name in NAMES]
+    observed = {name: {**one, "etcd": living(name, listed)["etcd"]} for name, one in seen("3.6.16").items()}
+    request, _unknown = _request.read(NAMES, upgrade=True)
+    wished = settings(kubernetes_version="1.36.3", etcd_version="3.7.3", even_voters=even)
+    topology = _topology.build(wished, inventory(NAMES), observed, True, request=request)
+    assert (topology.etcd.promote, topology.etcd.demote, topology.giving.old) == (learners, (), ""), "what the playbooks do"
+    plan = _upgrade_scene.plan(topology, observed)
+    assert [step.kind for step in plan.steps] == ["fetch", "snapshot", "master", "master", "master"]
+    assert [note for note in plan.notes if "join was cut off" in note] == [
+        f"etcd of {name} becomes a voter before any voter stops: its join was cut off" for name in learners
+    ]
+    sick = {**observed, "m3": {**observed["m3"], "etcd": {**observed["m3"]["etcd"]}}}
+    sick["m3"]["etcd"]["status"] = {**sick["m3"]["etcd"]["status"], "healthy": False}
+    (refusal,) = _upgrade_scene.plan(topology, sick).refusals
+    assert "etcd on m3 runs and is not healthy" in refusal[0]
+
+
 @pytest.mark.parametrize(
     ("unit", "healthy", "sick"),
     [("active", True, False), ("active", False, True), ("activating", False, False), ("failed", False, False)],

@@ -18,6 +18,7 @@ SIBLINGS = "ansible_collections.multimaster.kubernetes.plugins.module_utils"
 # Every decision is listed here; a new one is added, and the test then holds it to the rules.
 DECISIONS = (
     "_artifact_plan",
+    "_beside_turns",
     "_bootstrap",
     "_canary",
     "_csr",

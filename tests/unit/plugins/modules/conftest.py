@@ -15,11 +15,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "module_uti
 
 
 @pytest.fixture
-def call(capsys):
-    """Return call(module, arguments, check=False): the module's result, secrets masked as Ansible masks them."""
+def call(capsys, world):
+    """Return call(module, arguments, check=False): the module's result, secrets masked as Ansible masks them.
+
+    Every check proves that it writes nothing in the test's world.
+    """
     from ansible.module_utils.testing import patch_module_args
 
     def run(module, arguments, check=False):
+        if check:
+            with world.untouched("a check"):
+                return execute(module, arguments, True)
+        return execute(module, arguments, False)
+
+    def execute(module, arguments, check):
         with patch_module_args({**arguments, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(SystemExit):
             module.main()
         return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
@@ -28,15 +37,6 @@ def call(capsys):
 
 
 @pytest.fixture
-def check_run_again(call):
-    """Return check_run_again(module, arguments): check mode tells what the run does, and a second run has nothing to do."""
-
-    def run(module, arguments):
-        checked = call(module, arguments, check=True)
-        done = call(module, arguments)
-        again = call(module, arguments)
-        assert not [result["msg"] for result in (checked, done, again) if "msg" in result]
-        assert checked["changed"] and done["changed"] and not again["changed"]
-        return checked, done, again
-
-    return run
+def check_run_again(call, world):
+    """Return check_run_again(module, arguments): the results of World.prove for a module."""
+    return lambda module, arguments: world.prove(lambda check: call(module, arguments, check))

@@ -17,14 +17,17 @@ TOKEN = {"token": f"abcdef.{SECRET}"}
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = FakeKube()
+    world.watch(made.picture)
     monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
     return made
 
 
 def test_check_run_again_and_back(fake, call, check_run_again):
     results = check_run_again(bootstrap_token, TOKEN)
+    assert [results[0][told] for told in ("name", "reason", "seconds_left")] == [
+        results[1][told] for told in ("name", "reason", "seconds_left")]
     assert results[1]["name"] == "bootstrap-token-abcdef"
     assert results[1]["seconds_left"] == 3600
     (stored,) = fake.objects.values()
@@ -36,10 +39,17 @@ def test_check_run_again_and_back(fake, call, check_run_again):
             assert hidden not in str(result)
 
 
+def test_a_token_that_is_too_short_lived_is_renewed(fake, call, check_run_again):
+    call(bootstrap_token, {**TOKEN, "ttl": 60})
+    checked, done, _again = check_run_again(bootstrap_token, TOKEN)
+    assert checked["reason"] == done["reason"] != ""
+    assert checked["seconds_left"] == done["seconds_left"] == 3600
+
+
 def test_a_token_of_no_use_is_refused_without_showing_it(fake, call):
     result = call(bootstrap_token, {"token": "what-is-this-token"})
     assert result["failed"]
-    assert "no bootstrap token" in result["msg"]
+    assert result["msg"].startswith("the bootstrap token is not present: this is no bootstrap token")
     assert "what-is-this-token" not in str(result)
 
 

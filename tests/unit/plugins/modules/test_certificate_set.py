@@ -87,20 +87,50 @@ def test_install_writes_all_or_nothing(signed, tmp_path):
     params = signed
     swapped = {**params, "certificates": [
         params["certificates"][0], {**params["certificates"][1], "certificate": params["certificates"][0]["certificate"]}]}
+    folder = str(tmp_path / "private")
     with pytest.raises(module._certificate_files.RequestError, match="belongs to no key"):
-        module.install(swapped, "", False)
+        module.install(swapped, folder, False)
     assert sorted(os.listdir(tmp_path / "k")) == ["a.key.new", "b.key.new"]
-    would = module.install(params, "", True)
-    assert sorted(os.listdir(tmp_path / "k")) == ["a.key.new", "b.key.new"]
-    did = module.install(params, "", False)
-    assert would == did == {"changed": True, "changed_paths": [
-        str(tmp_path / "k" / name) for name in ("ca.crt", "a.key", "a.crt", "b.key", "b.crt")]}
+    did = module.install(params, folder, False)
+    assert did["changed_paths"] == [str(tmp_path / "k" / name) for name in ("ca.crt", "a.key", "a.crt", "b.key", "b.crt")]
     assert sorted(os.listdir(tmp_path / "k")) == ["a.crt", "a.key", "b.crt", "b.key", "ca.crt"]
-    assert module.install(params, "", False) == {"changed": False, "changed_paths": []}
+
+
+def test_install_tells_in_a_check_what_a_run_changes_and_never_shows_a_key(signed, check_run_again, tmp_path):
+    checked, done, again = check_run_again(module, {**signed, "phase": "install"})
+    assert checked["changed_paths"] == done["changed_paths"] != again["changed_paths"] == []
+    assert checked["diff"] == done["diff"]
+    entries = {entry["after_header"]: (entry["before"], entry["after"]) for entry in done["diff"]}
+    assert list(entries) == done["changed_paths"]
+    path, hidden = signed["certificates"][0]["path"], ("", "(not shown)\n")
+    assert entries[path + ".crt"] == ("", signed["certificates"][0]["certificate"])
+    assert entries[path + ".key"] == entries[str(tmp_path / "k" / "ca.crt")] == hidden
+    (tmp_path / "k" / "a.key").chmod(0o644)
+    _checked, done, _again = check_run_again(module, {**signed, "phase": "install"})
+    assert [entry["before"].splitlines()[:2] for entry in done["diff"]] == [["state: file", "mode: 0644"]]
+    assert again["diff"] == []
+
+
+def test_a_new_key_is_told_and_neither_is_shown(signed, call, tmp_path):
+    """As when a certificate is issued anew: the old key is in service, and the new one waits beside it."""
+    call(module, {**signed, "phase": "install"})
+    key = tmp_path / "k" / "a.key"
+    new, old = key.read_text(), (tmp_path / "k" / "b.key").read_text()
+    key.write_text(old)
+    (tmp_path / "k" / "a.key.new").write_text(new)
+    result = call(module, {**signed, "phase": "install"}, check=True)
+    assert [(entry["after_header"], entry["before"], entry["after"]) for entry in result["diff"]] == [
+        (str(key), "(not shown)\n", "(changed, not shown)\n")]
+    assert not [line for line in (new + old).splitlines() if line in str(result)]
+
+
+@pytest.mark.parametrize("phase", ["read", "request"])
+def test_a_check_that_reads_or_requests_makes_no_keys(params, call, phase):
+    assert not call(module, {**params, "phase": phase}, check=True)["changed"]
 
 
 def test_the_waiting_copy_of_a_run_cut_after_the_renames_is_removed(signed, tmp_path):
-    module.install(signed, "", False)
+    module.install(signed, str(tmp_path / "private"), False)
     copy = tmp_path / "k" / "a.key.new"
     copy.write_bytes((tmp_path / "k" / "a.key").read_bytes())
     read(signed, tmp_path, check=True)

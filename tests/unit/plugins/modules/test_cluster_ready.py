@@ -55,6 +55,7 @@ def test_what_is_missing_is_named_with_where_to_look_and_a_check_only_tells(fake
         del fake.objects[path]
     failed = call(cluster_ready, WHOLE)
     assert failed["failed"] and said in failed["msg"] and "Next: " in failed["msg"]
+    assert "asked for the cluster to be whole: not within 0 s: " in failed["msg"] and "`journalctl -u kubelet" in failed["msg"]
     checked = call(cluster_ready, WHOLE, check=True)
     assert not checked.get("failed") and checked["missing"] == [said]
 

@@ -12,16 +12,29 @@ from fake_master import BALANCER, World
 
 
 @pytest.fixture
-def run(call, monkeypatch):
-    def run(world, state, check=False, name="m2", **more):
+def run(call, monkeypatch, world):
+    """Return run(played, state): the module's result in a played world."""
+
+    def run(played, state, check=False, name="m2", **more):
+        world.watch(played.picture)
         original = _haproxy.Haproxy.__init__
-        monkeypatch.setattr(endpoint_server._systemd, "Systemd", lambda: world)
-        monkeypatch.setattr(_haproxy.Haproxy, "__init__", lambda self: original(self, connector=world.haproxy))
+        monkeypatch.setattr(endpoint_server._systemd, "Systemd", lambda: played)
+        monkeypatch.setattr(_haproxy.Haproxy, "__init__", lambda self: original(self, connector=played.haproxy))
         result = call(endpoint_server, {"name": name, "state": state, "timeout": 0.1, **more}, check)
         monkeypatch.setattr(_haproxy.Haproxy, "__init__", original)
         return result
 
     return run
+
+
+def test_each_state_is_foreseen_reached_and_kept(run, world):
+    played = World(up=(BALANCER,))
+    world.watch(played.picture)
+    checked, done, _again = world.prove(lambda check: run(played, "drained", check))
+    assert checked["diff"] == done["diff"] == {"before": "up, checked: True\n", "after": "drain, checked: False\n"}
+    assert checked["reason"] == done["reason"] and checked["after"] == checked["before"] == done["before"]
+    checked, done, _again = world.prove(lambda check: run(played, "ready", check))
+    assert checked["diff"] == done["diff"] == {"before": "drain, checked: False\n", "after": "up, checked: True\n"}
 
 
 def test_drained_and_back(run):

@@ -18,8 +18,9 @@ OVER = {**ENDPOINTS, "state": "completed", "version": "3.6.16"}
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = FakeEtcd("a", "b", "c")
+    world.watch(made.picture)
     made.versions, made.cluster_version = dict.fromkeys("abc", "3.7.3"), "3.7"
     monkeypatch.setattr(_https, "https_opener", lambda *_args: made)
     return made
@@ -32,6 +33,7 @@ def test_it_is_enabled_once_and_check_mode_says_so(fake, check_run_again):
     assert done["reason"] == again["reason"] == "a downgrade to 3.6 is enabled, and the data fit it"
     assert done["after"][0] == {"name": "a", "version": "3.7.3", "storage": "3.6.0", "downgrade": "3.6.0"}
     assert '"downgrade": "3.6.0"' in done["diff"]["after"]
+    assert checked["diff"] == done["diff"]
     asked = [path for _host, path in fake.asked if path.endswith("/downgrade")]
     assert len(asked) == 2, "validate, enable"
 
@@ -39,7 +41,8 @@ def test_it_is_enabled_once_and_check_mode_says_so(fake, check_run_again):
 def test_it_is_called_off_once(fake, check_run_again):
     fake.downgrade = fake.cluster_version = "3.6"
     checked, done, again = check_run_again(etcd_downgrade, STAY)
-    assert done["actions"] == ["cancel"]
+    assert checked["actions"] == done["actions"] == ["cancel"]
+    assert checked["diff"] == done["diff"] != again["diff"]
     assert checked["reason"] == "a downgrade to 3.6.0 is enabled"
     assert again["reason"] == "no downgrade is enabled"
 
@@ -95,6 +98,17 @@ def test_the_end_is_awaited_and_changes_nothing(fake, call):
     fake.downgrade = "3.6"
     assert "etcd has not ended the downgrade yet" in call(etcd_downgrade, OVER)["msg"]
     assert fake.downgrade
+
+
+@pytest.mark.parametrize(("downgrade", "reason"), [
+    ("", "every member runs 3.6, and no downgrade is enabled any more"),
+    ("3.6", "every member runs 3.6, and etcd has not ended the downgrade yet"),
+])
+def test_a_check_of_the_end_tells_and_waits_for_nothing(fake, call, downgrade, reason):
+    fake.versions, fake.cluster_version, fake.downgrade = {}, "3.6", downgrade
+    result = call(etcd_downgrade, {**OVER, "timeout": 60}, check=True)
+    assert (result["changed"], result["reason"]) == (False, reason)
+    assert result["diff"]["before"] == result["diff"]["after"]
 
 
 def waited(fake, time, params, timeout=60):

@@ -41,4 +41,7 @@ def test_nobody_answers(fake, call):
 
 def test_unreadable_credentials_are_named(call, tmp_path):
     result = call(etcd_info, {"endpoints": ["https://a:2379"], "ca": str(tmp_path / "none.crt")})
-    assert "none.crt: no such file" in result["msg"]
+    assert result["msg"] == (
+        f"etcd cannot be asked: cannot read {tmp_path}/none.crt: No such file or directory. Next: site.yml gives each "
+        "listed host its certificates"
+    )

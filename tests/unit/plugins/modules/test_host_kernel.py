@@ -16,8 +16,9 @@ from fake_kernel import Machine
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
+def machine(tmp_path, monkeypatch, world):
     played = Machine(tmp_path)
+    world.watch(lambda: list(played.calls))
     monkeypatch.setattr(_kernel, "Host", functools.partial(_kernel.Host, played, str(tmp_path), "6.1.0"))
     original = _files.wanted
     monkeypatch.setattr(_files, "wanted", lambda item, kind: original(

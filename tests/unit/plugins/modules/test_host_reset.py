@@ -12,8 +12,10 @@ from fake_reset_host import RECORD, STAYS, Cut, Machine
 
 
 @pytest.fixture
-def play(monkeypatch):
+def play(monkeypatch, world):
     def play(machine):
+        world.watch(machine.state)
+        world.watch(lambda: machine.acts)
         monkeypatch.setattr(_reset_host, "Host", machine.host)
         return machine
 

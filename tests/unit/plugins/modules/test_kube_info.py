@@ -43,7 +43,8 @@ def test_what_cannot_be_read_fails_or_is_null(fake, call):
     fake.down = 99
     failed = call(kube_info, {"gather": ["nodes", "readyz"]})
     assert failed["failed"]
-    assert "connection refused" in failed["msg"]
+    assert failed["msg"].startswith("not all of nodes, readyz can be read: ") and "connection refused" in failed["msg"]
+    assert ". Next: `journalctl -u kube-apiserver -n 50` on the master that is asked" in failed["msg"]
     for arguments, check in (({"required": False}, False), ({}, True)):
         result = call(kube_info, {"gather": ["nodes", "readyz"], **arguments}, check=check)
         assert result["nodes"] is None

@@ -15,8 +15,9 @@ NODE, WEB = "/api/v1/nodes/w1", "/api/v1/namespaces/shop/pods/web"
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = FakeKube()
+    world.watch(made.picture)
     made.objects = {NODE: node(), WEB: pod("web", owners=["ReplicaSet"])}
     monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
     monkeypatch.setattr(_node_flow, "PAUSE", 0)
@@ -42,7 +43,8 @@ def test_check_run_again(fake, check_run_again):
 def test_the_way_back(fake, call, check_run_again):
     call(kube_node, wanted("drained"))
     assert fake.objects[NODE]["metadata"]["annotations"] == {MARK: "unnamed"}
-    _checked, done, _again = check_run_again(kube_node, wanted("ready"))
+    checked, done, _again = check_run_again(kube_node, wanted("ready"))
+    assert checked["diff"] == done["diff"] and checked["reason"] == done["reason"]
     assert done["after"] == {"unschedulable": False, "operation": ""}
 
 
@@ -71,5 +73,5 @@ def test_options_arrive(fake, call, options):
 def test_a_refusal_of_the_api_server_is_the_message(fake, call):
     fake.refusals = [(403, "Forbidden", 'User "x" cannot get')]
     result = call(kube_node, wanted("drained"))
-    assert 'HTTP 403 Forbidden: User "x" cannot get' in result["msg"]
+    assert 'HTTP 403 Forbidden: User "x" cannot get. Next: site.yml gives this client its rights' in result["msg"]
     assert (result["changed"], result["evicted"], result["left"]) == (False, [], [])

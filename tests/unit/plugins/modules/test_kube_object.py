@@ -15,15 +15,16 @@ CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "na
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = FakeKube()
+    world.watch(made.picture)
     monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
     return made
 
 
 def test_check_run_again(fake, check_run_again):
     checked, done, _again = check_run_again(kube_object, {"objects": [ROLE, CONFIG]})
-    assert checked["objects"] == done["objects"]
+    assert checked["objects"] == done["objects"] and checked["diff"] == done["diff"]
     assert done["reason"] == "2 changed of 2 objects (ClusterRole x:y created, ConfigMap n/c created)"
     assert [one["after"]["metadata"]["name"] for one in done["diff"]] == ["x:y", "c"]
 
@@ -43,9 +44,22 @@ def test_missing_rights_fail_or_are_reported(fake, call, refusal, forbidden, rep
 
 def test_absent_goes_the_other_way_round(fake, call, check_run_again):
     call(kube_object, {"objects": [ROLE, CONFIG]})
-    _checked, done, _again = check_run_again(kube_object, {"objects": [ROLE, CONFIG], "state": "absent", "wait": True})
+    checked, done, _again = check_run_again(kube_object, {"objects": [ROLE, CONFIG], "state": "absent", "wait": True})
+    assert checked["objects"] == done["objects"] and checked["diff"] == done["diff"]
     assert [one["object"] for one in done["objects"]] == ["ConfigMap n/c", "ClusterRole x:y"]
     assert fake.objects == {}
+
+
+def test_an_object_that_differs_is_foreseen_and_a_check_asks_for_dry_runs_only(fake, call, check_run_again):
+    call(kube_object, {"objects": [ROLE, CONFIG]})
+    objects, before = [ROLE, {**CONFIG, "data": {"k": "other"}}], len(fake.asked)
+    for state in ("present", "absent"):
+        assert call(kube_object, {"objects": objects, "state": state}, check=True)["changed"]
+    asked = [(method, bool(query)) for method, _path, query, _type in fake.asked[before:]]
+    assert asked == [("GET", False), ("PATCH", True)] * 2 + [("GET", False), ("DELETE", False)] * 2
+    checked, done, _again = check_run_again(kube_object, {"objects": objects})
+    assert checked["reason"] == done["reason"] == "1 changed of 2 objects (ConfigMap n/c changed)"
+    assert checked["diff"] == done["diff"]
 
 
 def test_a_secret_never_shows_in_diff(fake, call):
@@ -65,7 +79,11 @@ def test_a_refusal_is_the_message(fake, call):
     fake.refusals = [(403, "Forbidden", 'User "x" cannot get')]
     result = call(kube_object, {"objects": [CONFIG]})
     assert result["failed"]
-    assert 'HTTP 403 Forbidden: User "x" cannot get' in result["msg"]
+    assert 'HTTP 403 Forbidden: User "x" cannot get. Next: site.yml gives this client its rights' in result["msg"]
+
+
+def test_a_failure_says_once_what_to_do(call, tmp_path):
+    assert call(kube_object, {"objects": [CONFIG], "ca": str(tmp_path / "none.crt")})["msg"].count("Next: ") == 1
 
 
 def test_an_object_without_a_name_is_refused(fake, call):

@@ -10,6 +10,7 @@ import types
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.modules import operation_lock
 from drain_fixtures import node
 from fake_kube import Raced
@@ -21,14 +22,16 @@ MINE = {
 }  # fmt: skip
 OTHERS = {**MINE, "holder": "ctl2/b", "controller": "ctl2", "run": "b", "purpose": "upgrade"}
 DEFAULTS = {
-    "state": "held", "places": ["cluster"], "else_host": False, "path": "/nowhere/lock.json", "gone": "", "nodes": [],
+    "state": "held", "places": ["cluster"], "else_host": False, "broken": False, "path": "/nowhere/lock.json", "gone": "",
+    "nodes": [],
 }  # fmt: skip
 NOON, LATER = 1767268800.0, "2026-01-01T12:11:00.000000Z"
 
 
 @pytest.fixture
-def fake(monkeypatch):
+def fake(monkeypatch, world):
     made = Raced()
+    world.watch(made.picture)
     made.now = NOON
     monkeypatch.setattr(_kube, "https_opener", lambda *_args: made)
     monkeypatch.setattr(operation_lock.run, "__defaults__", (lambda: made.now,))
@@ -157,7 +160,9 @@ def test_conflicts_without_end_are_said(fake, call, monkeypatch):
 
 def test_a_refusal_that_is_no_conflict_is_the_message(fake, call):
     fake.refusals = [(403, "Forbidden", 'User "x" cannot get')]
-    assert "HTTP 403 Forbidden" in call(operation_lock, MINE)["msg"]
+    said = call(operation_lock, MINE)["msg"]
+    assert said.startswith("this cluster's operation lock is not held: Kubernetes API at ") and "HTTP 403 Forbidden" in said
+    assert said.endswith(". Next: site.yml gives this client its rights (role cluster_access); then run the same again")
     fake.meanwhile = [lambda: fake.refusals.append((403, "Forbidden", 'User "x" cannot create'))]
     assert "cannot create" in call(operation_lock, MINE)["msg"]
 
@@ -166,7 +171,7 @@ def test_a_check_before_there_is_an_api_server(fake, call):
     fake.down = 99
     assert call(operation_lock, MINE, check=True)["step"] == "take"
     assert call(operation_lock, {**MINE, "state": "free"}, check=True)["step"] == "nothing"
-    assert call(operation_lock, {**MINE, "retry_seconds": 0})["failed"]
+    assert "Next: `journalctl -u kube-apiserver -n 50`" in call(operation_lock, {**MINE, "retry_seconds": 0})["msg"]
 
 
 @pytest.mark.parametrize("wrong", [{"seconds": 0}, {"seconds": 86401}, {"holder": ""}])
@@ -251,6 +256,14 @@ def test_on_a_host_without_an_api_server(fake, call, on_host, tmp_path):
     assert list((tmp_path / "multimaster").iterdir()) == []
 
 
+def test_a_check_on_a_host_renews_and_releases_nothing(fake, call, on_host):
+    mine = {**MINE, **on_host}
+    call(operation_lock, mine)
+    fake.now += 30
+    for state, step in (("held", "renew"), ("kept", "renew"), ("free", "release")):
+        assert call(operation_lock, {**mine, "state": state}, check=True)["step"] == step
+
+
 def test_a_dead_run_on_a_host_is_taken_over_by_name(fake, call, on_host):
     call(operation_lock, {**MINE, **on_host})
     assert call(operation_lock, {**OTHERS, **on_host, "gone": "ctl1/x"})["failed"]
@@ -280,3 +293,24 @@ def test_an_api_server_that_gives_no_right_yet(fake, call, on_host):
     held = call(operation_lock, {**asked, "else_host": True})
     assert (held["step"], held["places"], fake.objects) == ("take", ["host"], {})
     assert call(operation_lock, {**asked, "else_host": True})["places"] == ["cluster"]
+
+
+def test_a_cluster_that_is_given_up_need_not_answer(fake, call, on_host):
+    asked = {**MINE, "path": on_host["path"], "broken": True, "retry_seconds": 0}
+    fake.refusals = [(500, "InternalError", "etcdserver: no leader")]
+    assert call(operation_lock, asked)["places"] == ["host"]
+    fake.refusals = [(400, "BadRequest", "no such thing")]
+    assert "HTTP 400" in call(operation_lock, asked)["msg"]  # what is no sign of a broken cluster still ends the run
+
+
+def test_the_certificate_to_ask_with_is_gone(fake, call, on_host, monkeypatch):
+    """What brings it back is site.yml, so it must not be what stops site.yml."""
+
+    def unusable(*_unused):
+        raise CredentialsError("cannot read operator.crt: No such file or directory")
+
+    monkeypatch.setattr(operation_lock.Kube, "from_arguments", unusable)
+    asked = {**MINE, "path": on_host["path"]}
+    assert "operator.crt" in call(operation_lock, asked)["msg"]
+    held = call(operation_lock, {**asked, "else_host": True})
+    assert (held["step"], held["places"], fake.objects) == ("take", ["host"], {})

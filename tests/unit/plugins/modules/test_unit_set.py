@@ -14,8 +14,9 @@ from fake_systemd import FakeSystemd
 
 
 @pytest.fixture
-def fake(tmp_path, monkeypatch):
+def fake(tmp_path, monkeypatch, world):
     played = FakeSystemd(tmp_path)
+    world.watch(played.picture)
     monkeypatch.setattr(_systemd, "Systemd", functools.partial(
         _systemd.Systemd, played, lambda ready: (True, ""), str(tmp_path), sleep=played.sleep, monotonic=played.monotonic))
     return played
@@ -106,6 +107,61 @@ def test_units_are_stopped_once(fake, check_run_again, state, enabled):
     _checked, done, _again = check_run_again(unit_set, {"units": [{"name": "etcd"}, {"name": "nothere"}], "state": state})
     assert done["stopped"] == ["etcd.service"] and fake.units["etcd.service"].enabled == enabled
     assert (fake.folder / "etcd.service").exists()
+
+
+@pytest.mark.parametrize("state", ["stopped", "absent"])
+def test_what_is_to_be_down_is_not_said_to_restart_for_its_files(fake, check_run_again, call, tmp_path, state):
+    source = tmp_path / "input"
+    source.write_text("old")
+    fake.add("etcd.service")
+    files = [{"path": str(source), "content": "new", "mode": "0644"}]
+    wanted = {"units": [{"name": "etcd", "inputs": [str(source)]}], "files": files, "state": state}
+    checked, done, _again = check_run_again(unit_set, wanted)
+    told = ("started", "restarted", "reloaded", "stopped", "restart_needed", "reasons", "diff")
+    assert [checked[name] for name in told] == [done[name] for name in told]
+
+
+def running(fake, call, source, **more):
+    """Start etcd with one input, and return the arguments that do so."""
+    source.write_text("old")
+    fake.add("etcd.service")
+    arguments = {"units": [{"name": "etcd", "inputs": [str(source)], **more}]}
+    call(unit_set, arguments)
+    return arguments
+
+
+def test_an_input_that_a_reload_takes_up_is_foreseen_as_one(fake, check_run_again, call, tmp_path):
+    arguments = running(fake, call, tmp_path / "input", reload=True)
+    (tmp_path / "input").write_text("by hand")
+    checked, done, _again = check_run_again(unit_set, arguments)
+    assert checked["reloaded"] == done["reloaded"] == ["etcd.service"] and checked["diff"] == done["diff"]
+    arguments["files"] = [{"path": str(tmp_path / "input"), "content": "new", "mode": "0644"}]
+    checked, done, _again = check_run_again(unit_set, arguments)
+    assert checked["reloaded"] == done["reloaded"] == ["etcd.service"]
+
+
+def test_a_unit_file_that_changes_is_foreseen_as_a_restart_though_it_could_reload(fake, check_run_again, call, tmp_path):
+    arguments = running(fake, call, tmp_path / "input", reload=True)
+    unit = fake.folder / "etcd.service"
+    arguments["files"] = [
+        {"path": str(unit), "content": unit.read_text() + "Nice=1\n", "mode": "0644"},
+        {"path": str(tmp_path / "input"), "content": "new", "mode": "0644"},
+    ]
+    checked, done, _again = check_run_again(unit_set, arguments)
+    assert checked["restarted"] == done["restarted"] == ["etcd.service"]
+    assert checked["reloaded"] == done["reloaded"] == []
+
+
+@pytest.mark.parametrize("running_first", [False, True])
+def test_configured_units_are_foreseen_as_they_are_prepared(fake, check_run_again, call, tmp_path, running_first):
+    arguments = running(fake, call, tmp_path / "input")
+    if not running_first:
+        call(unit_set, {**arguments, "state": "stopped"})
+    arguments["files"] = [{"path": str(tmp_path / "input"), "content": "new", "mode": "0644"}]
+    checked, done, _again = check_run_again(unit_set, {**arguments, "state": "configured"})
+    told = ("started", "restarted", "reloaded", "stopped", "restart_needed")
+    assert [checked[name] for name in told] == [done[name] for name in told] == [[], [], [], [], [
+        "etcd.service"] if running_first else []]
 
 
 def test_a_unit_that_fails_fails_the_module_with_its_journal(fake, call):

@@ -1,0 +1,84 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _beside_turns, _request
+from cluster_fixtures import settings
+
+TURNING = (_request.UPGRADE, _request.ROLL)
+OTHERS = (_request.CONVERGE, _request.REMOVE, _request.REPLACE, _request.MOVE)
+
+
+def fact(kind, *wishes, before="", after="", gives_way=False, checking=False, **more):
+    """Return the keys for a request with these wishes; `more` are settings without their prefix."""
+    wanted = {name: name in wishes for name in _beside_turns.WISHES}
+    return _beside_turns.fact(settings(**more), kind, {"before": before, "after": after}, wanted, gives_way, checking)
+
+
+@pytest.mark.parametrize("kind", TURNING)
+@pytest.mark.parametrize(
+    ("wishes", "before", "checking", "each", "confirmed", "before_host"),
+    [
+        ((), "", False, False, False, False),
+        ((), "b.yml", False, False, False, True),  # tasks of the user's alone are enough
+        (("confirmed",), "", False, False, True, False),
+        (("confirm_each",), "", False, True, False, True),
+        (("confirm_each", "confirmed"), "", False, True, False, True),  # who is to be asked each time is asked the first time too
+        (("confirm_each",), "", True, False, False, False),  # check mode asks nobody
+        (("confirm_each", "confirmed"), "", True, False, True, False),
+    ],
+)
+def test_what_is_asked_and_run_before_a_turn(kind, wishes, before, checking, each, confirmed, before_host):
+    made = fact(kind, *wishes, before=before, checking=checking)
+    assert (made["confirm_each"], made["confirmed"], made["before_host"]) == (each, confirmed, before_host)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_without_turns_that_were_asked_for_a_wish_means_nothing_but_that_the_plan_was_read(kind):
+    made = fact(kind, *_beside_turns.WISHES, before="b.yml", after="a.yml", gives_way=True, upgrade_canary_seconds=30)
+    assert made["operation"] == made["go_on"] == ""
+    assert made["hooks"] == {"before": "", "after": ""}
+    assert not any(made[key] for key in ("confirm_each", "before_host", "before_swap", "reboot"))
+    assert made["confirmed"] and made["canary"]["seconds"] == 0
+    assert made["seconds"]["restart"] == made["seconds"]["usual"]
+
+
+@pytest.mark.parametrize(("before", "gives_way"), list(itertools.product(("", "b.yml"), (False, True))))
+def test_before_members_change_places_comes_what_comes_before_a_turn(before, gives_way):
+    made = fact(_request.UPGRADE, before=before, gives_way=gives_way)
+    assert made["gives_way"] == gives_way
+    assert made["before_swap"] == bool(before and gives_way)
+
+
+@pytest.mark.parametrize(
+    ("kind", "wishes", "reboot"),
+    [
+        (_request.ROLL, ("reboot",), True),
+        (_request.ROLL, (), False),
+        (_request.UPGRADE, ("reboot",), False),  # upgrade.yml reboots nobody
+    ],
+)
+def test_a_reboot_takes_as_long_as_a_slow_step(kind, wishes, reboot):
+    made = fact(kind, *wishes)
+    assert made["reboot"] == reboot
+    assert made["seconds"]["restart"] == made["seconds"]["slow" if reboot else "usual"]
+    assert made["seconds"]["slow"] > made["seconds"]["usual"]
+
+
+def test_an_upgrade_alone_is_watched():
+    assert fact(_request.UPGRADE, upgrade_canary_seconds=30)["canary"] == {"seconds": 30, "leader_changes": 1}
+    assert fact(_request.ROLL, upgrade_canary_seconds=30)["canary"]["seconds"] == 0
+
+
+@pytest.mark.parametrize(("kind", "words"), [(_request.UPGRADE, "the same command again"), (_request.ROLL, "-e node=")])
+def test_where_a_person_says_no_the_next_command_is_said(kind, words):
+    assert words in fact(kind)["go_on"]
+
+
+def test_who_cannot_be_asked_is_told_what_to_give():
+    assert "confirmed=true" in fact(_request.REMOVE)["ask_without"]
+    assert fact(_request.ROLL, "confirm_each")["ask_without"] == "leave confirm_each out"
