@@ -37,37 +37,38 @@ def bring(master, wanted, check):
     """
     files = _files.survey(_files.from_arguments({**wanted, "absent": []}), check=check)
     remnants = _files.survey([_files.wanted({"path": path}, "absent") for path in wanted["absent"]])
-    before, plan = look(master, wanted)
+    writing = any(step.changed for step in files)
+    before, plan = look(master, wanted, writing=writing)
     after, written = before, [step for step in [*files, *remnants] if step.changed]
     if not check:
         agreed(plan)
-        if any(step.changed for step in files):
+        if writing:
             _files.apply(files)
             after, plan = look(master, wanted, listen=False)
-        after = work(master, agreed(plan), wanted["state"], wanted["allow_loss"]) or after
+            agreed(plan, "its files were written, and nothing else was changed")
+        after = work(master, plan, wanted["state"], wanted["allow_loss"]) or after
         _files.apply(remnants)
     return before, after, plan, written
 
 
-def look(master, wanted, listen=True):
-    """Return what is seen and the plan; neighbours are asked only when something has to be done."""
+def look(master, wanted, listen=True, writing=False):
+    """Return what is seen and the plan; neighbours are asked only when something has to be done, or files will be written."""
     state, allow_loss = wanted["state"], wanted["allow_loss"]
     preparing = state == _endpoint_plan.PREPARED
     seen = master.observe(
         ask_neighbours=False, listen_for=wanted["vrid"] if preparing and listen else None, peers=wanted["peers"]
     )
     plan = _endpoint_plan.plan(seen, state, allow_loss)
-    if plan.changed and not preparing:
+    if (plan.changed or writing) and not preparing:
         seen = master.observe()
         plan = _endpoint_plan.plan(seen, state, allow_loss)
     return seen, plan
 
 
-def agreed(plan):
-    """Return the plan; raise EndpointError with its reasons when it refuses."""
+def agreed(plan, done="nothing was changed"):
+    """Raise EndpointError with what was done and the plan's reasons when it refuses."""
     if plan.refusals:
-        raise _endpoint_host.EndpointError(f"nothing was changed: {plan.reason}")
-    return plan
+        raise _endpoint_host.EndpointError(f"{done}: {plan.reason}")
 
 
 def work(master, plan, state, allow_loss):

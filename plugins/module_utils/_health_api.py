@@ -193,7 +193,8 @@ def leases_fresh(seen):
         elif not lease["holder"]:
             found = f"nobody leads the {name}s"
         else:
-            found = f"{lease['holder'].split('_')[0]} leads the {name}s and last said so {age or 0:.0f} s ago"
+            said = "; when it last said so is not known" if age is None else f" and last said so {age:.0f} s ago"
+            found = f"{lease['holder'].split('_')[0]} leads the {name}s{said}"
         yield Finding(
             "",
             "lease-stale",

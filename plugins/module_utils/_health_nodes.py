@@ -217,7 +217,7 @@ def certificates_there(seen):
 def certificates_valid(seen):
     """Want no certificate to have expired."""
     for host, kind, rows in _by_host(seen, lambda one: one.days_left is not None and one.days_left <= 0):
-        found = f"expired {_days(-rows[0].days_left)} ago: {_first(rows)}"
+        found = f"expired {_days(abs(rows[0].days_left))} ago: {_first(rows)}"
         yield Finding(host, "certificate-expired", found, "a valid one", RENEWAL[kind])
 
 

@@ -69,12 +69,11 @@ class Images:
                 raise ImageError(f"{archive.path} has the SHA-256 {found}, expected {archive.sha256}; copy it again")
             yield archive.path
             return
-        with tempfile.TemporaryDirectory(prefix=".multimaster-image-", dir=self._folder) as folder:
-            try:
-                path = self._fetcher.download(archive.url, archive.sha256, archive.checksum_url, folder)
-            except ArtifactError as error:
-                raise ImageError(f"{archive.reference}: {error}") from error
-            except OSError as error:
-                following = _failure.remedy(error, error.filename or folder)
-                raise ImageError(f"{archive.reference}: cannot keep what is downloaded: {error}. Next: {following}") from error
-            yield path
+        try:
+            with tempfile.TemporaryDirectory(prefix=".multimaster-image-", dir=self._folder) as folder:
+                yield self._fetcher.download(archive.url, archive.sha256, archive.checksum_url, folder)
+        except ArtifactError as error:
+            raise ImageError(f"{archive.reference}: {error}") from error
+        except OSError as error:
+            following = _failure.remedy(error, error.filename or os.path.join(self._folder, ""))
+            raise ImageError(f"{archive.reference}: cannot keep what is downloaded: {error}. Next: {following}") from error

@@ -95,8 +95,12 @@ def number(text):
 def timed(run, since, renewed, lasts):
     """Return the _lock.Lease of a run that renewed it at a MicroTime for so many seconds; one that says neither has no end."""
     begun = moment(renewed)
-    ends = begun + lasts if begun is not None and lasts else None
-    return _lock.Lease(run, since, "" if ends is None else stamp(ends), ends)
+    if begun is None or not lasts:
+        return _lock.Lease(run, since)
+    try:
+        return _lock.Lease(run, since, stamp(begun + lasts), begun + lasts)
+    except (ValueError, OverflowError, OSError):  # beyond the last year that a date can have
+        return _lock.Lease(run, since)
 
 
 def lease_of(found):
@@ -128,14 +132,18 @@ def claim(found, me, step, seconds, now):
     return {"apiVersion": API, "kind": KIND, "metadata": metadata, "spec": spec}
 
 
-def _read(kube, check):
-    """Return the Lease object or None; in check mode also when no API server answers yet."""
+def _get(kube, check, *which):
+    """Return the object or None; in check mode also when no API server answers yet."""
     try:
-        return kube.get(API, KIND, _lock.NAME, _lock.NAMESPACE)
+        return kube.get(*which)
     except KubeUnreachable:
         if not check:
             raise
         return None
+
+
+def _read(kube, check):
+    return _get(kube, check, API, KIND, _lock.NAME, _lock.NAMESPACE)
 
 
 def _until_nobody_is_faster(kube, attempt):
@@ -150,11 +158,11 @@ def _until_nobody_is_faster(kube, attempt):
     raise KubeError(asked, kube.server, f"{ATTEMPTS} times it was changed between reading and writing. Next: run again")
 
 
-def cordoned(kube, nodes):
+def cordoned(kube, nodes, check=False):
     """Return a refusal for each of these nodes that somebody else has cordoned: the earliest sign that somebody is at work."""
     found = []
     for name in nodes:
-        node = kube.get("v1", "Node", name)
+        node = _get(kube, check, "v1", "Node", name)
         if node is not None:
             found.append(_drain.judge_cordon(node, "", take_over=False).refusal)
     return [said for said in found if said]
@@ -165,7 +173,7 @@ def hold(kube, wish, clock):
 
     Refused as well while somebody else has cordoned one of the wish's nodes.
     """
-    foreign = cordoned(kube, wish.nodes)
+    foreign = cordoned(kube, wish.nodes, wish.check)
     if foreign:
         return Outcome(_lock.Verdict(_lock.REFUSE, "; ".join(foreign)), lease_of(_read(kube, wish.check)))
 

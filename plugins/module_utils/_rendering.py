@@ -10,6 +10,10 @@ the text is made here, where a table test can look at it. Configuration files of
 
 from __future__ import annotations
 
+# What systemd would take for a specifier, a variable, an escape or the end of a word.
+ESCAPED = {"%": "%%", "$": "$$", "\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
+QUOTED = frozenset(" \t\n\"'")
+
 
 def flag_value(value):
     """Return one flag's value as the component's parser reads it: booleans lower case, lists joined by commas."""
@@ -27,16 +31,21 @@ def command_line(program, flags, prefix="--"):
 
     A flag whose value is None is left out, so a caller can switch one off. Sorting makes the text, and with it the
     restart decision that hashes it, independent of the order in which settings were merged.
-    A percent sign is doubled and a value with a blank quoted, as systemd.service(5) asks.
     """
     words = [program]
     for name in sorted(flags):
-        if flags[name] is None:
-            continue
-        value = flag_value(flags[name]).replace("%", "%%")
-        word = "{0}{1}={2}".format(prefix, name, value)
-        words.append('"{0}"'.format(word.replace('"', '\\"')) if " " in word else word)
+        if flags[name] is not None:
+            words.append(_word("{0}{1}={2}".format(prefix, name, flag_value(flags[name]))))
     return " \\\n  ".join(words)
+
+
+def _word(text):
+    """Return one word of an ExecStart that the program receives as it is (systemd.service(5), "Command lines").
+
+    Tried with systemd 252: a lone quote keeps the unit from being loaded, and a backslash with an s arrives as a blank.
+    """
+    word = "".join(ESCAPED.get(letter, letter) for letter in text)
+    return '"{0}"'.format(word) if QUOTED & set(text) else word
 
 
 def unit_file(sections):

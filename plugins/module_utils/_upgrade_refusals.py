@@ -180,7 +180,8 @@ def _sick(view):
         due = [one for one in view.hosts if one != host and view.changing(one, (ETCD,))]
         takes_over = len(voters) == 1 and not host.votes
         if due and (takes_over or (host.votes and left < needed)):
-            beside = "nobody else can take over" if takes_over else f"without another one {left} of {needed} needed were left"
+            few = f"without another one {max(left, 0)} of {needed} needed were left"
+            beside = "nobody else can take over" if takes_over else few
             yield Refusal(
                 "sick",
                 f"etcd on {host.name} runs and is not healthy: {beside}",

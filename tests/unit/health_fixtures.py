@@ -23,6 +23,9 @@ UNITS = (
     *("kubelet", "kube-proxy", "containerd", "flanneld", "multimaster-endpoint"),
 )
 MIB = 1 << 20
+APISERVER = "/etc/kubernetes/pki/apiserver.crt"
+KUBELET = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+CA = "/etc/kubernetes/pki/ca.crt"
 
 
 @dataclasses.dataclass
@@ -48,6 +51,16 @@ class Cluster:
     def members(self):
         """Return every reader's copy of every member, as (reader, member)."""
         return [(reader, one) for reader, read in self.read.items() if read["etcd"] for one in read["etcd"]["members"]]
+
+    def member(self, called, /, **changes):
+        """Let every reader see this of a member."""
+        for _reader, one in self.members():
+            if one["name"] == called:
+                one.update(changes)
+
+    def found(self, check):
+        """Return what one check finds, as (host, level, found)."""
+        return [(one.host, one.level, one.found) for one in check(self.view())]
 
     def stop_etcd(self, name, reader=None):
         """Let a member serve nobody, or only not the one reader."""
@@ -156,3 +169,7 @@ def _made(masters, workers, etcd, zones, learners, more):
         certificates += [_health_view.Certificate(name, path, kind, lives[kind] - 1, lives[kind]) for path, kind in files.items()]
     assert fact["endpoint"]["address"] == ENDPOINT
     return Cluster(fact, observed, read, certificates)
+
+
+def told(findings, check):
+    return [finding for finding in findings if finding.check == check]

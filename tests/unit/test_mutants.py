@@ -45,12 +45,12 @@ ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
 ETCD_PLAN, GIVING_WAY, ROLLING = "_etcd_plan", "_giving_way", "_rolling"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
 STOPPED = "test__host_versions.py::test_a_program_that_does_not_run_has_its_units_version_as_far_as_that_goes"
-HANGING = "test__upgrade.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
+HANGING = "test__upgrade_refusals.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
 UPGRADE, UPGRADE_VIEW, SKEW, DRAIN, BOOTSTRAP, TIMING = "_upgrade", "_upgrade_view", "_skew", "_drain", "_bootstrap", "_timing"
 PREFLIGHT, HEALTH_ETCD, HEALTH_VIEW = "_preflight_cluster", "_health_etcd", "_health_view"
 HEALTH_API, HEALTH_NODES = "_health_api", "_health_nodes"
 IN_ORDER = "test__upgrade.py::test_the_plan_in_order"
-REFUSED = "test__upgrade.py::test_what_is_not_done_is_refused_with_its_reason"
+REFUSED = "test__upgrade_refusals.py::test_what_is_not_done_is_refused_with_its_reason"
 SIDE_BY_SIDE = "test__skew.py::test_side_by_side"
 HOPS = "test__skew.py::test_hop"
 PODS = "test__drain.py::test_every_kind_of_pod"
@@ -403,7 +403,7 @@ MUTANTS = {
     ),
     "a record that cannot be read is nobody's": Mutant(
         LOCK_FILE, 'said = {"holder": "unknown", ', "said = {",
-        "test__lock_places.py::test_a_record_that_cannot_be_read_is_somebodys",
+        "test__lock_file.py::test_a_record_that_cannot_be_read_is_somebodys",
     ),
     "a check takes the Lease": Mutant(
         LOCK_FLOW, "if verdict.refused or wish.check:", "if verdict.refused:",
@@ -634,19 +634,19 @@ MUTANTS = {
         "test__upgrade.py::test_a_voter_takes_over_before_a_learner_becomes_one",
     ),
     "an outage needs no permission": Mutant(
-        UPGRADE, "if not wanted.allow_outage:", "if False:", "test__upgrade.py::test_an_outage_must_be_allowed"
+        UPGRADE, "if not wanted.allow_outage:", "if False:", "test__upgrade_refusals.py::test_an_outage_must_be_allowed"
     ),
     "etcd's formal downgrade needs no permission": Mutant(
         UPGRADE,
         "    if any(step.kind == DOWNGRADE for step in steps):",
         "    if False:",
-        "test__upgrade.py::test_the_formal_downgrade_must_be_allowed_unless_it_is_enabled_already",
+        "test__upgrade_refusals.py::test_the_formal_downgrade_must_be_allowed_unless_it_is_enabled_already",
     ),
     "a plan that is refused has steps": Mutant(
         UPGRADE,
         "return Plan(() if refusals else steps",
         "return Plan(steps",
-        "test__upgrade.py::test_whoever_cannot_be_reached_is_refused",
+        "test__upgrade_refusals.py::test_whoever_cannot_be_reached_is_refused",
     ),
     "of three voters none can be spared": Mutant(
         UPGRADE_VIEW, "len(voters) - 1 >= _quorum", "len(voters) - 1 > _quorum", IN_ORDER
@@ -661,7 +661,7 @@ MUTANTS = {
         UPGRADE_VIEW,
         "told.line if self.members_down() or not oldest else",
         "told.line if not oldest else",
-        "test__upgrade.py::test_while_a_member_is_down_the_cluster_version_etcd_tells_counts_more_than_the_members",
+        "test__upgrade_view.py::test_while_a_member_is_down_the_cluster_version_etcd_tells_counts_more_than_the_members",
     ),
     "one that is newer than wanted makes no way back": Mutant(
         UPGRADE_VIEW,

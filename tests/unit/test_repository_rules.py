@@ -228,6 +228,12 @@ def test_a_module_is_documented_and_says_how_it_behaves_in_check_mode(path):
     assert all(isinstance(example, dict) for example in yaml.safe_load(blocks["EXAMPLES"]))
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins" / "module_utils").glob("_*.py")), ids=lambda path: path.stem)
+def test_a_utility_has_its_mirrored_tests(path):
+    mirrored = ROOT / "tests" / "unit" / "plugins" / "module_utils" / f"test_{path.name}"
+    assert mirrored.exists() and "\ndef test_" in mirrored.read_text(), "whoever changes it looks for its table there"
+
+
 # Modules whose check cannot be proven by a check, a run that changes and a run that does not; fixture `call` watches each check.
 UNPROVEN = {
     "etcd_snapshot": "each run saves anew, so that no second one has nothing to do",

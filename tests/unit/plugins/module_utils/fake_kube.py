@@ -146,3 +146,16 @@ class FakeKube:
         start, limit = int(query.get("continue") or 0), int(query.get("limit", 1000))
         more = {"continue": str(start + limit)} if start + limit < len(items) else {}
         return Answer(200, json.dumps({"items": items[start : start + limit] or None, "metadata": more}).encode())
+
+
+class Raced(FakeKube):
+    """Before each write ``meanwhile`` may do something, once for each entry."""
+
+    def __init__(self):
+        super().__init__()
+        self.meanwhile = []
+
+    def __call__(self, method, *args):
+        if method != "GET" and self.meanwhile:
+            self.meanwhile.pop(0)()
+        return super().__call__(method, *args)

@@ -11,18 +11,14 @@ import itertools
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health
-from cluster_fixtures import NUMBERS, address, member
-from health_fixtures import MIB, cluster
+from cluster_fixtures import NUMBERS, member
+from health_fixtures import APISERVER, CA, KUBELET, MIB, cluster, told
 from hypothesis import given
 from hypothesis import settings as quickly
 from hypothesis import strategies as st
 
 HEALTHY, DEGRADED, DOWN = _health.VERDICTS
 THREE_ZONES = {"m1": "a", "m2": "b", "m3": "c"}
-
-
-def told(findings, check):
-    return [finding for finding in findings if finding.check == check]
 
 
 def ids(findings):
@@ -98,18 +94,11 @@ def a_newcomer_that_never_started(made):
 
 
 def a_member_nobody_knows(made):
-    for _reader, one in made.members():
-        if one["name"] == "m3":
-            one.update(name="x9", peer_urls=["https://192.0.2.99:2380"])
+    made.member("m3", name="x9", peer_urls=["https://192.0.2.99:2380"])
 
 
-def members(name, **changes):
-    def change(made):
-        for _reader, one in made.members():
-            if one["name"] == name:
-                one.update(changes)
-
-    return change
+def members(called, /, **changes):
+    return lambda made: made.member(called, **changes)
 
 
 def forget_member(made):
@@ -177,9 +166,6 @@ def strange_node(made):
         api["nodes"].append(dict(api["nodes"][0], name="old", internal_ip="192.0.2.99"))
 
 
-APISERVER = "/etc/kubernetes/pki/apiserver.crt"
-KUBELET = "/var/lib/kubelet/pki/kubelet-client-current.pem"
-CA = "/etc/kubernetes/pki/ca.crt"
 TWO = {"masters": ("m1", "m2"), "even_voters": True}
 FOUR = {"masters": ("m1", "m2", "m3", "m4")}
 
@@ -294,22 +280,6 @@ def test_a_check_finds_what_it_is_called():
 # The words that matter
 
 
-def test_a_pressure_is_told_in_the_words_of_its_node():
-    made = cluster()
-    made.node("w1", pressures=["DiskPressure"], pressure_message="kubelet has disk pressure")
-    (found,) = told(made.judge()[0], "node-pressure")
-    assert found.found == "node w1 says DiskPressure: kubelet has disk pressure"
-
-
-def test_a_downgrade_that_is_left_says_to_what_and_from_what():
-    made = cluster()
-    for _reader, one in made.members():
-        one.update(version="3.6.16" if one["name"] == "m1" else "3.7.3", downgrade="3.6.0" if one["name"] != "m1" else "")
-    (found,) = told(made.judge()[0], "etcd-downgrade")
-    assert "etcd to 3.6.0 is enabled, and its members run 3.6.16 and 3.7.3" in found.found
-    assert "upgrade.yml" in found.fix and "downgrade cancel" in found.fix
-
-
 def test_the_cause_is_named_before_what_follows_from_it():
     made = cluster()
     etcd_away(made)
@@ -332,82 +302,6 @@ def test_one_member_less_says_that_one_more_failure_loses_quorum():
         "one more failure loses quorum (2 of 3 voters healthy): m2: etcd member m2 is not healthy: connection refused; "
         "the unit etcd is inactive"
     )
-
-
-def test_an_api_server_whose_etcd_came_back_is_left_two_minutes():
-    made = cluster()
-    made.read["m2"]["api"].update(ready=False, failed=["etcd"])
-    assert told(made.judge()[0], "api-down")[0].fix.startswith("Wait two minutes")
-    made.stop_etcd("m2")
-    assert told(made.judge()[0], "api-down")[0].fix == "It waits for its etcd: mend that first."
-
-
-def test_a_balancer_that_avoids_a_dead_api_server_is_right():
-    made = cluster()
-    made.read["m2"]["api"]["ready"] = False
-    for reader in ("m1", "m2", "m3"):
-        made.read[reader]["balancer"]["servers"]["m2"].update(status="down", up=False)
-    assert told(made.judge()[0], "balancer-server") == []
-
-
-def test_a_hung_master_that_still_answers_by_arp_is_named():
-    made = cluster()
-    made.lose("m1")  # it held the address, and its kernel still answers for it
-    made.read["m2"]["balancer"].update(held_on=["eth0"], others=["02:00:c0:00:02:0b"])
-    found = told(made.judge()[0], "endpoint-twice")[0]
-    assert found.found.endswith("is held by m2, m1")
-    assert found.fix == "m1 may hang and still answer by ARP: switch it off."
-
-
-def test_the_only_one_who_answers_for_the_address_may_be_a_master_that_cannot_be_asked():
-    made = cluster()
-    made.lose("m1")
-    findings, _verdict = made.judge()
-    assert told(findings, "endpoint-nobody") + told(findings, "endpoint-twice") == []
-
-
-def test_a_node_of_an_unreachable_host_is_known_by_its_address():
-    made = cluster()
-    made.lose("w1")
-    made.fact["hosts"]["w1"]["node_name"] = "guessed"
-    for api in made.apis():
-        api["nodes"][-1].update(name="real", internal_ip=address("w1"))
-    findings, _verdict = made.judge()
-    assert told(findings, "node-missing") + told(findings, "node-stray") == []
-
-
-def test_certificates_that_share_a_remedy_are_one_finding_a_host():
-    made = cluster()
-    for path, days in ((APISERVER, 20.0), ("/etc/etcd/pki/peer.crt", 2.0), (KUBELET, 25.0)):
-        made.certificate(path, days_left=days)
-    found = told(made.judge()[0], "certificate-ends")
-    assert [(one.found, one.level) for one in found] == [
-        ("ends in 2 days: /etc/etcd/pki/peer.crt and 1 more", "error"),
-        (f"ends in 25 days: {KUBELET}", "warning"),
-    ]
-
-
-def test_one_reader_that_sees_a_member_serve_is_enough():
-    made = cluster()
-    for reader in ("m1", "m3"):
-        made.stop_etcd("m2", reader)
-    findings, verdict = made.judge()
-    assert verdict.status == HEALTHY
-    assert told(findings, "etcd-view")[0].found == "etcd member m2 serves, but m1, m3 did not see it"
-
-
-def test_a_standby_learner_is_no_finding_and_a_dead_one_is():
-    made = cluster(masters=("m1", "m2"), learners=("m2",))
-    assert told(made.judge()[0], "etcd-learner") == []
-    made.stop_etcd("m2")
-    assert made.judge()[1].status == DEGRADED
-
-
-def test_why_a_host_could_not_be_asked_is_told():
-    made = cluster()
-    made.reasons = {"w1": "Connection timed out"}
-    made.lose("w1")
-    assert told(made.judge()[0], "host-unreachable")[0].found == "Connection timed out"
 
 
 def test_nothing_read_at_all_is_down():

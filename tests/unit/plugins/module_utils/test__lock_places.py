@@ -9,7 +9,7 @@ import json
 from unittest import mock
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock, _lock_file, _lock_flow, _lock_places
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock, _lock_flow, _lock_places
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import TransportError
 from fake_kube import FakeKube
 
@@ -120,13 +120,6 @@ def test_a_check_writes_nowhere(host):
     host.hold(MINE, *BOTH)
     assert host.places.free(BOTH, MINE, check=True).verdict.step == _lock.RELEASE
     assert host.holders() == ("ctl1/a", "ctl1/a")
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"holder": 7'])
-def test_a_record_that_cannot_be_read_is_somebodys(text):
-    lease = _lock_file.lease_of(text)
-    assert lease.run.holder and lease.ends is None
-    assert _lock.judge(lease, MINE, NOON).refused
 
 
 def test_a_renewal_keeps_since_when_and_for_what(host):

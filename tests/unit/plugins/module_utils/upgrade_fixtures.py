@@ -173,3 +173,23 @@ class Cluster:
 
 def _minor(text):
     return text.rpartition(".")[0]
+
+
+def planned(hosts, before=OLD, target=NEW, differing=None, **more):
+    return _upgrade.plan(running(hosts, *before, **(differing or {})), hosts, wanted(target, **more))
+
+
+def codes(plan):
+    return [one.code for one in plan.refusals]
+
+
+def changed(hosts, name, **values):
+    return tuple(dataclasses.replace(host, **values) if host.name == name else host for host in hosts)
+
+
+def all_but_m1(etcd, **more):
+    """Return the plan back to OLD where m1's member is down, the others run 3.7, and etcd tells its cluster version."""
+    hosts = changed(stacked(3), "m1", stopped=("etcd",))
+    versions = running(hosts, OLD[0], NEW[1])
+    del versions.etcd["m1"]
+    return _upgrade.plan(versions, hosts, wanted(OLD, **more), _upgrade.Etcd(etcd))

@@ -9,7 +9,6 @@ import os
 from dataclasses import replace
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _vrrp
 from ansible_collections.multimaster.kubernetes.plugins.modules import api_endpoint
 from fake_master import ADDRESS, BALANCER, DIRECT, OTHER, VRRP, World
 
@@ -87,11 +86,6 @@ def test_check_then_do_then_nothing(run):
     assert world.now == before, "neighbours are not asked when nothing has to be done"
 
 
-def test_preparing_asks_no_neighbour(run):
-    world = World()
-    assert run(world, "prepared")["changed"] and world.now == 0.0
-
-
 def test_refused(run):
     result = run(World(others=(OTHER,)), "direct")
     assert result["failed"] and "nothing was changed" in result["msg"] and OTHER in result["msg"]
@@ -104,15 +98,23 @@ def test_in_check_mode_a_refusal_is_a_warning_since_the_steps_on_other_masters_w
     assert OTHER in result["reason"] and result["plan"] == []
 
 
-def test_a_refusal_comes_before_any_file_is_written(run, tmp_path):
-    entry = {"path": str(tmp_path / "haproxy.cfg"), "content": "x", "owner": str(os.geteuid()), "group": str(os.getegid())}
-    assert run(World(others=(OTHER,)), "direct", files=[entry])["failed"]
-    assert not os.listdir(tmp_path)
-    done = run(World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,)), "balanced", files=[entry])
-    assert done["changed_paths"] == [entry["path"]] and os.listdir(tmp_path) == ["haproxy.cfg"]
+def test_a_prepared_master_says_whether_it_needs_its_turn(run):
+    world = World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,))
+    assert run(world, "prepared")["turn_needed"]
+    assert not run(world, "balanced")["turn_needed"]
+    again = run(world, "prepared")
+    assert not again["turn_needed"] and not again["changed"]
 
 
-def test_what_is_written_decides_who_restarts(run, tmp_path):
+def test_a_step_that_fails_is_named(run):
+    result = run(World(held=("eth0",), up=(BALANCER, VRRP), enabled=(BALANCER, VRRP)), "yielded")
+    assert result["failed"]
+    assert result["msg"].startswith(
+        "192.0.2.10 is not brought to yielded: step yield (another master takes the address when keepalived stops): no other"
+    )
+
+
+def test_a_check_foresees_the_turn_that_files_it_would_write_will_need(run, tmp_path):
     """A master that runs as it should is told of another master: its services run with the old file until they reload."""
     path = tmp_path / "keepalived.conf"
 
@@ -132,36 +134,3 @@ def test_what_is_written_decides_who_restarts(run, tmp_path):
     entry = {"path": str(path), "content": "m3 too", "owner": str(os.geteuid()), "group": str(os.getegid())}
     assert run(world, "prepared", check=True, files=[entry])["turn_needed"]
     assert run(world, "prepared", files=[entry])["turn_needed"]
-
-
-def test_remnants_go_last(run, tmp_path):
-    path = tmp_path / "keepalived.conf"
-    path.write_text("x")
-    world = World(others=(OTHER,), up=(BALANCER, VRRP), enabled=(BALANCER, VRRP))
-    assert run(world, "direct", absent=[str(path)])["failed"] and path.exists()
-    done = run(World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,)), "direct", absent=[str(path)])
-    assert done["changed_paths"] == [str(path)] and not path.exists()
-
-
-def test_a_prepared_master_says_whether_it_needs_its_turn(run):
-    world = World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,))
-    assert run(world, "prepared")["turn_needed"]
-    assert not run(world, "balanced")["turn_needed"]
-    again = run(world, "prepared")
-    assert not again["turn_needed"] and not again["changed"]
-
-
-def test_a_virtual_router_id_that_is_in_use(run):
-    world = World()
-    world.speakers = [_vrrp.Speaker("192.0.2.12", 51, 3, 100), _vrrp.Speaker("192.0.2.50", 51, 2, 100)]
-    result = run(world, "prepared", vrid=51, peers=["192.0.2.12"])
-    assert result["failed"] and "in use by 192.0.2.50:" in result["msg"] and not world.log
-    assert run(world, "prepared", vrid=52)["changed"]
-
-
-def test_a_step_that_fails_is_named(run):
-    result = run(World(held=("eth0",), up=(BALANCER, VRRP), enabled=(BALANCER, VRRP)), "yielded")
-    assert result["failed"]
-    assert result["msg"].startswith(
-        "192.0.2.10 is not brought to yielded: step yield (another master takes the address when keepalived stops): no other"
-    )

@@ -11,32 +11,10 @@ import hashlib
 import os
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _artifacts, _command, _images
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _artifacts, _images
 from ansible_collections.multimaster.kubernetes.plugins.modules import image_archive
+from fake_containerd import PAUSE, Containerd
 from file_server import FileServer
-
-PAUSE = "registry.k8s.io/pause:3.10.2"
-
-
-class Containerd:
-    """Play ctr: an archive's content is the reference it carries."""
-
-    def __init__(self):
-        self.images, self.calls, self.up = ["docker.io/library/busybox:latest"], [], True
-
-    def picture(self):
-        """Return what a check must leave as it is: the images, and the calls that change something."""
-        return list(self.images), [call for call in self.calls if call[6] != "ls"]
-
-    def __call__(self, argv, timeout):
-        self.calls.append(argv)
-        if not self.up:
-            return _command.Result(tuple(argv), 1, "", "ctr: failed to dial: connection refused")
-        if argv[6] == "ls":
-            return _command.Result(tuple(argv), 0, "\n".join(self.images) + "\n")
-        with open(argv[7]) as handle:
-            self.images.append(handle.read())
-        return _command.Result(tuple(argv), 0)
 
 
 @pytest.fixture
@@ -86,26 +64,6 @@ def test_an_archive_on_the_host_is_imported_where_it_lies(containerd, check_run_
     digest = hashlib.sha256(PAUSE.encode()).hexdigest()
     check_run_again(image_archive, {"archives": [{"reference": PAUSE, "path": str(tmp_path / "pause.tar"), "sha256": digest}]})
     assert (tmp_path / "pause.tar").exists()
-
-
-@pytest.mark.parametrize("where", ["url", "path"])
-def test_a_wrong_checksum_imports_nothing(containerd, server, call, tmp_path, where):
-    (tmp_path / "pause.tar").write_text(PAUSE)
-    arguments = from_url(server, sha256="0" * 64) if where == "url" else {
-        "archives": [{"reference": PAUSE, "path": str(tmp_path / "pause.tar"), "sha256": "0" * 64}]}
-    result = call(image_archive, arguments)
-    assert "expected " + "0" * 64 in result["msg"] and PAUSE not in containerd.images
-    assert os.listdir(tmp_path / "lib") == []
-
-
-def test_an_archive_with_another_name_in_it_is_an_error(containerd, server, call):
-    server.add("/pause.tar", b"registry.k8s.io/other:1")
-    assert "does not hold " + PAUSE in call(image_archive, from_url(server))["msg"]
-
-
-def test_a_missing_archive_is_named(containerd, call):
-    result = call(image_archive, {"archives": [{"reference": PAUSE, "path": "/nowhere/pause.tar"}]})
-    assert "cannot read /nowhere/pause.tar: No such file" in result["msg"]
 
 
 def test_a_containerd_that_is_down_is_an_error_only_outside_check_mode(containerd, server, call):

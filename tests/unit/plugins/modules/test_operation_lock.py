@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import copy
-import threading
 import types
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _lock, _lock_file, _lock_flow
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.modules import operation_lock
 from drain_fixtures import node
-from fake_kube import FakeKube
+from fake_kube import Raced
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/multimaster-operation"
 MINE = {
@@ -27,19 +26,6 @@ DEFAULTS = {
     "nodes": [],
 }  # fmt: skip
 NOON, LATER = 1767268800.0, "2026-01-01T12:11:00.000000Z"
-
-
-class Raced(FakeKube):
-    """Before each write ``meanwhile`` may do something, once for each entry."""
-
-    def __init__(self):
-        super().__init__()
-        self.meanwhile = []
-
-    def __call__(self, method, *args):
-        if method != "GET" and self.meanwhile:
-            self.meanwhile.pop(0)()
-        return super().__call__(method, *args)
 
 
 @pytest.fixture
@@ -201,23 +187,6 @@ def test_a_lock_is_held_for_something_and_for_the_usual_time(fake, call):
     assert fake.objects[PATH]["spec"]["leaseDurationSeconds"] == 660
 
 
-@pytest.mark.parametrize(
-    ("spec", "ends"),
-    [
-        ({"renewTime": "2026-01-01T12:00:00Z", "leaseDurationSeconds": 10}, NOON + 10),
-        ({"renewTime": "2026-01-01T12:00:00.500000Z", "leaseDurationSeconds": 10}, NOON + 10.5),
-        ({"renewTime": "yesterday", "leaseDurationSeconds": 10}, None),
-        ({"renewTime": "2026-01-01T12:00:00Z"}, None),
-        ({"leaseDurationSeconds": 10}, None),
-        (None, None),
-    ],
-)
-def test_a_lease_of_somebody_else_is_read_as_far_as_it_goes(spec, ends):
-    noted = {"multimaster.kubernetes/pid": "ten", "multimaster.kubernetes/started": "-5"}
-    lease = _lock_flow.lease_of({"metadata": {"annotations": noted}, "spec": spec})
-    assert (lease.ends, lease.run.pid, lease.run.started, lease.run.holder) == (ends, 0, 0, "")
-
-
 def conflicting(self, obj, path=None, optimistic=False):
     raise _kube.KubeRefused("POST", self.server, 409, "AlreadyExists", "there is one")
 
@@ -345,19 +314,3 @@ def test_the_certificate_to_ask_with_is_gone(fake, call, on_host, monkeypatch):
     assert "operator.crt" in call(operation_lock, asked)["msg"]
     held = call(operation_lock, {**asked, "else_host": True})
     assert (held["step"], held["places"], fake.objects) == ("take", ["host"], {})
-
-
-def test_of_many_on_a_host_at_once_exactly_one_gets_it(tmp_path):
-    path, results = str(tmp_path / "multimaster" / "lock.json"), {}
-
-    def ask(name):
-        wish = _lock_flow.Wish(_lock.Run(name), 600)
-        results[name] = _lock_file.hold(path, wish, lambda: NOON)
-
-    threads = [threading.Thread(target=ask, args=(f"ctl/{number}",)) for number in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (winner,) = [name for name, outcome in results.items() if not outcome.verdict.refused]
-    assert {outcome.lease.run.holder for outcome in results.values()} == {winner}

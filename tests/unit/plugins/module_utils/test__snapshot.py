@@ -1,0 +1,109 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A copy counts only when it was read back; etcd's programs are played by scripts."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _snapshot
+from fake_etcd_programs import TOLD, install
+
+FOUND = {"revision": 42, "keys": 3, "bytes": 20480, "hash": 7}
+FILES = ("/pki/ca.crt", "/pki/me.crt", "/pki/me.key")
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Return save(...): what a save tells when the two programs end like this."""
+
+    def saved(**how):
+        path = str(tmp_path / "copies" / "prod.db")
+        return _snapshot.save(path, "https://m1:2379", FILES, install(tmp_path / "etcd", **how), _command.run)
+
+    return saved
+
+
+def inspect(answer="", rc=0, err=""):
+    """Return what is found in a copy of which etcdutl tells this."""
+    return _snapshot.inspect("/x.db", "/opt/etcd", lambda argv, _bound: _command.Result(tuple(argv), rc, answer, err))
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"ctl": 1}, "etcd was not saved: "),
+        ({"code": 1}, "is not whole: "),
+        ({"utl": "no JSON"}, "cannot be read: 'no JSON"),
+        ({"utl": {"hash": 7}}, "cannot be read: "),
+        ({"utl": {**TOLD, "totalKey": 0}}, "holds no key, so it is of no cluster"),
+    ],
+)
+def test_what_is_no_copy_of_a_cluster_fails_with_the_reason(save, how, why):
+    with pytest.raises(_snapshot.SnapshotError) as raised:
+        save(**how)
+    assert why in str(raised.value)
+
+
+def test_a_copy_is_asked_for_with_the_credentials_and_read_back(save, tmp_path):
+    assert save() == FOUND
+    copy = tmp_path / "copies" / "prod.db"
+    assert copy.read_text().split() == [
+        "--endpoints=https://m1:2379", "--cacert=/pki/ca.crt", "--cert=/pki/me.crt", "--key=/pki/me.key",
+        "--command-timeout=600s", "snapshot", "save",
+    ]  # fmt: skip
+
+
+def test_a_copy_is_for_its_owner_only_whatever_the_umask(save, tmp_path):
+    before = os.umask(0)
+    try:
+        save()
+    finally:
+        os.umask(before)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("copies", "copies/prod.db")] == [0o700, 0o600]
+
+
+def test_a_folder_that_is_there_stays_as_it_is(save, tmp_path):
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "copies").chmod(0o750)
+    save()
+    assert (tmp_path / "copies").stat().st_mode & 0o777 == 0o750
+
+
+def test_what_was_not_saved_is_not_read(save, tmp_path):
+    with pytest.raises(_snapshot.SnapshotError, match="no leader. Next: health.yml says whether https://m1:2379 serves"):
+        save(ctl=1, code=1)
+    assert not (tmp_path / "copies" / "prod.db").exists()
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(_snapshot.SnapshotError, match="cannot run /nowhere/etcdctl: No such file"):
+        _snapshot.save(str(tmp_path / "x.db"), "https://m1:2379", FILES, "/nowhere", _command.run)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("", "etcdutl's answer about /x.db cannot be read: ''"),
+        ("null", "cannot be read: 'null'"),
+        ("[]", "cannot be read: '\\[\\]'"),
+        ("x" * 300, "cannot be read: '" + "x" * 200 + "'. Next: "),
+    ],
+)
+def test_an_answer_that_is_none_is_quoted_and_not_without_end(answer, why):
+    with pytest.raises(_snapshot.SnapshotError, match=why):
+        inspect(answer)
+
+
+def test_a_copy_that_is_not_whole_is_said_in_the_words_of_the_program():
+    with pytest.raises(_snapshot.SnapshotError, match="/x.db is not whole: .*invalid page. Next: see whether the disk is"):
+        inspect(rc=1, err="invalid page")
+
+
+@pytest.mark.parametrize("missing", ["hash", "revision", "totalKey", "totalSize"])
+def test_every_part_of_the_answer_is_wanted(missing, tmp_path):
+    programs = install(tmp_path / "etcd", utl={key: value for key, value in TOLD.items() if key != missing})
+    with pytest.raises(_snapshot.SnapshotError, match="cannot be read"):
+        _snapshot.inspect("/x.db", programs, _command.run)
