@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 
 import yaml
@@ -29,17 +30,22 @@ def cluster(**more):
     return listed, seen, _topology_fact.as_fact(_topology.build(settings(**more), listed, seen, nonce="0"), run="run")
 
 
-def variables(role, host, **more):
-    """Return the variables a task of the role sees on that host, with further settings."""
-    _listed, seen, fact = cluster(**more)
-    loader = DataLoader()
-    folder = ROOT / "roles" / role
+@functools.cache
+def written(folder):
+    """Return (loader, the variables that the role's files and the wiring hold, as they are written)."""
+    loader, known = DataLoader(), {}
     loader.set_basedir(str(folder))
-    known = {}
     for path in (folder / "defaults/main.yml", folder / "vars/main.yml", ROOT / "playbooks/vars/wiring.yml"):
         if path.exists():
             known.update(loader.load_from_file(str(path), trusted_as_template=True) or {})
-    known.update(GIVEN.get(role, {}))
+    return loader, known
+
+
+def known_to(role, host, seen, fact):
+    """Return (loader, the variables a task of the role sees on that host) in a run whose observations and decisions these are."""
+    folder = ROOT / "roles" / role
+    loader, files = written(folder)
+    known = dict(files, **GIVEN.get(role, {}))
     known.update(
         inventory_hostname=host,
         role_path=str(folder),
@@ -48,6 +54,12 @@ def variables(role, host, **more):
         hostvars={"localhost": {"ansible_facts": {"multimaster": fact}}},
     )
     return loader, known
+
+
+def variables(role, host, **more):
+    """Return the same for the usual cluster, with further settings."""
+    _listed, seen, fact = cluster(**more)
+    return known_to(role, host, seen, fact)
 
 
 def render(role, name, host="m1", **more):
