@@ -81,10 +81,40 @@ def test_there_is_something_to_judge():
     assert len(list(all_tasks())) > 40
 
 
+# Variables that tell of other hosts.
+OF_OTHERS = re.compile(r"\b(?:groups|hostvars|play_hosts)\b")
+
+
+def without_comments(path):
+    return "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+
+
 def test_a_role_reads_only_its_own_inputs():
-    looking = re.compile(r"\b(groups|hostvars)\s*[\[.]")
-    found = [place(f) for f in role_files("tasks", "handlers", "templates", "defaults", "vars") if looking.search(f.read_text())]
-    assert not found, "only playbooks/vars/wiring.yml knows other hosts; give the role an input instead"
+    looking = role_files("tasks", "handlers", "templates", "defaults", "vars")
+    found = [place(path) for path in looking if OF_OTHERS.search(path.read_text())]
+    assert not found, "only playbooks/vars knows other hosts; give the role an input instead"
+
+
+def test_playbooks_know_other_hosts_by_their_wiring_only():
+    looking = {path for path in yaml_files("playbooks") if OF_OTHERS.search(without_comments(path))}
+    assert {place(path) for path in looking if path.parent.name != "vars"} == set(), "name it in playbooks/vars, in one place"
+    assert looking
+
+
+def set_for_a_while(content):
+    """Yield the variables that plays and tasks set by themselves."""
+    for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+        yield from value if key == "vars" else ()
+        yield from set_for_a_while(value) if isinstance(value, (dict, list)) else ()
+
+
+def test_the_wiring_names_what_phases_set_themselves():
+    """Who looks for an input finds it in the wiring, or there at least who sets it."""
+    inputs = {name for role in ROLES for spec in spec_of(role).values() for name in spec["options"]}
+    given = {name for path in yaml_files("playbooks") for name in set_for_a_while(load(path))} & inputs
+    [comment] = re.findall(r"(?s)Not here:.*?(?=\n[^#])", (ROOT / "playbooks/vars/wiring.yml").read_text())
+    assert {name for name in given if not name.endswith("_restart")} == set(re.findall(r"\w+_\w+", comment)) & inputs
+    assert any(name.endswith("_restart") for name in given) and "*_restart" in comment
 
 
 def test_no_task_goes_through_a_shell():
@@ -133,7 +163,7 @@ def test_every_name_of_the_wiring_is_there():
     """A name that is gone is no error where a default or `omit` stands behind it."""
     used, made = {}, set()
     for path in yaml_files("playbooks"):
-        text = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+        text = without_comments(path)
         made |= set(re.findall(r"^ *(__\w+):", text, re.MULTILINE)) | set(re.findall(r"register: (__\w+)", text))
         used.update(dict.fromkeys(re.findall(r"\b__\w+", text), place(path)))
     assert "__self" in made
