@@ -17,7 +17,10 @@ from cluster_fixtures import fresh, inventory, settings
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ZONES = {"m1": "a", "m2": "b", "m3": "c", "w1": "a"}
 # What a role's inputs need beside the wiring, as the playbooks give it.
-GIVEN = {"api_endpoint": {"api_endpoint_state": "balanced"}}
+GIVEN = {
+    "api_endpoint": {"api_endpoint_state": "balanced"},
+    "kubelet": {"__bootstrap_token": "abcdef.0123456789abcdef"},  # which comes from the CA store
+}
 
 
 def cluster(**more):
