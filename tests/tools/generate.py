@@ -22,6 +22,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _hea
 
 PAGES = "../../docs/reference/"
 NOTE = "# Made from meta/argument_specs.yml by `make docs`; change it there.\n"
+# How a paragraph begins that says what a role leaves for others to decide from.
+OUTPUT = "Registers C("
 
 
 class Indented(yaml.SafeDumper):
@@ -35,6 +37,11 @@ class Indented(yaml.SafeDumper):
 def dump(data):
     """Return YAML that passes the project's linters."""
     return yaml.dump(data, Dumper=Indented, sort_keys=False, width=10**6, allow_unicode=True)
+
+
+def every_option(specs):
+    """Return {name: option} of all entry points, which share what they both read."""
+    return {name: option for spec in specs.values() for name, option in spec.get("options", {}).items()}
 
 
 def defaults(options):
@@ -65,28 +72,42 @@ def cell(value):
     return f"`{reference.cell(text)}`" if text else ""
 
 
-def inputs(options):
-    """Return the table of a role's inputs as lines."""
-    lines = [*reference.HEAD.split("\n")]
+def inputs(options, above=""):
+    """Return the rows of a table of inputs, those inside a dictionary below it."""
+    lines = []
     for name, option in options.items():
         kind = option["type"] + (" of " + option["elements"] if option.get("elements") else "")
-        default = "required" if option.get("required") else cell(option.get("default"))
+        default = "required" if option.get("required") else cell(option["default"]) if "default" in option else ""
         meaning = reference.marked(option["description"], PAGES)
         if option.get("choices"):
             meaning += " One of {0}.".format(", ".join(f"`{choice}`" for choice in option["choices"]))
-        lines.append(f"| `{name}` | {kind} | {default} | {reference.cell(meaning)} |")
+        lines.append(f"| `{above}{name}` | {kind} | {default} | {reference.cell(meaning)} |")
+        inner = f"{above}{name}[]." if option.get("elements") == "dict" else f"{above}{name}."
+        lines += inputs(option.get("options", {}), inner)
     return lines
+
+
+def part(spec, known, level):
+    """Return an entry point's lines with headings of that level; inputs that are `known` from another are only named."""
+    told = spec.get("description", [])
+    options = spec.get("options", {})
+    own = {name: option for name, option in options.items() if name not in known}
+    shared = ", ".join(f"`{name}`" for name in options if name in known)
+    lines = ["", spec["short_description"] + "."]
+    for paragraph in (one for one in told if not one.startswith(OUTPUT)):
+        lines += ["", reference.marked(paragraph, PAGES)]
+    lines += ["", f"Reads {shared}."] if shared else []
+    lines += ["", f"{level} Inputs", "", *reference.HEAD.split("\n"), *inputs(own)] if own else []
+    left = [reference.marked(paragraph, PAGES) for paragraph in told if paragraph.startswith(OUTPUT)]
+    return lines + (["", f"{level} Output"] if left else []) + [line for one in left for line in ("", one)]
 
 
 def readme(role, specs):
     """Return the text of a role's README, further entry points after the main one."""
-    lines = [f"# multimaster.kubernetes.{role}"]
+    lines = [f"# multimaster.kubernetes.{role}", *part(specs["main"], {}, "##")]
     for name, spec in specs.items():
-        lines += [] if name == "main" else ["", f"## Entry point `{name}`"]
-        lines += ["", spec["short_description"] + "."]
-        for paragraph in spec.get("description", []):
-            lines += ["", reference.marked(paragraph, PAGES)]
-        lines += ["", "## Inputs" if name == "main" else "### Inputs", "", *inputs(spec.get("options", {}))]
+        if name != "main":
+            lines += ["", f"## Entry point `{name}`", *part(spec, specs["main"].get("options", {}), "###")]
     return "\n".join([*lines, "", "Made from `meta/argument_specs.yml` by `make docs`.", ""])
 
 
@@ -96,7 +117,7 @@ def wanted():
     for path in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
         role = path.parents[1]
         specs = yaml.safe_load(path.read_text())["argument_specs"]
-        files[role / "defaults" / "main.yml"] = defaults(specs["main"].get("options", {}))
+        files[role / "defaults" / "main.yml"] = defaults(every_option(specs))
         files[role / "meta" / "main.yml"] = meta(specs["main"])
         files[role / "README.md"] = readme(role.name, specs)
     files.update(reference.pages(ROOT, _settings, _preflight, _health))

@@ -81,10 +81,40 @@ def test_there_is_something_to_judge():
     assert len(list(all_tasks())) > 40
 
 
+# Variables that tell of other hosts.
+OF_OTHERS = re.compile(r"\b(?:groups|hostvars|play_hosts)\b")
+
+
+def without_comments(path):
+    return "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+
+
 def test_a_role_reads_only_its_own_inputs():
-    looking = re.compile(r"\b(groups|hostvars)\s*[\[.]")
-    found = [place(f) for f in role_files("tasks", "handlers", "templates", "defaults", "vars") if looking.search(f.read_text())]
-    assert not found, "only playbooks/vars/wiring.yml knows other hosts; give the role an input instead"
+    looking = role_files("tasks", "handlers", "templates", "defaults", "vars")
+    found = [place(path) for path in looking if OF_OTHERS.search(path.read_text())]
+    assert not found, "only playbooks/vars knows other hosts; give the role an input instead"
+
+
+def test_playbooks_know_other_hosts_by_their_wiring_only():
+    looking = {path for path in yaml_files("playbooks") if OF_OTHERS.search(without_comments(path))}
+    assert {place(path) for path in looking if path.parent.name != "vars"} == set(), "name it in playbooks/vars, in one place"
+    assert looking
+
+
+def set_for_a_while(content):
+    """Yield the variables that plays and tasks set by themselves."""
+    for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+        yield from value if key == "vars" else ()
+        yield from set_for_a_while(value) if isinstance(value, (dict, list)) else ()
+
+
+def test_the_wiring_names_what_phases_set_themselves():
+    """Who looks for an input finds it in the wiring, or there at least who sets it."""
+    inputs = {name for role in ROLES for spec in spec_of(role).values() for name in spec["options"]}
+    given = {name for path in yaml_files("playbooks") for name in set_for_a_while(load(path))} & inputs
+    [comment] = re.findall(r"(?s)Not here:.*?(?=\n[^#])", (ROOT / "playbooks/vars/wiring.yml").read_text())
+    assert {name for name in given if not name.endswith("_restart")} == set(re.findall(r"\w+_\w+", comment)) & inputs
+    assert any(name.endswith("_restart") for name in given) and "*_restart" in comment
 
 
 def test_no_task_goes_through_a_shell():
@@ -133,7 +163,7 @@ def test_every_name_of_the_wiring_is_there():
     """A name that is gone is no error where a default or `omit` stands behind it."""
     used, made = {}, set()
     for path in yaml_files("playbooks"):
-        text = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+        text = without_comments(path)
         made |= set(re.findall(r"^ *(__\w+):", text, re.MULTILINE)) | set(re.findall(r"register: (__\w+)", text))
         used.update(dict.fromkeys(re.findall(r"\b__\w+", text), place(path)))
     assert "__self" in made
@@ -166,7 +196,9 @@ def test_throttled_tasks_of_roles_give_their_reason():
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_a_role_declares_each_input_once_typed_and_described(role):
     specs = load(role / "meta" / "argument_specs.yml")["argument_specs"]
-    options = {name: option for spec in specs.values() for name, option in (spec.get("options") or {}).items()}
+    listed = [pair for spec in specs.values() for pair in (spec.get("options") or {}).items()]
+    options = dict(listed)
+    assert not [name for name, option in listed if option is not options[name]], "entry points share an option by a YAML anchor"
     defaults_file = role / "defaults" / "main.yml"
     defaults = (load(defaults_file) if defaults_file.exists() else None) or {}
     wrong = [name for name, option in options.items() if "type" not in option or "description" not in option]
@@ -177,10 +209,70 @@ def test_a_role_declares_each_input_once_typed_and_described(role):
     assert not foreign, "a role's input starts with the role's name"
 
 
+def spec_of(role):
+    return load(role / "meta" / "argument_specs.yml")["argument_specs"]
+
+
+def calls():
+    """Yield (file, role, the `tasks_from` it is entered by) of every task that runs a role."""
+    for path, task in all_tasks():
+        said = task.get("import_role") or task.get("include_role")
+        if said:
+            yield path, ROOT / "roles" / said["name"].rsplit(".", 1)[-1], said.get("tasks_from", "main")
+
+
+def test_an_entry_point_that_is_called_is_declared():
+    """Ansible looks up the specification by the very text of `tasks_from`, and checks nothing where there is none."""
+    found = [f"{place(path)}: {role.name}, {entry}" for path, role, entry in calls() if entry not in spec_of(role)]
+    assert not found, "name the entry point as meta/argument_specs.yml does, without .yml"
+    entered = {(role, entry) for _path, role, entry in calls()}
+    declared = {(role, entry) for role in ROLES for entry in spec_of(role) if entry != "main"}
+    assert not declared - entered, "nobody enters here"
+
+
+def read_by(role, entry):
+    """Return the role's own names that are read by a file of its tasks, those it includes, and the internals they use."""
+    internals = {name: str(value) for path in (role / "vars").glob("*.yml") for name, value in (load(path) or {}).items()}
+    waiting, seen, text = [role / "tasks" / f"{entry}.yml"], set(), ""
+    while waiting:
+        text += waiting.pop().read_text()
+        waiting += [role / "tasks" / name for name in re.findall(r"_tasks: (\w+\.yml)", text) if name not in seen]
+        seen |= set(re.findall(r"_tasks: (\w+\.yml)", text))
+    while new := {name for name in internals if re.search(rf"\b{name}\b", text)} - seen:
+        seen |= new
+        text += "".join(internals[name] for name in new)
+    return set(re.findall(rf"(?<![.\w]){role.name}_\w+", text))
+
+
+@pytest.mark.parametrize("role,entry", [(role, entry) for role in ROLES for entry in spec_of(role) if entry != "main"])
+def test_an_entry_point_declares_what_it_reads(role, entry):
+    left_by_main = set(re.findall(r"register: (\w+)", (role / "tasks" / "main.yml").read_text()))
+    assert set(spec_of(role)[entry]["options"]) == read_by(role, entry) - left_by_main
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_says_what_it_leaves_for_others_to_decide_from(role):
+    left = {name for f in role_files("tasks") if role in f.parents for name in re.findall(r"register: ([a-z]\w+)", f.read_text())}
+    told = [line for spec in spec_of(role).values() for line in spec.get("description", ()) if line.startswith("Registers C(")]
+    assert sorted(left) == sorted(re.match(r"Registers C\((\w+)\)", line)[1] for line in told), "see tests/tools/generate.py"
+    assert not [name for name in left if name != f"{role.name}_result"]
+    for path in yaml_files("playbooks", *(f"roles/{one.name}" for one in ROLES)):
+        for key in re.findall(rf"\b{role.name}_result\.(\w+)", path.read_text()):
+            assert any(f"C({key})" in line for line in told), f"{place(path)} reads {key} of it"
+
+
+def test_what_others_decide_from_is_what_a_role_leaves():
+    left = {f"{role.name}_result" for role in ROLES if f"register: {role.name}_result" in (role / "tasks/main.yml").read_text()}
+    of_roles = re.compile(r"\b(?:{})_result\b".format("|".join(role.name for role in ROLES)))
+    files = [*yaml_files("playbooks"), *sorted((ROOT / "plugins").rglob("*.py"))]
+    read = {name for path in files for name in of_roles.findall(path.read_text())}
+    assert read == left, "a result that nobody reads is not registered, one that nobody leaves is always empty"
+
+
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_a_role_keeps_its_internals_to_itself_and_needs_no_other_role(role):
     for path in sorted((role / "vars").glob("*.yml")):
-        named = [name for name in load(path) or {} if not name.startswith((f"__{role.name}_", f"{role.name}_"))]
+        named = [name for name in load(path) or {} if not name.startswith(f"__{role.name}_")]
         assert not named, f"{place(path)}: internal names start with __{role.name}_"
     meta = role / "meta" / "main.yml"
     assert not (load(meta) if meta.exists() else {}).get("dependencies"), "order lives in playbooks, where it can be read"

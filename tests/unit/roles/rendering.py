@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 
 import yaml
@@ -16,7 +17,10 @@ from cluster_fixtures import fresh, inventory, settings
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ZONES = {"m1": "a", "m2": "b", "m3": "c", "w1": "a"}
 # What a role's inputs need beside the wiring, as the playbooks give it.
-GIVEN = {"api_endpoint": {"api_endpoint_state": "balanced"}}
+GIVEN = {
+    "api_endpoint": {"api_endpoint_state": "balanced"},
+    "kubelet": {"__bootstrap_token": "abcdef.0123456789abcdef"},  # which comes from the CA store
+}
 
 
 def cluster(**more):
@@ -29,17 +33,22 @@ def cluster(**more):
     return listed, seen, _topology_fact.as_fact(_topology.build(settings(**more), listed, seen, nonce="0"), run="run")
 
 
-def variables(role, host, **more):
-    """Return the variables a task of the role sees on that host, with further settings."""
-    _listed, seen, fact = cluster(**more)
-    loader = DataLoader()
-    folder = ROOT / "roles" / role
+@functools.cache
+def written(folder):
+    """Return (loader, the variables that the role's files and the wiring hold, as they are written)."""
+    loader, known = DataLoader(), {}
     loader.set_basedir(str(folder))
-    known = {}
     for path in (folder / "defaults/main.yml", folder / "vars/main.yml", ROOT / "playbooks/vars/wiring.yml"):
         if path.exists():
             known.update(loader.load_from_file(str(path), trusted_as_template=True) or {})
-    known.update(GIVEN.get(role, {}))
+    return loader, known
+
+
+def known_to(role, host, seen, fact):
+    """Return (loader, the variables a task of the role sees on that host) in a run whose observations and decisions these are."""
+    folder = ROOT / "roles" / role
+    loader, files = written(folder)
+    known = dict(files, **GIVEN.get(role, {}))
     known.update(
         inventory_hostname=host,
         role_path=str(folder),
@@ -48,6 +57,12 @@ def variables(role, host, **more):
         hostvars={"localhost": {"ansible_facts": {"multimaster": fact}}},
     )
     return loader, known
+
+
+def variables(role, host, **more):
+    """Return the same for the usual cluster, with further settings."""
+    _listed, seen, fact = cluster(**more)
+    return known_to(role, host, seen, fact)
 
 
 def render(role, name, host="m1", **more):

@@ -60,4 +60,4 @@ def test_the_gates_documentation_names_every_kind_of_step():
 def test_the_gate_is_asked_before_anything_is_taken_out_of_use():
     for turn in ("turn_master.yml", "turn_restart.yml"):
         text = (ROOT / "playbooks/phases/tasks" / turn).read_text()
-        assert text.index("tasks_from: gate.yml") < text.index("include_tasks: leave.yml") < text.rindex("tasks_from: s"), turn
+        assert text.index("tasks_from: gate") < text.index("include_tasks: leave.yml") < text.rindex("tasks_from: s"), turn

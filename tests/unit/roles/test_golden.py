@@ -8,40 +8,77 @@ A change that is meant is accepted by `GOLDEN=write make unit`; the difference i
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import pathlib
 
 import pytest
-from rendering import files, render, roles_with_files
+import yaml
+from rendering import ROOT, files, render, roles_with_files
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "golden"
 
 
+def named(found):
+    """Return {path: text} of files without programs, which have tests of their own."""
+    return {one["path"]: one["content"] for one in found if not one["path"].startswith("/usr/local/lib/")}
+
+
+def objects(found):
+    """Return {path: text} of objects for the API, as if they were a file."""
+    return {"objects.json": json.dumps(found, indent=2) + "\n"}
+
+
 def rendered(role):
-    """Return {path: text} without programs, which have tests of their own; the endpoint's files depend on its state."""
-    chosen = (
-        {one["path"]: one["content"] for one in render(role, f"__{role}_files")["balanced"]}
-        if role == "api_endpoint"
-        else files(role)
-    )
-    return {path: text for path, text in chosen.items() if not path.startswith("/usr/local/lib/")}
+    """Return {path: text} of what a role writes; the endpoint's files depend on its state."""
+    found = render(role, f"__{role}_files")
+    return named(found["balanced"] if role == "api_endpoint" else found)
 
 
-@pytest.mark.parametrize("role", roles_with_files())
-def test_files_are_what_they_were(role):
-    got = rendered(role)
-    assert got, "a role that writes no file has no place here"
-    folder = GOLDEN / role
-    paths = {name: folder / name.lstrip("/").replace("/", "__") for name in got}
+def of_coredns():
+    found = render("coredns", "__coredns_objects")
+    [corefile] = [one["data"]["Corefile"] for one in found if one["kind"] == "ConfigMap"]
+    return {"Corefile": corefile, **objects(found)}
+
+
+def of_approver():
+    return yaml.safe_load((ROOT / "roles/csr_approver/vars/objects.yml").read_text())["__csr_approver_objects"]
+
+
+# What is rendered beside the usual state, or is no file: folder of the golden copies, and how to get it.
+STATES = {
+    "api_endpoint_direct": lambda: named(render("api_endpoint", "__api_endpoint_files")["direct"]),
+    "cluster_access": lambda: objects(render("cluster_access", "__cluster_access_objects")),
+    "containerd_without_pod_network": lambda: named(render("containerd", "__containerd_files", network="none")),
+    "coredns": of_coredns,
+    "csr_approver_access": lambda: objects(of_approver()),
+    "kubelet_kubeconfigs": lambda: named(
+        [*render("kubelet", "__kubelet_kubeconfig_files", "w1"), *render("kubelet", "__kubelet_bootstrap_files", "w1")]
+    ),
+}
+WRITTEN = {**{role: functools.partial(rendered, role) for role in roles_with_files()}, **STATES}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_files_are_what_they_were(name):
+    got = WRITTEN[name]()
+    assert got, "what writes nothing has no place here"
+    folder = GOLDEN / name
+    paths = {file: folder / file.lstrip("/").replace("/", "__") for file in got}
     if os.environ.get("GOLDEN") == "write":
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():
             old.unlink()
-        for name, path in paths.items():
-            path.write_text(got[name])
+        for file, path in paths.items():
+            path.write_text(got[file])
     assert {path.name for path in paths.values()} == {path.name for path in folder.iterdir()}
-    for name, path in paths.items():
-        assert got[name] == path.read_text(), f"{name} differs from tests/golden; if that is meant: GOLDEN=write make unit"
+    for file, path in paths.items():
+        assert got[file] == path.read_text(), f"{file} differs from tests/golden; if that is meant: GOLDEN=write make unit"
+
+
+def test_every_golden_copy_is_of_something():
+    assert {path.name for path in GOLDEN.iterdir()} == set(WRITTEN)
 
 
 def test_two_workers_differ_in_name_address_and_zone_only():
