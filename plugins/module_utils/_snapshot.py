@@ -32,8 +32,10 @@ def save(path, endpoint, credentials, programs, runner):
         BOUND,
     )  # fmt: skip
     if saved.rc:
-        raise SnapshotError(f"etcd was not saved: {saved}. Next: health.yml says whether {endpoint} serves, "
-            f"`df -h {os.path.dirname(path)}` whether there is room")
+        raise SnapshotError(
+            f"etcd was not saved: {saved}. Next: health.yml says whether {endpoint} serves, "
+            f"`df -h {os.path.dirname(path)}` whether there is room"
+        )
     os.chmod(path, 0o600)
     return inspect(path, programs, runner)
 

@@ -55,8 +55,9 @@ def vault_reader(loader):
         try:
             return str(loader.get_text_file_contents(path))
         except AnsibleError as error:
-            if isinstance(error.__cause__, OSError):
-                raise error.__cause__ from None
+            cause = error.__cause__
+            if isinstance(cause, OSError):
+                raise cause from None
             raise StoreError(f"cannot read {path}: {error}; if it is vaulted, give its password (--vault-id)") from None
 
     return read
