@@ -20,7 +20,7 @@ WISHES = ("confirm_each", "confirmed", "reboot")
 SLOW_STEP_SECONDS = 1800
 GO_ON = {
     _request.UPGRADE: "the same command again goes on here",
-    _request.ROLL: "roll.yml again, with -e node= and the names of these and of whoever else is left",
+    _request.ROLL: "roll.yml with -e node=HOSTS,… and whoever else is left",
 }
 
 
@@ -40,7 +40,7 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, gives_way: bool, 
         before_host   whether anything comes before a turn
         gives_way     as given
         before_swap   whether anything comes before two members change places
-        go_on         what to do after a turn that was not confirmed
+        go_on         what to do after a turn that was not confirmed; HOSTS stands for those whose turn it was
         ask_without   what to do where nobody can be asked
         reboot        whether hosts are rebooted, not restarted
         seconds       for which the lock is held: a ``usual`` step, a ``slow`` one, a look at the ``canary``, a ``restart``
@@ -60,7 +60,7 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, gives_way: bool, 
         "before_host": before,
         "gives_way": gives_way,
         "before_swap": before and gives_way,
-        "go_on": GO_ON.get(kind, ""),
+        "go_on": GO_ON.get(kind, "") + (", and -e reboot=true" if reboot else ""),
         "ask_without": "leave confirm_each out" if each else "give -e confirmed=true after reading the plan",
         "reboot": reboot,
         "seconds": {

@@ -120,8 +120,8 @@ class Master:
         return seen
 
     def sources(self):
-        """Return the files that the services are started with, as far as they are there."""
-        return {path for unit in ALL for path in self.systemd.sources(unit)}
+        """Return the files that VRRP is started with, as far as they are there; what else changes is taken up before."""
+        return set(self.systemd.sources(VRRP))
 
     def drained(self):
         """Return the API servers that HAProxy here was told to leave alone; none while it does not answer."""

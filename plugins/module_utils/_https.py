@@ -10,10 +10,13 @@ never goes through a proxy. Leaves out: kept connections, redirects, streaming o
 
 from __future__ import annotations
 
+import errno
 import http.client
 import ssl
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure
 
 
 class TransportError(Exception):
@@ -56,7 +59,9 @@ def context(ca, cert=None, key=None):
         for path in filter(None, (ca, cert, key)):
             open(path, "rb").close()
     except OSError as error:
-        said = f"cannot read {path}: {error.strerror}. Next: site.yml gives each listed host its certificates"
+        gone = error.errno == errno.ENOENT
+        following = "site.yml gives each listed host its certificates" if gone else _failure.remedy(error, path)
+        said = f"cannot read {path}: {error.strerror}. Next: {following}"
         raise CredentialsError(said) from error
     try:
         result = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca)

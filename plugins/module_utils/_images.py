@@ -53,7 +53,7 @@ class Images:
         if absent:
             raise ImageError("; ".join(
                 f"{bare(archive.path or archive.url)} was imported but does not hold {archive.reference}; the archive's own name "
-                "must be the full reference" for archive in absent))
+                "must be the full reference. Next: save it under that name and copy it again" for archive in absent))
         return [archive.reference for archive in archives]
 
     @contextlib.contextmanager

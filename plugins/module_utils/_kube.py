@@ -104,6 +104,10 @@ class Kube:
         opener = https_opener(params["ca"], params["client_cert"], params["client_key"], check)
         return cls(params["server"], opener, 0.0 if check else retry_seconds)
 
+    def at(self, server):
+        """Return a client like this one for another API server."""
+        return Kube(server, self._opener, self._retry_seconds, self._timeout, self._clock, self._sleep)
+
     def _once(self, method, path, body, content_type):
         headers = {"Accept": "application/json"}
         data = None

@@ -12,11 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _lock_file, _lock_flow
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import TRANSIENT, KubeRefused, KubeUnreachable
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeRefused, KubeUnreachable
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock import CLUSTER, HOST, PLACES
 
 # HTTP: this client is not known (its certificate has expired, say), or it has no right.
 NO_RIGHT = (401, 403)
+# It answers that it cannot: its etcd has no leader, say. Not 429, which a busy server says that is well.
+UNABLE = (500, 502, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Places:
     credentials to ask it with (``kube`` is None): before the operators' first binding, after somebody deleted it or their
     certificate, or when that has expired. The run is to mend it, and every other one asks the same host with the same.
 
-    ``broken``: hold it on the host also while no API server answers, or it says that it cannot: for a cluster that is given up,
-    which must not need to be well for that. Every other error still ends the run.
+    ``broken``: hold it on the host also when neither this API server nor any of the ``others`` answers, or all say that they
+    cannot: for a cluster that is given up, which must not need to be well for that. Every other error still ends the run.
     """
 
     kube: object
@@ -36,6 +38,7 @@ class Places:
     clock: object
     else_host: bool = False
     broken: bool = False
+    others: tuple = ()
 
     def hold(self, names, wish):
         """Take, renew or take over the lock in these places; return (the Outcome, the places in which it is held).
@@ -65,17 +68,25 @@ class Places:
     def _hold_one(self, name, wish):
         """Return (the place, its Outcome)."""
         if name == CLUSTER:
+            outcome = self._in_the_cluster(wish)
+            if outcome is not None:
+                return name, outcome
+        return HOST, _lock_file.hold(self.path, wish, self.clock)
+
+    def _in_the_cluster(self, wish):
+        """Return the Outcome at the Lease, None where the host stands in for it."""
+        for kube in (self.kube, *self.others) if self.kube is not None else ():
             try:
-                if self.kube is not None:
-                    return name, _lock_flow.hold(self.kube, wish, self.clock)
+                return _lock_flow.hold(kube, wish, self.clock)
             except KubeRefused as error:
-                unable = self.broken and error.status in TRANSIENT
-                if not unable and (error.status not in NO_RIGHT or not self.else_host):
+                if self.else_host and error.status in NO_RIGHT:
+                    return None
+                if not self.broken or error.status not in UNABLE:
                     raise
             except KubeUnreachable:
                 if not self.broken:
                     raise
-        return HOST, _lock_file.hold(self.path, wish, self.clock)
+        return None
 
     def _give_back(self, taken, wish):
         for name in taken:

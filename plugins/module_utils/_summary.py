@@ -96,7 +96,7 @@ def endpoint_holders(hostvars, names):
 
 
 def left(hostvars, cluster, checking=False):
-    """Return, in one text, which hosts a cluster that was given up left bare, which it did not and why, and what stays where.
+    """Return {said: what a cluster that was given up left bare and what stays where, not_bare: which hosts are not, or ""}.
 
     ``hostvars``: {inventory name: variables}, among them what `host_reset` returned on each host (``__bare``); a host without it
     was not reached. ``cluster``: the fact `multimaster`. ``checking``: nothing was done, so only said what would be.
@@ -105,8 +105,9 @@ def left(hostvars, cluster, checking=False):
     other = [name for name, result in results.items() if result.get("failed") or result.get("unreachable") or not result]
     bare = [name for name in results if name not in other]
     text = ["{0}: {1}.".format("Would be bare" if checking else "Bare", ", ".join(bare) or "no host")]
+    not_bare = ""
     if other:
-        text.append(
+        not_bare = (
             "NOT bare, or not known to be: {0}; what each said is above. Next: mend that, then run the same again; a host "
             "that is gone for good must not come back into this network as it is.".format(", ".join(other))
         )
@@ -114,7 +115,7 @@ def left(hostvars, cluster, checking=False):
         "{0} and {1} stay on this controller: keep them with the backups they belong to, or remove them before a new cluster is "
         "made under this name.".format(cluster["ca_store"], cluster["kubeconfig"])
     )
-    return " ".join(text)
+    return {"said": " ".join(filter(None, [text[0], not_bare, *text[1:]])), "not_bare": not_bare}
 
 
 def certificate_line(certificates):

@@ -232,6 +232,7 @@ def build(
     moving = _moving(request, plan, scene.parts)
     speakers = sorted(masters, key=lambda name: (name in moving["move"], name))
     speaker = _speaker(speakers, observed, acts)
+    lock_places = _lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters))
     return Topology(
         settings=settings,
         hosts=_complete(bare, masters, etcd, _etcd_scene.cluster(bare, observed)),
@@ -247,6 +248,7 @@ def build(
             sorted(
                 {
                     **_orders(inventory, observed, etcd, mode, joining, speaker),
+                    "lease": speaker if _lock.CLUSTER in lock_places else (),
                     "given_up": [n for n in speaker if _recorded(observed.get(n)).get("name") == settings.cluster_name],
                     **_parting(going, mode),
                     **_rolling.orders(scene, bare),
@@ -261,7 +263,7 @@ def build(
         turns=_rolling.in_order(bare, observed),
         drains=request.kind == _request.UPGRADE,
         lock_host=next(iter(_speaker(speakers, observed, acts=True)), ""),
-        lock_places=_lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters)),
+        lock_places=lock_places,
         plan=plan,
         giving=giving,
         keeps_versions=request.keeps_versions,
@@ -414,7 +416,8 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
     address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one master, with a running API server if
     there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose voter
-    becomes the learner that stands by. (given_up: the same one master while it still belongs to the cluster, for its end.)
+    becomes the learner that stands by. Of any_master: lease, while an API server runs that can
+    hold the lock; given_up, while the host still belongs to the cluster, for its end.
     """
     masters = sorted(set(inventory.masters))
     return {

@@ -40,7 +40,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         masters     masters of whose etcd, API server or controllers that is so: one drain a master. First where controllers
                     are down (they wait for their API server), then what a run that was cut off left half done
         etcd        whose etcd member restarts in its turn
-        renewing    those of them whose lock is kept through another master before it does: the only API server is away then
+        renewing    those of them whose lock is kept through another master before it does; with one master nobody could be asked
         drained     masters whose connections move away in their turn; controllers alone need no drain
         watched     masters that an earlier run of an upgrade changed, looked at before anybody else follows
         serving     the other masters, to which connections go meanwhile: a drain that a run which was cut off left at them

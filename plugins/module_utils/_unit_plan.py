@@ -202,16 +202,18 @@ def hold_restarts(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def foresee(
     verdicts: Sequence[Verdict], sources: Mapping[str, Sequence[str]], changing: set[str], restart: bool,
-    reloads: Mapping[str, Sequence[str]],
+    reloads: Mapping[str, Sequence[str]], activating: Sequence[str] = (),
 ) -> list[Verdict]:
     """Return the verdicts of a check in which files would change that a unit which runs was started with.
 
-    ``reloads``: by unit the files that it takes up by a reload; a change of any other one is a restart.
+    ``reloads``: by unit the files that it takes up by a reload; a change of any other one is a restart. ``activating``: units
+    that run and wait, such as an etcd member for others.
     """
     foreseen = []
     for item in verdicts:
         paths = sorted(changing.intersection(sources.get(item.name, ())))
-        if item.action in ("none", "wait", "reload") and paths:
+        waits = item.action == "configure" and item.name in activating
+        if (item.action in ("none", "wait", "reload") or waits) and paths:
             reload = item.action != "wait" and set(paths) <= set(reloads.get(item.name, ()))
             action = "hold" if not restart else "reload" if reload else "restart"
             item = Verdict(item.name, action, ", ".join(f"{path} would change" for path in paths), item.enable)

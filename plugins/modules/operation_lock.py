@@ -63,9 +63,15 @@ options:
     type: bool
     default: false
   broken:
-    description: Whether V(host) is taken also while no API server answers, for a cluster that is given up.
+    description: Whether V(host) is taken also when neither O(server) nor any of O(others) answers, or all answer that they cannot
+      (HTTP 500, 502, 503, 504), for a cluster that is given up.
     type: bool
     default: false
+  others:
+    description: With O(broken), further API servers by URL, asked in turn where the ones before do not answer.
+    type: list
+    elements: str
+    default: []
   path:
     description: The file of V(host).
     type: path
@@ -185,7 +191,8 @@ def run(module, kube, clock=time.time):
     params, check = module.params, module.check_mode
     names = ("holder", *_lock_flow.ANNOTATED)
     me = _lock.Run(**{name: params[name] or getattr(_lock.Run, name) for name in names})
-    places = _lock_places.Places(kube, params["path"], clock, params["else_host"], params["broken"])
+    others = tuple(kube.at(server) for server in params["others"]) if kube else ()
+    places = _lock_places.Places(kube, params["path"], clock, params["else_host"], params["broken"], others)
     if params["state"] == "free":
         return {**places.free(params["places"], me, check).as_dict(), "places": params["places"]}
     wish = _lock_flow.Wish(
@@ -215,6 +222,7 @@ def main():
             "places": {"type": "list", "elements": "str", "choices": list(_lock.PLACES), "default": ["cluster"]},
             "else_host": {"type": "bool", "default": False},
             "broken": {"type": "bool", "default": False},
+            "others": {"type": "list", "elements": "str", "default": []},
             "path": {"type": "path", "default": _lock_file.PATH},
             "purpose": {"type": "str"},
             "seconds": {"type": "int", "default": _lock.STEP_SECONDS},

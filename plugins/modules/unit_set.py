@@ -235,7 +235,8 @@ def main():
             verdicts = _unit_plan.foresee(
                 verdicts, {unit.name: systemd.sources(unit) for unit in units}, {step.wanted.path for step in paths},
                 module.params["restart"] and module.params["state"] != "configured",
-                {unit.name: unit.inputs for unit in units if unit.reload})
+                {unit.name: unit.inputs for unit in units if unit.reload},
+                [name for name, state in before.items() if state.active == "activating"])
         if not module.check_mode:
             systemd.act(units, verdicts, before)
             if module.params["state"] != "configured":

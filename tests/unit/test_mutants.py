@@ -379,14 +379,14 @@ MUTANTS = {
     ),
     "the host stands in for whatever the API server refuses": Mutant(
         LOCK_PLACES,
-        "error.status not in NO_RIGHT or not self.else_host",
-        "not self.else_host",
+        "if self.else_host and error.status in NO_RIGHT:",
+        "if self.else_host:",
         "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
     ),
     "the host stands in unasked": Mutant(
         LOCK_PLACES,
-        "error.status not in NO_RIGHT or not self.else_host",
-        "error.status not in NO_RIGHT",
+        "if self.else_host and error.status in NO_RIGHT:",
+        "if error.status in NO_RIGHT:",
         "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
     ),
     "a check takes the lock on the host": Mutant(

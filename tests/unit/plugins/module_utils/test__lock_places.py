@@ -107,6 +107,27 @@ def test_a_cluster_that_is_given_up_need_not_answer(tmp_path, broken, answer, he
         host.hold(MINE, _lock.CLUSTER)
 
 
+def test_of_a_cluster_that_is_given_up_every_api_server_is_asked_before_a_host_stands_in(tmp_path):
+    """A run at work stops one API server after the other, and holds the Lease all the while."""
+    host = Host(tmp_path)
+    host.hold(OTHER, _lock.CLUSTER)
+    away = _kube.Kube("https://m2:6443", mock.Mock(side_effect=TransportError("https://m2:6443", "connection refused")))
+
+    def asked(*kubes, else_host=True):
+        places = _lock_places.Places(kubes[0], str(host.path), lambda: NOON, else_host, True, kubes[1:])
+        return places.hold([_lock.CLUSTER], _lock_flow.Wish(MINE, 600))
+
+    assert asked(away, away, host.places.kube)[0].verdict.refused
+    assert asked(away, away)[1] == (_lock.HOST,)
+
+
+def test_a_busy_api_server_is_no_broken_cluster(tmp_path):
+    host = Host(tmp_path, else_host=True, broken=True)
+    host.fake.refusals = [(429, "TooManyRequests", "try again later")]
+    with pytest.raises(_kube.KubeRefused):
+        host.hold(MINE, _lock.CLUSTER)
+
+
 def test_without_credentials_the_host_stands_in(tmp_path):
     places = _lock_places.Places(None, str(tmp_path / "lock.json"), lambda: NOON, True)
     outcome, held = places.hold([_lock.CLUSTER], _lock_flow.Wish(MINE, 600))

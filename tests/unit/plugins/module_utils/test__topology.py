@@ -213,8 +213,9 @@ def test_the_api_is_asked_where_it_runs_and_in_check_mode_nowhere_else():
 def test_a_cluster_is_given_up_where_it_is_still_known():
     listed, members = inventory(["m1", "m2", "m3"]), [member("m2")]
     observed = {**bare("m1", "m3"), "m2": living("m2", members)}
-    assert fact(listed, observed, True)["order"]["given_up"] == "m2"
-    assert fact(listed, bare("m1", "m2", "m3"))["order"]["given_up"] == NOBODY
+    assert fact(listed, observed, True)["order"]["given_up"] == fact(listed, observed, True)["order"]["lease"] == "m2"
+    bare_hosts = fact(listed, bare("m1", "m2", "m3"))["order"]
+    assert bare_hosts["given_up"] == bare_hosts["lease"] == NOBODY
     other = {**observed, "m2": {**observed["m2"], "cluster": {"name": "another"}}}
     assert fact(listed, other, True)["order"]["given_up"] == NOBODY
 

@@ -22,7 +22,8 @@ MINE = {
 }  # fmt: skip
 OTHERS = {**MINE, "holder": "ctl2/b", "controller": "ctl2", "run": "b", "purpose": "upgrade"}
 DEFAULTS = {
-    "state": "held", "places": ["cluster"], "else_host": False, "broken": False, "path": "/nowhere/lock.json", "gone": "",
+    "state": "held", "places": ["cluster"], "else_host": False, "broken": False, "others": [],
+    "path": "/nowhere/lock.json", "gone": "",
     "nodes": [],
 }  # fmt: skip
 NOON, LATER = 1767268800.0, "2026-01-01T12:11:00.000000Z"
