@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.multimaster.kubernetes.plugins.action import topology
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _finding,
     _health,
@@ -19,7 +18,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _health_view,
     _pki_plan,
 )
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _x509
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _inventory_view, _x509
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils._x509 import CertificateError
 
 ARGUMENTS = {
@@ -68,17 +67,17 @@ class ActionModule(ActionBase):
 def look(cluster, hostvars, now, max_age):
     """Return the _health_view.View of what the hosts told; `now` and `max_age` in seconds."""
     names = sorted(cluster["hosts"])
-    observed = topology.observations(names, hostvars, now - max_age)
+    observed = _inventory_view.observations(names, hostvars, now - max_age)
     read, certificates = {}, []
-    reasons = topology.reasons(names, hostvars)
+    reasons = _inventory_view.reasons(names, hostvars)
     for name in names:
-        told = topology.variable(hostvars[name], READ, {})
+        told = _inventory_view.variable(hostvars[name], READ, {})
         if told.get("unreachable") or told.get("failed"):
             reasons[name] = _finding.cause(told.get("msg"))
         elif all(part in told for part in PARTS):
             read[name] = {part: told[part] for part in PARTS}
             certificates += dated(name, cluster, told["certificates"] or {}, now)
-    own = topology.own_eviction(names, hostvars)
+    own = _inventory_view.own_eviction(names, hostvars)
     return _health_view.view(cluster, observed, read, certificates, reasons, own)
 
 

@@ -8,13 +8,10 @@ Everything here is reading: the decisions are _settings, _topology and _prefligh
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import secrets
 import time
 
-from ansible.errors import AnsibleError
-from ansible.module_utils.parsing import convert_bool as parsing
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
@@ -22,14 +19,12 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _finding,
     _preflight,
     _request,
-    _settings,
     _topology,
     _topology_fact,
-    _upgrade,
     _upgrade_refusals,
     _upgrade_scene,
 )
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _document, _hooks
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _document, _hooks, _inventory_view
 
 ARGUMENTS = {
     "only": {"type": "str", "choices": ["preflight", "topology"]},
@@ -45,7 +40,6 @@ ARGUMENTS = {
     "output": {"type": "str", "default": ""},
     "must": {"type": "str", "choices": ["be_sound", "be_empty"], "default": "be_sound"},
 }
-FACT = "multimaster_host"
 # Inputs of roles that an upgrade has to know of beforehand: the user's own arguments of each program, and a permission.
 EXTRA_FLAGS = {
     "etcd": "etcd_extra_flags",
@@ -53,13 +47,9 @@ EXTRA_FLAGS = {
     "kube-controller-manager": "kube_controller_manager_extra_flags",
     "kube-scheduler": "kube_scheduler_extra_flags",
 }
-# Likewise, for the limits at which pods are evicted.
-KUBELET_CONFIG = "kubelet_extra_config"
 ALLOW_OUTAGE = "etcd_allow_outage"
 # The finding that a request is refused. Like that of one nobody understands it is no check, so it cannot be left out.
 REFUSED = "request-refused"
-# What role preflight registers of its one task.
-OBSERVATION = "preflight_result"
 
 
 class ActionModule(ActionBase):
@@ -73,14 +63,15 @@ class ActionModule(ActionBase):
         """Judge first, unless told not to, and return the topology of what passed."""
         result = super().run(tmp, task_vars)
         _unused, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        settings, inventory, findings, folder = read(task_vars["groups"], task_vars["hostvars"])
+        settings, inventory, findings, folder = _inventory_view.read(task_vars["groups"], task_vars["hostvars"])
         asked = {name: args[name] for name in ("remove", "replace", "by", "upgrade", "roll", "move")}
         request, unknown = _request.read(inventory.names, **asked)
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
-        observed = observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
+        observed = _inventory_view.observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
         outage, downgrade = (
-            wished(name, inventory.members, task_vars["hostvars"]) for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE)
+            _inventory_view.wished(name, inventory.members, task_vars["hostvars"])
+            for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE)
         )
         topology = _topology.build(
             settings,
@@ -93,21 +84,20 @@ class ActionModule(ActionBase):
             outage,
             args["drifted"] or (),
         )
-        order = dict(topology.order)
-        gives_way = bool(order["roll_late" if request.kind == _request.ROLL else "demote"])
-        wishes = {name: wished(name, inventory.names, task_vars["hostvars"]) for name in _beside_turns.WISHES}
+        wishes = {name: _inventory_view.wished(name, inventory.names, task_vars["hostvars"]) for name in _beside_turns.WISHES}
         hooks = _hooks.paths(settings, folder)
-        turns = _beside_turns.fact(settings, request.kind, hooks, wishes, gives_way, self._task.check_mode)
+        turns = _beside_turns.fact(settings, request.kind, hooks, wishes, dict(topology.order), self._task.check_mode)
         ignored = settings.preflight_ignore
         if request.kind == _request.UPGRADE:
-            topology = upgraded(topology, observed, task_vars["hostvars"], outage, downgrade)
+            extra = arguments(topology, task_vars["hostvars"])
+            topology = _upgrade_scene.upgraded(topology, observed, extra, outage, downgrade)
             # What the plan of an upgrade says of versions is said for this very purpose.
             ignored = (*ignored, "version-skew")
         # The address is moved off a master that is not well, too: a move asks who holds it and who can take it, and no more.
         if args["only"] != "topology" and request.kind != _request.MOVE:
             staying = inventory.without(request.leaving)
-            why = reasons(staying.names, task_vars["hostvars"])
-            own = own_eviction(staying.names, task_vars["hostvars"])
+            why = _inventory_view.reasons(staying.names, task_vars["hostvars"])
+            own = _inventory_view.own_eviction(staying.names, task_vars["hostvars"])
             wrong = _hooks.wrong(hooks if args["only"] else turns["hooks"], self._loader)
             view = _preflight.View(settings, staying, observed, topology, exists, why, own, wrong)
             findings += _preflight.judge(view, ignored)
@@ -142,59 +132,13 @@ class ActionModule(ActionBase):
         return result
 
 
-def read(groups, hostvars):
-    """Return (settings, inventory, findings, inventory folder) from the inventory as Ansible holds it.
-
-    Settings are those of the first host by name; that the others have the same is checked.
-    """
-    listed = {name: tuple(groups.get(name, ())) for name in _preflight.GROUPS}
-    names = sorted({host for hosts in listed.values() for host in hosts})
-    variables, findings, hosts = {}, (), []
-    for name in names:
-        variables[name], problems = ours(hostvars[name], name)
-        own, more = _settings.parse_host(variables[name], name)
-        findings += problems + more
-        reached = variable(hostvars[name], "ansible_host", name)
-        hosts.append(_topology.InventoryHost(name, own.zone, own.node_address or "", str(reached or name)))
-    first = variables[names[0]] if names else {}
-    folder = str(variable(hostvars[names[0]], "inventory_dir", ".") or ".") if names else "."
-    settings, problems = _settings.parse(first, folder)
-    findings += (
-        problems
-        + _settings.differing(variables)
-        + _settings.unknown({variable for own in variables.values() for variable in own})
-    )
-    inventory = _topology.Inventory(
-        masters=listed[_topology.MASTER_GROUP],
-        workers=listed[_topology.WORKER_GROUP],
-        etcd=listed[_topology.ETCD_GROUP],
-        hosts=tuple(hosts),
-        groups=tuple(name for name, members in groups.items() if members and name not in ("all", "ungrouped")),
-    )
-    return settings, inventory, findings, folder
-
-
-def wished(wish, names, hostvars):
-    """Tell whether the user wants it on one of these hosts, or allows it: such as the only voter, and the API with it, away."""
-    return any(parsing.boolean(variable(hostvars[name], wish, False), strict=False) for name in names)
-
-
-def upgraded(topology, observed, hostvars, allow_outage, allow_downgrade):
-    """Return the topology of an upgrade: its plan and ways back, whose etcd member is saved and told to go back before it."""
+def arguments(topology, hostvars):
+    """Return the user's own arguments of each program, {program: [{flag: value} on each host that runs it]}."""
     running = {program: topology.members if program == "etcd" else topology.masters for program in EXTRA_FLAGS}
-    extra = {
-        program: [variable(hostvars[host], EXTRA_FLAGS[program], {}) or {} for host in hosts]
+    return {
+        program: [_inventory_view.variable(hostvars[host], EXTRA_FLAGS[program], {}) or {} for host in hosts]
         for program, hosts in running.items()
     }
-    plan = _upgrade_scene.plan(topology, observed, extra, allow_outage, allow_downgrade)
-    saved = any(step.kind == _upgrade.SNAPSHOT for step in plan.steps)
-    return dataclasses.replace(
-        topology,
-        plan=plan,
-        snapshot=_upgrade_scene.snapshot_host(topology, observed) if saved else "",
-        downgrade=_upgrade_scene.downgrade(topology, observed, plan),
-        way_back=_upgrade_scene.ways_back(plan),
-    )
 
 
 def refused(plan):
@@ -205,63 +149,6 @@ def refused(plan):
 def shown(plan):
     """Return the plan as lines for people."""
     return ["What will be done:", *plan.lines()] if plan.steps else ["Nobody joins, leaves or moves.", *plan.notes]
-
-
-def ours(host, name):
-    """Return ({variable: value} of our prefix, findings for those that cannot be worked out)."""
-    values, findings = {}, []
-    for key in sorted(key for key in host if str(key).startswith(_settings.PREFIX)):
-        if key in _settings.FACTS:
-            continue
-        try:
-            values[str(key)] = host[key]
-        except AnsibleError as error:
-            findings.append(
-                _finding.Finding(
-                    name,
-                    "setting-invalid",
-                    f"{key}: {error}",
-                    "a value that can be worked out",
-                    "Correct its template.",
-                )
-            )
-    return values, tuple(findings)
-
-
-def variable(host, name, default):
-    """Return a host's variable, or the default when it is missing or cannot be worked out."""
-    try:
-        return host.get(name, default)
-    except AnsibleError:
-        return default
-
-
-def observations(names, hostvars, oldest):
-    """Return {host: observation}; one from before `oldest` (seconds since the epoch) counts as none.
-
-    A fact cache would else show what a dead host was like last week.
-    """
-    found = {}
-    for name in names:
-        observation = variable(hostvars[name], "ansible_facts", {}).get(FACT)
-        if observation and observation.get("clock_window", (0, 0))[1] >= oldest:
-            found[name] = observation
-    return found
-
-
-def reasons(names, hostvars):
-    """Return {host: why it could not be observed}, of those where role preflight was told."""
-    found = {}
-    for name in names:
-        result = variable(hostvars[name], OBSERVATION, {})
-        if result.get("unreachable") or result.get("failed"):
-            found[name] = _finding.cause(result.get("msg"))
-    return found
-
-
-def own_eviction(names, hostvars):
-    """Return the hosts whose kubelet is given limits of the user's own, at which it evicts pods."""
-    return frozenset(name for name in names if "evictionHard" in (variable(hostvars[name], KUBELET_CONFIG, {}) or {}))
 
 
 def passed(count, findings):

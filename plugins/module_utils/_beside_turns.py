@@ -24,11 +24,11 @@ GO_ON = {
 }
 
 
-def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, gives_way: bool, checking: bool) -> dict:
+def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, order: Mapping, checking: bool) -> dict:
     """Return the keys of the fact `multimaster` that say what comes with turns.
 
     ``kind``: that of the request. ``hooks``: files of the user's tasks, by `before` and `after`. ``wishes``: those of
-    WISHES, as booleans. ``gives_way``: whether two members change places in this run. ``checking``: in check
+    WISHES, as booleans. ``order``: that of the Topology, by name. ``checking``: in check
     mode nobody is asked. The keys:
 
         ============  ================================================================================================
@@ -38,7 +38,7 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, gives_way: bool, 
         confirm_each  whether a person is asked before each turn
         confirmed     whether the plan was confirmed beforehand; who wants to be asked before each host is asked that too
         before_host   whether anything comes before a turn
-        gives_way     as given
+        gives_way     whether two members change places in this run
         before_swap   whether anything comes before two members change places
         go_on         what to do after a turn that was not confirmed; HOSTS stands for those whose turn it was
         ask_without   what to do where nobody can be asked
@@ -50,6 +50,7 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, gives_way: bool, 
     each = bool(wishes["confirm_each"] and turning and not checking)
     reboot = bool(wishes["reboot"] and kind == _request.ROLL)
     watched = settings.upgrade_canary_seconds if kind == _request.UPGRADE else 0
+    gives_way = bool(order["roll_late" if kind == _request.ROLL else "demote"])
     before = each or bool(turning and hooks["before"])
     return {
         "operation": kind if turning else "",

@@ -119,6 +119,19 @@ def ways_back(made):
     return found
 
 
+def upgraded(topology, observed, extra, allow_outage, allow_downgrade):
+    """Return the topology of an upgrade: its plan and ways back, whose etcd member is saved and told to go back before it.
+
+    The arguments are those of ``plan``.
+    """
+    made = plan(topology, observed, extra, allow_outage, allow_downgrade)
+    saved = any(step.kind == _upgrade.SNAPSHOT for step in made.steps)
+    return replace(
+        topology, plan=made, snapshot=snapshot_host(topology, observed) if saved else "",
+        downgrade=downgrade(topology, observed, made), way_back=ways_back(made),
+    )  # fmt: skip
+
+
 def snapshot_host(topology, observed):
     """Return the host whose etcd member is to be saved: the leader's, else the first healthy voter's; "" without one."""
     cluster = _etcd_scene.cluster(topology.hosts, observed)

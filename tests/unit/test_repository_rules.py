@@ -19,7 +19,7 @@ import reference  # noqa: E402
 
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
-MAX_TASKS, MAX_WHEN, MAX_TEMPLATE_IFS, MAX_MODULE_LINES = 12, 3, 3, 90
+MAX_TASKS, MAX_WHEN, MAX_TEMPLATE_IFS, MAX_MODULE_LINES, MAX_ACTION_LINES = 12, 3, 3, 90, 140
 FELT_BY_THE_CLUSTER = re.compile(r"etcd|apiserver|haproxy|keepalived|endpoint")
 BLOCKS = ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")
 # What ansible-core itself brings to a host beside the standard library.
@@ -304,6 +304,11 @@ def documentation(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_a_module_is_an_adapter(path):
     assert code_lines(path.read_text()) <= MAX_MODULE_LINES, "a decision belongs into module_utils/_*.py, where it is tested"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins" / "action").glob("*.py")), ids=lambda path: path.stem)
+def test_an_action_is_an_adapter(path):
+    assert code_lines(path.read_text()) <= MAX_ACTION_LINES, "reading belongs into plugin_utils, deciding into module_utils"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

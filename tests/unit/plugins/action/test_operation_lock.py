@@ -16,6 +16,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.multimaster.kubernetes.plugins.action import operation_lock
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _lock_memory, _this_run
 
 GIVEN = {"purpose": "remove m1", "seconds": 60}
 
@@ -38,14 +39,14 @@ class Played:
 
 
 def refused(**lock):
-    here = {**operation_lock.process(), "holder": "x/y", "purpose": "upgrade", "run": "y", "since": "", "until": "", **lock}
+    here = {**_this_run.process(), "holder": "x/y", "purpose": "upgrade", "run": "y", "since": "", "until": "", **lock}
     return {"failed": True, "refused": True, "lock": here, "msg": "another operation holds the lock"}
 
 
 @pytest.fixture(autouse=True)
 def controller(monkeypatch, tmp_path):
     """Give the run a temporary folder of its own, and a clock."""
-    made = mock.Mock(now=1000.0, memory=tmp_path / operation_lock.MEMORY)
+    made = mock.Mock(now=1000.0, memory=tmp_path / _lock_memory.MEMORY)
     monkeypatch.setattr(operation_lock.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     monkeypatch.setattr(operation_lock.time, "clock_gettime", lambda _clock: made.now)
     return made
@@ -63,9 +64,9 @@ def test_a_run_is_named_by_its_controller_and_process(monkeypatch):
     played = Played(monkeypatch, GIVEN, {"step": "take", "refused": False, "lock": {}})
     assert played.run()["step"] == "take"
     (given,) = played.given
-    me = operation_lock.process()
+    me = _this_run.process()
     assert {**GIVEN, **me} == {name: given[name] for name in (*GIVEN, *me)}
-    assert (me["pid"], me["started"]) == (os.getpid(), operation_lock.started(os.getpid()))
+    assert (me["pid"], me["started"]) == (os.getpid(), _this_run.started(os.getpid()))
     assert given["run"] == f"{me['boot'][:8]}-{me['pid']}-{me['started']}"
     assert given["holder"] == f"{me['controller']}/{given['run']}"
 
@@ -74,21 +75,21 @@ def test_a_task_names_the_process_it_was_forked_from():
     """Tasks run in children; the lock is the run's, whichever child asks for it."""
     context = multiprocessing.get_context("fork")
     mine, theirs = context.Pipe()
-    child = context.Process(target=lambda: theirs.send(operation_lock.process()))
+    child = context.Process(target=lambda: theirs.send(_this_run.process()))
     child.start()
-    assert mine.recv() == operation_lock.process()
+    assert mine.recv() == _this_run.process()
     child.join()
 
 
 def test_what_is_given_stands_and_what_is_empty_is_filled_in():
     given = operation_lock.completed({"run": "nightly-7", "controller": "ctl9", "holder": "", "boot": None})
     assert (given["holder"], given["controller"], given["run"]) == ("ctl9/nightly-7", "ctl9", "nightly-7")
-    assert given["boot"] == operation_lock.boot() != ""
+    assert given["boot"] == _this_run.boot() != ""
     assert operation_lock.completed({"holder": "me", "run": "r"})["holder"] == "me"
 
 
 def test_a_controller_that_cannot_tell_its_processes_apart_wants_a_name(monkeypatch):
-    monkeypatch.setattr(operation_lock, "boot", lambda: "")
+    monkeypatch.setattr(_this_run, "boot", lambda: "")
     with pytest.raises(AnsibleActionFail, match="give `run`, unique to this run"):
         operation_lock.completed(GIVEN)
     assert operation_lock.completed({**GIVEN, "run": "r"})["run"] == "r"
@@ -129,19 +130,19 @@ def test_other_failures_are_passed_on(monkeypatch):
 
 
 def test_the_start_of_processes(ended):
-    assert operation_lock.started(os.getpid()) > 0
-    assert operation_lock.started(os.getpid()) >= operation_lock.started(os.getppid())
-    assert operation_lock.started(ended) is None
-    assert operation_lock.started(2**80) == _lock.UNKNOWN
+    assert _this_run.started(os.getpid()) > 0
+    assert _this_run.started(os.getpid()) >= _this_run.started(os.getppid())
+    assert _this_run.started(ended) is None
+    assert _this_run.started(2**80) == _lock.UNKNOWN
 
 
 def test_a_killed_process_that_nobody_waited_for_is_gone():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        assert operation_lock.started(child.pid) > 0
+        assert _this_run.started(child.pid) > 0
         os.kill(child.pid, signal.SIGKILL)
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert operation_lock.started(child.pid) is None
+        assert _this_run.started(child.pid) is None
     finally:
         child.kill()
         child.wait()
@@ -152,18 +153,18 @@ def test_a_process_hidden_from_this_account_may_be_alive(monkeypatch):
         raise FileNotFoundError
 
     for answer in (PermissionError, None):
-        monkeypatch.setattr(operation_lock.os, "kill", mock.Mock(side_effect=answer))
+        monkeypatch.setattr(_this_run.os, "kill", mock.Mock(side_effect=answer))
         monkeypatch.setattr("builtins.open", hidden)
-        assert operation_lock.started(4711) == _lock.UNKNOWN
-        assert operation_lock.boot() == ""
+        assert _this_run.started(4711) == _lock.UNKNOWN
+        assert _this_run.boot() == ""
         monkeypatch.undo()
 
 
 def test_a_program_may_be_called_anything(monkeypatch):
     text = "4711 (a) Z (b) S 1 " + " ".join(str(number) for number in range(5, 53))
-    monkeypatch.setattr(operation_lock.os, "kill", mock.Mock())
+    monkeypatch.setattr(_this_run.os, "kill", mock.Mock())
     monkeypatch.setattr("builtins.open", mock.mock_open(read_data=text))
-    assert operation_lock.started(4711) == 22
+    assert _this_run.started(4711) == 22
 
 
 def held(*places):

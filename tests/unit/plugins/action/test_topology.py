@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.multimaster.kubernetes.plugins.action import topology
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _inventory_view
 from cluster_fixtures import VARIABLES, address, fresh, living, member
 
 
@@ -119,7 +119,7 @@ def test_a_host_that_could_not_be_reached_is_reported_with_the_reason(tmp_path, 
     }
     assert "host-unreachable (m2)" in run(variables)["msg"]
     assert "not observed: ssh:" in words(shown)
-    assert topology.reasons(["m1", "m2"], variables["hostvars"]) == {"m2": "ssh: connect: No route to host"}
+    assert _inventory_view.reasons(["m1", "m2"], variables["hostvars"]) == {"m2": "ssh: connect: No route to host"}
 
 
 def test_warnings_are_shown_once_each_and_do_not_stop(tmp_path, warned):

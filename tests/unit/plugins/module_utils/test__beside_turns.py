@@ -16,7 +16,8 @@ OTHERS = (_request.CONVERGE, _request.REMOVE, _request.REPLACE, _request.MOVE)
 def fact(kind, *wishes, before="", after="", gives_way=False, checking=False, **more):
     """Return the keys for a request with these wishes; `more` are settings without their prefix."""
     wanted = {name: name in wishes for name in _beside_turns.WISHES}
-    return _beside_turns.fact(settings(**more), kind, {"before": before, "after": after}, wanted, gives_way, checking)
+    order = dict.fromkeys(("demote", "roll_late"), ("m1",) if gives_way else ())
+    return _beside_turns.fact(settings(**more), kind, {"before": before, "after": after}, wanted, order, checking)
 
 
 @pytest.mark.parametrize("kind", TURNING)
@@ -52,6 +53,15 @@ def test_before_members_change_places_comes_what_comes_before_a_turn(before, giv
     made = fact(_request.UPGRADE, before=before, gives_way=gives_way)
     assert made["gives_way"] == gives_way
     assert made["before_swap"] == bool(before and gives_way)
+
+
+@pytest.mark.parametrize(("kind", "which"), [(_request.ROLL, "roll_late"), (_request.UPGRADE, "demote")])
+def test_who_gives_way_is_known_by_the_order_of_the_request(kind, which):
+    order = {"demote": [], "roll_late": [], which: ["m1"]}
+    no_wish = dict.fromkeys(_beside_turns.WISHES, False)
+    assert _beside_turns.fact(settings(), kind, {"before": "", "after": ""}, no_wish, order, False)["gives_way"]
+    order[which] = []
+    assert not _beside_turns.fact(settings(), kind, {"before": "", "after": ""}, no_wish, order, False)["gives_way"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read the inventory, and what was observed of its hosts, as Ansible holds them: `groups` and `hostvars`.
+
+Leaves out: judging them (``_preflight``) and deciding from them (``_topology``).
+"""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing import convert_bool as parsing
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding, _preflight, _settings, _topology
+
+# The fact that host_info makes of a host.
+FACT = "multimaster_host"
+# What role preflight registers of its one task.
+OBSERVATION = "preflight_result"
+# An input of the role kubelet: who gives limits at which pods are evicted is told nothing about ours.
+KUBELET_CONFIG = "kubelet_extra_config"
+
+
+def read(groups, hostvars):
+    """Return (settings, inventory, findings, inventory folder) from the inventory as Ansible holds it.
+
+    Settings are those of the first host by name; that the others have the same is checked.
+    """
+    listed = {name: tuple(groups.get(name, ())) for name in _preflight.GROUPS}
+    names = sorted({host for hosts in listed.values() for host in hosts})
+    variables, findings, hosts = {}, (), []
+    for name in names:
+        variables[name], problems = ours(hostvars[name], name)
+        own, more = _settings.parse_host(variables[name], name)
+        findings += problems + more
+        reached = variable(hostvars[name], "ansible_host", name)
+        hosts.append(_topology.InventoryHost(name, own.zone, own.node_address or "", str(reached or name)))
+    first = variables[names[0]] if names else {}
+    folder = str(variable(hostvars[names[0]], "inventory_dir", ".") or ".") if names else "."
+    settings, problems = _settings.parse(first, folder)
+    findings += (
+        problems
+        + _settings.differing(variables)
+        + _settings.unknown({variable for own in variables.values() for variable in own})
+    )
+    inventory = _topology.Inventory(
+        masters=listed[_topology.MASTER_GROUP],
+        workers=listed[_topology.WORKER_GROUP],
+        etcd=listed[_topology.ETCD_GROUP],
+        hosts=tuple(hosts),
+        groups=tuple(name for name, members in groups.items() if members and name not in ("all", "ungrouped")),
+    )
+    return settings, inventory, findings, folder
+
+
+def wished(wish, names, hostvars):
+    """Tell whether the user wants it on one of these hosts, or allows it: such as the only voter, and the API with it, away."""
+    return any(parsing.boolean(variable(hostvars[name], wish, False), strict=False) for name in names)
+
+
+def ours(host, name):
+    """Return ({variable: value} of our prefix, findings for those that cannot be worked out)."""
+    values, findings = {}, []
+    for key in sorted(key for key in host if str(key).startswith(_settings.PREFIX)):
+        if key in _settings.FACTS:
+            continue
+        try:
+            values[str(key)] = host[key]
+        except AnsibleError as error:
+            findings.append(
+                _finding.Finding(
+                    name,
+                    "setting-invalid",
+                    f"{key}: {error}",
+                    "a value that can be worked out",
+                    "Correct its template.",
+                )
+            )
+    return values, tuple(findings)
+
+
+def variable(host, name, default):
+    """Return a host's variable, or the default when it is missing or cannot be worked out."""
+    try:
+        return host.get(name, default)
+    except AnsibleError:
+        return default
+
+
+def observations(names, hostvars, oldest):
+    """Return {host: observation}; one from before `oldest` (seconds since the epoch) counts as none.
+
+    A fact cache would else show what a dead host was like last week.
+    """
+    found = {}
+    for name in names:
+        observation = variable(hostvars[name], "ansible_facts", {}).get(FACT)
+        if observation and observation.get("clock_window", (0, 0))[1] >= oldest:
+            found[name] = observation
+    return found
+
+
+def reasons(names, hostvars):
+    """Return {host: why it could not be observed}, of those where role preflight was told."""
+    found = {}
+    for name in names:
+        result = variable(hostvars[name], OBSERVATION, {})
+        if result.get("unreachable") or result.get("failed"):
+            found[name] = _finding.cause(result.get("msg"))
+    return found
+
+
+def own_eviction(names, hostvars):
+    """Return the hosts whose kubelet is given limits of the user's own, at which it evicts pods."""
+    return frozenset(name for name in names if "evictionHard" in (variable(hostvars[name], KUBELET_CONFIG, {}) or {}))
