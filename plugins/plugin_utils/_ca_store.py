@@ -57,7 +57,7 @@ def vault_reader(loader):
         except AnsibleError as error:
             cause = error.__cause__
             if isinstance(cause, OSError):
-                raise cause from None
+                raise OSError(cause.errno, cause.strerror, cause.filename) from None
             raise StoreError(f"cannot read {path}: {error}; if it is vaulted, give its password (--vault-id)") from None
 
     return read
