@@ -11,8 +11,8 @@ import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
-from ansible_collections.multimaster.kubernetes.plugins.action import topology as action
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _topology
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _inventory_view
 from cluster_fixtures import fresh
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -51,7 +51,7 @@ def test_every_sample_is_expected():
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_is_read_without_a_finding(name):
-    _settings, inventory, findings, folder = action.read(*load(name))
+    _settings, inventory, findings, folder = _inventory_view.read(*load(name))
     assert findings == ()
     assert (len(inventory.masters), len(inventory.workers), len(inventory.etcd)) == EXPECTED[name]
     assert folder == str(ROOT / "inventories" / name)
@@ -60,7 +60,7 @@ def test_a_sample_is_read_without_a_finding(name):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_passes_preflight_on_bare_hosts(name):
     groups, variables = load(name)
-    settings, inventory, _findings, _folder = action.read(groups, variables)
+    settings, inventory, _findings, _folder = _inventory_view.read(groups, variables)
     observed = {host: bare(number, host, variables[host], inventory.names) for number, host in enumerate(inventory.names, 1)}
     topology = _topology.build(settings, inventory, observed)
     found = _preflight.judge(_preflight.View(settings, inventory, observed, topology))
