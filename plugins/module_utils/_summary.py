@@ -104,18 +104,16 @@ def left(hostvars, cluster, checking=False):
     results = {name: hostvars[name].get("__bare") or {} for name in cluster["hosts"]}
     other = [name for name, result in results.items() if result.get("failed") or result.get("unreachable") or not result]
     bare = [name for name in results if name not in other]
-    text = ["{0}: {1}.".format("Would be bare" if checking else "Bare", ", ".join(bare) or "no host")]
-    not_bare = ""
-    if other:
-        not_bare = (
-            "NOT bare, or not known to be: {0}; what each said is above. Next: mend that, then run the same again; a host "
-            "that is gone for good must not come back into this network as it is.".format(", ".join(other))
-        )
-    text.append(
+    done = "{0}: {1}.".format("Would be bare" if checking else "Bare", ", ".join(bare) or "no host")
+    not_bare = (
+        "NOT bare, or not known to be: {0}; what each said is above. Next: mend that, then run the same again; a host "
+        "that is gone for good must not come back into this network as it is.".format(", ".join(other))
+    )
+    stays = (
         "{0} and {1} stay on this controller: keep them with the backups they belong to, or remove them before a new cluster is "
         "made under this name.".format(cluster["ca_store"], cluster["kubeconfig"])
     )
-    return {"said": " ".join(filter(None, [text[0], not_bare, *text[1:]])), "not_bare": not_bare}
+    return {"said": " ".join([done, *([not_bare] if other else []), stays]), "not_bare": not_bare if other else ""}
 
 
 def certificate_line(certificates):

@@ -191,7 +191,7 @@ def run(module, kube, clock=time.time):
     params, check = module.params, module.check_mode
     names = ("holder", *_lock_flow.ANNOTATED)
     me = _lock.Run(**{name: params[name] or getattr(_lock.Run, name) for name in names})
-    others = tuple(kube.at(server) for server in params["others"]) if kube else ()
+    others = tuple(kube.at(server) for server in params["others"] if server != params["server"]) if kube else ()
     places = _lock_places.Places(kube, params["path"], clock, params["else_host"], params["broken"], others)
     if params["state"] == "free":
         return {**places.free(params["places"], me, check).as_dict(), "places": params["places"]}
