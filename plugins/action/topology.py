@@ -63,41 +63,35 @@ class ActionModule(ActionBase):
         """Judge first, unless told not to, and return the topology of what passed."""
         result = super().run(tmp, task_vars)
         _unused, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        settings, inventory, findings, folder = _inventory_view.read(task_vars["groups"], task_vars["hostvars"])
+        hostvars = _inventory_view.once(task_vars["groups"], task_vars["hostvars"])
+        settings, inventory, findings, folder = _inventory_view.read(task_vars["groups"], hostvars)
         asked = {name: args[name] for name in ("remove", "replace", "by", "upgrade", "roll", "move")}
         request, unknown = _request.read(inventory.names, **asked)
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
-        observed = _inventory_view.observations(inventory.names, task_vars["hostvars"], time.time() - args["max_age"])
+        observed = _inventory_view.observations(inventory.names, hostvars, time.time() - args["max_age"])
         outage, downgrade = (
-            _inventory_view.wished(name, inventory.members, task_vars["hostvars"])
+            _inventory_view.wished(name, inventory.members, hostvars)
             for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE)
         )
         topology = _topology.build(
-            settings,
-            inventory,
-            observed,
-            exists,
-            secrets.token_hex(4),
-            not self._task.check_mode,
-            request,
-            outage,
+            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request, outage,
             args["drifted"] or (),
-        )
-        wishes = {name: _inventory_view.wished(name, inventory.names, task_vars["hostvars"]) for name in _beside_turns.WISHES}
+        )  # fmt: skip
+        wishes = {name: _inventory_view.wished(name, inventory.names, hostvars) for name in _beside_turns.WISHES}
         hooks = _hooks.paths(settings, folder)
         turns = _beside_turns.fact(settings, request.kind, hooks, wishes, dict(topology.order), self._task.check_mode)
         ignored = settings.preflight_ignore
         if request.kind == _request.UPGRADE:
-            extra = arguments(topology, task_vars["hostvars"])
+            extra = arguments(topology, hostvars)
             topology = _upgrade_scene.upgraded(topology, observed, extra, outage, downgrade)
             # What the plan of an upgrade says of versions is said for this very purpose.
             ignored = (*ignored, "version-skew")
         # The address is moved off a master that is not well, too: a move asks who holds it and who can take it, and no more.
         if args["only"] != "topology" and request.kind != _request.MOVE:
             staying = inventory.without(request.leaving)
-            why = _inventory_view.reasons(staying.names, task_vars["hostvars"])
-            own = _inventory_view.own_eviction(staying.names, task_vars["hostvars"])
+            why = _inventory_view.reasons(staying.names, hostvars)
+            own = _inventory_view.own_eviction(staying.names, hostvars)
             wrong = _hooks.wrong(hooks if args["only"] else turns["hooks"], self._loader)
             view = _preflight.View(settings, staying, observed, topology, exists, why, own, wrong)
             findings += _preflight.judge(view, ignored)

@@ -20,6 +20,12 @@ OBSERVATION = "preflight_result"
 KUBELET_CONFIG = "kubelet_extra_config"
 
 
+def once(groups, hostvars):
+    """Return {host of our groups: its variables}, looked up once: Ansible merges all variables of a host at each look-up."""
+    names = {name for group in _preflight.GROUPS for name in groups.get(group, ())}
+    return {name: hostvars[name] for name in sorted(names)}
+
+
 def read(groups, hostvars):
     """Return (settings, inventory, findings, inventory folder) from the inventory as Ansible holds it.
 

@@ -304,6 +304,14 @@ def test_a_cluster_that_is_given_up_need_not_answer(fake, call, on_host):
     assert "HTTP 400" in call(operation_lock, asked)["msg"]  # what is no sign of a broken cluster still ends the run
 
 
+def test_of_a_cluster_that_is_given_up_each_api_server_is_asked_once(fake, call, on_host):
+    fake.down = 9
+    servers = [f"https://192.0.2.{number}:6443" for number in (11, 12, 13)]
+    asked = {**MINE, "path": on_host["path"], "broken": True, "retry_seconds": 0, "server": servers[0], "others": servers}
+    assert call(operation_lock, asked)["places"] == ["host"]
+    assert len(fake.asked) == 3
+
+
 def test_the_certificate_to_ask_with_is_gone(fake, call, on_host, monkeypatch):
     """What brings it back is site.yml, so it must not be what stops site.yml."""
 
