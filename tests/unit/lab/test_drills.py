@@ -1,0 +1,174 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the drills of tests/lab name is there: the tasks at which they cut, the words that they expect to be said.
+
+Most drills are not part of `make test`. Without this a changed text breaks one in silence, until somebody runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import pathlib
+import re
+import sys
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "lab"))
+
+import cut_many  # noqa: E402
+import cutoff  # noqa: E402
+import refuse  # noqa: E402
+
+PROGRAMS = {"play.py": ("--cut", "--says"), "interrupt.py": ("--at",), "refuse.py": ("--only",)}
+
+
+class Loader(yaml.SafeLoader):
+    """Reads Ansible's own tags as plain values."""
+
+
+Loader.add_multi_constructor("!", lambda loader, suffix, node: getattr(loader, f"construct_{node.id}")(node))
+
+
+def read(path):
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506
+
+
+def nested(content, wanted):
+    """Yield what `wanted` picks of every mapping in a document."""
+    if isinstance(content, dict):
+        yield from wanted(content)
+    for inner in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        yield from nested(inner, wanted)
+
+
+# --- what the drills name -----------------------------------------------------------------------------------------------
+
+
+def calls(content):
+    """Return the program calls that a mapping holds: `steps` is a list of them, `step` a single one."""
+    return content["steps"] if isinstance(content.get("steps"), list) else [content["step"]] if "step" in content else []
+
+
+def acts():
+    """Yield each program call of a scenario's steps: (file, program, the values of the options that name something)."""
+    for path in sorted((*ROOT.glob("molecule/*/steps/*.yml"), *ROOT.glob(".config/molecule/steps/*.yml"))):
+        for program, *arguments in nested(read(path), calls):
+            parser = argparse.ArgumentParser(allow_abbrev=False)
+            for option in PROGRAMS.get(program, ()):
+                parser.add_argument(option, action="append", default=[])
+            yield f"{path.parents[1].name}/{path.name}", program, vars(parser.parse_known_args([str(a) for a in arguments])[0])
+
+
+def named(program, option):
+    return sorted({(place, value) for place, called, options in acts() if called == program for value in options.get(option, ())})
+
+
+CUTS = [(place, cutoff.parse_cut(text)) for place, text in named("play.py", "cut")]
+CUTS += [(place, cutoff.Cut("task", task)) for place, task in named("interrupt.py", "at")]
+CUTS += [("cut_many.py", cutoff.parse_cut(text.format(ms=1))) for text in cut_many.FOUNDING]
+CUTS += [("refuse.py", cutoff.Cut("task", task)) for task in refuse.TOUCHES.task.split("|")]
+WORDS = named("play.py", "says") + [(f"refuse.py: {one.name}", words) for one in refuse.SITUATIONS for words in one.says]
+
+
+# --- what is there ------------------------------------------------------------------------------------------------------
+
+
+def task_names():
+    """Yield every task's name as a run shows it, without a role in front and with it."""
+    for path in sorted((*ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("roles/*/tasks/**/*.yml"))):
+        role = f"{path.relative_to(ROOT).parts[1]} : " if path.is_relative_to(ROOT / "roles") else ""
+        # What calls a module is a task: a block and a play are no event at which a run is cut off.
+        for name in nested(read(path), lambda m: [m["name"]] if "name" in m and any("." in str(key) for key in m) else []):
+            yield f"multimaster.kubernetes.{role}{name}" if role else name
+
+
+def python_texts(path):
+    """Yield every text of a Python file; of one that is filled in, each part between two fillings."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def yaml_texts(path):
+    """Yield every text of a playbook's or role's file."""
+    yield from nested(read(path), lambda m: [value for value in m.values() if isinstance(value, str)])
+
+
+def words_of(text):
+    return re.findall(r"[^\s`(),.:;'\"]+(?:\.yml)?", text)
+
+
+def said_together():
+    """Return each word of the product's texts with the one that follows it, and each word alone."""
+    files = (*ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("roles/*/*/*.yml"), *ROOT.glob("molecule/*/hooks/*.yml"))
+    found = [text for path in ROOT.glob("plugins/**/*.py") for text in python_texts(path)]
+    found += [text for path in files for text in yaml_texts(path)]
+    said = [words_of(text) for text in found]
+    pairs = {pair for words in said for pair in zip(words, words[1:], strict=False)}
+    return pairs | {(word,) for words in said for word in words}
+
+
+TASKS = sorted(set(task_names()))
+SAID = said_together()
+# What a text fills in: hosts, numbers, versions, placeholders of a drill, playbooks, variables, objects, alarms, what a drill
+# brings itself.
+FILLED_IN = re.compile(r".*[\d{}_/=].*|.*\.yml|kube-.*|multimaster-.*|Kubernetes|[A-Z]{3,}|elsewhere|wanted")
+
+
+def unheard(expected):
+    """Return the words that no text has together with the one before or behind them.
+
+    What is filled in parts a text, and a message may be put together of several: so a word needs one neighbour, and none when
+    both of them are filled in.
+    """
+    words = ["{}", *words_of(expected), "{}"]
+    found = []
+    for before, word, behind in zip(words, words[1:], words[2:], strict=False):
+        alone = all(FILLED_IN.fullmatch(one) for one in (before, behind))
+        known = (word,) in SAID if alone else (before, word) in SAID or (word, behind) in SAID
+        if not known and not FILLED_IN.fullmatch(word):
+            found.append(word)
+    return found
+
+
+# --- the rules ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_drills_are_found():
+    assert len(CUTS) > 40
+    assert len(WORDS) > 30
+    assert len(TASKS) > 100
+    assert len(SAID) > 5000
+
+
+@pytest.mark.parametrize("place,cut", CUTS, ids=lambda value: value if isinstance(value, str) else value.task)
+def test_a_drill_cuts_at_a_task_that_is_there(place, cut):
+    assert not cut.task or any(re.search(cut.task, name) for name in TASKS), "renamed? then the run would end by itself"
+
+
+@pytest.mark.parametrize("place,words", WORDS)
+def test_a_drill_expects_words_that_the_product_says(place, words):
+    assert not unheard(words), "no text of plugins, playbooks, roles or the scenarios' hooks has these words together"
+
+
+@pytest.mark.parametrize("place,name", named("refuse.py", "only"))
+def test_a_drill_asks_for_a_situation_that_is_there(place, name):
+    assert name in [*(situation.name for situation in refuse.SITUATIONS), "control"]
+
+
+@pytest.mark.parametrize(
+    "words,expected",
+    [
+        ("Nothing was touched.", []),
+        ("Nothing was tuched.", ["tuched"]),
+        ("m3: cordoned by a neighbour", ["neighbour"]),
+        ("m9 sleeps 17 hours", ["sleeps"]),
+    ],
+)
+def test_words_that_no_text_has_are_found(words, expected):
+    assert unheard(words) == expected
