@@ -35,7 +35,7 @@ class ActionModule(ActionBase):
         arguments = completed(self._task.args)
         state, host = arguments.get("state", "held"), self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "")
         if state != "held":
-            arguments.update(memory.arguments(host))
+            arguments.update(memory.arguments(arguments, host))
         if state == "kept":
             unneeded = "a check holds no lock" if self._task.check_mode else memory.unneeded(arguments, host, now)
             if unneeded:

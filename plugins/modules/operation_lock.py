@@ -85,7 +85,7 @@ options:
     default: 600
   nodes:
     description: Nodes that nobody else may have cordoned, the earliest sign that somebody is at work there. While one is, the
-      lock is refused.
+      lock is refused. With O(state=kept), those that the run named before are asked about as well.
     type: list
     elements: str
     default: []

@@ -42,7 +42,8 @@ class Memory:
             seconds = int(arguments.get("seconds") or _lock.STEP_SECONDS)
             self.places.update({place: {"host": host, "moment": now, "seconds": seconds} for place in result.get("places", ())})
         if state == "held":
-            self.nodes = arguments.get("nodes") or []
+            self.nodes = []
+        self.nodes += self.unseen(arguments)
         with open(self.path + ".new", "w", encoding="utf-8") as file:
             json.dump({"places": self.places, "nodes": self.nodes}, file)
         os.replace(self.path + ".new", self.path)
@@ -51,10 +52,14 @@ class Memory:
         """Return the places that can be reached from a host: the Lease from any, a file only from its own."""
         return [name for name, one in self.places.items() if name == _lock.CLUSTER or one["host"] == host]
 
-    def arguments(self, host):
+    def unseen(self, arguments):
+        """Return the nodes that nobody else may have cordoned, as a task names them, that no earlier one has named."""
+        return [name for name in arguments.get("nodes") or () if name not in self.nodes]
+
+    def arguments(self, arguments, host):
         """Return the arguments with which to keep or to release what was taken; the module's own when nothing is known."""
         here = self.here(host)
-        return {"places": here, "nodes": self.nodes} if here else {}
+        return {"places": here, "nodes": self.nodes + self.unseen(arguments)} if here else {}
 
     def unneeded(self, arguments, host, now):
         """Return why nothing needs to be renewed from a host, "" when something does."""
@@ -64,6 +69,8 @@ class Memory:
         if not held:
             return f"this run's lock is not held through {host}"
         seconds = int(arguments.get("seconds") or _lock.STEP_SECONDS)
+        if self.unseen(arguments) and _lock.CLUSTER in self.here(host):
+            return ""
         if any(_lock.due(now - one["moment"], one["seconds"], seconds) for one in held):
             return ""
         return f"this run renewed its lock {now - min(one['moment'] for one in held):.0f} s ago"

@@ -194,6 +194,25 @@ def test_one_that_is_due_asks_for_what_was_taken_and_counts_from_there(monkeypat
     assert Played(monkeypatch, {**KEPT, "seconds": 60}).run()["step"] == "nothing"
 
 
+def test_nodes_that_no_earlier_task_named_are_asked_about_at_once_and_from_then_on(monkeypatch, controller):
+    Played(monkeypatch, {**GIVEN, "nodes": ["m1"]}, held("cluster")).run()
+    first = Played(monkeypatch, {**KEPT, "nodes": ["m1", "m2"]}, held("cluster"))
+    assert first.run()["step"] == "take"
+    assert first.given[0]["nodes"] == ["m1", "m2"]
+    assert Played(monkeypatch, {**KEPT, "nodes": ["m2", "m1"]}).run()["step"] == "nothing"
+    controller.now += 30
+    later = Played(monkeypatch, KEPT, held("cluster"))
+    assert later.run() and later.given[0]["nodes"] == ["m1", "m2"]
+
+
+def test_a_refusal_for_a_cordon_is_found_again(monkeypatch):
+    Played(monkeypatch, GIVEN, held("cluster")).run()
+    for _each in range(2):
+        stopped = Played(monkeypatch, {**KEPT, "nodes": ["m2"]}, {"failed": True, "refused": True, "lock": {}, "msg": "m2 is cordoned"})
+        assert stopped.run()["failed"]
+        assert len(stopped.given) == 1
+
+
 def test_a_longer_step_is_due_at_once_and_a_shorter_one_is_not(monkeypatch):
     Played(monkeypatch, GIVEN, held("cluster")).run()
     assert Played(monkeypatch, {**KEPT, "seconds": 60}).run()["step"] == "nothing"
