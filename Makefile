@@ -93,6 +93,10 @@ demo: setup artifacts lab-up ## Build a cluster of five hosts from nothing
 unit: $(VENV)/.complete ## Run the unit tests
 	@cd $(NAMESPACE) && PYTHONPATH=$(CURDIR)/collections $(BIN)/python -m pytest -q -n auto tests/unit
 
+.PHONY: prober-test
+prober-test: ## Test the program that counts failed requests
+	@cd components/prober && go vet ./... && go test ./...
+
 .PHONY: lint
 lint: $(VENV)/.complete ## Check style, YAML, roles and playbooks
 	@$(BIN)/ruff check .

@@ -195,7 +195,7 @@ func TestAWorkloadThatNeverAnsweredIsNotMeasured(t *testing.T) {
 	t.Parallel()
 	server := fakeWorkload(t, func(w http.ResponseWriter, _ int) { w.WriteHeader(http.StatusServiceUnavailable) })
 	var stdout, stderr bytes.Buffer
-	status := execute(context.Background(), []string{"--workload", server.URL + "/hostname", "--start-timeout", "300ms"}, &stdout, &stderr)
+	status := execute(context.Background(), []string{"--workload", server.URL + "/hostname", "--start-timeout", "3s"}, &stdout, &stderr)
 	if status != exitNothing || stdout.Len() != 0 || !strings.Contains(stderr.String(), "HTTP 503") {
 		t.Errorf("got status %d, %q, %q", status, stdout.String(), stderr.String())
 	}

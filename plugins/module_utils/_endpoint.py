@@ -172,7 +172,7 @@ def move(observed, masters, mode=BALANCED) -> Move:
     rank = priorities(masters)
     others = sorted((state for state in observed if state.name != held[0]), key=lambda state: -rank[state.name])
     unfit = tuple((state.name, _unfit(state)) for state in others if _unfit(state))
-    heirs = tuple(state.name for state in others if not _unfit(state))
+    heirs = able(others)
     refusals = []
     if not next(state for state in observed if state.holds).vrrp:
         why = f"keepalived does not run on {held[0]}, which has the endpoint address: it cannot hand it on"
@@ -181,6 +181,11 @@ def move(observed, masters, mode=BALANCED) -> Move:
         why = "; ".join(f"{name} {why}" for name, why in unfit)
         refusals.append((f"nobody could take the endpoint address from {held[0]}: {why}", "mend that (site.yml), then run again"))
     return Move(held[0], heirs, unfit, tuple(refusals))
+
+
+def able(observed) -> tuple:
+    """Return the masters that can take the address from its holder by VRRP, or have it so."""
+    return tuple(state.name for state in observed if not _unfit(state))
 
 
 def _not_one(held, observed):

@@ -58,10 +58,10 @@ def look(master, wanted, listen=True, writing=False):
     seen = master.observe(
         ask_neighbours=False, listen_for=wanted["vrid"] if preparing and listen else None, peers=wanted["peers"]
     )
-    plan = _endpoint_plan.plan(seen, state, allow_loss)
+    plan = _endpoint_plan.plan(seen, state, allow_loss, tuple(wanted["heirs"]))
     if (plan.changed or writing) and not preparing:
         seen = master.observe()
-        plan = _endpoint_plan.plan(seen, state, allow_loss)
+        plan = _endpoint_plan.plan(seen, state, allow_loss, tuple(wanted["heirs"]))
     return seen, plan
 
 

@@ -194,7 +194,7 @@ class Master:
         before = self._facts.states[DIRECT.name]
         disable = units.Verdict(DIRECT.name, "none", step.why, disable=True)
         try:
-            self._act([disable, self._verdict(VRRP, step.detail)])
+            self._act([disable, self._verdict(VRRP, step.detail, enable=step.detail == "start")])
             self._settle(step)
         except Exception:
             if before.up:
@@ -203,7 +203,8 @@ class Master:
             raise
 
     def _run_vrrp(self, step):
-        self._act([self._verdict(VRRP, step.detail)])
+        # A step before may have stopped it for good.
+        self._act([self._verdict(VRRP, step.detail, enable=step.detail == "start")])
 
     def _settle(self, _step):
         end = self._clock() + self._settle_timeout
@@ -229,18 +230,28 @@ class Master:
 
     def _yield(self, step):
         self._act([units.Verdict(VRRP.name, "stop", step.why, disable=True)])
-        end = self._clock() + TAKE_OVER
-        while not self.others():
-            if self._clock() < end:
-                continue
-            if self._loss:
-                return
+        try:
+            taken = self._taken_over()
+        except Exception:
+            # Nobody else may have it.
+            self._act([self._verdict(VRRP, "start", enable=True)])
+            raise
+        if taken:
+            self._tell_clients()
+        elif not self._loss:
             self._act([self._verdict(VRRP, "start", enable=True)])
             raise EndpointError(
                 f"no other master took {self.address} within {TAKE_OVER:g} s, so keepalived was started again here",
                 "`journalctl -u keepalived -n 50` on the other masters says why they do not; then run again",
             )
-        self._tell_clients()
+
+    def _taken_over(self):
+        """Return whether another host answers for the address within the time that VRRP takes."""
+        end = self._clock() + TAKE_OVER
+        while not self.others():
+            if self._clock() >= end:
+                return False
+        return True
 
     def _tell_clients(self):
         """End the connections that came in at the address while it was here.

@@ -96,14 +96,17 @@ def holder(seen):
     return " and ".join(part for part in (here, *seen.others) if part) or "nobody"
 
 
-def plan(seen, state, allow_loss=False):
-    """Return the Plan that brings a master from what is seen into a state; allow_loss lets the last holder go."""
+def plan(seen, state, allow_loss=False, heirs=()):
+    """Return the Plan that brings a master from what is seen into a state.
+
+    ``allow_loss`` lets the last holder go; ``heirs`` are the other masters that could take the address.
+    """
     refusals = tuple(_refusals(seen, state, allow_loss))
     if refusals:
         return Plan(refusals=refusals)
-    steps = {
-        DIRECT: _direct, PREPARED: _prepared, BALANCED: _balanced, YIELDED: _yielded, ABSENT: _absent,
-    }[state](seen)  # fmt: skip
+    if state == BALANCED:
+        return Plan(steps=tuple(_balanced(seen, heirs)))
+    steps = {DIRECT: _direct, PREPARED: _prepared, YIELDED: _yielded, ABSENT: _absent}[state](seen)
     return Plan(steps=tuple(steps))
 
 
@@ -133,17 +136,25 @@ def _prepared(seen):
         # Debian enables it when it is installed: after a reboot it would take an address that another holds by its own unit,
         # or whose holder does not know this host yet.
         yield Step("stop_vrrp", "keepalived must not come up at a reboot before its turn")
-    later = seen.balancer_action == "restart" and seen.vrrp_up
+    later = seen.balancer_action in ("restart", "reload") and seen.vrrp_up
     if seen.balancer_action != "none" and not later:
         yield Step("run_balancer", f"HAProxy needs a {seen.balancer_action}", seen.balancer_action)
-    if seen.drained and seen.balancer_action == "none":
-        # a HAProxy that reloads or starts begins without the drains of the one before: it keeps no server state
+    elif seen.drained and not later:
+        # One that reloads or starts begins without the drains of the one before, since it keeps no server state; until then it
+        # may still list a master that left drained.
         yield Step("take_back", f"{', '.join(seen.drained)} was left drained by a run that was cut off")
-    yield Step("wait_backend", "HAProxy must see an API server pass its check")
+    if not later:  # with what it runs with until its turn it may see none any more
+        yield Step("wait_backend", "HAProxy must see an API server pass its check")
 
 
-def _balanced(seen):
-    """Return the steps to HAProxy and VRRP; an address that is here already stays reachable by its cover on lo."""
+def _balanced(seen, heirs):
+    """Return the steps to HAProxy and VRRP; an address that is here already stays reachable by its cover on lo.
+
+    A restart of either is felt at the address, so where another master can take it, it goes there first.
+    """
+    aside = seen.vrrp_up and seen.held and heirs and "restart" in (seen.balancer_action, seen.vrrp_action)
+    if aside:
+        yield Step("yield", f"what answers at the address restarts, and {' or '.join(heirs)} takes it meanwhile")
     if seen.balancer_action != "none":
         yield Step("run_balancer", f"HAProxy needs a {seen.balancer_action}", seen.balancer_action)
     if not seen.vrrp_up or seen.balancer_action != "none":
@@ -152,13 +163,15 @@ def _balanced(seen):
     if takes_over:
         yield Step("cover", "keepalived takes the address off and on when it starts")
     if seen.direct_up or seen.direct_enabled:
-        verb = seen.vrrp_action if seen.vrrp_up else "start"
+        verb = seen.vrrp_action if seen.vrrp_up and not aside else "start"
         yield Step("hand_to_vrrp", "VRRP takes the address over from this host's own unit", verb)
+    elif aside:
+        yield Step("run_vrrp", "it comes back as a backup", "start")
     elif seen.vrrp_action != "none":
         yield Step("run_vrrp", f"keepalived needs a {seen.vrrp_action}", seen.vrrp_action)
     elif not seen.vrrp_enabled:
         yield Step("run_vrrp", "keepalived does not come back at boot", "none")
-    if seen.vrrp_action != "none" or seen.direct_up or seen.vrrp_state not in ("holder", "backup"):
+    if aside or seen.vrrp_action != "none" or seen.direct_up or seen.vrrp_state not in ("holder", "backup"):
         yield Step("settle", "keepalived must be holder or backup")
     if takes_over or LOOPBACK in seen.held_on:
         yield Step("uncover", "keepalived holds the address or leaves it to another")

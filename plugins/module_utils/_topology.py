@@ -140,6 +140,7 @@ class Topology:
     members: tuple
     stacked: bool
     endpoint_mode: str
+    endpoint_able: tuple
     vrid: int
     etcd: _etcd_plan.Etcd
     timing: _timing.Timing
@@ -241,6 +242,7 @@ def build(
         members=inventory.members,
         stacked=set(inventory.members) == set(masters),
         endpoint_mode=mode,
+        endpoint_able=_endpoint.able(scene.parts),
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),

@@ -78,12 +78,13 @@ def _etcd_orders(topology, undecided):
 
 
 def _endpoint_fact(topology):
-    """Return where the API answers, who sees to it, and the port of the API servers behind it."""
+    """Return where the API answers, who sees to it, who could take the address, and the port of the API servers behind it."""
     return {
         "address": topology.settings.endpoint_address,
         "port": topology.settings.endpoint_port,
         "api_port": topology.api_port,
         "mode": topology.endpoint_mode,
+        "able": list(topology.endpoint_able),
         "vrid": topology.vrid,
     }
 

@@ -55,6 +55,12 @@ options:
     type: list
     elements: str
     default: []
+  heirs:
+    description: Other masters that could take the address now, by name. With V(balanced) the holder lets one of them have it
+      before its HAProxy or keepalived restarts; when there is none, they restart in place.
+    type: list
+    elements: str
+    default: []
   backend_timeout:
     description: Seconds HAProxy may take to see an API server pass its check.
     type: float
@@ -133,6 +139,7 @@ ARGUMENTS = {
     "allow_loss": {"type": "bool", "default": False},
     "vrid": {"type": "int"},
     "peers": {"type": "list", "elements": "str", "default": []},
+    "heirs": {"type": "list", "elements": "str", "default": []},
     "backend_timeout": {"type": "float", "default": 30},
     "settle_timeout": {"type": "float", "default": 15},
 }

@@ -6,7 +6,8 @@
 
 Usage: run_all.py [SCENARIO…]    (default: what `make scenarios` lists)
 Each part's output goes to the screen and to .cache/logs/; a scenario is run only when all cheap parts have passed. The last
-lines are the time of each part and `N passed, N failed`, where tests count one each and a part without tests counts one.
+lines are the time of each part and `N passed, N failed`, where tests count one each and a part without tests counts one. A part
+whose tests were all skipped has failed: it showed nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".cache" / "logs"
-CHEAP = (("lint", "lint"), ("sanity", "sanity"), ("unit tests", "unit"), ("modules on real components", "integration"))
+CHEAP = (
+    ("lint", "lint"), ("sanity", "sanity"), ("unit tests", "unit"), ("the prober's own tests", "prober-test"),
+    ("modules on real components", "integration"),
+)  # fmt: skip
+SUMMARY = re.compile(r"^(?:=+ )?(\d+ (?:passed|failed|error|skipped|deselected)[^\n]*) in [\d.]+s", re.M)
 
 
 def scenarios():
@@ -42,18 +47,20 @@ def run(name, *target):
             print(line, end="", flush=True)
             log.write(line)
             text.append(line)
-    code = process.wait()
-    passed, failed = count("".join(text))
-    if code and not failed:
-        failed = 1
-    if not code and not passed:
-        passed = 1
-    return name, time.monotonic() - began, passed, failed
+    return name, time.monotonic() - began, *verdict(process.wait(), "".join(text))
+
+
+def verdict(code, text):
+    """Return (passed, failed) of a part by its exit code and what it printed."""
+    passed, failed = count(text)
+    if passed or failed:
+        return passed, failed or int(code != 0)
+    return (0, 1) if code or SUMMARY.search(text) else (1, 0)
 
 
 def count(text):
     """Return (passed, failed) summed over pytest's summary lines in a text."""
-    summaries = re.findall(r"^(?:=+ )?(\d+ (?:passed|failed|error|skipped|deselected)[^\n]*) in [\d.]+s", text, re.M)
+    summaries = SUMMARY.findall(text)
     numbers = [
         sum(int(number) for summary in summaries for number in re.findall(rf"(\d+) {word}", summary))
         for word in ("passed", "(?:failed|error)")

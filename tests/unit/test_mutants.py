@@ -218,6 +218,17 @@ MUTANTS = {
         f"{PAIRS}::test_no_permission_lets_a_voter_restart_in_place_while_a_learner_stands_by",
     ),
     # the endpoint
+    "a holder restarts what answers there although another could take the address": Mutant(
+        ENDPOINT_PLAN, "seen.held and heirs and", "seen.held and not heirs and",
+        "test__endpoint_plan.py::test_a_holder_lets_another_have_the_address_before_what_answers_there_restarts",
+    ),
+    "a holder whose address is not seen stops without waiting for who takes it": Mutant(
+        ENDPOINT_PLAN, '(seen.vrrp_state == "holder" or seen.held)', "seen.held", "test__endpoint_plan.py::test_steps"
+    ),
+    "every balancer reloads at once": Mutant(
+        ENDPOINT_PLAN, 'in ("restart", "reload") and seen.vrrp_up', '== "restart" and seen.vrrp_up',
+        "test__endpoint_plan.py::test_steps",
+    ),
     "a newcomer runs VRRP before those who run it know it": Mutant(
         ENDPOINT, "(not s.holds, not s.vrrp, s.name)", "(not s.holds, s.name)",
         "test__endpoint.py::test_turns_the_holder_then_who_runs_vrrp_then_newcomers",

@@ -14,7 +14,7 @@ from cryptography import x509
 KUBELET_PORT = 10250
 # Molecule's scenario `single` gives certificates a life of three minutes. The signer dates them five minutes back, and a kubelet
 # renews when between 70 and 90 % of that whole time have passed (kubernetes/pkg/controller/certificates/authority/policies.go,
-# client-go/util/certificate/certificate_manager.go): 36 to 132 seconds after the issue. So what came before in the scenario counts.
+# client-go/util/certificate/certificate_manager.go): 36 to 132 seconds after the issue; what came before counts.
 LIFETIME, BACKDATED = 180, 300  # seconds
 PATIENCE = LIFETIME
 REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests?fieldSelector=spec.signerName=kubernetes.io/kubelet-serving"

@@ -36,3 +36,19 @@ def test_the_scenarios_are_those_of_the_makefile_and_exist(monkeypatch):
 )
 def test_tests_are_summed_over_all_summaries(text, counted):
     assert run_all.count(text) == counted
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        (0, "== 3 passed, 1 skipped in 0.12s ==", (3, 0)),
+        (1, "== 3 passed, 1 failed in 0.12s ==", (3, 1)),
+        (1, "== 3 passed in 0.12s ==", (3, 1)),
+        (0, "nothing to count", (1, 0)),
+        (2, "nothing to count", (0, 1)),
+        (0, "== 4 skipped in 0.12s ==", (0, 1)),
+    ],
+    ids=["some", "a-failure", "a-failure-outside-tests", "no-tests", "no-tests-and-a-failure", "all-skipped"],
+)
+def test_a_part_is_judged_by_its_code_and_its_tests(code, text, expected):
+    assert run_all.verdict(code, text) == expected

@@ -208,7 +208,8 @@ def test_nodes_that_no_earlier_task_named_are_asked_about_at_once_and_from_then_
 def test_a_refusal_for_a_cordon_is_found_again(monkeypatch):
     Played(monkeypatch, GIVEN, held("cluster")).run()
     for _each in range(2):
-        stopped = Played(monkeypatch, {**KEPT, "nodes": ["m2"]}, {"failed": True, "refused": True, "lock": {}, "msg": "m2 is cordoned"})
+        refusal = {"failed": True, "refused": True, "lock": {}, "msg": "m2 is cordoned"}
+        stopped = Played(monkeypatch, {**KEPT, "nodes": ["m2"]}, refusal)
         assert stopped.run()["failed"]
         assert len(stopped.given) == 1
 

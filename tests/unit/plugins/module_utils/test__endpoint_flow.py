@@ -27,7 +27,7 @@ def bring(world, state, check=False, **more):
     """Return what bringing the master of a world into a state returns."""
     wanted = {
         "files": [], "secrets": [], "directories": [], "links": {}, "absent": [], "state": state, "allow_loss": False,
-        "vrid": None, "peers": [], **more,
+        "vrid": None, "peers": [], "heirs": [], **more,
     }  # fmt: skip
     return _endpoint_flow.bring(world.master(), wanted, check)
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_host, _endpoint_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp, _endpoint_host, _endpoint_plan
 from fake_haproxy import FakeHaproxy
 from fake_master import BALANCER, DIRECT, OTHER, VRRP, World
 
@@ -73,6 +75,21 @@ def test_nobody_takes_the_address():
     assert world.log == ["stop keepalived", "start keepalived"] and world.held == {"eth0"}
     assert world.states[VRRP].file_state == "enabled"
     bring(World(held=("eth0",), **BALANCED), "absent", allow_loss=True)
+
+
+def test_who_cannot_see_whether_the_address_was_taken_starts_again():
+    world = World(held=("eth0",), elsewhere=True, **BALANCED)
+    master = world.master()
+    master.observe()
+    master._probe = blind
+    with pytest.raises(_arp.ArpError, match="no packet socket"):
+        master.take(_endpoint_plan.Step("yield", ""))
+    assert world.log == ["stop keepalived", "start keepalived"]
+    assert world.states[VRRP].file_state == "enabled"
+
+
+def blind(_interface, _address):
+    raise _arp.ArpError("no packet socket")
 
 
 def test_a_promotion_that_fails_is_taken_back():
@@ -148,6 +165,19 @@ def test_a_drain_that_a_cut_off_run_left_is_taken_back_when_the_balancer_is_prep
 def test_a_drain_stays_while_the_balancer_still_lists_hosts_that_leave():
     seen = _endpoint_plan.Seen(balancer_up=True, balancer_action="restart", vrrp_up=True, drained=("m1",))
     assert "take_back" not in [step.kind for step in _endpoint_plan.plan(seen, "prepared").steps]
+
+
+def test_the_holder_steps_aside_while_its_balancer_restarts_and_comes_back_at_every_boot():
+    world = World(held=("eth0",), elsewhere=True, fresh=(BALANCER,), **BALANCED)
+    master = world.master()
+    steps = _endpoint_plan.plan(replace(master.observe(), balancer_action="restart"), "balanced", heirs=("m2",)).steps
+    for step in steps:
+        master.take(step)
+    assert world.log == [
+        "stop keepalived", "systemctl kill --signal=SIGTERM", "restart haproxy", "start keepalived",
+    ]  # fmt: skip
+    assert not world.held
+    assert world.states[VRRP].file_state == "enabled"
 
 
 @pytest.mark.parametrize("state", ["prepared", "balanced"])

@@ -47,10 +47,15 @@ def kinds(seen, state, **options):
         ),
         pytest.param(HOLDER, "prepared", ["wait_backend"], id="prepared-already"),
         pytest.param(
-            replace(HOLDER, balancer_action="restart"), "prepared", ["wait_backend"], id="holders-restart-waits-for-its-turn"
+            replace(HOLDER, balancer_action="restart"), "prepared", [], id="a-restart-waits-for-its-turn"
+        ),
+        pytest.param(replace(BACKUP, balancer_action="reload"), "prepared", [], id="a-reload-waits-for-its-turn"),
+        pytest.param(
+            replace(HOLDER, balancer_action="reload", drained=("m2",)), "prepared", [], id="so-does-a-drain-that-it-ends"
         ),
         pytest.param(
-            replace(HOLDER, balancer_action="reload"), "prepared", ["run_balancer:reload", "wait_backend"], id="a-third-master"
+            replace(ALONE, balancer_up=True, balancer_action="reload"), "prepared", ["run_balancer:reload", "wait_backend"],
+            id="without-vrrp-nobody-uses-it-yet",
         ),
         pytest.param(
             replace(ALONE, balancer_up=True, balancer_enabled=True, balancer_action="none"),
@@ -72,6 +77,8 @@ def kinds(seen, state, **options):
         pytest.param(replace(BACKUP, vrrp_enabled=False), "balanced", ["run_vrrp:none"], id="not-at-boot"),
         pytest.param(replace(HOLDER, held_on=("eth0", "lo")), "balanced", ["uncover"], id="cover-left"),
         pytest.param(HOLDER, "yielded", ["yield"], id="planned-move"),
+        pytest.param(replace(HOLDER, held_on=()), "yielded", ["yield"], id="a-holder-whose-address-was-taken-off-by-hand"),
+        pytest.param(replace(BACKUP, held_on=("eth0",), others=()), "yielded", ["yield"], id="a-backup-that-has-the-address"),
         pytest.param(BACKUP, "yielded", ["stop_vrrp"], id="backup-steps-aside"),
         pytest.param(replace(BACKUP, vrrp_up=False, vrrp_state="down"), "yielded", ["stop_vrrp"], id="after-a-reboot"),
         pytest.param(
@@ -88,6 +95,41 @@ def kinds(seen, state, **options):
 )
 def test_steps(seen, state, steps):
     assert kinds(seen, state) == steps
+
+
+@pytest.mark.parametrize(
+    ("seen", "steps"),
+    [
+        pytest.param(
+            replace(HOLDER, balancer_action="restart"),
+            ["yield", "run_balancer:restart", "wait_backend", "run_vrrp:start", "settle"], id="its-balancer-restarts",
+        ),
+        pytest.param(replace(HOLDER, vrrp_action="restart"), ["yield", "run_vrrp:start", "settle"], id="keepalived-restarts"),
+        pytest.param(
+            replace(HOLDER, vrrp_action="restart", direct_enabled=True), ["yield", "hand_to_vrrp:start", "settle"],
+            id="its-own-unit-would-come-back",
+        ),
+        pytest.param(
+            replace(HOLDER, balancer_action="reload", vrrp_action="reload"),
+            ["run_balancer:reload", "wait_backend", "run_vrrp:reload", "settle"], id="a-reload-is-not-felt",
+        ),
+        pytest.param(
+            replace(BACKUP, balancer_action="restart"), ["run_balancer:restart", "wait_backend"], id="a-backup-has-no-address"
+        ),
+        pytest.param(
+            replace(ALONE, balancer_action="restart", vrrp_action="restart"),
+            ["run_balancer:restart", "wait_backend", "cover", "hand_to_vrrp:start", "settle", "uncover"], id="not-by-vrrp-yet",
+        ),
+        pytest.param(HOLDER, [], id="nothing-to-do"),
+    ],
+)
+def test_a_holder_lets_another_have_the_address_before_what_answers_there_restarts(seen, steps):
+    assert kinds(seen, "balanced", heirs=("m2", "m3")) == steps
+
+
+def test_where_nobody_can_take_the_address_it_restarts_in_place():
+    restarting = replace(HOLDER, balancer_action="restart", vrrp_action="restart")
+    assert kinds(restarting, "balanced") == ["run_balancer:restart", "wait_backend", "run_vrrp:restart", "settle"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +159,7 @@ def test_waiting_is_no_change():
     assert endpoint.plan(HOLDER, "prepared").reason == "HAProxy must see an API server pass its check"
     assert endpoint.plan(HOLDER, "balanced").reason == "it is as wanted"
     assert endpoint.plan(ALONE, "prepared").changed
+    assert not endpoint.plan(replace(HOLDER, balancer_action="reload"), "prepared").changed
 
 
 def test_holders_in_words():
@@ -175,37 +218,42 @@ def worlds():
                 )  # fmt: skip
 
 
+HEIRS = pytest.mark.parametrize("heirs", [(), ("m2",)], ids=["nobody-else", "an-heir"])
+
+
+@HEIRS
 @pytest.mark.parametrize("state", endpoint.STATES)
-def test_every_plan_arrives_from_everywhere_and_from_every_cut(state):
+def test_every_plan_arrives_from_everywhere_and_from_every_cut(state, heirs):
     for seen in worlds():
-        plan = endpoint.plan(seen, state)
+        plan = endpoint.plan(seen, state, heirs=heirs)
         if plan.refusals:
             continue
         assert all(step.kind in endpoint.KINDS and step.why for step in plan.steps)
         now = seen
         for cut in range(len(plan.steps) + 1):
-            again = endpoint.plan(now, state)
+            again = endpoint.plan(now, state, heirs=heirs)
             assert not again.refusals, (seen, cut, again.refusals)
             end = now
             for step in again.steps:
                 end = after(end, step)
-            assert not endpoint.plan(end, state).changed, (seen, cut, end)
+            assert not endpoint.plan(end, state, heirs=heirs).changed, (seen, cut, end)
             if cut < len(plan.steps):
                 now = after(now, plan.steps[cut])
 
 
+@HEIRS
 @pytest.mark.parametrize("state", endpoint.STATES)
-def test_nobody_lets_go_before_another_has_it(state):
+def test_nobody_lets_go_before_another_has_it(state, heirs):
     """The address is here, covered or elsewhere after every step of every plan that began with it here."""
     for seen in worlds():
         if not seen.held:
             continue
         now = seen
-        for step in endpoint.plan(seen, state).steps:
+        for step in endpoint.plan(seen, state, heirs=heirs).steps:
             if step.kind in ("hand_to_host", "run_direct") or (
                 step.kind in ("hand_to_vrrp", "run_vrrp") and not now.vrrp_up
             ):
-                assert "lo" in now.held_on, (seen, step)
+                assert "lo" in now.held_on or now.others, (seen, step)
             now = after(now, step)
             if step.kind != "drop":
                 assert now.held_on or now.others, (seen, state, step)

@@ -333,6 +333,10 @@ def test_an_external_balancer_leaves_the_api_server_on_its_own_port():
     assert made["hosts"]["w1"]["api_server"] == "https://192.0.2.10:443"
 
 
+def test_who_could_take_the_address_is_told_from_what_runs():
+    assert fact(inventory(["m1", "m2"]), bare("m1", "m2"))["endpoint"]["able"] == []
+
+
 def test_another_port_of_a_managed_endpoint_is_the_api_servers_too():
     made = fact(inventory(["m1"]), bare("m1"), endpoint_port=8443)
     assert made["hosts"]["m1"]["api_server"] == "https://192.0.2.11:8443"
