@@ -40,13 +40,7 @@ ARGUMENTS = {
     "output": {"type": "str", "default": ""},
     "must": {"type": "str", "choices": ["be_sound", "be_empty"], "default": "be_sound"},
 }
-# Inputs of roles that an upgrade has to know of beforehand: the user's own arguments of each program, and a permission.
-EXTRA_FLAGS = {
-    "etcd": "etcd_extra_flags",
-    "kube-apiserver": "kube_apiserver_extra_flags",
-    "kube-controller-manager": "kube_controller_manager_extra_flags",
-    "kube-scheduler": "kube_scheduler_extra_flags",
-}
+# An input of a role that is a permission, which an upgrade has to know of beforehand.
 ALLOW_OUTAGE = "etcd_allow_outage"
 # The finding that a request is refused. Like that of one nobody understands it is no check, so it cannot be left out.
 REFUSED = "request-refused"
@@ -83,7 +77,7 @@ class ActionModule(ActionBase):
         turns = _beside_turns.fact(settings, request.kind, hooks, wishes, dict(topology.order), self._task.check_mode)
         ignored = settings.preflight_ignore
         if request.kind == _request.UPGRADE:
-            extra = arguments(topology, hostvars)
+            extra = _inventory_view.arguments(topology.hosts, hostvars)
             topology = _upgrade_scene.upgraded(topology, observed, extra, outage, downgrade)
             # What the plan of an upgrade says of versions is said for this very purpose.
             ignored = (*ignored, "version-skew")
@@ -124,15 +118,6 @@ class ActionModule(ActionBase):
             if args["must"] == "be_empty" and topology.plan.steps:
                 result.update(failed=True, msg=f"{len(topology.plan.steps)} step(s) are to be done; nothing was touched.")
         return result
-
-
-def arguments(topology, hostvars):
-    """Return the user's own arguments of each program, {program: [{flag: value} on each host that runs it]}."""
-    running = {program: topology.members if program == "etcd" else topology.masters for program in EXTRA_FLAGS}
-    return {
-        program: [_inventory_view.variable(hostvars[host], EXTRA_FLAGS[program], {}) or {} for host in hosts]
-        for program, hosts in running.items()
-    }
 
 
 def refused(plan):

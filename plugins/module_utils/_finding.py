@@ -61,6 +61,11 @@ def in_order(findings):
     return tuple(sorted(set(findings), key=lambda item: (item.level != ERROR, item.host, item.check, item.found)))
 
 
+def some(names):
+    """Return up to three names, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
 def cause(message):
     """Return the last line of a failed task's message without what Ansible puts before it, at most 200 characters."""
     lines = [line.strip() for line in str(message or "").splitlines() if line.strip()]

@@ -18,7 +18,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _topology,
     _upgrade_scene,
 )
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding, some
 
 AUTHORITIES = ("kubernetes", "front_proxy", "etcd_client", "etcd_peer")
 # Where a host records its cluster (role host_preparation), and which of its keys is which setting.
@@ -104,7 +104,7 @@ def settings_kept(view):
                 yield Finding(
                     "",
                     "cluster-changed",
-                    f"multimaster_{setting} is {wanted}; the cluster was made with {value} ({_some(hosts)})",
+                    f"multimaster_{setting} is {wanted}; the cluster was made with {value} ({some(hosts)})",
                     value,
                     f"Set multimaster_{setting} back to {value}: certificates, kubeconfigs and Services of the living cluster "
                     "hang on it.",
@@ -250,8 +250,3 @@ def _newest(versions):
         except ValueError:
             continue  # judge_skew tells of it
     return max(found, default=None)
-
-
-def _some(names):
-    """Return up to three names, and how many more there are."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import typing
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _feature_gates
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._skew import COMPONENTS
 
-GATE_FLAGS = ("feature-gates", "featureGates")
+# The field of a configuration file, beside the flag.
+GATE_FIELD = "featureGates"
+GATE_FLAGS = (_feature_gates.FLAG, GATE_FIELD)
 # Whose gates are whose: the programs of Kubernetes share one set.
 FAMILY = {program: "etcd" if program == "etcd" else "kubernetes" for program in COMPONENTS.values()}
 
@@ -134,21 +137,10 @@ def unfit(program, line, flags) -> tuple:
             continue
         found += [Unfit("flag", name, why) for why in _missing(FLAGS_GONE, FLAGS_ADDED, program, line, name)]
         if name in GATE_FLAGS:
-            for gate, setting in sorted(gates(value).items()):
+            for gate, setting in sorted(_feature_gates.gates(value).items()):
                 found += [Unfit("feature gate", gate, why) for why in _missing(GATES_GONE, GATES_ADDED, family, line, gate)]
                 found += [Unfit("feature gate", gate, why) for why in _locked(family, line, gate, setting)]
     return tuple(found)
-
-
-def gates(value) -> dict:
-    """Return {feature gate: its setting, True or False} of "A=true,kube:B=false", a list of such, or a dict."""
-    pairs = value.items() if isinstance(value, dict) else _pairs(value)
-    return {str(name).rsplit(":", 1)[-1].strip(): str(setting).strip().lower() in ("true", "1", "t") for name, setting in pairs}
-
-
-def _pairs(value):
-    parts = value if isinstance(value, (list, tuple)) else [value]
-    return [part.partition("=")[::2] for text in parts for part in str(text).split(",") if part.strip()]
 
 
 def _missing(gone, added, key, line, name):

@@ -10,6 +10,8 @@ the text is made here, where a table test can look at it. Configuration files of
 
 from __future__ import annotations
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _feature_gates
+
 # What systemd would take for a specifier, a variable, an escape or the end of a word.
 ESCAPED = {"%": "%%", "$": "$$", "\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
 QUOTED = frozenset(" \t\n\"'")
@@ -26,13 +28,17 @@ def flag_value(value):
     return str(value)
 
 
-def command_line(program, flags, prefix="--"):
+def command_line(program, flags, prefix="--", extra=None):
     """Return an ExecStart value: the program and its flags, sorted by name, one a line.
 
-    A flag whose value is None is left out, so a caller can switch one off. Sorting makes the text, and with it the
+    ``extra`` are flags of the user's: each replaces ours of the same name, but feature gates, which are one flag, go beside
+    ours. A flag whose value is None is left out, so a caller can switch one off. Sorting makes the text, and with it the
     restart decision that hashes it, independent of the order in which settings were merged.
     """
-    words = [program]
+    ours, theirs = flags.get(_feature_gates.FLAG), (extra or {}).get(_feature_gates.FLAG)
+    flags, words = {**flags, **(extra or {})}, [program]
+    if ours is not None and theirs is not None:
+        flags[_feature_gates.FLAG] = _feature_gates.merged(flag_value(ours), flag_value(theirs))
     for name in sorted(flags):
         if flags[name] is not None:
             words.append(_word("{0}{1}={2}".format(prefix, name, flag_value(flags[name]))))

@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum, _removed_flags, _skew
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import errors, warnings
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import errors, some, warnings
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import Refusal
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
     BACK,
     ETCD,
+    EXTRA,
     KUBERNETES,
     direction,
     read,
@@ -226,7 +227,10 @@ def _sentence(finding):
 def _arguments(view):
     for program, arguments in sorted(view.wanted.extra.items()):
         wanted = read(view.wanted.etcd if program == "etcd" else view.wanted.kubernetes)
-        unfit = [one for flags in arguments for one in _removed_flags.unfit(program, wanted.line, flags)] if wanted else []
-        for one in dict.fromkeys(unfit):
-            reason = f"{program} {wanted} does not start with the {one.what} {one.name} of your extra arguments: it {one.why}"
-            yield Refusal("argument", reason, f"take {one.name} out of the extra arguments of {program}")
+        unfit = {}
+        for host, flags in arguments.items() if wanted else ():
+            for one in _removed_flags.unfit(program, wanted.line, flags):
+                unfit.setdefault(one, {})[host] = None
+        for one, hosts in unfit.items():
+            said = f"{program} {wanted} does not start with the {one.what} {one.name} of {EXTRA[program]}: it {one.why}"
+            yield Refusal("argument", f"{some(list(hosts))}: {said}", f"take {one.name} out of {EXTRA[program]}")

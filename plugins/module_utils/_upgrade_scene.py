@@ -54,7 +54,7 @@ def _versions(found):
 def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=False):
     """Return the _upgrade.Plan of a topology, its refusals as (reason, next step) like those of any plan.
 
-    `extra` is {program: [{flag: value}, ...]}, the user's own arguments on each host. `allow_outage`,
+    `extra` is {program: {host: {flag: value}}}, the user's own arguments on each host. `allow_outage`,
     `allow_downgrade`: permissions of this run.
     """
     settings = topology.settings

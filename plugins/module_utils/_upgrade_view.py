@@ -16,6 +16,15 @@ ETCD, APISERVER = "etcd", "apiserver"
 CONTROLLERS = ("controller_manager", "scheduler")
 NODE = ("kubelet", "kube_proxy")
 KUBERNETES = (APISERVER, *CONTROLLERS, *NODE)
+# The roles' inputs for the user's own arguments of each program; of those on every node they are a part of a configuration file.
+EXTRA = {
+    "etcd": "etcd_extra_flags",
+    "kube-apiserver": "kube_apiserver_extra_flags",
+    "kube-controller-manager": "kube_controller_manager_extra_flags",
+    "kube-scheduler": "kube_scheduler_extra_flags",
+    "kubelet": "kubelet_extra_config",
+    "kube-proxy": "kube_proxy_extra_config",
+}
 
 # Directions.
 UP, BACK, STAY = "up", "back", "stay"
@@ -61,7 +70,7 @@ class Wanted:
 
     ``batch``: how many workers at once, a number or a percentage of all workers ("20%"). ``allow_outage``: whether the only
     master or only voter may restart. ``allow_downgrade``: whether etcd may be told to go back a minor. ``extra``: {program:
-    [{flag: value}, ...]}, the user's own arguments on each host; feature gates as the value of ``feature-gates`` or
+    {host: {flag: value}}}, the user's own arguments on each host; feature gates as the value of ``feature-gates`` or
     ``featureGates``, text or dict.
     ``even_voters``: whether both of two members are to vote, so that neither gives way to the other.
     """

@@ -8,9 +8,19 @@ Leaves out: judging them (``_preflight``) and deciding from them (``_topology``)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ansible.errors import AnsibleError
 from ansible.module_utils.parsing import convert_bool as parsing
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding, _preflight, _settings, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _finding,
+    _preflight,
+    _removed_flags,
+    _settings,
+    _skew,
+    _topology,
+    _upgrade_view,
+)
 
 # The fact that host_info makes of a host.
 FACT = "multimaster_host"
@@ -112,6 +122,23 @@ def reasons(names, hostvars):
         result = variable(hostvars[name], OBSERVATION, {})
         if result.get("unreachable") or result.get("failed"):
             found[name] = _finding.cause(result.get("msg"))
+    return found
+
+
+def arguments(hosts, hostvars):
+    """Return the user's own arguments of each program, {program: {host: {flag: value}}}, of every host that is to run it.
+
+    Of a configuration file these are the feature gates: it has fields and no flags, and which fields go is not known.
+    """
+    found = {}
+    for host in hosts:
+        for component in _upgrade_view.components(host):
+            program = _skew.COMPONENTS[component]
+            given = variable(hostvars[host.name], _upgrade_view.EXTRA[program], {})
+            given = given if isinstance(given, Mapping) else {}
+            if component in _upgrade_view.NODE:
+                given = {_removed_flags.GATE_FIELD: given.get(_removed_flags.GATE_FIELD)}
+            found.setdefault(program, {})[host.name] = given
     return found
 
 

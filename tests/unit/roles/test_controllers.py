@@ -11,6 +11,7 @@ from ansible.template import Templar
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _turns
 from rendering import ROOT, variables
 
+ORDER = {"ansible.builtin.import_role", "multimaster.kubernetes.endpoint_server"}
 ROLES = ("kube_controller_manager", "kube_scheduler")
 
 
@@ -35,4 +36,10 @@ def test_the_api_server_it_waits_for_has_a_turn_and_comes_first_in_it():
         places = [text.index(f"multimaster.kubernetes.{role}\n") for role in ("kube_apiserver", *ROLES)]
         assert places == sorted(places), phase
     back = yaml.safe_load((ROOT / "playbooks/phases/tasks/return.yml").read_text())
+    # Between the two every balancer is to see the API server up again.
+    assert [next(iter(set(task) & ORDER), None) for task in back] == [
+        "ansible.builtin.import_role", "multimaster.kubernetes.endpoint_server", *2 * ["ansible.builtin.import_role"],
+    ]
+    (send,) = (task for task in back if "multimaster.kubernetes.endpoint_server" in task)
+    assert send["multimaster.kubernetes.endpoint_server"]["state"] == "ready" and send["loop"] == "{{ multimaster.masters }}"
     assert not [task for task in back if any(name.endswith("_start") for name in task.get("vars", {}))]

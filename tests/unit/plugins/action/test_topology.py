@@ -292,6 +292,78 @@ def back_to_an_older_etcd(tmp_path, **more):
     return variables
 
 
+def next_minor(tmp_path, **more):
+    """Return a cluster that runs Kubernetes 1.36 and etcd 3.6, where the next minors are wanted; `more`: of all hosts."""
+    variables = living_three(tmp_path, multimaster_etcd_version="3.7.3", multimaster_kubernetes_version="1.37.2", **more)
+    for name, host in variables["hostvars"].items():
+        seen = host["ansible_facts"]["multimaster_host"]
+        seen["versions"] = dict.fromkeys(("kubelet", "kube-proxy"), "1.36.3")
+        if name != "w1":
+            seen["versions"].update(dict.fromkeys(("kube-apiserver", "kube-controller-manager", "kube-scheduler"), "1.36.3"))
+            seen["versions"]["etcd"] = seen["etcd"]["status"]["version"] = "3.6.16"
+    return variables
+
+
+GONE = {"featureGates": {"SidecarContainers": True}}
+ARGUMENTS = {
+    "etcd": ("etcd_extra_flags", {"experimental-memory-mlock": True}, "m1, m2, m3: etcd 3.7.3 does not start with the flag"),
+    "kube-apiserver": (
+        "kube_apiserver_extra_flags", {"feature-gates": "SidecarContainers=true"},
+        "m1, m2, m3: kube-apiserver 1.37.2 does not start with the feature gate SidecarContainers",
+    ),
+    "kube-controller-manager": (
+        "kube_controller_manager_extra_flags", {"concurrent-service-syncs": 2},
+        "m1, m2, m3: kube-controller-manager 1.37.2 does not start with the flag concurrent-service-syncs",
+    ),
+    "kube-scheduler": (
+        "kube_scheduler_extra_flags", {"feature-gates": ["GangScheduling=true"]},
+        "m1, m2, m3: kube-scheduler 1.37.2 does not start with the feature gate GangScheduling",
+    ),
+    "kubelet": (
+        "kubelet_extra_config", GONE,
+        "m1, m2, m3 and 1 more: kubelet 1.37.2 does not start with the feature gate SidecarContainers",
+    ),
+    "kube-proxy": (
+        "kube_proxy_extra_config", GONE,
+        "m1, m2, m3 and 1 more: kube-proxy 1.37.2 does not start with the feature gate SidecarContainers",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def in_lines(monkeypatch):
+    """Have findings shown as lines, which no column breaks."""
+    monkeypatch.setattr(topology._finding, "table", lambda findings: "\n".join(one.line() for one in findings))
+    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+
+
+@pytest.mark.parametrize("program", ARGUMENTS)
+@pytest.mark.usefixtures("in_lines")
+def test_an_upgrade_is_refused_for_what_a_user_gives_a_program_on_every_host_that_runs_it(tmp_path, warned, shown, program):
+    name, value, said = ARGUMENTS[program]
+    refused = run(next_minor(tmp_path, **{name: value}), upgrade=True)
+    assert refused["failed"] and "request-refused" in refused["msg"] and "Nothing was touched" in refused["msg"]
+    (line,) = shown[0].strip().splitlines()
+    assert line.startswith(said) and f" of {name}: it is gone since " in line and f"out of {name} [request-refused]" in line
+    (tmp_path / "again").mkdir()
+    assert not run(next_minor(tmp_path / "again"), upgrade=True).get("failed")
+
+
+@pytest.mark.parametrize("name", ["kubelet_extra_config", "kube_proxy_extra_config"])
+@pytest.mark.usefixtures("in_lines")
+def test_a_workers_own_configuration_is_read_and_of_it_the_gates_only(tmp_path, warned, shown, name):
+    variables = next_minor(tmp_path)
+    # A field called like a flag of the kubelet's that is gone, and values that are no configuration, which the role refuses.
+    variables["hostvars"]["w1"][name] = {"containerd": "x", "featureGates": {"HPAConfigurableTolerance": True}}
+    variables["hostvars"]["m1"][name] = None
+    variables["hostvars"]["m2"][name] = "text"
+    assert not run(variables, upgrade=True).get("failed")
+    variables["hostvars"]["w1"][name] = {"featureGates": {"HPAConfigurableTolerance": False}}
+    assert run(variables, upgrade=True)["failed"]
+    (line,) = shown[-1].strip().splitlines()
+    assert line.startswith("w1: kube") and "HPAConfigurableTolerance" in line and "can only be true since 1.37" in line
+
+
 def test_etcd_goes_back_a_minor_only_when_that_is_allowed_for_the_run(tmp_path, warned, shown, monkeypatch):
     monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
     refused = run(back_to_an_older_etcd(tmp_path), upgrade=True)

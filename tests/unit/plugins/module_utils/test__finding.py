@@ -72,3 +72,10 @@ def test_a_finding_becomes_plain_data():
 ])  # fmt: skip
 def test_the_cause_of_a_failed_task_is_its_last_line(message, cause):
     assert _finding.cause(message) == cause
+
+
+def test_many_hosts_are_counted_instead_of_named():
+    assert _finding.some(["a"]) == "a"
+    assert _finding.some(["a", "b", "c"]) == "a, b, c"
+    assert _finding.some(["a", "b", "c", "d"]) == "a, b, c and 1 more"
+    assert _finding.some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"

@@ -165,13 +165,6 @@ def test_a_host_of_another_cluster_is_told_once_with_what_is_to_be_done():
     assert all(path in finding.fix for path in ("/etc/kubernetes", "/etc/etcd", "/var/lib/etcd", "/var/lib/kubelet"))
 
 
-def test_many_hosts_are_counted_instead_of_named():
-    assert _preflight_cluster._some(["a"]) == "a"
-    assert _preflight_cluster._some(["a", "b", "c"]) == "a, b, c"
-    assert _preflight_cluster._some(["a", "b", "c", "d"]) == "a, b, c and 1 more"
-    assert _preflight_cluster._some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
-
-
 # etcd and versions
 
 

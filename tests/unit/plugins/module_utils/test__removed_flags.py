@@ -46,6 +46,7 @@ CASES = {
     ),
     "locked gates set so": ("kube-apiserver", (1, 37), {"feature-gates": "On=true,Off=False"}, []),
     "locked only later": ("kube-apiserver", (1, 36), {"feature-gates": "On=false"}, []),
+    "a configuration file without gates": ("kubelet", (1, 37), {"featureGates": None}, []),
     "gates of etcd are others": ("etcd", (3, 7), {"feature-gates": "Old=true"}, []),
     "everything at once": (
         "kubelet",

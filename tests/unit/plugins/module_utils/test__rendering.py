@@ -44,6 +44,34 @@ def test_a_command_line_is_sorted_one_flag_a_line_and_without_those_that_are_swi
     assert _rendering.command_line("/usr/bin/etcd", {}) == "/usr/bin/etcd"
 
 
+EXTRA = {
+    "nothing": (None, "--feature-gates=B=true,A=true", "--v=2"),
+    "nothing at all": ({}, "--feature-gates=B=true,A=true", "--v=2"),
+    "another value and another flag": ({"v": 4, "x": True}, "--feature-gates=B=true,A=true", "--v=4", "--x=true"),
+    "a flag that is left out": ({"v": None}, "--feature-gates=B=true,A=true"),
+    "gates of theirs": ({"feature-gates": "C=true"}, "--feature-gates=B=true,A=true,C=true", "--v=2"),
+    "gates as a dictionary": (
+        {"feature-gates": {"D": False, "C": True, "A": False}}, "--feature-gates=B=true,A=false,C=true,D=false", "--v=2",
+    ),
+    "gates as a list": ({"feature-gates": ["D=true", "C=true"]}, "--feature-gates=B=true,A=true,D=true,C=true", "--v=2"),
+    "gates that are left out, ours too": ({"feature-gates": None}, "--v=2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXTRA)
+def test_flags_of_the_users_replace_ours_but_feature_gates_go_beside_ours(name):
+    extra, *words = EXTRA[name]
+    flags = {"v": 2, "feature-gates": "B=true,A=true"}
+    assert _rendering.command_line("/p", flags, extra=extra) == " \\\n  ".join(["/p", *words])
+    assert flags == {"v": 2, "feature-gates": "B=true,A=true"}, "what is handed over stays as it is"
+
+
+def test_gates_of_one_side_alone_are_as_they_were_written():
+    theirs = {"feature-gates": "kube:B=true, A=x"}
+    assert _rendering.command_line("/p", {}, extra=theirs) == '/p \\\n  "--feature-gates=kube:B=true, A=x"'
+    assert _rendering.command_line("/p", {"feature-gates": None}, extra={"feature-gates": "A=true"}).endswith("=A=true")
+
+
 @pytest.mark.parametrize(
     ("value", "word"),
     [

@@ -181,14 +181,20 @@ def test_arguments_the_wanted_version_does_not_take_are_refused(monkeypatch):
     monkeypatch.setattr(_removed_flags, "FLAGS_GONE", {"etcd": {(3, 7): ("old-flag",)}})
     monkeypatch.setattr(_removed_flags, "GATES_GONE", {"kubernetes": {(1, 37): ("OldGate",)}})
     # Each host may have its own; what two have is said once.
-    etcd = [{}, {"old_flag": "1", "kept": "1"}, {"old-flag": "2"}]
-    extra = {"etcd": etcd, "kubelet": [{"featureGates": {"OldGate": True, "Kept": True}}]}
+    etcd = {"m1": {}, "m2": {"old_flag": "1", "kept": "1"}, "m3": {"old-flag": "2"}}
+    gates = {"featureGates": {"OldGate": True, "Kept": True}}
+    extra = {"etcd": etcd, "kubelet": {"m1": {"featureGates": None}, "w1": gates}, "kube-proxy": {"w1": gates}}
     plan = planned(THREE, extra=extra)
     assert [(one.code, one.next_step) for one in plan.refusals] == [
-        ("argument", "take old-flag out of the extra arguments of etcd"),
-        ("argument", "take OldGate out of the extra arguments of kubelet"),
+        ("argument", "take old-flag out of etcd_extra_flags"),
+        ("argument", "take OldGate out of kube_proxy_extra_config"),
+        ("argument", "take OldGate out of kubelet_extra_config"),
     ]
-    assert "etcd 3.7.3 does not start with the flag old-flag" in plan.refusals[0].reason
+    assert [one.reason for one in plan.refusals] == [
+        "m2, m3: etcd 3.7.3 does not start with the flag old-flag of etcd_extra_flags: it is gone since 3.7",
+        "w1: kube-proxy 1.37.2 does not start with the feature gate OldGate of kube_proxy_extra_config: it is gone since 1.37",
+        "w1: kubelet 1.37.2 does not start with the feature gate OldGate of kubelet_extra_config: it is gone since 1.37",
+    ]
     assert codes(planned(THREE, target=OLD, extra=extra)) == []
 
 
@@ -324,7 +330,7 @@ def test_who_hangs_matters_only_where_he_is_needed(hosts, refused):
 
 def test_an_argument_is_refused_once_however_it_is_spelt_and_judged_only_beside_a_version(monkeypatch):
     monkeypatch.setattr(_removed_flags, "FLAGS_GONE", {"etcd": {(3, 7): ("old-flag",)}})
-    extra = {"etcd": [{"old_flag": "1", "old-flag": "1", "--old-flag": None}]}
+    extra = {"etcd": {"m1": {"old_flag": "1", "old-flag": "1", "--old-flag": None}}}
     assert [one.code for one in _upgrade_refusals.refusals(view(extra=extra))] == ["argument"]
     assert [one.code for one in _upgrade_refusals.refusals(view(target=(NEW[0], "3.x"), extra=extra))] == ["version-unreadable"]
 

@@ -28,6 +28,7 @@ DECISIONS = (
     "_endpoint_plan",
     "_etcd_plan",
     "_etcd_scene",
+    "_feature_gates",
     "_file_plan",
     "_finding",
     "_giving_way",
