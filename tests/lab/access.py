@@ -189,13 +189,16 @@ class Cluster:
 
     def etcd(self, host: str, path: str, body: dict | None = None) -> dict:
         """Ask etcd's JSON gateway through the member of a host, with the operator's certificate of that host."""
+        return json.loads(self.ssh(host, self.etcd_question(host, path, body)))
+
+    def etcd_question(self, host: str, path: str, body: dict | None = None) -> str:
+        """Return the command that asks it, which takes five seconds at most."""
         pki = "/etc/etcd/pki"
-        command = (
+        return (
             f"curl -sS --max-time 5 --cacert {pki}/client-ca.crt "
             f"--cert {pki}/operator-client.crt --key {pki}/operator-client.key "
             f"https://{self.addresses[host]}:2379/v3/{path} -d {shlex.quote(json.dumps(body or {}))}"
         )
-        return json.loads(self.ssh(host, command))
 
     # --- the API ---
 
