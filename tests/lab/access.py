@@ -207,7 +207,11 @@ class Cluster:
 
     def etcd(self, host: str, path: str, body: dict | None = None) -> dict:
         """Ask etcd's JSON gateway through the member of a host, with the operator's certificate of that host."""
-        return json.loads(self.ssh(host, self.etcd_question(host, path, body)))
+        said = self.ssh(host, self.etcd_question(host, path, body))
+        try:
+            return json.loads(said)
+        except ValueError:
+            raise AccessError(f"{host}: etcd, asked for {path}, says no JSON: {said[:200]!r}") from None
 
     def etcd_question(self, host: str, path: str, body: dict | None = None) -> str:
         """Return the command that asks it, which takes five seconds at most."""

@@ -35,6 +35,14 @@ def test_a_run_that_stopped_is_remembered_until_one_comes_to_its_end(tmp_path):
         assert made._remembered() == ["own"]
 
 
+@pytest.mark.parametrize("said,words", [("", "says no JSON: ''"), ("404 page not found", "says no JSON: '404 page")])
+def test_an_answer_of_etcd_that_cannot_be_read_is_an_error_that_is_waited_out(said, words):
+    made = cluster()
+    made.addresses, made.ssh = {"m1": "192.0.2.11"}, lambda _host, _command: said
+    with pytest.raises(access.AccessError, match=words):
+        made.etcd("m1", "maintenance/status")
+
+
 @pytest.mark.parametrize(
     "masters,variables,balanced",
     [
