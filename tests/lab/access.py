@@ -69,9 +69,22 @@ class Cluster:
             return json.loads((self.state / "stage.json").read_text())
         return []
 
-    def remember(self) -> None:
-        """Keep the inventories of this run for those who look at its outcome."""
+    def remember(self, finished: bool = True) -> None:
+        """Keep the inventories of this run, and whether it came to its end, for those who look at its outcome."""
         (self.state / "stage.json").write_text(json.dumps(self.inventories[2:]))
+        if finished:
+            self._unfinished.unlink(missing_ok=True)
+        else:
+            self._unfinished.touch()
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.state / "unfinished"
+
+    @property
+    def finished(self) -> bool:
+        """Say whether the last run came to its end, so that all is as its inventories say."""
+        return not self._unfinished.exists()
 
     @functools.cached_property
     def inventory(self) -> dict:
@@ -120,6 +133,11 @@ class Cluster:
     def voters(self) -> int:
         """Return how many voters etcd has at rest: the largest odd number of its members."""
         return len(self.members) - 1 + len(self.members) % 2
+
+    @property
+    def balanced(self) -> bool:
+        """Say whether balancers of ours are to stand before the API servers."""
+        return len(self.masters) > 1 and self.variable("multimaster_endpoint_mode") != "external"
 
     def variable(self, name: str, host: str = "", default=None):
         """Return an inventory variable as written."""
@@ -189,13 +207,20 @@ class Cluster:
 
     def etcd(self, host: str, path: str, body: dict | None = None) -> dict:
         """Ask etcd's JSON gateway through the member of a host, with the operator's certificate of that host."""
+        said = self.ssh(host, self.etcd_question(host, path, body))
+        try:
+            return json.loads(said)
+        except ValueError:
+            raise AccessError(f"{host}: etcd, asked for {path}, says no JSON: {said[:200]!r}") from None
+
+    def etcd_question(self, host: str, path: str, body: dict | None = None) -> str:
+        """Return the command that asks it, which takes five seconds at most."""
         pki = "/etc/etcd/pki"
-        command = (
+        return (
             f"curl -sS --max-time 5 --cacert {pki}/client-ca.crt "
             f"--cert {pki}/operator-client.crt --key {pki}/operator-client.key "
             f"https://{self.addresses[host]}:2379/v3/{path} -d {shlex.quote(json.dumps(body or {}))}"
         )
-        return json.loads(self.ssh(host, command))
 
     # --- the API ---
 

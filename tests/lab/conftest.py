@@ -55,6 +55,18 @@ def etcd(cluster):
 
 
 @pytest.fixture(scope="session")
+def voter(cluster, etcd):
+    """The first host whose member votes: of two masters the other's is a learner, which answers for its own status only."""
+    return next(host for host in cluster.members if not etcd(host, "maintenance/status").get("isLearner"))
+
+
+@pytest.fixture(scope="session")
+def member_list(etcd, voter):
+    """Etcd's members as a voter lists them."""
+    return etcd(voter, "cluster/member/list")["members"]
+
+
+@pytest.fixture(scope="session")
 def work(cluster):
     """One of each thing a user runs, made at once and waited for once; removed at the end."""
     image = cluster.test_image()

@@ -7,21 +7,25 @@
     interrupt.py mol-interrupted remove_node.yml --at 'Drain the node' --at 'Remove the member' -e node=m1 -e confirmed=true
 
 `--at` names a step by its task (a regular expression), in the order of the plan. Each step is cut twice: before any host works on
-it, and some milliseconds after one has begun. After every cut the API must answer through the endpoint, and no two hosts may have
-the address. What is not known here goes to ansible-playbook. A seed repeats the milliseconds.
+it, and some milliseconds after one has begun. After every cut the API must answer through the endpoint, no two hosts may have the
+address, and etcd must have its quorum. With `--sample` versions and quorum are read all along (see sampler.py). What is not known
+here goes to ansible-playbook. A seed repeats the milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import sys
+from pathlib import Path
 
 import access
 import play
+import sampler
 
 WITHIN = 1200  # milliseconds after a host has begun
-ANSWERS = 20.0  # seconds after which the API must answer
+ANSWERS = 20.0  # seconds after which the API must answer and etcd must have its quorum
 
 
 def cuts(steps: list[str], seed: int) -> list[str]:
@@ -31,12 +35,26 @@ def cuts(steps: list[str], seed: int) -> list[str]:
 
 
 def broken(cluster: access.Cluster) -> list[str]:
-    """Return what a cut has broken: an API that does not answer, an address with two holders."""
-    found = []
-    try:
-        access.wait("the API answers", lambda: cluster.request("GET", "/readyz")[0] == 200, ANSWERS)
-    except access.AccessError as error:
-        found.append(str(error))
+    """Return what a cut has broken: an API that does not answer, a quorum that is lost, an address with two holders.
+
+    A learner or a member that never started is told of only: the next run promotes, starts or removes it.
+    """
+    found, samples = [], []
+
+    def has_quorum() -> bool:
+        samples.append(sampler.look(cluster))
+        return bool(samples[-1].etcd.voters) and not sampler.is_short(samples[-1])
+
+    for what, holds in {
+        "the API answers": lambda: cluster.request("GET", "/readyz")[0] == 200,
+        "etcd has its quorum": has_quorum,
+    }.items():
+        try:
+            access.wait(what, holds, ANSWERS)
+        except access.AccessError as error:
+            found.append(str(error))
+    for sample in samples[-1:]:
+        print(f"  {sampler.state_of(sample)}", flush=True)
     held = cluster.holders()
     return found + ([f"the endpoint address is on {', '.join(held)}"] if len(held) > 1 else [])
 
@@ -48,18 +66,24 @@ def main(argv: list[str]) -> int:
     parser.add_argument("playbook")
     parser.add_argument("--inventory", action="append", default=[], metavar="FILE")
     parser.add_argument("--at", action="append", default=[], metavar="TASK")
+    parser.add_argument("--sample", action="store_true", help="read versions and quorum all along")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311
     options, extra = parser.parse_known_args(argv)
     inventories = [part for path in options.inventory for part in ("--inventory", path)]
     run = [options.lab, options.playbook, *inventories, *extra]
     name, wrong = options.playbook.split(".")[0], []
     print(f"seed {options.seed}", flush=True)
-    for number, cut in enumerate(cuts(options.at, options.seed), 1):
-        print(f"cut {number}: {cut}", flush=True)
-        if play.main([*run, "--name", f"{name}-cut-{number}", "--cut", cut, "--expect", "cut"]):
-            wrong.append(f"cut {number} ({cut}): the run ended by itself")
-        wrong += [f"after cut {number} ({cut}): {line}" for line in broken(access.Cluster(options.lab))]
-    wrong += ["the run after the cuts failed"] if play.main([*run, "--name", f"{name}-finish"]) else []
+    watch = contextlib.nullcontext()
+    if options.sample:
+        watch = sampler.Watch(access.Cluster(options.lab, [str(Path(path).resolve()) for path in options.inventory] or None))
+    with watch:
+        for number, cut in enumerate(cuts(options.at, options.seed), 1):
+            print(f"cut {number}: {cut}", flush=True)
+            if play.main([*run, "--name", f"{name}-cut-{number}", "--cut", cut, "--expect", "cut"]):
+                wrong.append(f"cut {number} ({cut}): the run ended by itself")
+            wrong += [f"after cut {number} ({cut}): {line}" for line in broken(access.Cluster(options.lab))]
+        wrong += ["the run after the cuts failed"] if play.main([*run, "--name", f"{name}-finish"]) else []
+    wrong += watch.report(name) if options.sample else []
     for line in wrong:
         print(f"NOT AS EXPECTED (seed {options.seed}): {line}", file=sys.stderr)
     return 1 if wrong else 0

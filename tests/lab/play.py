@@ -231,7 +231,7 @@ def main(argv: list[str]) -> int:
     outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut, options.answer)
     if before:
         outcome.restarted = differences(before, cluster.observe())
-    cluster.remember()
+    cluster.remember(finished=not outcome.code)
     (cluster.results / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     wrong = findings(outcome, options.expect, options.says)
     executed = max(outcome.executions.values(), default=0)

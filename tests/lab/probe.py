@@ -9,6 +9,7 @@
     probe.py life start --without-pod  none in a pod, where nodes will be drained or die
     probe.py life stop                 stop them, keep their results, fail unless all are clean
     probe.py life control              the negative control: every API server at once, without a drain, must be counted
+    probe.py life control-roll         that of rolls: every member and API server restarts, without drain, gate and waiting
     probe.py life control-workload     the same for a workload: all its pods at once, without grace, must be counted
     probe.py life abandon              end what a failed scenario left running; no result
 
@@ -24,6 +25,7 @@ import datetime
 import http.client
 import sys
 import time
+from collections.abc import Callable
 
 import access
 import play
@@ -148,14 +150,44 @@ def stop(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
 
 def control(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     """Kill every API server at once instead of one after the other, drained: a prober that stays clean is blind."""
-    probers.start_on_machine(cluster, "control")
-    time.sleep(CONTROL_BEFORE)
+    return suffer(cluster, options, "control", f"{len(cluster.masters)} API servers killed at once", kill_api_servers)
+
+
+def control_roll(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
+    """Restart every member and API server as a roll does, with its protections left out: a prober that stays clean is blind."""
+    said = f"{', '.join(restarts(cluster))} restarted one after the other without drain, gate and waiting"
+    return suffer(cluster, options, "control-roll", said, roll_unprotected)
+
+
+def kill_api_servers(cluster: access.Cluster) -> None:
+    """Kill every API server at once."""
     cluster.each(cluster.masters, lambda host: cluster.ssh(host, "systemctl kill --signal=SIGKILL kube-apiserver.service"))
-    urls = [cluster.server_of(host) for host in cluster.masters]
+
+
+def roll_unprotected(cluster: access.Cluster) -> None:
+    """Restart etcd and the API server of one host after the other, and wait for none of them."""
+    for host, units in restarts(cluster).items():
+        cluster.ssh(host, f"systemctl restart --no-block {' '.join(units)}")
+
+
+def restarts(cluster: access.Cluster) -> dict[str, list[str]]:
+    """Return {host: the units that a roll restarts there}, dedicated etcd members first."""
+    order = [host for host in cluster.members if host not in cluster.masters] + cluster.masters
+    carried = {"etcd.service": cluster.members, "kube-apiserver.service": cluster.masters}
+    return {host: [unit for unit, hosts in carried.items() if host in hosts] for host in order}
+
+
+def suffer(
+    cluster: access.Cluster, options: argparse.Namespace, name: str, said: str, act: Callable[[access.Cluster], None]
+) -> list[str]:
+    """Do harm under a prober of its own, wait until the cluster is whole, and return what the prober did not see of it."""
+    probers.start_on_machine(cluster, name)
+    time.sleep(CONTROL_BEFORE)
+    act(cluster)
     time.sleep(CONTROL_AFTER)
-    access.wait("all API servers are back", lambda: all(is_up(cluster, url) for url in urls), BACK_TIMEOUT)
-    result = probers.stop_on_machine(cluster, "control")
-    print(f"negative control, {len(urls)} API servers killed at once: {result['summary']}")
+    access.wait("the cluster is whole again", lambda: is_whole(cluster), BACK_TIMEOUT)
+    result = probers.stop_on_machine(cluster, name)
+    print(f"negative control, {said}: {result['summary']}")
     return unseen(result, options.allow, API) + (
         ["negative control: acknowledged writes were lost"] if result["read_back"]["lost"] else []
     )
@@ -185,6 +217,15 @@ def is_up(cluster: access.Cluster, url: str) -> bool:
     return cluster.request("GET", "/readyz", server=url)[0] == 200
 
 
+def is_whole(cluster: access.Cluster) -> bool:
+    """Say whether every API server is ready, every etcd member follows a leader and every node is Ready."""
+    if not all(cluster.each(cluster.masters, lambda host: is_up(cluster, cluster.server_of(host))).values()):
+        return False
+    if not all(cluster.each(cluster.members, lambda host: cluster.etcd(host, "maintenance/status").get("leader")).values()):
+        return False
+    return all(workloads.is_ready(node) for node in cluster.get("/api/v1/nodes")["items"])
+
+
 def abandon(name: str) -> None:
     """End what is left of a lab's probers; what does not answer any more goes with its lab."""
     probers.abandon_on_machine(name)
@@ -203,11 +244,16 @@ def parse_allowed(text: str) -> dict[str, float]:
     return found
 
 
+VERBS = {
+    "start": start, "stop": stop, "control": control, "control-roll": control_roll, "control-workload": control_workload,
+}  # fmt: skip
+
+
 def main(argv: list[str]) -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
-    parser.add_argument("verb", choices=["start", "stop", "control", "control-workload", "abandon"])
+    parser.add_argument("verb", choices=[*VERBS, "abandon"])
     parser.add_argument("--allow", type=parse_allowed, default={}, metavar="percent=N,gap=MS", help="what is no fault")
     parser.add_argument("--allow-workload", type=parse_allowed, metavar="…", help="for the workload (default: as --allow)")
     parser.add_argument("--workload", action="store_true", help="start: measure a workload too")
@@ -217,8 +263,7 @@ def main(argv: list[str]) -> int:
     if options.verb == "abandon":
         abandon(options.lab)
         return 0
-    verbs = {"start": start, "stop": stop, "control": control, "control-workload": control_workload}
-    found = verbs[options.verb](access.Cluster(options.lab), options)
+    found = VERBS[options.verb](access.Cluster(options.lab), options)
     for line in found:
         print(f"NOT AS EXPECTED: {line}", file=sys.stderr)
     return 1 if found else 0

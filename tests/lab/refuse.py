@@ -4,13 +4,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring a lab's cluster of three masters into situations in which a run must be refused, and hold the run to it.
 
-    refuse.py mol-refused                       every situation, then the negative control
-    refuse.py mol-refused --only no-space       that one
+    refuse.py mol-refused                                        every situation, then the negative controls
+    refuse.py mol-refused --only no-space                        that one
+    refuse.py mol-refused --only no-space --only control         that one, then its control
 
 A refusal ends the run with Ansible's code for a failed task, within seconds; nothing differs on any host, in etcd's members, in
 the nodes, in the lock, in the controller's files; and what is said names what, why and what next. A run that is not refused is
-cut off before it touches a host, so the next situation finds the cluster as it was. The negative control is the removal of the
-first situation with nothing in its way, in check mode: if that one is refused too, the refusals prove nothing.
+cut off before it touches a host, so the next situation finds the cluster as it was. The negative control of a situation is such a
+command with nothing in its way, in check mode: if that one is refused too, the refusal proves nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import datetime
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -41,20 +42,25 @@ CONFIGURATION = ("/etc/kubernetes", "/etc/etcd", "/etc/haproxy", "/etc/keepalive
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/multimaster-operation"
 OURS = "multimaster.kubernetes/"  # prefix of the product's annotations
 REMOVE_M2 = ("remove_node.yml", "-e", "node=m2", "-e", "confirmed=true")
+UPGRADE_KUBERNETES = ("upgrade.yml", "-e", "multimaster_kubernetes_version=1.37.2", "-e", "confirmed=true")
+UPGRADE_ETCD = ("upgrade.yml", "-e", "multimaster_etcd_version=3.7.3", "-e", "confirmed=true")
+# site.yml is run by every scenario that has its situations refused.
+BY_THE_SCENARIO: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Situation:
     """A situation, the run that it must refuse, and the words that say what, why and what next.
 
-    ``make`` makes it and takes it away; what it yields fills the placeholders of command and words. ``restless``: units that the
-    situation itself lets restart.
+    ``make`` makes it and takes it away; what it yields fills the placeholders of command and words. ``control``: the command that
+    must not be refused when nothing is in its way. ``restless``: units that the situation itself lets restart.
     """
 
     name: str
     make: Callable[[access.Cluster], AbstractContextManager[dict[str, str]]]
     command: tuple[str, ...]
     says: tuple[str, ...]
+    control: tuple[str, ...] = REMOVE_M2
     restless: tuple[str, ...] = ()
 
 
@@ -370,6 +376,7 @@ SITUATIONS = (
             "No new CA is made.",
             "Nothing was touched.",
         ),
+        control=BY_THE_SCENARIO,
     ),
     Situation(
         "unknown-host",
@@ -393,6 +400,7 @@ SITUATIONS = (
             "or set multimaster_kubernetes_version back to {running}",
             "Nothing was touched.",
         ),
+        control=BY_THE_SCENARIO,
     ),
     Situation(
         "upgrade-skips",
@@ -403,12 +411,14 @@ SITUATIONS = (
             "Set multimaster_kubernetes_version to a {between} release, upgrade, then go on.",
             "Nothing was touched.",
         ),
+        control=UPGRADE_KUBERNETES,
     ),
     Situation(
         "upgrade-member-hangs",
         member_hangs,
-        ("upgrade.yml", "-e", "multimaster_etcd_version=3.7.3", "-e", "confirmed=true"),
+        UPGRADE_ETCD,
         ("etcd on m3 runs and is not healthy: without another one 1 of 2 needed were left", "on m3 `journalctl -u etcd -n 50`"),
+        control=UPGRADE_ETCD,
         restless=LEADERS,
     ),
 )
@@ -431,15 +441,27 @@ def hold(cluster: access.Cluster, situation: Situation) -> Result:
     return Result(situation.name, was_refused(outcome), outcome.seconds, said[0] if said else "", wrong)
 
 
-def control(cluster: access.Cluster) -> Result:
-    """Plan the first situation's removal with nothing in its way: it must not be refused, and check mode touches nothing."""
+def controls(situations: Sequence[Situation]) -> dict[tuple[str, ...], list[str]]:
+    """Return {command: the situations whose control it is}."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for situation in situations:
+        if situation.control:
+            found.setdefault(situation.control, []).append(situation.name)
+    return found
+
+
+def control(cluster: access.Cluster, command: tuple[str, ...], names: list[str], restless: tuple[str, ...] = ()) -> Result:
+    """Plan with nothing in the way what was refused: it must not be refused, and check mode touches nothing.
+
+    ``restless``: units that the situation before lets restart, which may take a moment.
+    """
     before = whole(cluster)
-    outcome, log = play.perform(cluster, "refuse-control", [*REMOVE_M2, "--check"])
-    differences = touched(before, whole(cluster), ())
+    outcome, log = play.perform(cluster, f"refuse-control-{names[0]}", [*command, "--check"])
+    differences = touched(before, whole(cluster), restless)
     said = what_was_said(outcome, log.read_text())
     wrong = [f"the negative control ended with code {outcome.code}: {'; '.join(said)}"] if outcome.code else []
     wrong += [f"check mode touched it: {one}" for one in differences]
-    return Result("control", was_refused(outcome), outcome.seconds, said[0] if said else "", wrong)
+    return Result(f"control of {', '.join(names)}", was_refused(outcome), outcome.seconds, said[0] if said else "", wrong)
 
 
 def main(argv: list[str]) -> int:
@@ -451,13 +473,14 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     cluster = access.Cluster(options.lab)
     wanted = options.only or [*names, "control"]
+    held = [one for one in SITUATIONS if one.name in wanted]
     results = []
-    for situation in (one for one in SITUATIONS if one.name in wanted):
+    for situation in held:
         results.append(hold(cluster, situation))
         print(line_of(results[-1]), flush=True)
-    if "control" in wanted:
-        results.append(control(cluster))
-        print(f"control: the same removal in check mode, nothing in its way: {results[-1].seconds:.1f} s", flush=True)
+    for command, of in controls(held or SITUATIONS).items() if "control" in wanted else ():
+        results.append(control(cluster, command, of, held[-1].restless if held else ()))
+        print(f"{results[-1].name}: {command[0]} in check mode, nothing in its way: {results[-1].seconds:.1f} s", flush=True)
     (cluster.results / "refused.json").write_text(json.dumps([asdict(one) for one in results], indent=1) + "\n")
     wrong = [f"{result.name}: {line}" for result in results for line in result.wrong]
     for line in wrong:

@@ -50,7 +50,6 @@ def test_every_api_server_is_ready_by_itself(cluster):
 
 
 def test_balancer_and_vrrp_run_exactly_where_there_is_something_to_balance(cluster, hosts):
-    balanced = len(cluster.masters) > 1 and cluster.variable("multimaster_endpoint_mode") != "external"
     for host in cluster.masters:
         for unit in ("haproxy", "keepalived"):
-            assert (hosts[host].run(f"systemctl is-active --quiet {unit}").rc == 0) == balanced, (host, unit)
+            assert (hosts[host].run(f"systemctl is-active --quiet {unit}").rc == 0) == cluster.balanced, (host, unit)

@@ -7,19 +7,6 @@ from __future__ import annotations
 
 import base64
 
-import pytest
-
-
-@pytest.fixture(scope="module")
-def voter(cluster, etcd):
-    """The first host whose member votes: of two masters the other's is a learner, which answers for its own status only."""
-    return next(host for host in cluster.members if not etcd(host, "maintenance/status").get("isLearner"))
-
-
-@pytest.fixture(scope="module")
-def member_list(etcd, voter):
-    return etcd(voter, "cluster/member/list")["members"]
-
 
 def test_members_are_those_of_the_inventory_and_voters_are_odd(cluster, member_list):
     assert sorted(m.get("name", "") for m in member_list) == cluster.members

@@ -24,6 +24,10 @@ def test_every_host_is_a_ready_node_and_nothing_else_is(cluster, node_list):
     assert ready == set(cluster.nodes)
 
 
+def test_every_node_takes_pods(node_list):
+    assert [name for name, node in node_list.items() if node["spec"].get("unschedulable")] == []
+
+
 def test_nodes_carry_their_zone_and_masters_their_taint(cluster, node_list):
     for name, node in node_list.items():
         zone = cluster.variable("multimaster_zone", name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import pathlib
 import sys
+import types
 
 import pytest
 
@@ -83,6 +84,69 @@ def test_a_result_without_writes_is_none_of_the_api():
 def test_a_control_that_sees_no_more_than_is_allowed_is_blind(failed, percent, blind):
     seen = {"read": dict(STREAM) | {"failed": failed}}
     assert bool(probe.unseen(seen, {"percent": percent}, probe.WORKLOAD)) is blind
+
+
+class Masters:
+    """What the harm of a control is done to; it keeps what the hosts were told."""
+
+    def __init__(self, masters, members):
+        self.masters, self.members, self.told = masters, members, []
+
+    def ssh(self, host, command):
+        self.told.append((host, command))
+
+    def each(self, hosts, work):
+        return {host: work(host) for host in hosts}
+
+
+BOTH = "systemctl restart --no-block etcd.service kube-apiserver.service"
+
+
+@pytest.mark.parametrize(
+    "masters,members,told",
+    [
+        (["m1", "m2"], ["m1", "m2"], [("m1", BOTH), ("m2", BOTH)]),
+        (
+            ["m1"],
+            ["e1", "e2"],
+            [(e, "systemctl restart --no-block etcd.service") for e in ("e1", "e2")]
+            + [("m1", "systemctl restart --no-block kube-apiserver.service")],
+        ),
+    ],
+)
+def test_an_unprotected_roll_restarts_all_and_waits_for_nothing(masters, members, told):
+    cluster = Masters(masters, members)
+    probe.roll_unprotected(cluster)
+    assert cluster.told == told
+
+
+@pytest.mark.parametrize("control,harm", [(probe.control, "--signal=SIGKILL"), (probe.control_roll, "restart --no-block")])
+@pytest.mark.parametrize("failed,lost,found", [(9, 0, 0), (0, 0, 2), (9, 1, 1)])
+def test_a_control_is_held_to_what_its_prober_saw(monkeypatch, control, harm, failed, lost, found):
+    cluster, names = Masters(["m1", "m2", "m3"], ["m1", "m2", "m3"]), []
+    seen = copy.deepcopy(CLEAN) | {"summary": "…"}
+    seen["read"]["failed"] = seen["write"]["failed"] = failed
+    seen["read_back"]["lost"] = lost
+    monkeypatch.setattr(probe.probers, "start_on_machine", lambda _cluster, name: names.append(name))
+    monkeypatch.setattr(probe.probers, "stop_on_machine", lambda _cluster, name: names.append(name) or seen)
+    monkeypatch.setattr(probe.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(probe, "is_whole", lambda _cluster: True)
+    assert len(control(cluster, types.SimpleNamespace(allow={}))) == found
+    assert [harm in command for _host, command in cluster.told] == [True] * 3
+    assert len(names) == 2 and len(set(names)) == 1
+
+
+@pytest.mark.parametrize(
+    "leader,node,ready,whole",
+    [("7", "True", 200, True), ("", "True", 200, False), ("7", "Unknown", 200, False), ("7", "True", 500, False)],
+)
+def test_a_cluster_is_whole_when_servers_members_and_nodes_are(leader, node, ready, whole):
+    cluster = Masters(["m1"], ["m1"])
+    cluster.server_of = lambda host: host
+    cluster.request = lambda _method, _path, server: (ready, {})
+    cluster.etcd = lambda _host, _path: {"leader": leader} if leader else {"header": {}}
+    cluster.get = lambda _path: {"items": [{"status": {"conditions": [{"type": "Ready", "status": node}]}}]}
+    assert probe.is_whole(cluster) is whole
 
 
 def test_lost_writes_can_not_be_allowed():

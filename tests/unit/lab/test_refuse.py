@@ -122,6 +122,81 @@ def test_every_situation_names_what_and_what_next_and_a_playbook_that_exists():
         assert all(field is None or field for text in one.says for _t, field, _s, _c in string.Formatter().parse(text))
 
 
+def test_a_control_is_the_same_playbook_with_nothing_in_its_way():
+    for one in refuse.SITUATIONS:
+        assert (one.control or ("site.yml",))[0] == one.command[0], one.name
+    found = refuse.controls(refuse.SITUATIONS)
+    assert set(found) == {refuse.REMOVE_M2, refuse.UPGRADE_KUBERNETES, refuse.UPGRADE_ETCD}
+    assert found[refuse.UPGRADE_KUBERNETES] == ["upgrade-skips"] and found[refuse.UPGRADE_ETCD] == ["upgrade-member-hangs"]
+    assert refuse.controls([one for one in refuse.SITUATIONS if one.name == "no-ca-store"]) == {}
+
+
+def test_the_controls_upgrade_to_the_versions_that_the_scenarios_do():
+    following = yaml.safe_load((ROOT / "molecule/upgrade/inventory/next.yml").read_text())["all"]["vars"]
+    for command in (refuse.UPGRADE_KUBERNETES, refuse.UPGRADE_ETCD):
+        name, version = command[2].split("=")
+        assert following[name] == version
+
+
+class Lab:
+    def __init__(self, results):
+        self.results = results
+
+
+@pytest.mark.parametrize(
+    ("code", "after", "restless", "wrong"),
+    [
+        (0, {}, (), 0),
+        (2, {}, (), 1),
+        (0, {"m1 kube-scheduler.service": "process 99"}, (), 1),
+        (0, {"m1 kube-scheduler.service": "process 99"}, ("kube-scheduler",), 0),
+        (0, {"the lock": "[]"}, ("kube-scheduler",), 1),
+    ],
+)
+def test_a_control_is_held_to_passing_and_to_touching_nothing(monkeypatch, tmp_path, code, after, restless, wrong):
+    log, seen, ran = tmp_path / "log", [dict(SEEN), {**SEEN, **after}], []
+    log.write_text("")
+    monkeypatch.setattr(refuse, "whole", lambda _cluster: seen.pop(0))
+    monkeypatch.setattr(refuse.play, "perform", lambda _cluster, name, command: ran.append(command) or (outcome(code=code), log))
+    result = refuse.control(Lab(tmp_path), refuse.UPGRADE_ETCD, ["upgrade-member-hangs"], restless)
+    assert len(result.wrong) == wrong
+    assert ran == [[*refuse.UPGRADE_ETCD, "--check"]]
+
+
+@pytest.mark.parametrize(
+    ("only", "done"),
+    [
+        (["quorum", "locked"], ["quorum", "locked"]),
+        (["quorum", "locked", "no-ca-store", "control"], ["quorum", "locked", "no-ca-store", "control of quorum, locked ()"]),
+        (
+            ["upgrade-skips", "upgrade-member-hangs", "control"],
+            [
+                "upgrade-skips",
+                "upgrade-member-hangs",
+                f"control of upgrade-skips {refuse.LEADERS}",
+                f"control of upgrade-member-hangs {refuse.LEADERS}",
+            ],
+        ),
+    ],
+)
+def test_the_controls_of_what_is_held_follow_it(monkeypatch, tmp_path, only, done):
+    seen = []
+
+    def control(_cluster, _command, names, restless):
+        seen.append(f"control of {', '.join(names)} {restless}")
+        return refuse.Result(seen[-1], False, 1.0, "")
+
+    def hold(_cluster, situation):
+        seen.append(situation.name)
+        return refuse.Result(seen[-1], True, 1.0, "")
+
+    monkeypatch.setattr(refuse.access, "Cluster", lambda _name: Lab(tmp_path))
+    monkeypatch.setattr(refuse, "control", control)
+    monkeypatch.setattr(refuse, "hold", hold)
+    assert refuse.main(["lab", *(part for name in only for part in ("--only", name))]) == 0
+    assert seen == done
+
+
 # The phases that touch no host.
 LOOKING = ("observe.yml", "begin.yml", "ask.yml", "lock.yml", "keep.yml")
 
