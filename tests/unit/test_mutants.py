@@ -120,8 +120,8 @@ MUTANTS = {
     ),
     "an API server is pointed at a member that is down": Mutant(
         JOIN_ORDER,
-        "if set(used) != set(urls) and (_serves(observed.members, urls) or not _serves(observed.members, used)):",
-        "if set(used) != set(urls):",
+        "moves = set(used) != set(urls) and (_serves(members, urls) or not _serves(members, used))",
+        "moves = set(used) != set(urls)",
         "test__join_order.py::test_repoint",
     ),
     "add before remove: a lost disk goes unnoticed": Mutant(
