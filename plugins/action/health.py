@@ -83,7 +83,7 @@ def look(cluster, hostvars, now, max_age):
 
 def dated(name, cluster, found, now):
     """Return the _health_view.Certificate of each file a host must have; `found` maps files to PEM text or None."""
-    rows = []
+    rows, wanted = [], _pki_plan.names(cluster["hosts"][name], cluster)
     for path, kind in sorted(_pki_plan.watched(cluster["hosts"][name], cluster).items()):
         try:
             certificate = _x509.load_certificates(found.get(path) or "", path)[0]
@@ -91,5 +91,12 @@ def dated(name, cluster, found, now):
             rows.append(_health_view.Certificate(name, path, kind))
             continue
         begin, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
-        rows.append(_health_view.Certificate(name, path, kind, (end - now) / DAY, (end - begin) / DAY))
+        lacks = lacking(certificate, wanted.get(path, ()))
+        rows.append(_health_view.Certificate(name, path, kind, (end - now) / DAY, (end - begin) / DAY, lacks))
     return rows
+
+
+def lacking(certificate, wanted):
+    """Return the names of `wanted` that a certificate is not for; none when what it is for cannot be read."""
+    names = _x509.names(certificate)
+    return () if names is None else tuple(sorted(set(wanted) - names))

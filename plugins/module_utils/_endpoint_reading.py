@@ -24,7 +24,7 @@ ERRORS = (
 
 
 def read(address, interface, ask_neighbours=True, systemd=None, addresses=None, haproxy=None, keepalived=None, probe=_arp.probe):
-    """Return {held_on, others, units, vrrp, servers, haproxy, errors}; asking the neighbours takes half a second."""
+    """Return {held_on, others, units, vrrp, peers, servers, haproxy, errors}; asking the neighbours takes half a second."""
     addresses = addresses or _addresses.Addresses()
     haproxy, keepalived = haproxy or _haproxy.Haproxy(), keepalived or _keepalived.Keepalived()
     services, errors = _gather({"units": lambda: _units(systemd or _systemd.Systemd())})
@@ -33,6 +33,7 @@ def read(address, interface, ask_neighbours=True, systemd=None, addresses=None, 
         "held_on": lambda: list(addresses.holders(address)),
         "others": lambda: probe(interface, address) if ask_neighbours else None,
         "vrrp": lambda: keepalived.state().as_dict(),
+        "peers": keepalived.peers,
         "servers": lambda: {k: v.as_dict() for k, v in haproxy.servers().items()} if running else None,
         "haproxy": lambda: haproxy.info() if running else None,
     })

@@ -13,7 +13,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_api, _health_etcd, _health_nodes
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _health_api,
+    _health_drift,
+    _health_etcd,
+    _health_nodes,
+)
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, in_order
 
 HEALTHY, DEGRADED, DOWN = "HEALTHY", "DEGRADED", "DOWN"
@@ -37,16 +42,20 @@ CHECKS = {
     "etcd-size": _health_etcd.etcd_small,
     "etcd-downgrade": _health_etcd.etcd_downgraded,
     "etcd-view": _health_etcd.etcd_seen_by_all,
+    "etcd-first-start": _health_drift.first_starts_over,
     "zone-loss": _health_etcd.zones_survivable,
     "api-none": _health_api.api_served,
+    "api-etcd": _health_drift.api_servers_pointed,
     "api-down": _health_api.api_servers,
     "api-unread": _health_api.api_readable,
     "endpoint-dead": _health_api.endpoint_served,
     "endpoint-unreached": _health_api.endpoint_reached,
+    "vrrp-peers": _health_drift.vrrp_peers_known,
     "endpoint-nobody": _health_api.endpoint_held,
     "endpoint-twice": _health_api.endpoint_once,
     "balancer-down": _health_api.balancers_run,
     "balancer-server": _health_api.balancers_send,
+    "balancer-stray": _health_drift.balancers_know,
     "vrrp-down": _health_api.vrrp_settled,
     "lease-stale": _health_api.leases_fresh,
     "unit-down": _health_nodes.units_run,
@@ -57,6 +66,7 @@ CHECKS = {
     "node-cordoned": _health_nodes.nodes_schedulable,
     "node-stray": _health_nodes.nodes_known,
     "certificate-missing": _health_nodes.certificates_there,
+    "certificate-names": _health_drift.certificates_named,
     "certificate-expired": _health_nodes.certificates_valid,
     "certificate-ends": _health_nodes.certificates_lasting,
 }
@@ -65,8 +75,8 @@ CHECKS = {
 DOWN_BY = frozenset({"etcd-quorum", "etcd-split", "etcd-alarm", "api-none", "endpoint-dead"})
 # The checks that only tell: their findings are warnings.
 TELLING = frozenset({
-    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-downgrade", "etcd-view", "zone-loss", "disk-pressure",
-    "node-cordoned", "node-stray",
+    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-downgrade", "etcd-view", "etcd-first-start", "zone-loss",
+    "balancer-stray", "disk-pressure", "node-cordoned", "node-stray",
 })
 
 

@@ -20,13 +20,17 @@ ASKED = re.compile(r"asked for .*?: (.*)$", re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class Certificate:
-    """Hold when a certificate ends: `days_left` None when there is none that can be read, `days` its whole life."""
+    """Hold when a certificate ends: `days_left` None when there is none that can be read, `days` its whole life.
+
+    `lacks` are the names and addresses that it must be for and is not.
+    """
 
     host: str
     path: str
     kind: str
     days_left: float | None = None
     days: float = 365.0
+    lacks: tuple = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -169,6 +169,16 @@ def etcd_endpoints(host: str, members) -> tuple:
     return tuple(url for member in own or voters for url in member.client_urls)
 
 
+def repointed(host: str, used, members) -> tuple | None:
+    """Return the etcd URLs that the API server on this node is to use instead of these, None when it stays with them.
+
+    It stays with members that serve as long as the one it belongs to does not.
+    """
+    urls = etcd_endpoints(host, members)
+    moves = set(used) != set(urls) and (_serves(members, urls) or not _serves(members, used))
+    return urls if moves else None
+
+
 def wanted_roles(observed: Cluster, wanted: Wanted) -> Roles:
     """Return who votes at rest: all hosts of an odd number, all but one of an even one.
 
@@ -435,8 +445,8 @@ def _stand_by(observed, wanted):
 def _repoint_rest(observed, wanted):
     """5: point every API server where it belongs."""
     for host, used in sorted(wanted.api_servers):
-        urls = etcd_endpoints(host, observed.members)
-        if set(used) != set(urls) and (_serves(observed.members, urls) or not _serves(observed.members, used)):
+        urls = repointed(host, used, observed.members)
+        if urls is not None:
             return Step(REPOINT, host, "the voters have changed", urls=urls)
     return None
 

@@ -1,7 +1,7 @@
 # Copyright: the multimaster.kubernetes maintainers
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Ask keepalived which VRRP state it is in.
+"""Ask keepalived which VRRP state it is in, and read whom its configuration names.
 
 Solves: "settled" must be known from keepalived itself; an address on an interface does not tell backup from fault. The
 state comes from the JSON that keepalived writes on a signal, into a folder only root can write (its unit's TMPDIR).
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import time
 from dataclasses import asdict, dataclass
 
@@ -20,6 +21,10 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _com
 
 #: keepalived puts the file into $TMPDIR; the unit's drop-in of role api_endpoint sets it.
 STATE_FILE = "/run/keepalived/keepalived.json"
+#: What role api_endpoint writes; a line of it may end with a comment after # or !.
+CONFIGURATION = "/etc/keepalived/keepalived.conf"
+COMMENT = re.compile(r"[#!].*")
+PEERS = re.compile(r"\bunicast_peer\s*\{([^}]*)\}")
 #: keepalived, vrrp.h: VRRP_STATE_INIT, _BACK, _MAST, _FAULT; every other number is on its way between them.
 STATES = {0: "init", 1: "backup", 2: "holder", 3: "fault"}
 SETTLED = ("backup", "holder")
@@ -69,11 +74,31 @@ def parse(text, instance):
     raise ValueError(f"no VRRP instance {instance} in it")
 
 
-class Keepalived:
-    """Ask the running keepalived."""
+def parse_peers(text, instance):
+    """Return the addresses a VRRP instance sends its adverts to, None when a configuration names no such addresses."""
+    text = COMMENT.sub("", text)
+    block = re.search(rf"^vrrp_instance\s+{re.escape(instance)}\s*\{{(.*?)^\}}", text, re.MULTILINE | re.DOTALL)
+    peers = PEERS.search(block.group(1)) if block else None
+    return [line.split()[0] for line in peers.group(1).splitlines() if line.strip()] if peers else None
 
-    def __init__(self, runner=_command.run, path=STATE_FILE, kill=os.kill, sleep=time.sleep, clock=time.monotonic):
+
+class Keepalived:
+    """Ask the running keepalived, and read how it is configured."""
+
+    def __init__(
+        self, runner=_command.run, path=STATE_FILE, kill=os.kill, sleep=time.sleep, clock=time.monotonic,
+        configuration=CONFIGURATION,
+    ):  # fmt: skip
         self._run, self._path, self._kill, self._sleep, self._clock = runner, path, kill, sleep, clock
+        self._configuration = configuration
+
+    def peers(self, instance="endpoint"):
+        """Return the peers in the configuration file, None when there is none or it says nothing of them."""
+        try:
+            with open(self._configuration, encoding="utf-8", errors="replace") as handle:
+                return parse_peers(handle.read(), instance)
+        except OSError:
+            return None
 
     def pid(self):
         """Return the main process's id, 0 when keepalived does not run."""

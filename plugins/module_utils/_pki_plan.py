@@ -66,6 +66,12 @@ def watched(host, cluster):
     return files
 
 
+def names(host, cluster):
+    """Return {file: the DNS names and IP addresses that its certificate must be for}, of those that are for any."""
+    certificates = for_host(host, cluster)["certificates"]
+    return {item["path"] + ".crt": (*item["dns"], *item["ip"]) for item in certificates if "server" in item["usages"]}
+
+
 def administrator(path, days=_pki.DEFAULT_DAYS):
     """Return the operator's client certificate; it has no rights until its group is bound to cluster-admin."""
     return dict(_client(path, "kubernetes-admin", ADMIN_GROUP), days=days)

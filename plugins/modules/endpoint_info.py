@@ -64,6 +64,12 @@ vrrp:
   returned: always
   type: dict
   sample: {state: holder, vrid: 51, priority: 200, since: 1767225600.0}
+peers:
+  description: The addresses keepalived's configuration sends adverts to; null without a configuration that names any.
+  returned: always
+  type: list
+  elements: str
+  sample: [192.0.2.12, 192.0.2.13]
 servers:
   description: The API servers by name, as this host's HAProxy sees them; null when it does not run.
   returned: always

@@ -79,6 +79,7 @@ ansible_facts:
         - One host as seen just now. States of units are systemd's, or C(not-found).
         - C(versions) are those of the running processes, C(unit_versions) those that the unit files start.
         - C(disk_free_percent) is counted as a kubelet does, at what a process that is not root may use; null when not known.
+        - C(etcd.first_start) says whether the settings of the member's first start are still there, which are to go after it.
         - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(clock_window) holds the controller's clock before and after the execution, in seconds since the epoch.
       type: dict
@@ -106,7 +107,7 @@ ansible_facts:
           - {port: 2379, address: 192.0.2.11, process: etcd, executable: /opt/multimaster/etcd/3.6.16/etcd}
         commands: {openssl: true}
         users: [etcd]
-        etcd: {data: false, record: null, unit: not-found, status: null}
+        etcd: {data: false, record: null, first_start: false, unit: not-found, status: null}
         certificates: false
         ca_fingerprints: {kubernetes: [], front_proxy: [], etcd_client: [], etcd_peer: []}
         units: {etcd: not-found, kubelet: active}

@@ -176,6 +176,17 @@ def request_key(text, place):
     return key
 
 
+def names(certificate):
+    """Return the DNS names and IP addresses a certificate is for, None when its extensions cannot be read."""
+    try:
+        found = _extension(certificate.extensions, x509.SubjectAlternativeName)
+    except (ValueError, TypeError):
+        return None
+    if found is None:
+        return frozenset()
+    return frozenset(found.get_values_for_type(x509.DNSName)) | {str(one) for one in found.get_values_for_type(x509.IPAddress)}
+
+
 def read(text, authority, key_state):
     """Return what stands in a certificate file as _pki.Present; `authority` is the one that should have signed it."""
     try:

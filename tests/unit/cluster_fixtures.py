@@ -74,7 +74,7 @@ def fresh(name, **changes):
         "listening": [],
         "commands": {"openssl": True, "systemctl": True, "ip": True},
         "users": [],
-        "etcd": {"data": False, "record": None, "unit": "not-found", "status": None},
+        "etcd": {"data": False, "record": None, "first_start": False, "unit": "not-found", "status": None},
         "certificates": False,
         "ca_fingerprints": {"kubernetes": [], "front_proxy": [], "etcd_client": [], "etcd_peer": []},
         "units": {"etcd": "not-found", "kube-apiserver": "not-found", "kubelet": "not-found"},
@@ -140,5 +140,5 @@ def living(name, members, master=True, **changes):
     if own:
         seen["units"]["etcd"] = "active"
         seen["versions"]["etcd"] = "3.6.16"
-        seen["etcd"] = {"data": True, "record": None, "unit": "active", "status": status(name, members)}
+        seen["etcd"] = {"data": True, "record": None, "first_start": False, "unit": "active", "status": status(name, members)}
     return dict(seen, **changes)

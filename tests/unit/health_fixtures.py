@@ -16,7 +16,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _topology,
     _topology_fact,
 )
-from cluster_fixtures import ENDPOINT, NUMBERS, address, inventory, living, member, settings
+from cluster_fixtures import ENDPOINT, NUMBERS, address, fresh, inventory, living, member, settings
 
 UNITS = (
     *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "csr-approver", "haproxy", "keepalived"),
@@ -122,46 +122,68 @@ def api_part(nodes):
 
 
 def balancer_part(name, masters, holder, mode):
+    others = [address(one) for one in masters if one != name]
     server = {"proven": True, "status": "up", "up": True, "checked": True, "sessions": 1, "check": "L7OK", "seconds": 9}
     mac = f"02:00:c0:00:02:{NUMBERS[holder]:02x}"
     return {
         "held_on": ["eth0"] if name == holder else [],
         "others": [] if name == holder else [mac.upper()],
         "units": {}, "haproxy": {}, "errors": {},
-        "vrrp": {"state": "holder" if name == holder else "backup"},
-        "servers": {one: dict(server, name=one) for one in masters} if mode == "balanced" else None,
+        "vrrp": {"state": "down" if mode != "balanced" else "holder" if name == holder else "backup"},
+        "peers": others if mode == "balanced" else None,
+        "servers": {
+            one: dict(server, name=one, address=f"{address(one)}:6443") for one in masters
+        } if mode == "balanced" else None,
     }  # fmt: skip
 
 
-def cluster(masters=("m1", "m2", "m3"), workers=("w1",), etcd=(), zones=None, learners=(), **more):
-    """Return a whole cluster; `zones` maps hosts to zones, `more` are settings."""
-    return copy.deepcopy(_made(masters, workers, etcd, tuple(sorted((zones or {}).items())), learners, tuple(more.items())))
+def bare_parts(name, host, mode):
+    """Return what a host reads that has not joined: it has no credentials, and nothing runs on it."""
+    master = host["master"]
+    balancer = dict(balancer_part(name, [name], "m1", mode), vrrp={"state": "down"}, peers=None, servers=None)
+    return {
+        "etcd": {"members": [], "error": "cannot read operator-client.crt"} if master or host["member"] else None,
+        "api": dict(api_part(None), ready=False, leases=None, error="cannot read ca.crt") if master else None,
+        "endpoint": {"ready": False, "failed": [], "error": "cannot read ca.crt"} if master or host["worker"] else None,
+        "balancer": balancer if master and mode != "external" else None,
+        "certificates": {},
+    }
+
+
+def cluster(masters=("m1", "m2", "m3"), workers=("w1",), etcd=(), zones=None, learners=(), bare=(), **more):
+    """Return a whole cluster; `zones` maps hosts to zones, `bare` are listed and have not joined, `more` are settings."""
+    zones = tuple(sorted((zones or {}).items()))
+    return copy.deepcopy(_made(masters, workers, etcd, zones, learners, bare, tuple(more.items())))
 
 
 @functools.cache
-def _made(masters, workers, etcd, zones, learners, more):
+def _made(masters, workers, etcd, zones, learners, bare, more):
     """Build it once: working out the topology takes longer than copying."""
-    names = tuple(etcd or masters)
+    names = tuple(name for name in etcd or masters if name not in bare)
     members = [member(name, learner=name in learners) for name in names]
     hosts = sorted({*masters, *workers, *etcd})
-    observed = {name: living(name, members, master=name in masters) for name in hosts}
+    observed = {name: fresh(name) if name in bare else living(name, members, master=name in masters) for name in hosts}
     topology = _topology.build(settings(**dict(more)), inventory(masters, workers, etcd, dict(zones)), observed, True)
     fact = _topology_fact.as_fact(topology)
-    mode = fact["endpoint"]["mode"]
+    mode, joined = fact["endpoint"]["mode"], [name for name in masters if name not in bare]
+    mode = "direct" if mode == "balanced" and len(joined) == 1 else mode
     nodes = [
         {"name": name, "ready": True, "ready_message": "fine", "version": "v1.36.3", "zone": "", "internal_ip": address(name),
          "unschedulable": False, "pressures": [], "pressure_message": ""}
-        for name in sorted({*masters, *workers})
+        for name in sorted({*masters, *workers} - {*bare})
     ]  # fmt: skip
     read, certificates = {}, []
     for name in hosts:
+        if name in bare:
+            read[name] = bare_parts(name, fact["hosts"][name], mode)
+            continue
         observed[name]["units"] = dict.fromkeys(UNITS, "active")
         host = fact["hosts"][name]
         read[name] = copy.deepcopy({
             "etcd": etcd_part(names, learners) if host["master"] or host["member"] else None,
             "api": api_part(nodes) if host["master"] else None,
             "endpoint": {"ready": True, "failed": [], "error": ""} if host["master"] or host["worker"] else None,
-            "balancer": balancer_part(name, masters, masters[0], mode) if host["master"] and mode != "external" else None,
+            "balancer": balancer_part(name, joined, joined[0], mode) if host["master"] and mode != "external" else None,
             "certificates": {},
         })
         files = _pki_plan.watched(host, fact)

@@ -48,7 +48,7 @@ STOPPED = "test__host_versions.py::test_a_program_that_does_not_run_has_its_unit
 HANGING = "test__upgrade_refusals.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
 UPGRADE, UPGRADE_VIEW, SKEW, DRAIN, BOOTSTRAP, TIMING = "_upgrade", "_upgrade_view", "_skew", "_drain", "_bootstrap", "_timing"
 PREFLIGHT, HEALTH_ETCD, HEALTH_VIEW = "_preflight_cluster", "_health_etcd", "_health_view"
-HEALTH_API, HEALTH_NODES = "_health_api", "_health_nodes"
+HEALTH_API, HEALTH_NODES, DRIFT = "_health_api", "_health_nodes", "_health_drift"
 IN_ORDER = "test__upgrade.py::test_the_plan_in_order"
 REFUSED = "test__upgrade_refusals.py::test_what_is_not_done_is_refused_with_its_reason"
 SIDE_BY_SIDE = "test__skew.py::test_side_by_side"
@@ -56,6 +56,7 @@ HOPS = "test__skew.py::test_hop"
 PODS = "test__drain.py::test_every_kind_of_pod"
 ANSWERS = "test__drain.py::test_every_answer_to_an_eviction"
 HAPPENED = "test__health.py::test_what_happened_is_found"
+LEFT = "test__health_drift.py::test_nothing_is_told_while"
 TIMED = "test__timing.py::test_case"
 FOUNDED = "test__bootstrap.py::test_case"
 MUTANTS = {
@@ -120,8 +121,8 @@ MUTANTS = {
     ),
     "an API server is pointed at a member that is down": Mutant(
         JOIN_ORDER,
-        "if set(used) != set(urls) and (_serves(observed.members, urls) or not _serves(observed.members, used)):",
-        "if set(used) != set(urls):",
+        "moves = set(used) != set(urls) and (_serves(members, urls) or not _serves(members, used))",
+        "moves = set(used) != set(urls)",
         "test__join_order.py::test_repoint",
     ),
     "add before remove: a lost disk goes unnoticed": Mutant(
@@ -885,6 +886,43 @@ MUTANTS = {
         "ERROR if any(one.days_left <= _limit(ENDS_ERROR, one) for one in rows) else WARNING",
         "WARNING",
         "test__health.py::test_a_certificate_is_mentioned_before_it_ends_and_not_too_early",
+    ),
+    # what names members
+    "without a quorum who votes is taken from whoever answers": Mutant(
+        DRIFT, "    if seen.survival.failures < 0:\n        return  # who", "    if False:\n        return  # who", LEFT
+    ),
+    "an API server that serves a member on its way is a stranger's": Mutant(
+        DRIFT, 'if wanted and set(used) != set(seen.host(name)["etcd_endpoints"]):', "if wanted:", LEFT
+    ),
+    "what an API server uses besides is as bad as what it lacks": Mutant(
+        DRIFT,
+        "ERROR if set(wanted) - set(used) else WARNING",
+        "ERROR",
+        "test__health_drift.py::test_an_api_server_that_uses_other_members_than_it_should",
+    ),
+    "an address that is guessed makes a stray": Mutant(
+        DRIFT, "sorted(listing.items()) if _all_observed(seen) else ()", "sorted(listing.items())", LEFT
+    ),
+    "a peer whose address is guessed is a stranger": Mutant(
+        DRIFT, "- set(others.values())) if _all_observed(seen) else []", "- set(others.values()))", LEFT
+    ),
+    "who takes no part in VRRP is missed": Mutant(
+        DRIFT, "if other in parts and address not in peers]", "if address not in peers]", LEFT
+    ),
+    "the peers of a keepalived that is down are judged": Mutant(
+        DRIFT, ' and (part["vrrp"] or down)["state"] != down["state"]', "", LEFT
+    ),
+    "a backend of a master with another name is a stray": Mutant(
+        DRIFT,
+        'if server not in names and address.rsplit(":", 1)[0] not in addresses:',
+        "if server not in names:",
+        "test__health_drift.py::test_a_backend_is_a_masters_by_its_name_or_its_address",
+    ),
+    "a certificate is judged by a name that is guessed": Mutant(
+        DRIFT, "if one.lacks and one.host in seen.observed:", "if one.lacks:", LEFT
+    ),
+    "a founding that goes on is left over": Mutant(
+        DRIFT, "if left and member and member.healthy and member.started:", "if left and member:", LEFT
     ),
     # certificates
     "another cluster's authority is overwritten": Mutant(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from unittest import mock
@@ -12,7 +13,7 @@ from unittest import mock
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.multimaster.kubernetes.plugins.action import health
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_view, _pki_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_view, _pki, _pki_plan
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _x509
 from health_fixtures import cluster
 
@@ -30,6 +31,22 @@ def certificate(days_left=300.0):
 PEM = certificate(3000.0)
 
 
+@functools.cache
+def serving(names):
+    """Return a certificate for these names, as the collection signs one."""
+    now = time.time()
+    key, authority = _x509.new_authority("kubernetes", "prod", now)
+    dns, ip = (tuple(name for name in names if _pki.is_address(name) is address) for address in (False, True))
+    wanted = _pki.Certificate("/x", "kubernetes", "x", dns=dns, ip=ip, usages=("server",))
+    return _x509.pem(_x509.sign(wanted, _x509.new_key().public_key(), authority, key, now))
+
+
+def files_of(host, cluster_fact):
+    """Return {file: PEM} of everything a host must have, each for what it must be for."""
+    names = _pki_plan.names(host, cluster_fact)
+    return {path: serving(names[path]) if path in names else PEM for path in _pki_plan.watched(host, cluster_fact)}
+
+
 @pytest.fixture
 def shown(monkeypatch):
     lines = []
@@ -45,8 +62,7 @@ def hostvars(made):
         if name in made.observed:
             found[name]["ansible_facts"]["multimaster_host"] = dict(made.observed[name], clock_window=[now - 1, now])
         if name in made.read:
-            files = dict.fromkeys(_pki_plan.watched(host, made.fact), PEM)
-            found[name]["health_read"] = dict(made.read[name], certificates=files, changed=False)
+            found[name]["health_read"] = dict(made.read[name], certificates=files_of(host, made.fact), changed=False)
     return found
 
 
@@ -147,3 +163,39 @@ def test_certificates_are_dated_by_what_stands_in_them():
     assert rows[path].days > 3000.0
     assert rows["/etc/kubernetes/pki/ca.crt"] == _health_view.Certificate("m1", "/etc/kubernetes/pki/ca.crt", "authority")
     assert rows["/var/lib/kubelet/pki/kubelet-server-current.pem"].days_left is None
+
+
+SERVER, PEER = "/etc/etcd/pki/server.crt", "/etc/etcd/pki/peer.crt"
+
+
+@pytest.mark.parametrize(
+    ("path", "left_out", "lacks"),
+    [
+        ("/etc/kubernetes/pki/apiserver.crt", (), ()),
+        ("/etc/kubernetes/pki/apiserver.crt", ("192.0.2.10", "kubernetes"), ("192.0.2.10", "kubernetes")),
+        (SERVER, ("192.0.2.12",), ("192.0.2.12",)),
+        (PEER, ("m2",), ("m2",)),
+    ],
+)
+def test_a_certificate_lacks_the_names_that_it_must_be_for_and_is_not(path, left_out, lacks):
+    made = cluster()
+    wanted = _pki_plan.names(made.fact["hosts"]["m2"], made.fact)[path]
+    assert set(left_out) <= set(wanted)
+    pem = serving((*(name for name in wanted if name not in left_out), "more.example", "192.0.2.99"))
+    rows = {row.path: row for row in health.dated("m2", made.fact, {path: pem}, time.time())}
+    assert rows[path].lacks == lacks
+    assert {row.lacks for row in rows.values() if row.path != path} == {()}
+
+
+def test_a_certificate_for_no_name_at_all_lacks_every_one():
+    made = cluster()
+    wanted = _pki_plan.names(made.fact["hosts"]["m2"], made.fact)[PEER]
+    rows = {row.path: row for row in health.dated("m2", made.fact, {PEER: PEM}, time.time())}
+    assert rows[PEER].lacks == tuple(sorted(wanted)) == ("192.0.2.12", "m2")
+
+
+def test_a_certificate_whose_names_cannot_be_read_lacks_none(monkeypatch):
+    monkeypatch.setattr(_x509, "_extension", mock.Mock(side_effect=ValueError("no DER")))
+    made = cluster()
+    rows = {row.path: row for row in health.dated("m2", made.fact, {PEER: PEM}, time.time())}
+    assert (rows[PEER].lacks, rows[PEER].days_left is None) == ((), False)

@@ -126,6 +126,9 @@ class World:
             return _keepalived.DOWN
         return _keepalived.Vrrp(self.stuck or ("holder" if "eth0" in self.held else "backup"))
 
+    def peers(self, instance="endpoint"):
+        return ["192.0.2.12"] if self.states[VRRP].up else None
+
     def probe(self, interface, address):
         assert (interface, address) == ("eth0", ADDRESS)
         self.now += 0.5

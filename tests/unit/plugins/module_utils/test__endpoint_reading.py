@@ -20,6 +20,7 @@ def test_a_holder():
     result = look(World(held=("eth0",), up=(BALANCER, VRRP), enabled=(BALANCER, VRRP)))
     assert result["held_on"] == ["eth0"] and result["others"] == [] and result["errors"] == {}
     assert result["vrrp"]["state"] == "holder" and result["servers"]["m1"]["up"]
+    assert result["peers"] == ["192.0.2.12"]
     assert result["haproxy"]["max_connections"] == 2026
     assert result["units"]["multimaster-endpoint"] == {"up": False, "enabled": False}
 
@@ -27,6 +28,7 @@ def test_a_holder():
 def test_one_master_without_a_balancer():
     result = look(World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,)), ask_neighbours=False)
     assert result["servers"] is None and result["haproxy"] is None and result["others"] is None
+    assert result["peers"] is None
     assert result["vrrp"]["state"] == "down" and result["errors"] == {}
 
 

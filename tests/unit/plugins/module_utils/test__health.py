@@ -11,7 +11,7 @@ import itertools
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health
-from cluster_fixtures import NUMBERS, member
+from cluster_fixtures import NUMBERS, address, member
 from health_fixtures import APISERVER, CA, KUBELET, MIB, cluster, told
 from hypothesis import given
 from hypothesis import settings as quickly
@@ -143,6 +143,20 @@ def server(name, reader, **changes):
     return lambda made: made.read[reader]["balancer"]["servers"][name].update(changes)
 
 
+def uses(name, *members):
+    """Return a change of whose etcd members the API server of a host uses."""
+    urls = [f"https://{address(one)}:2379" for one in members]
+    return lambda made: made.observed[name].update(api_server={"etcd_servers": urls})
+
+
+def balancer_lists(reader, called, at):
+    def change(made):
+        servers = made.read[reader]["balancer"]["servers"]
+        servers[called] = dict(servers["m1"], name=called, address=at)
+
+    return change
+
+
 def lease(**changes):
     def change(made):
         for api in made.apis():
@@ -200,6 +214,18 @@ CASES = [
     ("etcd-downgrade", "a downgrade was left enabled", {}, members("m2", version="3.7.3", downgrade="3.6.0"), "", "warning",
      HEALTHY),
     ("etcd-view", "a master does not reach a member", {}, lambda made: made.stop_etcd("m2", "m3"), "m2", "warning", HEALTHY),
+    ("etcd-first-start", "a founding was cut off just before its end", {},
+     lambda made: made.observed["m2"]["etcd"].update(record={"token": "prod-1"}), "m2", "warning", HEALTHY),
+    ("api-etcd", "an API server uses another member than its own", {}, uses("m2", "m1"), "m2", "error", DEGRADED),
+    ("api-etcd", "an API server uses more than its own member", {}, uses("m2", "m1", "m2"), "m2", "warning", HEALTHY),
+    ("vrrp-peers", "a keepalived does not know a master", {}, on("m2", "balancer", peers=[address("m1")]), "m2", "error",
+     DEGRADED),
+    ("vrrp-peers", "a keepalived knows a former master", {},
+     on("m2", "balancer", peers=[address("m1"), address("m3"), "192.0.2.99"]), "m2", "warning", HEALTHY),
+    ("balancer-stray", "a balancer lists a former master", {}, balancer_lists("m2", "m9", "192.0.2.99:6443"), "", "warning",
+     HEALTHY),
+    ("certificate-names", "a certificate is not for the endpoint", {},
+     lambda made: made.certificate(APISERVER, lacks=("192.0.2.10",)), "m1", "error", DEGRADED),
     ("zone-loss", "two of three voters in one zone", {"zones": {"m1": "a", "m2": "a", "m3": "c"}}, lambda made: None, "",
      "warning", HEALTHY),
     ("api-down", "one API server is not ready", {}, on("m2", "api", ready=False, failed=["poststarthook/x"]), "m2", "error",

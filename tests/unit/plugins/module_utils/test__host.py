@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp, _host, _https
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp, _etcd_host, _host, _https
 
 LINKS = [
     {
@@ -246,7 +246,7 @@ def test_a_mapped_listener_shows_its_address():
 
 def test_etcd_is_not_asked_on_a_host_without_it():
     seen = observe(Picture(commands={"systemctl": ""}), etcd_status=lambda files, listeners: pytest.fail("asked"))
-    assert seen["etcd"] == {"data": False, "record": None, "unit": "not-found", "status": None}
+    assert seen["etcd"] == {"data": False, "record": None, "first_start": False, "unit": "not-found", "status": None}
 
 
 def test_etcd_data_and_record_are_seen_while_it_is_down():
@@ -259,7 +259,12 @@ def test_etcd_data_and_record_are_seen_while_it_is_down():
 
 def test_a_member_folder_without_a_log_is_no_data():
     picture = Picture(commands={"systemctl": ""}, paths=["/var/lib/etcd/member", "/var/lib/etcd/member/snap/db"])
-    assert observe(picture)["etcd"] == {"data": False, "record": None, "unit": "not-found", "status": None}
+    assert observe(picture)["etcd"] == {"data": False, "record": None, "first_start": False, "unit": "not-found", "status": None}
+
+
+def test_what_a_first_start_needed_is_seen_while_it_is_there():
+    assert _etcd_host.Paths.drop_in == _host.ETCD_FIRST_START
+    assert observe(Picture(paths=[_host.ETCD_FIRST_START]))["etcd"]["first_start"] is True
 
 
 def test_a_broken_record_reads_as_none():

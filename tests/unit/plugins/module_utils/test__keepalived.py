@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _keepalived
@@ -83,3 +84,34 @@ def test_silence_is_an_error(tmp_path):
         Host(tmp_path / "x", answers=["[]"]).tool().state()
     with pytest.raises(_keepalived.KeepalivedError, match="cannot tell its state as JSON"):
         Host(tmp_path / "x", signum="no").tool().state()
+
+
+# Whom the configuration names
+
+GOLDEN = pathlib.Path(__file__).parents[3] / "golden" / "api_endpoint" / "etc__keepalived__keepalived.conf"
+OTHERS = "vrrp_instance other {\n    unicast_peer {\n        192.0.2.98\n    }\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "peers"),
+    [
+        (GOLDEN.read_text(), ["192.0.2.12", "192.0.2.13"]),
+        (OTHERS + GOLDEN.read_text(), ["192.0.2.12", "192.0.2.13"]),
+        (GOLDEN.read_text().replace("        192.0.2.13\n", "        # 192.0.2.13\n"), ["192.0.2.12"]),
+        (GOLDEN.read_text().replace("192.0.2.13", "192.0.2.13 min_ttl 64 ! near"), ["192.0.2.12", "192.0.2.13"]),
+        ("vrrp_instance endpoint {\n    unicast_peer {\n    }\n}\n", []),
+        ("vrrp_instance endpoint {\n    priority 1\n}\n" + OTHERS, None),
+        (OTHERS, None),
+        ("vrrp_instance endpoint {", None),
+        ("", None),
+    ],
+    ids=["ours", "beside another's", "a comment", "options", "nobody", "multicast", "another's", "cut off", "empty"],
+)
+def test_peers(text, peers, tmp_path):
+    path = tmp_path / "keepalived.conf"
+    path.write_text(text)
+    assert _keepalived.Keepalived(configuration=str(path)).peers() == peers
+
+
+def test_without_a_configuration_peers_are_not_known(tmp_path):
+    assert _keepalived.Keepalived(configuration=str(tmp_path / "none")).peers() is None

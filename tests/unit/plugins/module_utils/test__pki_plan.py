@@ -75,6 +75,13 @@ def test_names_of_servers():
     assert names["peer"] == (["m1"], ["192.0.2.1"])
 
 
+def test_names_are_those_of_the_files_that_serve():
+    names = _pki_plan.names(host(master=True, member=True), CLUSTER)
+    assert set(names) == {"/etc/kubernetes/pki/apiserver.crt", "/etc/etcd/pki/server.crt", "/etc/etcd/pki/peer.crt"}
+    assert names["/etc/etcd/pki/server.crt"] == ("localhost", "m1", "127.0.0.1", "192.0.2.1")
+    assert _pki_plan.names(host(worker=True), CLUSTER) == {}
+
+
 def test_an_external_member_knows_nothing_of_kubernetes():
     plan = _pki_plan.for_host(host(member=True), CLUSTER)
     assert paths(plan, "certificates") == ["/etc/etcd/pki/operator-client", "/etc/etcd/pki/peer", "/etc/etcd/pki/server"]
