@@ -328,6 +328,13 @@ def balanced(request, masters=THREE, holder="m1", without=(), dead=(), **more):
     return _topology.build(settings(**more), inventory(masters), seen, True, request=request)
 
 
+def test_a_restart_says_what_etcd_is_meanwhile():
+    made = asked(_request.Request(_request.ROLL, THREE), THREE)
+    moments = around(made, "restart", "before", "during", "after")
+    assert {tuple(moment.healthy for moment in each) for _host, *each in moments} == {(3, 2, 3)}
+    assert "[etcd: 3 of 3 healthy, quorum 2 -> 2 of 3 healthy, quorum 2 meanwhile; no zone may be lost]" in made.plan.lines()[0]
+
+
 REMOVE_M1, ROLL_ALL = _request.Request(_request.REMOVE, ("m1",)), _request.Request(_request.ROLL, THREE)
 
 
