@@ -106,6 +106,18 @@ class Move:
     refusals: tuple = ()
 
 
+@dataclass(frozen=True)
+class Heirs:
+    """Who takes the address when its holder lets go: those who may, in the order of VRRP's priority, and who does not, and why.
+
+    ``first``: the one that takes it, None where that is not known.
+    """
+
+    names: tuple = ()
+    unfit: tuple = ()
+    first: str | None = None
+
+
 def wanted_state(masters, mode="managed") -> str:
     """Return direct, balanced or external for these masters; nobody when there is none."""
     if mode == EXTERNAL:
@@ -123,6 +135,17 @@ def observed_state(observed) -> str:
 def holders(observed) -> tuple:
     """Return the masters that carry the address on any interface."""
     return tuple(sorted(state.name for state in observed if state.holds))
+
+
+def holder(observed, mode=BALANCED):
+    """Return the one master that has the address, "" when none of them has it, None when that is not known.
+
+    Not known: several seem to have it, or it may be on one that cannot be looked at, or on a balancer that is not ours.
+    """
+    held = holders(observed)
+    if mode == EXTERNAL or len(held) > 1 or (not held and not all(state.reachable for state in observed)):
+        return None
+    return held[0] if held else ""
 
 
 def holder_first(observed) -> tuple:
@@ -155,11 +178,7 @@ def priorities(names) -> dict:
 
 
 def move(observed, masters, mode=BALANCED) -> Move:
-    """Return the Move of the address off the master that has it; ``mode`` is that of ``wanted_state``.
-
-    The first heir is the one that takes it: when the holder announces that it goes, each backup waits for a time that is the
-    shorter the higher its priority (RFC 5798, 6.1: skew). One that cannot be looked at may be quicker.
-    """
+    """Return the Move of the address off the master that has it; ``mode`` is that of ``wanted_state``."""
     if mode == EXTERNAL:
         why = "the endpoint is a balancer that is not ours (multimaster_endpoint_mode: external)"
         return Move(refusals=((why, "move it there; no master has the address"),))
@@ -169,11 +188,8 @@ def move(observed, masters, mode=BALANCED) -> Move:
     held = holders(observed)
     if len(held) != 1:
         return Move(refusals=(_not_one(held, observed),))
-    rank = priorities(masters)
-    others = sorted((state for state in observed if state.name != held[0]), key=lambda state: -rank[state.name])
-    unfit = tuple((state.name, _unfit(state)) for state in others if _unfit(state))
-    heirs = able(others)
-    refusals = []
+    found = heirs_of(state for state in observed if state.name != held[0])
+    heirs, unfit, refusals = found.names, found.unfit, []
     if not next(state for state in observed if state.holds).vrrp:
         why = f"keepalived does not run on {held[0]}, which has the endpoint address: it cannot hand it on"
         refusals.append((why, "run site.yml, which starts it there"))
@@ -186,6 +202,23 @@ def move(observed, masters, mode=BALANCED) -> Move:
 def able(observed) -> tuple:
     """Return the masters that can take the address from its holder by VRRP, or have it so."""
     return tuple(state.name for state in observed if not _unfit(state))
+
+
+def heirs_of(others) -> Heirs:
+    """Return the Heirs among these masters.
+
+    The first is the one that takes it: when the holder announces that it goes, each backup waits for a time that is the
+    shorter the higher its priority (RFC 5798, 6.1: skew). One that cannot be looked at may be quicker.
+    """
+    states = {state.name: state for state in others}
+    rank = priorities(states)
+    ordered = [states[name] for name in sorted(states, key=lambda name: -rank[name])]
+    first = next((state for state in ordered if not state.reachable or not _unfit(state)), None)
+    return Heirs(
+        tuple(state.name for state in ordered if not _unfit(state)),
+        tuple((state.name, _unfit(state)) for state in ordered if _unfit(state)),
+        first.name if first and first.reachable else None,
+    )
 
 
 def _not_one(held, observed):

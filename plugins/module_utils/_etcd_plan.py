@@ -28,7 +28,8 @@ class Etcd:
     `obstacles` is ((host, reason, next step), ...). `remove` names the hosts whose members go, in order; `demote` those of them
     that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `learners` those that are learners now;
     `moved` is ((host, the peer URLs its member is reached at), ...) where that is not the host's address; `planned` is the whole
-    plan, each step with its expected verdict, and `at_end` the cluster after it.
+    plan, each step with its expected verdict; `now` is the cluster as it was seen, `founded` as it is before these steps and
+    `at_end` after them.
     """
 
     action: str
@@ -48,6 +49,8 @@ class Etcd:
     learners: tuple = ()
     moved: tuple = ()
     planned: tuple = ()
+    now: _quorum.Cluster = _quorum.Cluster()
+    founded: _quorum.Cluster = _quorum.Cluster()
     at_end: _quorum.Cluster = _quorum.Cluster()
 
 
@@ -60,7 +63,7 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
     first = _join_order.wanted_roles(_quorum.Cluster(), wanted).voters
     states = tuple(_etcd_scene.state(host, observed.get(host.name)) for host in members)
     decision = _bootstrap.decide(states, first, settings.cluster_name or "", nonce, _elsewhere(hosts, observed))
-    cluster = _etcd_scene.cluster(hosts, observed)
+    cluster = now = _etcd_scene.cluster(hosts, observed)
     if decision.action in (_bootstrap.BOOTSTRAP, _bootstrap.RESUME):
         cluster = _founded(decision.initial_cluster, members, cluster.ours)
     if old:
@@ -96,6 +99,8 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
         learners=tuple(sorted(named[member.id] for member in cluster.learners if member.id in named)),
         moved=_moved(staying, cluster, observed, request.renewed),
         planned=planned,
+        now=now,
+        founded=cluster,
         at_end=_join_order.at_end(cluster, wanted),
     )
 
@@ -132,9 +137,9 @@ def _elsewhere(hosts, observed):
 
 def _founded(initial_cluster, members, ours):
     """Return the cluster as it will be once the first voters serve; the others join that."""
-    client_urls = {host.peer_url: (host.client_url,) for host in members}
+    of = {host.peer_url: ((host.client_url,), host.zone) for host in members}
     founders = tuple(
-        _quorum.Member(name, name, False, True, 0, (url,), client_urls.get(url, ())) for name, url in initial_cluster
+        _quorum.Member(name, name, False, True, 0, (url,), *of.get(url, ((), ""))) for name, url in initial_cluster
     )
     return _quorum.Cluster(founders, founders[0].id if founders else "", ours=ours)
 

@@ -25,8 +25,9 @@ def cluster(hosts, observed):
         return _quorum.Cluster(ours=frozenset(host.peer_url for host in hosts if host.member))
     newest = max(told, key=lambda status: (bool(status["members"]), status["healthy"], status["raft_index"]))
     by_id = {status["member_id"]: status for status in told}
+    zones = {target: host.zone for host in hosts if host.member for target in (host.node_name, host.peer_url)}
     return _quorum.Cluster(
-        members=tuple(_member(item, by_id.get(item["id"])) for item in newest["members"]),
+        members=tuple(_member(item, by_id.get(item["id"]), zones) for item in newest["members"]),
         leader_id=newest["leader_id"],
         cluster_ids=tuple(sorted({status["cluster_id"] for status in told})),
         alarms=tuple(sorted({(one["member_id"], one["alarm"]) for status in told for one in status["alarms"]})),
@@ -34,7 +35,9 @@ def cluster(hosts, observed):
     )
 
 
-def _member(item, status):
+def _member(item, status, zones=None):
+    """Return a listed member; `zones` is {node name or peer URL: zone}."""
+    known = [zones[target] for target in (*item["peer_urls"], item["name"]) if target in (zones or {})]
     return _quorum.Member(
         id=item["id"],
         name=item["name"],
@@ -43,6 +46,7 @@ def _member(item, status):
         raft_index=status["raft_index"] if status else 0,
         peer_urls=tuple(item["peer_urls"]),
         client_urls=tuple(item["client_urls"]),
+        zone=known[0] if known else "",
     )
 
 

@@ -8,6 +8,8 @@ Each check is a function from a `_health_view.View` to findings; `_health` lists
 
 from __future__ import annotations
 
+import dataclasses
+
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership, _quorum
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import cause
@@ -235,14 +237,9 @@ def zones_survivable(seen):
 
 def zone_losses(seen):
     """Return what the loss of each zone does (_quorum.ZoneLoss); nothing when a voter's zone is not known."""
-    zones = {host["zone"]: [] for host in seen.cluster["hosts"].values() if host["zone"]}
-    for member in seen.etcd.voters:
-        name = seen.host_of(member)
-        zone = seen.host(name)["zone"] if name else ""
-        if not zone:
-            return ()
-        zones[zone].append(member)
-    return _quorum.zone_losses(zones)
+    hosts = [(member, seen.host_of(member)) for member in seen.etcd.voters]
+    voters = [dataclasses.replace(member, zone=seen.host(name)["zone"] if name else "") for member, name in hosts]
+    return _quorum.voter_losses(voters, {host["zone"] for host in seen.cluster["hosts"].values() if host["zone"]})
 
 
 def runs(seen, member):

@@ -110,10 +110,12 @@ class Obstacle(typing.NamedTuple):
 
 @dataclass(frozen=True)
 class Planned:
-    """A step of the plan with its expected verdict (None for a step that changes no membership)."""
+    """A step of the plan with its expected verdict (None for a step that changes no membership), and the cluster around it."""
 
     step: Step
     verdict: Verdict | None = None
+    before: Cluster = Cluster()
+    after: Cluster = Cluster()
 
 
 def plan_joins(observed: Cluster, wanted: Wanted) -> tuple:
@@ -146,8 +148,9 @@ def _followed(observed, wanted):
         step = _next_step(observed, wanted)
         if step is None:
             return tuple(planned), observed, wanted
-        planned.append(Planned(step, judge(observed, step) if step.kind in KINDS else None))
+        before, verdict = observed, judge(observed, step) if step.kind in KINDS else None
         observed, wanted = _taken(observed, wanted, step)
+        planned.append(Planned(step, verdict, before, observed))
     raise AssertionError(f"the plan does not end: {phases(one.step for one in planned)}")
 
 
@@ -475,7 +478,8 @@ def _taken(observed, wanted, step):
         leader = heir.id if observed.leader_id == member.id else observed.leader_id
         return replace(observed, members=others, leader_id=leader), replace(wanted, hosts=hosts)
     hosts = tuple(replace(h, data=True, leftover=False) if h == host else h for h in wanted.hosts)
-    new = member or Member(f"new:{host.name}", is_learner=True, peer_urls=(host.peer_url,) if host.peer_url else ())
+    peer_urls = (host.peer_url,) if host.peer_url else ()
+    new = member or Member(f"new:{host.name}", is_learner=True, peer_urls=peer_urls, zone=host.zone)
     new = replace(
         new,
         name=new.name or host.name,

@@ -5,8 +5,9 @@
 
 Solves: whoever types a command sees, before anything is touched, who joins and leaves, what moves, what restarts, and what
 etcd survives at every step. The etcd steps are those of ``_join_order``, each with its verdict by ``_quorum``; this file
-puts what belongs to nodes, API servers and the endpoint around them, in the order of the playbooks. Leaves out: doing, and
-judging each step again from a fresh reading at its time (the modules do).
+puts what belongs to nodes, API servers and the endpoint around them, in the order of the playbooks. Leaves out: how a step's
+surroundings are put in words (``_plan_state``), doing, and judging each step again from a fresh reading at its time (the
+modules do).
 
     ==========  ======================================================================================
     kind        what is done
@@ -20,6 +21,7 @@ judging each step again from a fresh reading at its time (the modules do).
     drain       no new pods on the node; its pods are evicted
     yield       the endpoint address moves to a master that stays
     stop        the host's API server, controller-manager and scheduler stop, drained first
+    hold        a lone master takes the endpoint address, which nobody has had yet
     balance     HAProxy and keepalived of a master begin to take part in the endpoint
     promote_ip  the endpoint address, until now one master's own, becomes the balancer's virtual IP
     give_back   the endpoint address becomes the last master's own again, the balancer goes
@@ -32,14 +34,25 @@ judging each step again from a fresh reading at its time (the modules do).
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint, _join_order, _quorum, _request
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _endpoint,
+    _join_order,
+    _plan_state,
+    _quorum,
+    _request,
+    _skew,
+)
 
 FORGET, PREPARE, FOUND, SERVE, REGISTER = "forget", "prepare", "found", "serve", "register"
 DRAIN, YIELD, STOP, CLEAN = "drain", "yield", "stop", "clean"
-BALANCE, PROMOTE_ADDRESS, GIVE_BACK = "balance", "promote_ip", "give_back"
+HOLD, BALANCE, PROMOTE_ADDRESS, GIVE_BACK = "hold", "balance", "promote_ip", "give_back"
 RESTART = "restart"
+
+# What stops and starts again together on a host.
+NODE = ("containerd", *(_skew.COMPONENTS[component] for component in ("kubelet", "kube_proxy")), "flanneld")
+ETCD, VRRP = _skew.COMPONENTS["etcd"], "keepalived"
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,8 @@ class Scene:
     ``going``: hosts that leave, those that cannot be reached first, the holder last. ``coming``: hosts that are not part of the
     cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: node names of members
     whose host has provably lost its data. ``etcd``: ``_join_order.Planned`` steps of the whole change; ``founders``: hosts that
-    found etcd. ``masters``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as ``_endpoint.wanted_state``
+    found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those steps and after them. ``masters``,
+    ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as ``_endpoint.wanted_state``
     names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of the hosts to restart, in
     order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name; ``api_servers``: (node name, etcd
     URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives way that cannot restart in place,
@@ -92,7 +106,11 @@ class Scene:
     lost: tuple = ()
     etcd: tuple = ()
     founders: tuple = ()
+    cluster: _quorum.Cluster = _quorum.Cluster()
+    founded: _quorum.Cluster = _quorum.Cluster()
+    at_end: _quorum.Cluster = _quorum.Cluster()
     masters: tuple = ()
+    workers: tuple = ()
     mode_before: str = ""
     mode: str = ""
     rolling: tuple = ()
@@ -107,18 +125,24 @@ class Scene:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its kind, the host (or etcd member), why, and what etcd survives before and after it ("" = untouched)."""
+    """One step: its kind, the host (or etcd member), why, and what it finds and leaves, as ``_plan_state`` describes it."""
 
     kind: str
     host: str
     why: str
-    before: str = ""
-    after: str = ""
+    before: _plan_state.Etcd | None = None
+    during: _plan_state.Etcd | None = None
+    after: _plan_state.Etcd | None = None
+    holder_before: str | None = None
+    holder_after: str | None = None
+    restarts: tuple = ()
 
-    def line(self):
-        """Return the step as one line of the plan."""
-        etcd = f"   [etcd: {self.before} -> {self.after}]" if self.before else ""
-        return f"{self.kind:12} {self.host:12} {self.why}{etcd}"
+    @property
+    def said(self):
+        """Return all but the host: why, and what changes that neither this nor the kind says."""
+        moves = "" if self.kind in (YIELD, HOLD, GIVE_BACK) else _plan_state.holder_text(self)
+        restarts = f"restarts {', '.join(self.restarts)}" if self.restarts and self.kind != RESTART else ""
+        return f"{self.why}{_plan_state.bracket(_plan_state.etcd_text(self), moves, restarts)}"
 
 
 @dataclass(frozen=True)
@@ -131,13 +155,13 @@ class Plan:
 
     def lines(self):
         """Return the plan as text; neighbours that say the same of several hosts are one line."""
-        same = itertools.groupby(self.steps, key=lambda step: (step.kind, step.why, step.before, step.after))
-        merged = [replace(group[0], host=", ".join(step.host for step in group)) for group in (list(g) for _key, g in same)]
-        return tuple(f"{number:3}. {step.line()}" for number, step in enumerate(merged, 1)) + self.notes
+        same = itertools.groupby(self.steps, key=lambda step: (step.kind, step.said))
+        merged = [(kind, ", ".join(step.host for step in group), said) for (kind, said), group in same]
+        return (*(f"{number:3}. {kind:12} {host:12} {said}" for number, (kind, host, said) in enumerate(merged, 1)), *self.notes)
 
     def as_dict(self):
         """Return plain data."""
-        return {"steps": [asdict(step) for step in self.steps], "notes": list(self.notes)}
+        return _plan_state.as_dict(self)
 
 
 def plan(request: _request.Request, scene: Scene) -> Plan:
@@ -146,42 +170,89 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     if refusals:
         return Plan(refusals=refusals)
     if request.kind == _request.MOVE:
-        return _move(_endpoint.move(scene.parts, scene.masters, scene.mode))
+        return _move(scene, _endpoint.move(scene.parts, scene.masters, scene.mode))
     dead, grow, repoint, shrink = _phases(scene)
     if request.kind == _request.ROLL:
-        between = map(_etcd, (*dead, *grow, *repoint, *shrink)) if scene.late else ()
+        between = _etcd(scene, *dead, *grow, *repoint, *shrink) if scene.late else ()
         steps = (*_restarts(scene, early=True), *between, *_restarts(scene, early=False))
-        return Plan(steps, tuple(_notes(scene)))
+        return Plan(tuple(_followed(steps, scene)), tuple(_notes(scene)))
     leaving = [host for host in scene.going if host.alive]
     new = [host for host in scene.coming if host.master]
+    register = [Step(REGISTER, h.name, "its kubelet asks for its certificate") for h in scene.coming if h.master or h.worker]
+    # A kubelet finds the API at the endpoint address; nobody leaves for a newcomer before it takes pods.
+    behind = request.kind == _request.CONVERGE
     steps = [
         *(_forgotten(host) for host in scene.going if not host.alive and host.node),
         *(_forgotten(host) for host in scene.coming if host.name in scene.renewed and (host.master or host.worker)),
-        *map(_etcd, dead),
+        *_etcd(scene, *dead),
         *(Step(PREPARE, host.name, "it is new: packages, kernel settings, programs, certificates") for host in scene.coming),
-        *(Step(FOUND, name, "the first voters start together, from one record") for name in scene.founders),
-        *map(_etcd, grow),
+        *_founding(scene),
+        *_etcd(scene, *grow),
         *(Step(SERVE, host.name, "its API server, controller-manager and scheduler start") for host in new),
-        *map(_etcd, repoint),
-        *(Step(REGISTER, h.name, "its kubelet asks for its certificate") for h in scene.coming if h.master or h.worker),
+        *_etcd(scene, *repoint),
+        *(() if behind else register),
         *(Step(DRAIN, h.name, "no new pods; its pods are evicted, within their PodDisruptionBudgets") for h in leaving if h.node),
         *_parting(leaving, scene),
-        *map(_etcd, shrink),
+        *_etcd(scene, *shrink),
         *_endpoint_steps(new, scene),
+        *(register if behind else ()),
         *(Step(CLEAN, h.name, "its node object is deleted; services stop, files of the cluster go") for h in leaving),
     ]
-    return Plan(tuple(steps), tuple(_notes(scene)))
+    return Plan(tuple(_followed(steps, scene)), tuple(_notes(scene)))
 
 
-def _move(move):
+def _followed(steps, scene):
+    """Yield the steps, each with etcd and the holder of the address as it finds and leaves them."""
+    leaving = tuple(_endpoint.MasterState(h.name, ("",) * h.holds, reachable=h.alive) for h in scene.going if h.master)
+    etcd, holder = _plan_state.etcd(scene.cluster), _endpoint.holder((*scene.parts, *leaving), scene.mode)
+    for step in steps:
+        if step.after is None:
+            step = replace(step, before=etcd, during=etcd, after=etcd)
+        after = _holder_after(step, holder, scene)
+        yield replace(step, holder_before=holder, holder_after=after)
+        etcd, holder = step.after, after
+
+
+def _holder_after(step, holder, scene):
+    """Return who has the address after a step, as `_endpoint.holder` tells it. Nobody takes it off a holder that is well."""
+    if step.kind in (HOLD, GIVE_BACK):
+        return step.host
+    if step.kind == YIELD:
+        return scene.masters[0] if scene.mode == _endpoint.DIRECT else _heirs(scene, step.host).first
+    if step.kind == BALANCE and not scene.mode_before:
+        return holder or step.host
+    if step.kind == RESTART and scene.mode == _endpoint.BALANCED and step.host == holder:
+        return _heirs(scene, step.host).first
+    return holder
+
+
+def _heirs(scene, holder):
+    """Return the _endpoint.Heirs of a master."""
+    others = _others(scene, holder)
+    return _endpoint.heirs_of(part for part in scene.parts if part.name in others)
+
+
+def _others(scene, holder):
+    """Return the masters that stay, besides this one; who was seen to be new does not run VRRP yet."""
+    return sorted(set(scene.masters) - {holder, *(host.name for host in scene.coming if host.alive)})
+
+
+def _goes_to(names, first):
+    """Return where the address goes, in words: to one of these, of which the first takes it where that is known."""
+    heir = " or ".join(names)
+    if len(names) > 1:
+        heir = f"{first}, by VRRP priority before {', '.join(names[1:])}" if first else f"{heir}, as VRRP decides"
+    return f"the endpoint address goes to {heir}"
+
+
+def _move(scene, move):
     """Return the Plan of a move of the endpoint address; nothing restarts but the old holder's keepalived."""
-    first, *others = move.heirs
-    heir = f"{first}, by VRRP priority before {', '.join(others)}" if others else first
     steps = (
-        Step(YIELD, move.holder, f"the endpoint address goes to {heir}"),
-        Step(BALANCE, move.holder, "it comes back as a backup"),
+        Step(YIELD, move.holder, _goes_to(move.heirs, move.heirs[0])),
+        Step(BALANCE, move.holder, "it comes back as a backup", restarts=(VRRP,)),
     )
-    return Plan(steps, tuple(f"{name} {why}: do not count on it to take the address" for name, why in move.unfit))
+    doubts = tuple(f"{name} {why}: do not count on it to take the address" for name, why in move.unfit)
+    return Plan(tuple(_followed(steps, scene)), doubts)
 
 
 def _restarts(scene, early):
@@ -193,18 +264,27 @@ def _restarts(scene, early):
     first = [one for one in scene.rolling if one[0] not in scene.late and one not in workers]
     last = [*(one for one in scene.rolling if one[0] in scene.late), *workers]
     for name, master, holds in first if early else last:
-        if holds and scene.mode == _endpoint.BALANCED:
-            others = " or ".join(sorted(set(scene.masters) - {name}))
-            yield Step(YIELD, name, f"the endpoint address goes to {others} first")
-        why, before, after = "drained first", "", ""
+        balanced = scene.mode == _endpoint.BALANCED
+        if holds and balanced:
+            yield Step(YIELD, name, f"first {_given(scene, name)}")
+        why, before, during = "drained first", None, None
         if master:
             why = "drained, its API server drained in every balancer, the etcd leadership moved first"
         elif name in verdicts:
             why = "the etcd leadership moved first"
+        restarts = (VRRP,) * (master and balanced) + _plan_state.CONTROL_PLANE * master + NODE * (master or name in scene.workers)
         if name in verdicts:
-            moments = (verdicts[name].before, verdicts[name].during)
-            before, after = (f"{s.healthy} of {s.voters} healthy, quorum {s.quorum}" for s in moments)
-        yield Step(RESTART, name, why, before, after)
+            cluster = scene.at_end if name in scene.late else scene.cluster
+            before = _plan_state.etcd(cluster)
+            during = _plan_state.etcd(_plan_state.without(cluster, verdicts[name].step.target))
+            restarts = (ETCD, *restarts)
+        yield Step(RESTART, name, why, before, during, before, restarts=restarts)
+
+
+def _given(scene, holder):
+    """Return in words to which of the masters that stay the address goes."""
+    heirs = _heirs(scene, holder)
+    return _goes_to(heirs.names if heirs.first else _others(scene, holder), heirs.first)
 
 
 def _phases(scene):
@@ -315,21 +395,34 @@ def _forgotten(host):
     return Step(FORGET, host.name, "its pods are taken as gone and start elsewhere; its node object is deleted")
 
 
-def _etcd(one):
-    before = after = ""
-    verdict = one.verdict
-    if verdict is not None:
-        before, after = (f"quorum {s.quorum} of {s.voters}, survives {s.failures}" for s in (verdict.before, verdict.after))
-    return Step(one.step.kind, one.step.target, one.step.why, before, after)
+def _founding(scene):
+    """Yield the step of each founder; etcd is there when the last of them has started."""
+    before, after = _plan_state.etcd(scene.cluster), _plan_state.etcd(scene.founded)
+    for name in scene.founders:
+        yield Step(FOUND, name, "the first voters start together, from one record", before, after, after)
+
+
+def _etcd(scene, *planned):
+    """Yield steps of etcd; who was taken out and comes back restarts, unless it is another machine or has lost its data."""
+    out = {one.step.target for one in scene.etcd if one.step.kind == _quorum.REMOVE}
+    out -= {*scene.lost, *(host.node_name or host.name for host in scene.coming)}
+    for one in planned:
+        step = Step(one.step.kind, one.step.target, one.step.why)
+        if step.kind == _join_order.REPOINT:  # which is taken at another time than `_join_order` asks for it
+            yield replace(step, restarts=_plan_state.CONTROL_PLANE)
+            continue
+        before, after = _plan_state.etcd(one.before), _plan_state.etcd(one.after)
+        restarts = (ETCD,) if step.kind == _quorum.ADD_LEARNER and step.host in out else ()
+        yield replace(step, before=before, during=after, after=after, restarts=restarts)
 
 
 def _parting(leaving, scene):
     """Return the steps that take the masters' services out of use, those with the address last."""
-    backups = sorted(set(scene.masters) - {host.name for host in scene.coming})
-    heir = "the only master left" if scene.mode == _endpoint.DIRECT else " or ".join(backups)
     for host in (host for host in leaving if host.master):
         if host.holds and scene.mode != _endpoint.EXTERNAL:
-            yield Step(YIELD, host.name, f"the endpoint address goes to {heir} before anything stops")
+            lone = "the endpoint address goes to the only master left"
+            where = lone if scene.mode == _endpoint.DIRECT else _given(scene, host.name)
+            yield Step(YIELD, host.name, f"before anything stops {where}")
         yield Step(STOP, host.name, "every balancer stops using its API server first")
 
 
@@ -343,6 +436,8 @@ def _endpoint_steps(new, scene):
     if scene.mode == _endpoint.BALANCED:
         for host in new:
             yield Step(BALANCE, host.name, "its HAProxy sees an API server first, then VRRP may give it the address")
+    elif not scene.mode_before and new:
+        yield Step(HOLD, new[0].name, "it holds the endpoint address by itself")
     elif scene.mode_before == _endpoint.BALANCED and scene.mode == _endpoint.DIRECT:
         yield Step(GIVE_BACK, scene.masters[0], "it holds the endpoint address by itself again; HAProxy and keepalived stop")
 

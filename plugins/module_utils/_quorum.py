@@ -148,6 +148,7 @@ class Member:
 
     ``healthy``: for a voter, a linearizable read through its own URL succeeded just now; for a learner, it runs and
     follows the leader. None is unknown and counts as unhealthy. A member that was added and never started has no name.
+    ``zone``: that of its host, "" where it is not known.
     """
 
     id: str
@@ -157,6 +158,7 @@ class Member:
     raft_index: int = 0
     peer_urls: tuple = ()
     client_urls: tuple = ()
+    zone: str = ""
 
     @property
     def voter(self):
@@ -489,6 +491,14 @@ def zone_losses(members_by_zone) -> tuple:
         left = sum(healthy.values()) - healthy[zone]
         losses.append(ZoneLoss(zone, left >= quorum(n), n, left, avoidable))
     return tuple(losses)
+
+
+def voter_losses(voters, known=()) -> tuple:
+    """Return a ZoneLoss for each zone of these voters, () where one's zone is not known; `known` as in `placement_losses`."""
+    if not all(member.zone for member in voters):
+        return ()
+    zones = {*(member.zone for member in voters), *known}
+    return zone_losses({zone: [member for member in voters if member.zone == zone] for zone in zones})
 
 
 def placement_losses(zones, known=()) -> tuple:

@@ -31,9 +31,9 @@ Sources: Kubernetes "Version Skew Policy"; etcd "Upgrade etcd from v3.6 to v3.7"
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _skew, _upgrade_refusals
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _plan_state, _skew, _upgrade_refusals
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
     APISERVER,
     CONTROLLERS,
@@ -71,9 +71,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its kind, its hosts, why, what changes, and the way back once it is done.
+    """One step: its kind, its hosts, why, what changes, the way back once it is done, and what it finds and leaves.
 
-    ``restarts``: the programs that restart on these hosts, in this order; some restart without a change.
+    ``restarts``: the programs that restart on these hosts, in this order; some restart without a change. It and what follows
+    ``outage`` are as ``_plan_state`` describes them.
     """
 
     kind: str
@@ -83,15 +84,24 @@ class Step:
     restarts: tuple = ()
     way_back: str = ""
     outage: bool = False
+    before: _plan_state.Etcd | None = None
+    during: _plan_state.Etcd | None = None
+    after: _plan_state.Etcd | None = None
+    holder_before: str | None = None
+    holder_after: str | None = None
 
     def line(self):
         """Return the step as one line of the plan."""
         hops = {}
         for one in self.changes:
             hops.setdefault(f"{one.present or 'down'} -> {one.wanted}", {})[one.program] = None
-        versions = "; ".join(f"{', '.join(programs)} {hop}" for hop, programs in hops.items())
+        changed = {one.program for one in self.changes}
+        also = ", ".join(program for program in self.restarts if program not in changed)
+        versions = _plan_state.bracket(
+            *(f"{', '.join(programs)} {hop}" for hop, programs in hops.items()), f"restarts {also} too" if also else ""
+        )
         hosts = ", ".join(self.hosts[:NAMED]) + (f" and {len(self.hosts) - NAMED} more" if len(self.hosts) > NAMED else "")
-        return f"{self.kind:9} {hosts:12} {self.why}" + (f"   [{versions}]" if versions else "")
+        return f"{self.kind:9} {hosts:12} {self.why}{versions}{_plan_state.bracket(_plan_state.etcd_text(self))}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ class Plan:
 
     def as_dict(self):
         """Return plain data."""
-        return {"steps": [asdict(step) for step in self.steps], "notes": list(self.notes)}
+        return _plan_state.as_dict(self)
 
 
 def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNKNOWN) -> Plan:
@@ -152,16 +162,29 @@ def _followed(view):
     begin = _upgrade_refusals.way_back_now(view, old)
     if touched:
         why = "every host gets the wanted programs before anything stops"
-        yield Step(FETCH, tuple(sorted(touched)), why, way_back=begin)
+        yield _between(view, Step(FETCH, tuple(sorted(touched)), why, way_back=begin), view)
     speaker = _leader(view)
     if speaker and any(change.program in ("etcd", "kube-apiserver") for step in steps for change in step.changes):
         why = "etcd is saved, the copy verified and fetched, before anything changes"
-        yield Step(SNAPSHOT, speaker, why, way_back=begin)
-    yield from _etcd_first(view, old)
+        yield _between(view, Step(SNAPSHOT, speaker, why, way_back=begin), view)
+    yield from (_between(view, step, view) for step in _etcd_first(view, old))
     canary = next(iter([step for step in steps if step.kind == MASTER][:-1]), None)
     for step, after in work:
         why = "the canary: the others follow only when it is well" if step is canary and not step.outage else step.why
         yield replace(step, why=why, way_back=_upgrade_refusals.way_back(after, old))
+
+
+def _between(view, step, after):
+    """Return a step with etcd before, during and after it; a swap is at its worst while heir and old voter both vote."""
+    worst = view
+    if step.kind == SWAP:
+        pairs = zip(view.hosts, after.hosts)
+        worst = replace(view, hosts=tuple(replace(host, votes=host.votes or then.votes) for host, then in pairs))
+    clusters = [view.cluster(), worst.cluster(), after.cluster()]
+    if step.kind != SWAP and "etcd" in step.restarts:
+        clusters[1] = _plan_state.without(clusters[1], step.hosts[0])
+    before, during, end = map(_plan_state.etcd, clusters)
+    return replace(step, before=before, during=during, after=end)
 
 
 def _etcd_first(view, old):
@@ -189,8 +212,9 @@ def _work(view):
         found = _next(view)
         if found is None:
             return
-        yield found
-        view = found[1]
+        step, after = found
+        yield _between(view, step, after), after
+        view = after
     raise AssertionError("the plan does not end")
 
 
@@ -242,7 +266,7 @@ def _swap(view, host):
         votes[heir], leads[heir] = True, True
         takes = "takes over" if others else "becomes a voter and takes over"
         why = f"{heir} {takes}; API servers are pointed there, then this member is removed and comes back as a learner"
-        restarts = ("kube-apiserver", "etcd") if host.master else restarts
+        restarts = (*_plan_state.CONTROL_PLANE, "etcd") if host.master else restarts
     step = Step(SWAP, (host.name,), why, _changes(view, host, (ETCD,)), restarts)
     return step, view.after([(host.name, ETCD)], votes, leads)
 
@@ -268,12 +292,13 @@ def _one(view, host):
 def _restarts(view, host):
     """Return the programs that restart on a master or member, in order.
 
-    An API server does not run while its own etcd restarts. Controllers may not be newer than their API server, so they come
-    after it on the way up and before it on the way back.
+    An API server does not run while its own etcd restarts, nor its controllers while it restarts. Controllers may not be newer
+    than their API server, so they come after it on the way up and before it on the way back.
     """
     changing = set(view.changing(host, (ETCD, APISERVER, *CONTROLLERS)))
     store = [component for component in (ETCD, APISERVER) if component in changing or (host.master and ETCD in changing)]
-    controllers = [component for component in CONTROLLERS if component in changing]
+    drained = host.master and bool(store)
+    controllers = [component for component in CONTROLLERS if component in changing or drained]
     target = _skew.parse(view.wanted.kubernetes)
     newer = [version for version in (view.now(c, host) for c in (APISERVER, *CONTROLLERS)) if version and version > target]
     order = controllers + store if newer else store + controllers

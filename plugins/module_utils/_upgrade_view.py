@@ -127,6 +127,22 @@ class View:
         texts = {text for component in components for text in getattr(self.running, component).values()}
         return [version for version in map(read, texts) if version]
 
+    def cluster(self):
+        """Return etcd as it is seen, as _quorum.Cluster; who hangs, does not run or cannot be reached is not healthy."""
+        return _quorum.Cluster(
+            tuple(
+                _quorum.Member(
+                    id=host.name,
+                    name=host.name,
+                    is_learner=not host.votes,
+                    healthy=host.reachable and not host.sick and ETCD not in host.stopped,
+                    zone=host.zone,
+                )
+                for host in self.hosts
+                if host.member and host.votes is not None
+            )
+        )
+
     def spares(self, host):
         """Return whether etcd keeps its quorum while this host's member restarts, everybody else being healthy."""
         voters = [other for other in self.hosts if other.member and other.votes]

@@ -109,10 +109,24 @@ plan:
   description:
     - What will be done in order, and what to know beside it. Files, flags and programs that differ are not part of it. What
       they restart is seen by C(--check --diff).
+    - C(before), C(during) and C(after) are what etcd is before a step, at its worst moment and after it, null where there is
+      none; its C(zones) are those of which any one may be lost, null while the zone of a voter is not known.
+    - C(holder_before) and C(holder_after) name the master that has the endpoint address, "" for nobody, null where that is not
+      known, as where VRRP decides among several. C(restarts) are the programs that restart on the step's host.
+    - A step of an upgrade has C(hosts), C(changes), C(way_back) and C(outage) besides, and no C(host).
   returned: success, unless O(only) is given
   type: dict
   sample:
-    steps: [{kind: drain, host: w1, why: "no new pods; its pods are evicted", before: "", after: ""}]
+    steps:
+      - kind: remove
+        host: m1
+        why: it is to leave
+        before: {voters: 3, healthy: 3, quorum: 2, survives: 1, zones: [a, b, c]}
+        during: {voters: 2, healthy: 2, quorum: 2, survives: 0, zones: []}
+        after: {voters: 2, healthy: 2, quorum: 2, survives: 0, zones: []}
+        holder_before: m3
+        holder_after: m3
+        restarts: []
     notes: []
 ansible_facts:
   description: The fact, on the host the task ran for.

@@ -276,8 +276,8 @@ MUTANTS = {
     ),
     "the last by priority is said to take the address": Mutant(
         ENDPOINT,
-        "if state.name != held[0]), key=lambda state: -rank[state.name])",
-        "if state.name != held[0]), key=lambda state: rank[state.name])",
+        "sorted(states, key=lambda name: -rank[name])",
+        "sorted(states, key=lambda name: rank[name])",
         "test__endpoint.py::test_the_heir_of_a_move_is_the_first_of_the_others_by_priority",
     ),
     "a move does what else the inventory asks for": Mutant(
@@ -303,6 +303,36 @@ MUTANTS = {
         "if request.kind != _request.MOVE:  # which",
         "if True:  # which",
         "test__plan.py::test_a_move_restarts_nobody_so_nobody_changes_places",
+    ),
+    "who cannot be looked at is never the quicker heir": Mutant(
+        ENDPOINT,
+        "first.name if first and first.reachable else None",
+        "first.name if first else None",
+        "test__endpoint.py::test_the_first_heir_is_known_unless_one_that_cannot_be_looked_at_may_be_quicker",
+    ),
+    "nobody holds the address, says a plan that did not see them all": Mutant(
+        ENDPOINT, "(not held and not all(state.reachable for state in observed))", "False", "test__endpoint.py::test_holder"
+    ),
+    "a zone that is lost may be lost": Mutant(
+        "_plan_state", "if loss.survives and loss.left < healthy", "if loss.survives", "test__plan_state.py::test_etcd"
+    ),
+    "a restart leaves etcd as it was all the time": Mutant(
+        PLAN,
+        "during = _plan_state.etcd(_plan_state.without(cluster, verdicts[name].step.target))",
+        "during = before",
+        "test__plan.py::test_a_restart_says_what_etcd_is_meanwhile",
+    ),
+    "an API server is pointed elsewhere in the cluster of another moment": Mutant(
+        PLAN,
+        "        if step.kind == _join_order.REPOINT:",
+        "        if False:",
+        "test__plan.py::test_each_step_finds_what_the_one_before_it_left",
+    ),
+    "who restarts keeps the address": Mutant(
+        PLAN,
+        "    if step.kind == RESTART and scene.mode == _endpoint.BALANCED and step.host == holder:\n",
+        "    if False:\n",
+        "test__plan.py::test_a_restart_after_which_another_has_the_address_says_so",
     ),
     # one operation at a time
     "a lock that ended is held for ever": Mutant(
@@ -840,9 +870,9 @@ MUTANTS = {
         HAPPENED,
     ),
     "nothing is known of the zone of a voter and it is survived": Mutant(
-        HEALTH_ETCD,
-        "        if not zone:\n            return ()\n",
-        "        if not zone:\n            continue\n",
+        QUORUM,
+        "    if not all(member.zone for member in voters):\n        return ()\n",
+        "    voters = [member for member in voters if member.zone]\n",
         "test__health.py::test_of_zones_nothing_is_said_while_that_of_a_voter_is_not_known",
     ),
     "an alarm that one reader was told of does not count": Mutant(

@@ -234,7 +234,7 @@ def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path,
     assert not result.get("failed"), result["msg"]
     assert result["ansible_facts"]["multimaster"]["masters"] == ["m1", "m3"]
     assert "What will be done: 1. forget m2 its pods are taken as gone" in words(shown)
-    assert "quorum 2 of 3, survives 0 -> quorum 2 of 2, survives 0" in words(shown)
+    assert "etcd: 2 of 3 healthy, quorum 2 -> 2 of 2 healthy, quorum 2" in words(shown)
 
 
 def test_a_plan_with_steps_fails_where_it_must_be_empty(tmp_path, warned, shown, monkeypatch):

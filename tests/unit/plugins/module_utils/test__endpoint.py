@@ -9,6 +9,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint import (
     ABSENT,
     BALANCED,
@@ -255,6 +256,41 @@ def test_the_heir_of_a_move_is_the_first_of_the_others_by_priority():
         found = move([holder(name), *(backup(other) for other in M4 if other != name)], M4)
         assert (found.holder, found.unfit, found.refusals) == (name, (), ())
         assert found.heirs == tuple(sorted(set(M4) - {name}, key=lambda other: -priorities(M4)[other]))
+
+
+AWAY = MasterState("m2", reachable=False)
+
+
+@pytest.mark.parametrize(
+    ("observed", "mode", "known"),
+    [
+        ([holder("m1"), backup("m2")], BALANCED, "m1"),
+        ([alone("m1")], DIRECT, "m1"),
+        ([holder("m1"), AWAY], BALANCED, "m1"),
+        ([backup("m1"), backup("m2")], BALANCED, ""),
+        ([], BALANCED, ""),
+        ([backup("m1"), AWAY], BALANCED, None),
+        ([holder("m1"), holder("m2")], BALANCED, None),
+        ([holder("m1")], EXTERNAL, None),
+    ],
+)
+def test_holder(observed, mode, known):
+    assert _endpoint.holder(observed, mode) == known
+
+
+@pytest.mark.parametrize(
+    ("others", "first"),
+    [
+        ([backup("m2"), backup("m3")], "m3"),
+        ([backup("m2"), nothing("m3")], "m2"),
+        ([AWAY, backup("m3")], "m3"),  # it waits longer than m3
+        ([backup("m2"), MasterState("m3", reachable=False)], None),
+        ([nothing("m2"), nothing("m3")], None),
+        ([], None),
+    ],
+)
+def test_the_first_heir_is_known_unless_one_that_cannot_be_looked_at_may_be_quicker(others, first):
+    assert _endpoint.heirs_of(others).first == first
 
 
 UNFIT = {

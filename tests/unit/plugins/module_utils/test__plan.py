@@ -9,7 +9,14 @@ import itertools
 import json
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _plan, _quorum, _request, _topology, _topology_fact
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _plan,
+    _plan_state,
+    _quorum,
+    _request,
+    _topology,
+    _topology_fact,
+)
 from cluster_fixtures import fresh, inventory, living, member, settings, status
 
 ZONES = {"m1": "a", "m2": "b", "m3": "c", "m4": "a", "m5": "b"}
@@ -234,12 +241,17 @@ def test_a_removal_waits_until_the_inventory_is_built():
 
 def test_bare_hosts_are_founded_and_served():
     made = asked(_request.Request(), (), bare=THREE, workers=())
-    assert steps(made) == [f"{kind} {name}" for kind in ("prepare", "found", "serve", "register", "balance") for name in THREE]
+    assert steps(made) == [f"{kind} {name}" for kind in ("prepare", "found", "serve", "balance", "register") for name in THREE]
+
+
+def test_a_lone_master_takes_the_address_before_its_kubelet_needs_it():
+    made = asked(_request.Request(), (), bare=("m1",), workers=())
+    assert steps(made) == ["prepare m1", "found m1", "serve m1", "hold m1", "register m1"]
 
 
 def test_the_second_master_promotes_the_address_of_the_first():
     made = asked(_request.Request(), ("m1",), bare=("m2",))
-    assert steps(made) == ["prepare m2", "add_learner m2", "serve m2", "register m2", "promote_ip m1", "balance m2"]
+    assert steps(made) == ["prepare m2", "add_learner m2", "serve m2", "promote_ip m1", "balance m2", "register m2"]
 
 
 def test_a_former_self_is_forgotten_only_as_far_as_it_is_gone():
@@ -259,6 +271,129 @@ def test_a_voter_without_its_data_is_an_obstacle_until_it_is_replaced():
 def test_the_plan_is_plain_data_and_the_same_each_time():
     one, other = (replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE).plan for _ in range(2))
     assert one == other and json.loads(json.dumps(one.as_dict())) == one.as_dict()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: removal(["m1"], THREE),
+        lambda: removal(["m1", "m2"], FIVE),
+        lambda: removal(["m2"], THREE, dead=("m2",)),
+        lambda: removal(["m1"], ("m1", "m2"), learners=("m2",)),
+        lambda: replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE),
+        lambda: replaced("m2", wiped=("m2",)),
+        lambda: asked(_request.Request(), ("m1",), bare=("m2", "m3")),
+        lambda: asked(_request.Request(), (), bare=THREE, workers=()),
+        lambda: asked(_request.Request(_request.ROLL, THREE), THREE),
+        lambda: asked(_request.Request(_request.ROLL, ("m1", "m2")), ("m1", "m2"), learners=("m2",)),
+        lambda: move(),
+    ],
+)
+def test_each_step_finds_what_the_one_before_it_left(made):
+    topology = made()
+    steps = topology.plan.steps
+    for before, after in itertools.pairwise(steps):
+        assert before.holder_after == after.holder_before, after
+        assert before.after == after.before or before.kind == after.kind == "found", after
+    assert steps[-1].after == _plan_state.etcd(topology.etcd.at_end)
+    for one in topology.etcd.planned:
+        if one.verdict is not None:  # what is shown is what was judged
+            for cluster, survival in ((one.before, one.verdict.before), (one.after, one.verdict.after)):
+                assert _quorum.Survival(len(cluster.voters), len(cluster.healthy)) == survival
+
+
+def around(topology, kind, *fields):
+    """Return these fields of each step of a kind."""
+    return [(step.host, *(getattr(step, field) for field in fields)) for step in topology.plan.steps if step.kind == kind]
+
+
+def test_a_removal_says_which_zones_may_be_lost_before_and_after_it():
+    found = around(removal(["m1"], THREE), "remove", "before", "after")
+    zones = [(host, before.zones, after.zones) for host, before, after in found]
+    assert zones == [("m1", ("a", "b", "c"), ()), ("m3", (), ())]
+    said = [line for line in removal(["m1"], THREE).plan.lines() if " remove " in line]
+    assert said[0].endswith("   [etcd: 3 of 3 healthy, quorum 2 -> 2 of 2 healthy, quorum 2; no zone may be lost]")
+    unknown = removal(["m1"], THREE, zones={"m1": "a", "m2": "b"})
+    assert [before.zones for _host, before in around(unknown, "remove", "before")] == [None, None], "m3's zone is not known"
+
+
+def balanced(request, masters=THREE, holder="m1", without=(), dead=(), **more):
+    """Return the topology of a cluster whose masters, but for those `without`, run HAProxy and keepalived."""
+    members = [member(name) for name in masters]
+    seen = {name: living(name, members) for name in masters if name not in dead}
+    for name in seen:
+        seen[name]["units"].update(dict.fromkeys(("haproxy", "keepalived"), "failed" if name in without else "active"))
+        seen[name]["endpoint_address"] = {"held_on": ["eth0"] * (name == holder)}
+        seen[name]["etcd"]["status"] = status(name, members, leader="m1")
+    return _topology.build(settings(**more), inventory(masters), seen, True, request=request)
+
+
+def test_a_restart_says_what_etcd_is_meanwhile():
+    made = asked(_request.Request(_request.ROLL, THREE), THREE)
+    moments = around(made, "restart", "before", "during", "after")
+    assert {tuple(moment.healthy for moment in each) for _host, *each in moments} == {(3, 2, 3)}
+    assert "[etcd: 3 of 3 healthy, quorum 2 -> 2 of 3 healthy, quorum 2 meanwhile; no zone may be lost]" in made.plan.lines()[0]
+
+
+REMOVE_M1, ROLL_ALL = _request.Request(_request.REMOVE, ("m1",)), _request.Request(_request.ROLL, THREE)
+
+
+@pytest.mark.parametrize(
+    ("made", "kind", "moves"),
+    [
+        # by VRRP's priority m3 comes before m2, and m2 before m1
+        (lambda: balanced(REMOVE_M1), "yield", [("m1", "m1", "m3")]),
+        (lambda: balanced(REMOVE_M1), "remove", [("m1", "m3", "m3"), ("m3", "m3", "m3")]),
+        (lambda: balanced(REMOVE_M1, without=("m3",)), "yield", [("m1", "m1", "m2")]),
+        # who they are is not seen, so that is VRRP's to decide
+        (lambda: removal(["m1"], THREE), "yield", [("m1", "m1", None)]),
+        (lambda: removal(["m1"], THREE), "clean", [("m1", None, None)]),
+        (lambda: balanced(_request.Request(_request.MOVE)), "yield", [("m1", "m1", "m3")]),
+        (lambda: balanced(_request.Request(_request.MOVE), dead=("m3",)), "yield", [("m1", "m1", None)]),  # it may be quicker
+        (lambda: balanced(_request.Request(_request.MOVE), dead=("m2",)), "yield", [("m1", "m1", "m3")]),
+        # the leader, last, has the address by then, and gives it away again
+        (lambda: balanced(ROLL_ALL, holder="m3"), "restart", [("m2", "m3", "m3"), ("m3", "m2", "m2"), ("m1", "m2", "m2")]),
+        (lambda: balanced(REMOVE_M1, endpoint_mode="external"), "stop", [("m1", None, None)]),
+        (lambda: balanced(REMOVE_M1, holder=""), "stop", [("m1", "", "")]),
+        (lambda: removal(["m1"], ("m1", "m2"), learners=("m2",)), "give_back", [("m2", "m2", "m2")]),
+        (lambda: asked(_request.Request(), ("m1",), bare=("m2",)), "balance", [("m2", "m1", "m1")]),
+        (lambda: asked(_request.Request(), (), bare=THREE, workers=()), "balance",
+         [("m1", "", "m1"), ("m2", "m1", "m1"), ("m3", "m1", "m1")]),
+        (lambda: asked(_request.Request(), (), bare=("m1",), workers=()), "hold", [("m1", "", "m1")]),
+    ],
+)  # fmt: skip
+def test_who_has_the_address_before_and_after_a_step(made, kind, moves):
+    assert around(made(), kind, "holder_before", "holder_after") == moves
+
+
+def test_a_restart_after_which_another_has_the_address_says_so():
+    request = _request.Request(_request.ROLL, ("m1", "m2"))
+    members = [member("m1"), member("m2", learner=True)]
+    seen = {name: living(name, members) for name in ("m1", "m2")}
+    for name in seen:
+        seen[name]["units"].update(haproxy="active", keepalived="active")
+    seen["m2"]["endpoint_address"] = {"held_on": ["eth0"]}
+    made = _topology.build(settings(), inventory(("m1", "m2")), seen, True, request=request)
+    assert around(made, "restart", "holder_before", "holder_after") == [("m2", "m1", "m1"), ("m1", "m1", "m2")]
+    assert made.plan.lines()[-2].endswith("the etcd leadership moved first   [address: m1 -> m2]")
+
+
+def test_what_restarts_is_said_of_the_host_on_which_it_does():
+    control = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    node = ("containerd", "kubelet", "kube-proxy", "flanneld")
+    made = removal(["m1"], THREE)
+    restarts = {f"{step.kind} {step.host}": step.restarts for step in made.plan.steps if step.restarts}
+    assert restarts == {"repoint m3": control, "add_learner m3": ("etcd",)}
+    new = replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE)
+    assert not any(step.restarts for step in new.plan.steps), "who is new starts"
+    assert not any(step.restarts for step in replaced("m2", wiped=("m2",)).plan.steps), "etcd cannot run without its data"
+    rolled = asked(_request.Request(_request.ROLL, ("m1", "w1")), THREE)
+    assert around(rolled, "restart", "restarts") == [("m1", ("etcd", "keepalived", *control, *node)), ("w1", node)]
+    lone = _request.Request(_request.ROLL, ("m1",))
+    seen = {"m1": living("m1", [member("m1")])}
+    alone = _topology.build(settings(), inventory(["m1"]), seen, True, request=lone, allow_outage=True)
+    assert around(alone, "restart", "restarts") == [("m1", ("etcd", *control, *node))]
+    assert around(move(), "balance", "restarts") == [("m1", ("keepalived",))]
 
 
 def test_members_that_leave_can_be_asked_while_they_are_there():
@@ -293,7 +428,7 @@ def move(masters=THREE, held_by=("m1",), stopped=(), dead=(), bare=(), **more):
     ],
 )  # fmt: skip
 def test_a_move_in_order(made, lines):
-    said = {"back": "it comes back as a backup", "doubt": ": do not count on it to take the address"}
+    said = {"back": "it comes back as a backup   [restarts keepalived]", "doubt": ": do not count on it to take the address"}
     wanted = [line.format("the endpoint address goes to ", **said) for line in lines]
     assert list(made().plan.lines()) == [f"  1. {wanted[0]}", f"  2. {wanted[1]}", *wanted[2:]]
 

@@ -31,7 +31,7 @@ GOLDEN = {
     "two masters": (
         {"hosts": stacked(2, learner="m2")},
         [
-            *("fetch m1,m2", "snapshot m1", f"master m2 etcd+{ALL}", "swap m1 kube-apiserver+etcd", f"master m1 {ALL}"),
+            *("fetch m1,m2", "snapshot m1", f"master m2 etcd+{ALL}", f"swap m1 {ALL}+etcd", f"master m1 {ALL}"),
             *(f"node m1 {NODE}", f"node m2 {NODE}"),
         ],
     ),
@@ -50,7 +50,7 @@ GOLDEN = {
         {"hosts": stacked(3), "target": (OLD[0], NEW[1])},
         [
             *("fetch m1,m2,m3", "snapshot m1"),
-            *(f"master m{n} etcd+kube-apiserver" for n in (2, 3, 1)),
+            *(f"master m{n} etcd+{ALL}" for n in (2, 3, 1)),
         ],
     ),
     "three masters, controllers alone": (
@@ -95,7 +95,7 @@ GOLDEN = {
     ),
     "back when all of etcd is new: its formal downgrade": (
         {"hosts": stacked(3), "before": (OLD[0], NEW[1]), "target": OLD},
-        ["fetch m1,m2,m3", "snapshot m1", "downgrade m1", *(f"master m{n} etcd+kube-apiserver" for n in (2, 3, 1))],
+        ["fetch m1,m2,m3", "snapshot m1", "downgrade m1", *(f"master m{n} etcd+{ALL}" for n in (2, 3, 1))],
     ),
     "nothing to do": ({"hosts": (*stacked(3), *workers(2)), "before": NEW}, []),
     "nobody": ({"hosts": ()}, []),
@@ -120,7 +120,8 @@ def test_a_plan_is_shown_one_line_a_step_with_the_way_back_where_it_changes():
         "kube-apiserver, kube-controller-manager, kube-scheduler 1.36.3 -> 1.37.2]",
         "     way back from here: run again with Kubernetes 1.36.3 and etcd 3.6.16",
         "  4. swap      m1           m2 becomes a voter and takes over; API servers are pointed there, then this member is "
-        "removed and comes back as a learner   [etcd 3.6.16 -> 3.7.3]",
+        "removed and comes back as a learner   [etcd 3.6.16 -> 3.7.3; restarts kube-apiserver, kube-controller-manager, "
+        "kube-scheduler too]   [etcd: 1 of 1 healthy, quorum 1 -> 2 of 2 healthy, quorum 2 meanwhile; no zone may be lost]",
         "     way back from here: run again with Kubernetes 1.36.3; etcd 3.6.16 by its formal downgrade "
         "(-e etcd_allow_downgrade=true), since every member is new",
         "  5. master    m1           one master at a time   [kube-apiserver, kube-controller-manager, kube-scheduler "
@@ -132,6 +133,26 @@ def test_a_plan_is_shown_one_line_a_step_with_the_way_back_where_it_changes():
         "etcd 3.6.16 by its formal downgrade (-e etcd_allow_downgrade=true), since every member is new",
         "  7. node      m2           a master's node, after the last API server   [kubelet, kube-proxy 1.36.3 -> 1.37.2]",
     )
+
+
+def states(plan):
+    """Return of each step that restarts or swaps a member (its host, voters healthy before, at worst and after)."""
+    found = [(step.hosts[0], *(f"{s.healthy}/{s.voters}" for s in (step.before, step.during, step.after))) for step in plan.steps]
+    return [one for one in found if len(set(one[1:])) > 1]
+
+
+def test_each_step_says_what_etcd_is_before_at_worst_and_after_it():
+    assert states(planned(stacked(3))) == [(name, "3/3", "2/3", "3/3") for name in ("m2", "m3", "m1")]
+    assert states(planned(external(2, 3))) == [(name, "3/3", "2/3", "3/3") for name in ("e1", "e3", "e2")]
+    # of two the learner has no vote to miss; the swap is at its worst while both vote
+    assert states(planned(stacked(2, learner="m2"))) == [("m1", "1/1", "2/2", "1/1")]
+    # both vote: one leaves, and comes back as the learner
+    assert states(planned(stacked(2), target=(OLD[0], NEW[1]))) == [("m2", "2/2", "2/2", "1/1"), ("m1", "1/1", "2/2", "1/1")]
+    stopped = planned(changed(stacked(3), "m3", stopped=("etcd",)), target=(OLD[0], NEW[1]))
+    assert states(stopped)[0] == ("m3", "2/3", "2/3", "3/3"), "who is down is started"
+    assert {step.before.zones for step in planned(stacked(3)).steps} == {("a", "b", "c")}
+    assert {step.during.zones for step in planned(stacked(3)).steps if "etcd" in step.restarts} == {()}
+    assert {step.after for step in planned(external(1, 0), allow_outage=True).steps} == {None}, "etcd is not known"
 
 
 def test_many_hosts_are_counted_and_not_all_named():

@@ -50,6 +50,7 @@ DECISIONS = (
     "_pki",
     "_pki_plan",
     "_plan",
+    "_plan_state",
     "_ports",
     "_preflight",
     "_preflight_cluster",
