@@ -150,6 +150,12 @@ MUTANTS = {
     "a voter that lost its data is quietly replaced": Mutant(
         MEMBERSHIP, "if not mine.is_learner and mine.client_urls:", "if False:", "test__membership.py"
     ),
+    "the gate judges what was read at the beginning": Mutant(
+        "_etcd_host",
+        "        return _quorum.judge(cluster_of(observed, self._ours)",
+        "        self.old = getattr(self, 'old', observed)\n        return _quorum.judge(cluster_of(self.old, self._ours)",
+        "test__etcd_flows.py::test_a_voter_that_dies_between_two_changes_is_missed_before_the_second",
+    ),
     "data of a living member are a leftover": Mutant(
         TOPOLOGY,
         '.get("etcd_leftover")) and not serves',
