@@ -162,6 +162,18 @@ MUTANTS = {
         '.get("etcd_leftover"))',
         "test__topology.py::test_data_that_etcd_serves_are_no_leftover_of_a_former_member",
     ),
+    "a member leaves whose name begins as the one that is named": Mutant(
+        MEMBERSHIP,
+        "if own.name and m.name == own.name), None)",
+        "if own.name and m.name.startswith(own.name)), None)",
+        "test__etcd_flows.py::test_the_member_that_is_named_leaves_and_not_one_whose_name_begins_so",
+    ),
+    "how etcd was founded stays on disk": Mutant(
+        "_etcd_host",
+        "for path in (self.paths.drop_in, self.paths.record) if",
+        "for path in (self.paths.record,) if",
+        "test__etcd_flows.py::test_of_a_founding_nothing_is_left_that_a_later_start_would_read",
+    ),
     # who gives way
     "a voter that drifts restarts in place": Mutant(
         GIVING_WAY,

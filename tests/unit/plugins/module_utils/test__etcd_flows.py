@@ -407,3 +407,22 @@ def test_a_voter_that_dies_between_two_changes_is_missed_before_the_second(machi
         flow.bring_to("learner")
     assert refused.value.verdict.step.kind == "add_learner"
     assert flow.stepper.actions == ["remove"] and set(fake.roles()) == {"a", "c", "d"}
+
+
+def test_the_member_that_is_named_leaves_and_not_one_whose_name_begins_so(machine):
+    fake = FakeEtcd("node10", "node1", "node2")
+    assert machine(fake, "node1").flow(["node2"]).bring_to("absent").actions == ("remove",)
+    assert set(fake.roles()) == {"node10", "node2"}
+    gone = machine(fake, "node1").flow(["node2"]).bring_to("absent")
+    assert not gone.changed and set(fake.roles()) == {"node10", "node2"}
+
+
+def test_of_a_founding_nothing_is_left_that_a_later_start_would_read(machine, tmp_path):
+    b = machine(FakeEtcd("b"))
+    b.fake.running.discard("b")
+    b.flow().found(RECORD)
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and "member" not in path.parts]
+    assert any('ETCD_INITIAL_CLUSTER_STATE=new"' in path.read_text() for path in written)
+    b.flow().finish()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and "member" not in path.parts]
+    assert b.calls[-1] == "daemon-reload", "systemd forgets it too"
