@@ -151,11 +151,29 @@ MUTANTS = {
     "a voter that lost its data is quietly replaced": Mutant(
         MEMBERSHIP, "if not mine.is_learner and mine.client_urls:", "if False:", "test__membership.py"
     ),
+    "the gate judges what was read at the beginning": Mutant(
+        "_etcd_host",
+        "        return _quorum.judge(cluster_of(observed, self._ours)",
+        "        self.old = getattr(self, 'old', observed)\n        return _quorum.judge(cluster_of(self.old, self._ours)",
+        "test__etcd_flows.py::test_a_voter_that_dies_between_two_changes_is_missed_before_the_second",
+    ),
     "data of a living member are a leftover": Mutant(
         TOPOLOGY,
         '.get("etcd_leftover")) and not serves',
         '.get("etcd_leftover"))',
         "test__topology.py::test_data_that_etcd_serves_are_no_leftover_of_a_former_member",
+    ),
+    "a member leaves whose name begins as the one that is named": Mutant(
+        MEMBERSHIP,
+        "if own.name and m.name == own.name), None)",
+        "if own.name and m.name.startswith(own.name)), None)",
+        "test__etcd_flows.py::test_the_member_that_is_named_leaves_and_not_one_whose_name_begins_so",
+    ),
+    "how etcd was founded stays on disk": Mutant(
+        "_etcd_host",
+        "for path in (self.paths.drop_in, self.paths.record) if",
+        "for path in (self.paths.record,) if",
+        "test__etcd_flows.py::test_of_a_founding_nothing_is_left_that_a_later_start_would_read",
     ),
     # who gives way
     "a voter that drifts restarts in place": Mutant(

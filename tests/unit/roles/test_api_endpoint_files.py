@@ -1,7 +1,7 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Test the program that holds the endpoint address in the direct state, and keepalived's check of HAProxy."""
+"""Test the program that holds the endpoint address in the direct state, keepalived's check of HAProxy, and what both wait for."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import http.server
 import importlib.util
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import threading
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins import module_utils
+from rendering import render
 
 UTILS = pathlib.Path(module_utils.__path__[0])
 FILES = UTILS.parents[1] / "roles/api_endpoint/files"
@@ -118,3 +120,27 @@ def test_the_check_of_haproxy():
         server.shutdown()
         server.server_close()
     assert check() == 1
+
+
+def balanced(path):
+    return {one["path"]: one["content"] for one in render("api_endpoint", "__api_endpoint_files")["balanced"]}[path]
+
+
+def test_keepalived_has_to_see_its_balancer_first_and_takes_no_address_back():
+    text = balanced("/etc/keepalived/keepalived.conf")
+    script, instance = text.split("vrrp_script haproxy {")[1].split("vrrp_instance")
+    assert "init_fail" in script.split()
+    assert {"nopreempt", "BACKUP"} <= set(instance.split()) and "MASTER" not in instance
+    assert re.search(r"track_script \{\s+haproxy\s+\}", instance)
+
+
+def test_a_dead_api_server_is_out_of_the_balancer_within_seconds_and_only_200_is_health():
+    text = balanced("/etc/haproxy/haproxy.cfg")
+    assert "uri /readyz " in text and re.search(r"^\s+http-check expect status 200$", text, re.M)
+    [checks] = re.findall(r"^\s+default-server (check .*)$", text, re.M)
+    words = checks.split()
+    said = {word: words[words.index(word) + 1] for word in ("verify", "inter", "fall")}
+    assert said["verify"] == "required"
+    assert re.fullmatch(r"\d+m?s", said["inter"])
+    seconds = float(said["inter"].rstrip("ms")) / (1000 if said["inter"].endswith("ms") else 1)
+    assert seconds * int(said["fall"]) <= 3

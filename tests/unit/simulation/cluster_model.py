@@ -56,6 +56,7 @@ class Cluster:
         self.etcd, self.segment = Etcd(), Segment(self.ready)
         self.segment.parts = {name: Part() for name in self.machines}
         self.goal, self.leaving, self.even_voters, self.restarting = set(), set(), even_voters, ""
+        self.answered = set()  # at the beginning of the run: who is silent later stops it, who was silent already does not
 
     # what is so
 
@@ -71,7 +72,8 @@ class Cluster:
         return bool(set(self.running_servers().get(name, ())) & self.etcd.serving_urls())
 
     def ready_servers(self):
-        return {name for name in self.machines if self.ready(name)}
+        serving = self.etcd.serving_urls()
+        return {name for name, used in self.running_servers().items() if serving & set(used)}
 
     # what befalls the machines
 
@@ -86,6 +88,14 @@ class Cluster:
         self.etcd.start(name)
         self.settle()
         self.segment.boot(name)
+        self.settle()
+
+    def hang(self, name):
+        self.etcd.hang(name)
+        self.settle()
+
+    def wake(self, name):
+        self.etcd.wake(name)
         self.settle()
 
     def new_disk(self, name):
@@ -173,6 +183,7 @@ class Cluster:
 
         Then API servers start, and who comes gets its part in the endpoint before anybody leaves.
         """
+        self._begin()
         self._see_quorum()
         for one in self.plan():
             yield from self.take(one.step)
@@ -244,6 +255,7 @@ class Cluster:
 
     def _preflight(self):
         """Refuse what preflight refuses."""
+        self._begin()
         down = sorted(name for name in self.goal if not self.machines[name].up)
         if down:
             raise Stopped(f"host-unreachable: {down}")
@@ -255,6 +267,9 @@ class Cluster:
         if obstacles:
             raise Stopped(f"etcd-obstacle: {obstacles}")
 
+    def _begin(self):
+        self.answered = {name for name, machine in self.machines.items() if machine.up}
+
     def _see_quorum(self):
         if not self.etcd.serves():
             raise Stopped("etcd-refused: no quorum")
@@ -265,6 +280,7 @@ class Cluster:
         promote = [self._host_of(s.target) for s in plan if s.kind == _quorum.PROMOTE]
         voters = _join_order.at_rest(self.observe(), self.wanted(self.goal)).voters
         order = [name for name in dict.fromkeys([*(n for n in promote if n not in join), *join]) if name not in demote]
+        self._reach(*(name for name in self.goal if self.machines[name].member))
         for first in range(0, len(order), 2):
             for name in order[first : first + 2]:
                 yield from self._join(name)
@@ -273,6 +289,7 @@ class Cluster:
                     yield from self._promote(name)
 
     def _point_servers(self, names):
+        self._reach(*names)
         urls = {name: self.urls_at_rest(name) for name in names}
         for name, used in self.running_servers().items():
             if name in urls and set(used) != set(urls[name]):
@@ -296,13 +313,15 @@ class Cluster:
         """Return the machine of a member that is named by its id, its name or its peer URL."""
         return next((m.host for m in self.etcd.listed() if target in (m.id, m.name, m.peer_url)), target)
 
-    def _reach(self, name):
-        if not self.machines[name].up:
-            raise Stopped(f"{name} cannot be reached")
+    def _reach(self, *names):
+        """Want these hosts to answer: a play is over where one of its hosts does not (any_errors_fatal)."""
+        silent = [name for name in names if not self.machines[name].up]
+        if silent:
+            raise Stopped(f"{silent} cannot be reached")
 
     def _own(self, name, added=""):
         member, log = self.etcd.of(name), self.etcd.logs.get(name)
-        answers = name in self.etcd.running and self.etcd.serves()
+        answers = name in self.etcd.running - self.etcd.hung and self.etcd.serves()
         status = types.SimpleNamespace(member_id=log.member, raft_applied_index=log.index) if answers else None
         unit = "running" if name in self.etcd.running else "down"
         return _membership.Own(name, f"https://{name}:2380", log is not None, unit, status, added if member else "")
@@ -368,10 +387,13 @@ class Cluster:
     def _remove(self, name, comes_back=False):
         """Remove a host's member; of one that is to come back it is recorded first that the data are its own."""
         machine = self.machines[name]
-        if comes_back and machine.up and name in self.etcd.logs:
+        if comes_back and name in self.answered and name in self.etcd.logs:
+            self._reach(name)
             machine.leftover = True
             yield f"{name} has a leftover"
         for move in self._moves(lambda members, _index: _membership.toward_absent(members, self._own(name))):
+            if comes_back and name in self.answered:
+                self._reach(name)  # it does that itself
             heir = self._judged(_quorum.REMOVE, move.target).move_leader_to
             if heir:
                 self.etcd.move_leader(heir.id)
@@ -387,9 +409,13 @@ class Cluster:
             self.restarting = ""  # it starts with what is written
 
     def _repoint(self, name, urls):
+        """Let an API server use these members; one that does not become ready stays drained, and the run stops there."""
         self._reach(name)
         self.machines[name].api = tuple(urls)
-        yield f"repoint {name}"
+        ready = self.ready(name)
+        yield f"repoint {name}" if ready else f"repoint {name} in vain"
+        if not ready:
+            raise Stopped(f"the API server of {name} does not become ready")
 
     def _start_servers(self):
         for name in self.masters():
@@ -397,10 +423,13 @@ class Cluster:
                 yield from self._repoint(name, self.urls_at_rest(name))
 
     def _leaving_masters(self):
-        return [name for name in self.masters(self.leaving) if self.machines[name].up]
+        return [name for name in self.masters(self.leaving) if name in self.answered]
 
     def _stop_servers(self):
         for name in self._leaving_masters():
+            self._reach(name, *self.masters())
+            if not any(self.ready(other) for other in self.masters()):  # endpoint_server drains none beside which nobody is up
+                raise Stopped(f"nobody else serves: {name} is not drained")
             if self.machines[name].api is not None:
                 self.machines[name].api = None
                 yield f"stop the API server of {name}"
@@ -411,7 +440,8 @@ class Cluster:
             yield from self._bring(name, _endpoint_plan.ABSENT)
         for name in sorted(self.leaving):
             machine = self.machines[name]
-            if machine.up:
+            if name in self.answered:
+                self._reach(name)
                 self.etcd.wipe(name)
                 machine.leftover = False
             self.leaving.discard(name)

@@ -58,7 +58,7 @@ class Etcd:
     """The members, whoever runs them."""
 
     def __init__(self):
-        self.members, self.logs, self.running = {}, {}, set()
+        self.members, self.logs, self.running, self.hung = {}, {}, set(), set()
         self.leader, self.committed, self.slow = "", 0, set()
         self._ran, self._numbers = set(), 0
 
@@ -72,8 +72,8 @@ class Etcd:
         return next((member for member in self.listed() if member.host == host), None)
 
     def up(self, member):
-        """Return whether the member runs, with its own log."""
-        return member.host in self.running and self.logs[member.host].member == member.id
+        """Return whether the member runs, with its own log, and answers."""
+        return member.host in self.running - self.hung and self.logs[member.host].member == member.id
 
     def voters(self):
         return [member for member in self.listed() if not member.learner]
@@ -99,7 +99,7 @@ class Etcd:
 
     def settle(self):
         """Let removed members exit, a leader be elected where there is none, and who runs publish its name and URL."""
-        for host in sorted(self.running):
+        for host in sorted(self.running - self.hung):
             if self.logs[host].member not in self.members:
                 self.running.discard(host)
         if not self.serves():
@@ -242,8 +242,16 @@ class Etcd:
 
     def stop(self, host):
         self.running.discard(host)
+        self.hung.discard(host)
 
     def wipe(self, host):
         """Stop etcd on a host and take its data away."""
-        self.running.discard(host)
+        self.stop(host)
         self.logs.pop(host, None)
+
+    def hang(self, host):
+        """Let etcd run on a host and answer nobody, neither clients nor the other members."""
+        self.hung.add(host)
+
+    def wake(self, host):
+        self.hung.discard(host)

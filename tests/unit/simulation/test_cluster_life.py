@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Live through random requests and failures, with a controller that is cut off anywhere, and break no promise.
 
+Machines fail between runs and in the middle of one: that run may stop with its reason, and may not break anything either.
+
 The default takes seconds; `SIMULATION=500 pytest tests/unit/simulation` tries so many lives, each four times as long.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import NamedTuple
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _quorum
 from cluster_model import Cluster, Machine, Stopped
@@ -22,6 +25,20 @@ NAMES = ("m1", "m2", "m3", "m4", "m5", "m10")
 ETCD_ONLY = ("e1", "e2", "e3", "e4", "e10")
 # Acts that the longest plan takes: who is cut off later is not cut off.
 LONGEST = 40
+# What befalls a machine in the middle of a run: it loses its power, for good if the rest has a quorum, or its etcd hangs.
+OFF, LOST, HUNG = "power off", "lost", "hung"
+
+
+class Blow(NamedTuple):
+    """What befalls which machine after so many acts of a run, and whether that is over after so many more."""
+
+    what: str
+    whom: str
+    after: int
+    lasts: int = 10_000
+
+# Acts before something happens in a run: most often within the first few, which all runs have.
+ACTS = st.integers(1, 8) | st.integers(1, LONGEST)
 
 
 def some(names, least=1, most=2):
@@ -35,7 +52,8 @@ class Life(RuleBasedStateMachine):
     requests come whenever they like, and what is carried out is most often the plan itself.
     """
 
-    cluster, sound, pending, by_playbooks = None, False, "", False
+    cluster, sound, pending, by_playbooks, struck = None, False, "", False, False
+    say = staticmethod(note)
 
     @initialize(
         by_playbooks=st.booleans(),
@@ -50,8 +68,13 @@ class Life(RuleBasedStateMachine):
         machines = [Machine(name, zone, member=stacked) for name, zone in zip(NAMES, zones)]
         if not stacked:
             machines = machines[:3] + [Machine(name, zone, master=False) for name, zone in zip(ETCD_ONLY, zones)]
+        goal = set(sorted(m.name for m in machines if m.member)[:size]) | {m.name for m in machines[:size] if m.master}
+        self.found(machines, goal, even, by_playbooks)
+
+    def found(self, machines, goal, even=False, by_playbooks=True):
+        """Found a cluster and bring it to rest."""
         self.cluster = cluster = Cluster(machines, even)
-        cluster.goal = set(sorted(m.name for m in machines if m.member)[:size]) | {m.name for m in machines[:size] if m.master}
+        cluster.goal = goal
         cluster.etcd.found(_join_order.wanted_roles(_quorum.Cluster(), cluster.wanted(())).voters)
         self.sound, self.by_playbooks, self.aside = True, by_playbooks, set()
         self.finish()
@@ -87,7 +110,7 @@ class Life(RuleBasedStateMachine):
         cluster, members = self.cluster, {member.host: member for member in self.cluster.etcd.listed()}
         half = {n for n in cluster.goal & set(members) if not members[n].name and n not in cluster.etcd.logs}
         machines = [cluster.machines[name] for name in cluster.goal - set(members)]
-        strangers = {machine.name for machine in machines if machine.member or (machine.up and not machine.api)}
+        strangers = {machine.name for machine in machines if not machine.api and (machine.member or machine.up)}
         if not names or not self.may_leave(names | half | strangers):
             return set()
         self.aside |= (half | strangers) - names
@@ -143,26 +166,43 @@ class Life(RuleBasedStateMachine):
         return {member.host for member in etcd.listed() if member.name and member.host not in etcd.logs} - self.lost()
 
     def half_in(self):
-        """Return the masters without an API server: new ones, on which a run was cut off, and those that were built anew."""
-        return {name for name, machine in self.cluster.machines.items() if machine.master and machine.api is None} - self.lost()
+        """Return the masters that stay and have no API server: new ones, on which a run was cut off, and those built anew."""
+        return {name for name in self.cluster.masters() if self.cluster.machines[name].api is None} - self.lost()
 
     def can_spare(self, name):
         """Return whether the rest has a quorum without this machine, for good."""
         cluster, living = self.cluster, [m for m in self.cluster.etcd.living() if m.host != name]
         return len(living) > len(cluster.etcd.voters()) - len(living) and self.may_leave({name})
 
-    @precondition(lambda self: self.up() and not self.down())
-    @rule(data=st.data(), for_good=st.booleans())
-    def power_off(self, data, for_good):
-        name = data.draw(st.sampled_from(sorted(self.up())))
-        self.cluster.machines[name].lost = for_good and self.can_spare(name)
-        self.cluster.power_off(name)
+    def all_run(self):
+        """Return whether no machine is off but those that are lost, and no etcd hangs."""
+        return not self.down() and not self.cluster.etcd.hung
 
-    @precondition(lambda self: self.down())
+    def targets(self, what):
+        """Return the machines that this may befall."""
+        etcd = self.cluster.etcd
+        return {name for name in etcd.running if etcd.of(name)} if what == HUNG else self.up()
+
+    def strike(self, what, name):
+        if what == HUNG:
+            self.cluster.hang(name)
+        else:
+            self.cluster.machines[name].lost = what == LOST and self.can_spare(name)
+            self.cluster.power_off(name)
+
+    @precondition(lambda self: self.up() and self.all_run())
+    @rule(data=st.data(), what=st.sampled_from([OFF, LOST, HUNG]))
+    def fail(self, data, what):
+        if self.targets(what):
+            self.strike(what, data.draw(st.sampled_from(sorted(self.targets(what)))))
+
+    @precondition(lambda self: not self.all_run())
     @rule()
     def boot(self):
         for name in self.down():
             self.cluster.boot(name)
+        for name in sorted(self.cluster.etcd.hung):
+            self.cluster.wake(name)
 
     @precondition(lambda self: self.lost() - self.cluster.leaving)
     @rule(data=st.data())
@@ -170,10 +210,10 @@ class Life(RuleBasedStateMachine):
         """Build a lost machine anew, under its own name."""
         self.cluster.new_disk(data.draw(st.sampled_from(sorted(self.lost() - self.cluster.leaving))))
 
-    @precondition(lambda self: self.cluster.etcd.running and not self.without_data() and self.at_ease())
+    @precondition(lambda self: self.targets(HUNG) and not self.without_data() and self.at_ease())
     @rule(data=st.data())
     def lose_etcds_disk(self, data):
-        name = data.draw(st.sampled_from(sorted(self.cluster.etcd.running)))
+        name = data.draw(st.sampled_from(sorted(self.targets(HUNG))))
         if self.cluster.etcd.of(name).learner or self.can_spare(name):
             self.cluster.etcd.wipe(name)
             self.cluster.settle()
@@ -194,31 +234,48 @@ class Life(RuleBasedStateMachine):
 
     # what the controller does
 
-    @rule(by_plan=st.booleans(), cut=st.integers(0, LONGEST))
-    def run(self, by_plan, cut):
-        """Run the playbook that is meant for it, or take the steps of the plan; the controller may be cut off."""
+    @rule(data=st.data(), by_plan=st.booleans(), cut=st.integers(0, LONGEST), what=st.sampled_from(["", OFF, LOST, HUNG]))
+    def run(self, data, by_plan, cut, what):
+        """Run the playbook that is meant for it, or take the steps of the plan; both may be struck in the middle."""
+        blow = None
+        if what and self.targets(what):
+            whom = data.draw(st.sampled_from(sorted(self.targets(what))), what)
+            blow = Blow(what, whom, *data.draw(st.tuples(ACTS, ACTS), "after and for how many acts"))
         if by_plan and not self.by_playbooks:
-            self.converge("by_plan", cut)
+            self.converge("by_plan", cut, blow)
         else:
-            self.converge("by_removal" if self.cluster.leaving else "by_site", cut)
+            self.converge("by_removal" if self.cluster.leaving else "by_site", cut, blow)
 
-    def converge(self, order, cut=10_000):
+    def befall(self, blow, done):
+        """Let it happen when its moment has come, if all is well until then, and let it be over later."""
+        if done == blow.after and self.all_run() and blow.whom in self.targets(blow.what):
+            self.say(f"  {blow.what}: {blow.whom}")
+            self.struck = True
+            self.strike(blow.what, blow.whom)
+        elif self.struck and done == blow.after + blow.lasts:
+            self.say("  that is over")
+            self.boot()
+        self.check()
+
+    def converge(self, order, cut=10_000, blow=None):
         """Run until the end, or until the controller is cut off or stops; return what it stopped with."""
-        cluster = self.cluster
+        cluster, self.struck = self.cluster, False
         self.check_plan()
         self.see_to_it_that_the_dead_stay_off()
         acts, done = getattr(cluster, order)(), 0
-        note(f"{order} for {sorted(cluster.goal)} without {sorted(cluster.leaving)}")
+        self.say(f"{order} for {sorted(cluster.goal)} without {sorted(cluster.leaving)}")
         while done < cut:
+            if blow:
+                self.befall(blow, done)
             before = self.promises()
             try:
                 act = next(acts, None)
             except Stopped as why:
-                note(f"  stopped: {why}")
+                self.say(f"  stopped: {why}")
                 return str(why)
             if act is None:
                 return self.done()
-            note(f"  {act}")
+            self.say(f"  {act}")
             self.keep(before, act)
             done += 1
         return "cut off"
@@ -248,19 +305,21 @@ class Life(RuleBasedStateMachine):
     def promises(self):
         """Return what holds now and must still hold after one act of ours."""
         cluster, ready = self.cluster, self.cluster.ready_servers()
-        voters = {member.client_url for member in cluster.etcd.voters()}
+        living = {member.client_url for member in cluster.etcd.living()}
         return {
             "a majority of the voters lives": cluster.etcd.has_quorum(),
             "somebody leads": cluster.etcd.serves(),
             "somebody answers at the address": bool(cluster.segment.answering()),
             "the API answers at the address": cluster.segment.serves(),
             **{f"the API server of {name} reaches a voter": name in ready for name in cluster.machines},
-            **{f"the API server of {name} uses a voter": voters & set(u) for name, u in cluster.running_servers().items()},
+            **{f"the API server of {name} uses a voter": living & set(u) for name, u in cluster.running_servers().items()},
         }
 
     def keep(self, before, act):
         """Want every promise that held before an act of ours to hold after it."""
         now, stopped = self.promises(), act.removeprefix("stop ")
+        if act.endswith(" in vain"):  # nobody looks whether its own member still serves before it is drained
+            stopped = "the API server of {} ".format(act.split()[1])
         broken = [promise for promise, held in before.items() if held and not now.get(promise) and stopped not in promise]
         self.sound = not broken
         assert self.sound, f"after {act}: not so any more: {broken}"

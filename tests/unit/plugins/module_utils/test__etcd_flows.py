@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_flows import Flow, WantedMember
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Host, Paths, StepFailed
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Host, Paths, StepFailed, Stepper
 from fake_etcd import Cut, FakeEtcd
 
 
@@ -386,3 +386,43 @@ def test_no_member_is_moved_while_the_others_do_not_carry_the_cluster():
     assert "while b is not reached at another address 1 of 3 voters would be healthy and 2 are needed" in str(refused.value)
     assert refused.value.verdict.next_step == "bring back c first"
     assert fake.members[fake.find("b")]["peers"] == ["https://b:2380"]
+
+
+def test_a_voter_that_dies_between_two_changes_is_missed_before_the_second(machine):
+    """An orphan of a cut-off join is removed with three voters alive; the newcomer is not added beside two of three."""
+    fake = FakeEtcd("a", "c", "d")
+    fake.add("b", learner=True)
+    b = machine(fake)
+
+    def dying(method, url, body=None, headers=None, timeout=5.0):
+        answer = fake(method, url, body, headers, timeout)
+        if url.endswith("/v3/cluster/member/remove"):
+            fake.running.discard("d")
+        return answer
+
+    flow = b.flow(["a", "c"], timeout=2)
+    endpoints = [fake.client_url(name) for name in "acb"]
+    flow.stepper = Stepper(lambda: _etcd.observe(endpoints, dying), lambda one: _etcd.Etcd(one, dying), flow.patience)
+    with pytest.raises(StepFailed, match=r"2 of 3 voters are healthy and 3 must be.*Next: bring back d") as refused:
+        flow.bring_to("learner")
+    assert refused.value.verdict.step.kind == "add_learner"
+    assert flow.stepper.actions == ["remove"] and set(fake.roles()) == {"a", "c", "d"}
+
+
+def test_the_member_that_is_named_leaves_and_not_one_whose_name_begins_so(machine):
+    fake = FakeEtcd("node10", "node1", "node2")
+    assert machine(fake, "node1").flow(["node2"]).bring_to("absent").actions == ("remove",)
+    assert set(fake.roles()) == {"node10", "node2"}
+    gone = machine(fake, "node1").flow(["node2"]).bring_to("absent")
+    assert not gone.changed and set(fake.roles()) == {"node10", "node2"}
+
+
+def test_of_a_founding_nothing_is_left_that_a_later_start_would_read(machine, tmp_path):
+    b = machine(FakeEtcd("b"))
+    b.fake.running.discard("b")
+    b.flow().found(RECORD)
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and "member" not in path.parts]
+    assert any('ETCD_INITIAL_CLUSTER_STATE=new"' in path.read_text() for path in written)
+    b.flow().finish()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and "member" not in path.parts]
+    assert b.calls[-1] == "daemon-reload", "systemd forgets it too"

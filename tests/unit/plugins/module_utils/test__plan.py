@@ -460,3 +460,11 @@ def test_a_move_is_of_the_holder_and_asks_whom_it_can_reach():
 
 def test_a_move_restarts_nobody_so_nobody_changes_places():
     assert move(("m1", "m2")).giving.voters == ()
+
+
+def test_one_more_worker_is_no_step_of_anybody_else():
+    made = asked(_request.Request(), THREE, bare=("w2",), workers=("w1", "w2"))
+    assert steps(made) == ["prepare w2", "register w2"] and made.etcd.planned == ()
+    orders = dict(made.order)
+    for order in ("bootstrap", "grow", "demote", "leaving"):
+        assert not orders[order]

@@ -1,0 +1,113 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Strike machines in the middle of runs, one after the other: what test_cluster_life.py draws, for a few requests.
+
+So it is known that machines do fail in the middle, that some of those runs stop and others end, and that a gate which judges
+what was read at the beginning would be found. The default takes every so manieth blow; with SIMULATION set it takes them all.
+"""
+
+from __future__ import annotations
+
+import collections
+import copy
+import functools
+from dataclasses import replace
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum
+from cluster_model import Cluster, Machine
+from etcd_model import Refused
+from test_cluster_life import HUNG, LIVES, LOST, NAMES, OFF, Blow, Life
+
+# A prime, so that blows of every kind, on every host and at every act are among those that are taken.
+EVERY = 1 if LIVES else 149
+REQUESTS = {
+    # name: (what the controller does, masters at first, who comes, who goes)
+    "1 -> 2": ("by_site", 1, ["m2"], []),
+    "2 -> 3": ("by_site", 2, ["m3"], []),
+    "3 -> 5": ("by_site", 3, ["m4", "m5"], []),
+    "5 -> 4": ("by_removal", 5, [], ["m1"]),
+    "3 -> 2": ("by_removal", 3, [], ["m3"]),
+    "2 -> 1": ("by_removal", 2, [], ["m1"]),
+    "one is replaced": ("by_plan", 3, ["m5"], ["m1"]),
+}
+
+
+class Told(Life):
+    """A life outside of hypothesis."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+        self.say = self.told.append
+
+    def run_into(self, blow=None):
+        """Carry the request out; return what that stopped with."""
+        return self.converge(self.order, blow=blow)
+
+
+@functools.cache
+def at_rest(size, by_playbooks):
+    """Return a cluster of so many masters."""
+    life = Told()
+    life.found([Machine(name) for name in NAMES], set(NAMES[:size]), by_playbooks=by_playbooks)
+    return life.cluster
+
+
+def asked(request):
+    """Return a life in which the request was made and nothing was done."""
+    life = Told()
+    life.order, size, comes, goes = REQUESTS[request]
+    life.sound, life.by_playbooks, life.aside = True, life.order != "by_plan", set()
+    life.cluster = copy.deepcopy(at_rest(size, life.by_playbooks))
+    life.cluster.goal |= set(comes)
+    life.leave(set(goes))
+    return life
+
+
+def blows(request):
+    """Return every blow that can befall a run of this request before its last act."""
+    calm = asked(request)
+    whom = sorted(calm.cluster.goal | calm.cluster.leaving)
+    assert calm.run_into() == ""
+    acts = len(calm.told) - 1
+    assert acts > 5
+    return [Blow(what, name, after) for name in whom for after in range(1, acts) for what in (OFF, LOST, HUNG)]
+
+
+def test_whoever_fails_after_whichever_act_the_run_stops_or_ends_and_the_next_ones_reach_the_goal():
+    seen = collections.Counter()
+    for request, blow in [(name, blow) for name in REQUESTS for blow in blows(name)][::EVERY]:
+        life = asked(request)
+        said = life.run_into(blow)
+        if life.struck:  # who does not run etcd yet, or any more, cannot hang
+            seen[blow.what, bool(said)] += 1
+            life.finish()
+    assert {what for what, _stopped in seen} == {OFF, LOST, HUNG}, seen
+    assert {stopped for _what, stopped in seen} == {False, True}, seen
+
+
+def removals_beside_a_member_that_hangs():
+    """Return what 3 -> 2 stops with where a voter that stays hangs early; etcd's own refusals are raised."""
+    return [asked("3 -> 2").run_into(Blow(HUNG, "m2", after)) for after in range(1, 5)]
+
+
+def test_a_gate_that_judges_what_was_read_at_the_beginning_is_found(monkeypatch):
+    said = removals_beside_a_member_that_hangs()
+    assert any(one.startswith(_quorum.REMOVE) and "1 of 2 voters would be healthy" in one for one in said), said
+    judged = Cluster._judged
+
+    def judged_of_old(self, kind, target):
+        """Judge the members of this moment by who was healthy when the run began."""
+        fresh = self.observe()
+        members = tuple(replace(member, healthy=member.healthy or member.name in self.answered) for member in fresh.members)
+        self.observe = lambda: replace(fresh, members=members)
+        try:
+            return judged(self, kind, target)
+        finally:
+            del self.observe
+
+    monkeypatch.setattr(Cluster, "_judged", judged_of_old)
+    with pytest.raises(Refused, match="unhealthy cluster"):
+        removals_beside_a_member_that_hangs()
