@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         _unused, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         wanted, findings = _pki.certificates([_pki_plan.administrator("/admin", args["days"])])
         if any("lifetime" in finding.found for finding in findings):
-            raise AnsibleActionFail(f"days is {args['days']}; give 1 to {_pki.LONGEST_DAYS}")
+            raise AnsibleActionFail(f"days is {args['days']}. Next: give 1 to {_pki.LONGEST_DAYS}")
         path = os.path.abspath(os.path.expanduser(args["path"]))
         try:
             return self._converge(args, path, wanted[0], time.time())

@@ -140,13 +140,14 @@ class ActionModule(ActionBase):
             module_name=MODULE, module_args={"phase": phase, **arguments}, task_vars=self._task_vars
         )
         if result.get("failed") or result.get("unreachable"):
-            raise AnsibleActionFail(result.get("msg") or f"{MODULE} failed in phase {phase}", result=result)
+            unsaid = f"{MODULE} failed in phase {phase}. Next: run again with -vvv, which shows what the host said"
+            raise AnsibleActionFail(result.get("msg") or unsaid, result=result)
         return result
 
     def _stop_on(self, findings):
         if findings:
             lines = [finding.line() for finding in _finding.in_order(findings)]
-            raise AnsibleActionFail("nothing was issued:\n" + "\n".join(lines))
+            raise AnsibleActionFail("\n".join(["nothing was issued:", *lines, "Next: mend that, then run again"]))
 
     @staticmethod
     def _ca_warnings(store, now):

@@ -116,8 +116,16 @@ class ActionModule(ActionBase):
             output = "" if self._task.check_mode else args["output"]
             _document.publish(result["plan"], shown(topology.plan), args["format"], output)
             if args["must"] == "be_empty" and topology.plan.steps:
-                result.update(failed=True, msg=f"{len(topology.plan.steps)} step(s) are to be done; nothing was touched.")
+                result.update(failed=True, msg=to_do(topology.plan))
         return result
+
+
+def to_do(plan):
+    """Return what a run that was to find nothing to do ends with."""
+    return (
+        f"{len(plan.steps)} step(s) are to be done; nothing was touched. Next: read the plan above, then run the operation that "
+        "was planned, site.yml when none was named; it takes these steps"
+    )
 
 
 def refused(plan):
@@ -142,6 +150,6 @@ def message(errors):
     """Return what the run stops with: which checks failed where; the table shown before says the rest, once."""
     places = "; ".join(sorted({f"{one.check} ({one.host or 'cluster'})" for one in errors}))
     said = f"{len(errors)} problem(s) to solve first, see the table above: {places}. Nothing was touched."
-    if {one.check for one in errors} <= {REFUSED, _request.CHECK}:
-        return said
-    return f"{said} A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
+    if not {one.check for one in errors} <= {REFUSED, _request.CHECK}:
+        said += " A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
+    return f"{said} Next: do what the table says of each, then run again."

@@ -22,6 +22,8 @@ LOOPBACK = "lo"
 class AddressError(Exception):
     """Tell which command about addresses failed and what it said."""
 
+    next_step = "`ip -br address` on this host shows its interfaces and addresses; mend what `ip` says, then run again"
+
 
 def parse_holders(text, address):
     """Return the interfaces that carry an address, sorted, from the output of `ip -j address show`."""

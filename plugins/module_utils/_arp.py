@@ -35,6 +35,11 @@ _MAX_FRAME = 256
 class ArpError(Exception):
     """Tell why an interface cannot be asked."""
 
+    next_step = (
+        "`ip -br link` on this host says whether that interface is there and up; mend that, or take another one for the "
+        "endpoint, then run again"
+    )
+
 
 @dataclass(frozen=True)
 class ArpPacket:

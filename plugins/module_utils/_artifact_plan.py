@@ -24,7 +24,13 @@ HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class ArtifactError(Exception):
-    """Say which file could not be had, from where, why, and what to do next."""
+    """Say which file could not be had, from where and why; ``next_step``: what to do about it."""
+
+    next_step = "mend the artifact source, the version or the way from this host to it, then run again"
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message)
+        self.next_step = next_step or self.next_step
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ def parse_checksum(text: str, name: str, where: str) -> str:
     if not named and HEX.fullmatch(text.strip()):
         return text.strip().lower()
     listed = ", ".join(sorted(named)[:8]) or "no SHA-256 digest"
-    raise ArtifactError(f"{where} has no checksum for {name}: it holds {listed}; check the URL and the version")
+    raise ArtifactError(f"{where} has no checksum for {name}: it holds {listed}", "check the URL and the version, then run again")
 
 
 def space_needed(length: int, archive: bool) -> int:

@@ -95,7 +95,7 @@ class Fetcher:
         """Return what every artifact needs: one stat per file; raise ArtifactError with all findings."""
         said = plan.findings(artifacts)
         if said:
-            raise ArtifactError("nothing was fetched: " + "; ".join(said))
+            raise ArtifactError("nothing was fetched: " + "; ".join(said), "mend `artifacts`, then run again")
         return [
             plan.judge(artifact, self.manifest, {path: look(path) for path in artifact.files.values()}, self._boot)
             for artifact in artifacts
@@ -107,7 +107,7 @@ class Fetcher:
         What was brought before a failure stays and is written to the manifest.
         """
         done: dict[str, list[str]] = {"fetched": [], "adjusted": []}
-        failures = []
+        failures: list[ArtifactError] = []
         before = json.dumps(self.manifest, sort_keys=True)
         work = [judgement for judgement in judgements if judgement.action != "none"]
         with ThreadPoolExecutor(max_workers=max(1, min(self._parallel, len(work)))) as pool:
@@ -116,12 +116,13 @@ class Fetcher:
                     kind, paths = future.result()
                     done.setdefault(kind, []).extend(paths)
                 except ArtifactError as error:
-                    failures.append(str(error))
+                    failures.append(error)
         if json.dumps(self.manifest, sort_keys=True) != before:
             self.manifest = {path: entry for path, entry in self.manifest.items() if look(path)}
             _files.write(self._path, json.dumps(self.manifest, indent=1, sort_keys=True) + "\n")
         if failures:
-            raise ArtifactError("; ".join(failures))
+            following = "; ".join(dict.fromkeys(error.next_step for error in failures))
+            raise ArtifactError("; ".join(map(str, failures)), following)
         return done
 
     def download(self, url: str, sha256: str, checksum_url: str, folder: str) -> str:
@@ -150,7 +151,7 @@ class Fetcher:
                 _discard(staged.values())
         except OSError as error:
             following = _failure.remedy(error, error.filename or next(iter(artifact.files.values())))
-            raise ArtifactError(f"cannot install {bare(artifact.url)}: {error}. Next: {following}") from error
+            raise ArtifactError(f"cannot install {bare(artifact.url)}: {error}", following) from error
         return "fetched", list(artifact.files.values())
 
     def _adopt(self, judgement: plan.Judgement) -> bool:
@@ -202,18 +203,19 @@ class Fetcher:
         except urllib.error.HTTPError as error:
             kind = Passing if error.code in PASSING else ArtifactError
             raise kind(
-                f"GET {bare(url)} answered HTTP {error.code} {error.reason}; check the artifact source, the version and "
-                "whether this host may reach it"
+                f"GET {bare(url)} answered HTTP {error.code} {error.reason}",
+                "check the artifact source, the version and whether this host may reach it, then run again",
             ) from error
         except (urllib.error.URLError, http.client.HTTPException, socket.timeout, TimeoutError, ConnectionError,
                 ssl.SSLError) as error:  # Python 3.9: socket.timeout is no TimeoutError
             reason = getattr(error, "reason", None) or error
             final = isinstance(reason, (FileNotFoundError, PermissionError, IsADirectoryError, ssl.SSLCertVerificationError))
             raise (ArtifactError if final else Passing)(
-                f"GET {bare(url)} failed: {reason}; is the artifact source right and reachable from this host?"
+                f"GET {bare(url)} failed: {reason}",
+                "check whether the artifact source is right and can be reached from this host, then run again",
             ) from error
         except ValueError as error:
-            raise ArtifactError(f"cannot open {bare(url)}: {error}; check the artifact source") from error
+            raise ArtifactError(f"cannot open {bare(url)}: {error}", "check the artifact source, then run again") from error
 
     def _stage(self, artifact: Artifact, source: str) -> tuple[dict[str, str], dict[str, str]]:
         """Download into temporary files beside the destinations; return them and their hashes once verified."""
@@ -229,17 +231,17 @@ class Fetcher:
                     hashes, problem = _unpack(reader, staged) if artifact.archive else ({"": _copy(reader, staged[""])}, "")
                     digest = reader.finish()
             if length and reader.size != int(length):
-                raise Passing(f"GET {bare(artifact.url)} broke off after {reader.size} of {length} bytes; run again")
+                raise Passing(f"GET {bare(artifact.url)} broke off after {reader.size} of {length} bytes", "run again")
             if digest != source:
                 raise ArtifactError(
                     f"{bare(artifact.url)} has the SHA-256 {digest}, expected {source}; nothing was installed from it: "
-                    "the mirror is damaged or serves another file under this name; mend it there, then run again"
+                    "the mirror is damaged or serves another file under this name", "mend it there, then run again"
                 )
             missing = sorted(set(artifact.files) - set(hashes))
             if missing:
                 raise ArtifactError(
-                    f"{bare(artifact.url)} does not hold {', '.join(missing)}{problem and f' ({problem})'}; "
-                    "check the version's layout")
+                    f"{bare(artifact.url)} does not hold {', '.join(missing)}{problem and f' ({problem})'}",
+                    "check the version's layout and the source, then run again")
             return staged, hashes
         except BaseException:
             _discard(staged.values())
@@ -254,8 +256,8 @@ class Fetcher:
             free = self._free(folder) - self._reserved.get(device, 0)
             if free < needed:
                 raise ArtifactError(
-                    f"{bare(artifact.url)} needs {needed >> 20} MiB in {folder}, {max(free, 0) >> 20} MiB are free; make room "
-                    "(old versions below /opt/multimaster may go) and run again"
+                    f"{bare(artifact.url)} needs {needed >> 20} MiB in {folder}, {max(free, 0) >> 20} MiB are free",
+                    "make room (old versions below /opt/multimaster may go), then run again"
                 )
             self._reserved[device] = self._reserved.get(device, 0) + needed - plan.RESERVE
         try:

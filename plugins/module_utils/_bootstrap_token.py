@@ -27,8 +27,8 @@ def split(token):
     found = _TOKEN.match(token)
     if not found:
         raise ValueError(
-            "this is no bootstrap token: wanted 6 and 16 lower-case letters or digits with a dot between; the lookup "
-            "multimaster.kubernetes.bootstrap_token makes one"
+            "this is no bootstrap token: wanted 6 and 16 lower-case letters or digits with a dot between. Next: give one that "
+            "the lookup multimaster.kubernetes.bootstrap_token makes"
         )
     return found.groups()
 
@@ -36,14 +36,14 @@ def split(token):
 def secret_name(token_id):
     """Return the Secret's name the API server looks up for a token id."""
     if not _ID.match(token_id):
-        raise ValueError(f"{token_id!r} is no token id: wanted 6 lower-case letters or digits")
+        raise ValueError(f"{token_id!r} is no token id: wanted 6 lower-case letters or digits. Next: give such a one")
     return f"bootstrap-token-{token_id}"
 
 
 def secret(token, ttl, now, description):
     """Return the Secret that lets a token join nodes for ``ttl`` seconds from ``now``."""
     if not 0 < ttl <= LONGEST_TTL:
-        raise ValueError(f"a ttl of {ttl} s: wanted 1 to {LONGEST_TTL}; give `ttl` within that")
+        raise ValueError(f"a ttl of {ttl} s: wanted 1 to {LONGEST_TTL}. Next: give `ttl` within that")
     token_id, token_secret = split(token)
     expires = datetime.datetime.fromtimestamp(int(now) + ttl, datetime.timezone.utc)
     text = {

@@ -148,7 +148,8 @@ def installation(path, certificate, owner, group, folder):
     finally:
         _forget(staged)
     if source is None:
-        raise RequestError(f"the certificate signed for {path} belongs to no key on this host; run again")
+        said = f"the certificate signed for {path} belongs to no key on this host"
+        raise RequestError(f"{said}. Next: run again, which has one signed anew")
     key = {"path": f"{path}.key", "content": _text(source), "mode": KEY_MODE, **account}
     crt = {"path": f"{path}.crt", "content": certificate, "mode": CERTIFICATE_MODE, **account}
     return [

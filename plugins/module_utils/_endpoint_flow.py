@@ -66,9 +66,9 @@ def look(master, wanted, listen=True, writing=False):
 
 
 def agreed(plan, done="nothing was changed"):
-    """Raise EndpointError with what was done and the plan's reasons when it refuses."""
+    """Raise EndpointError with what was done, the plan's reasons when it refuses, and what to do next."""
     if plan.refusals:
-        raise _endpoint_host.EndpointError(f"{done}: {plan.reason}")
+        raise _endpoint_host.EndpointError(f"{done}: {plan.reason}", plan.next_step)
 
 
 def work(master, plan, state, allow_loss):

@@ -72,7 +72,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Hold the steps in order, or the reasons to take none."""
+    """Hold the steps in order, or the reasons to take none, each with what to do next: (reason, next step)."""
 
     steps: tuple = ()
     refusals: tuple = ()
@@ -86,8 +86,13 @@ class Plan:
     def reason(self) -> str:
         """Return the plan in one sentence."""
         if self.refusals:
-            return "; ".join(self.refusals)
+            return "; ".join(reason for reason, _next_step in self.refusals)
         return "; ".join(step.why for step in self.steps) or "it is as wanted"
+
+    @property
+    def next_step(self) -> str:
+        """Return what to do about the refusals."""
+        return "; ".join(next_step for _reason, next_step in self.refusals)
 
 
 def holder(seen):
@@ -113,21 +118,26 @@ def plan(seen, state, allow_loss=False, heirs=()):
 def _refusals(seen, state, allow_loss):
     if seen.held and seen.others:
         yield (
-            f"the address has two holders, {holder(seen)}: find the other host by this MAC and take the address off it "
-            "(or stop keepalived there), then run again"
+            f"the address has two holders, {holder(seen)}",
+            "find the other host by this MAC (`ip -br link` on each) and take the address off it (or `systemctl stop keepalived` "
+            "there), then run again",
         )
     elif state == PREPARED and seen.strangers:
         yield (
-            f"the virtual router ID is in use by {', '.join(seen.strangers)}: choose another one, or stop that router if it "
-            "is a former master"
+            f"the virtual router ID is in use by {', '.join(seen.strangers)}",
+            "`systemctl disable --now keepalived` there when that is a former master; otherwise take another endpoint address "
+            "(multimaster_endpoint_address), of which the ID is made; then run again",
         )
     elif state == DIRECT and seen.others:
         yield (
-            f"the address is held by {holder(seen)}, not by this host: bring that host into the state yielded first, "
-            "so that this one takes the address over, then run again"
+            f"the address is held by {holder(seen)}, not by this host",
+            "bring that host into the state yielded first, so that this one takes the address over, then run again",
         )
     elif state in (YIELDED, ABSENT) and seen.held and not seen.vrrp_up and not allow_loss:
-        yield "this host alone holds the address, without VRRP: nobody would take it over; have another master hold it first"
+        yield (
+            "this host alone holds the address, without VRRP: nobody would take it over",
+            "have another master hold it first (site.yml balances it between all of them), then run again",
+        )
 
 
 def _prepared(seen):

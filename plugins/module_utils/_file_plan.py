@@ -32,6 +32,8 @@ MODE = re.compile(r"0[0-7]{3}|0?[0-7]{4}")
 class PlanError(ValueError):
     """Say why a set of files cannot be made as asked; every finding is listed."""
 
+    next_step = "mend what is named, then run again"
+
 
 @dataclass(frozen=True)
 class Wanted:

@@ -64,9 +64,12 @@ class Images:
                 found = _artifacts.hash_file(archive.path) if archive.sha256 else ""
                 os.stat(archive.path)
             except OSError as error:
-                raise ImageError(f"cannot read {archive.path}: {error.strerror}; copy the archive to this host first") from error
+                gone = isinstance(error, FileNotFoundError)
+                following = "copy the archive to this host, then run again" if gone else _failure.remedy(error, archive.path)
+                raise ImageError(f"cannot read {archive.path}: {error.strerror}. Next: {following}") from error
             if found != archive.sha256.lower():
-                raise ImageError(f"{archive.path} has the SHA-256 {found}, expected {archive.sha256}; copy it again")
+                said = f"{archive.path} has the SHA-256 {found}, expected {archive.sha256}"
+                raise ImageError(f"{said}. Next: copy it to this host again, or give the `sha256` of this one, then run again")
             yield archive.path
             return
         try:

@@ -17,7 +17,11 @@ from . import _kernel_plan as plan
 
 
 class KernelError(Exception):
-    """Say what the kernel refused, why, and what to do next."""
+    """Say what the kernel refused and why; ``next_step``: what to do about it."""
+
+    def __init__(self, refused: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(said for said, _next_step in refused))
+        self.next_step = "; ".join(dict.fromkeys(next_step for _said, next_step in refused)) + ", then run again"
 
 
 class Host:
@@ -47,36 +51,38 @@ class Host:
         for name in verdict.load:
             result = self._runner(["modprobe", "--", name], 30.0)
             if result.rc != 0:
-                refused.append(
-                    f"kernel module {name} is neither built in nor loaded, and {result}; load it on the machine that "
-                    "owns the kernel (in a container: its host), or take it off the list")
+                refused.append((
+                    f"kernel module {name} is neither built in nor loaded, and {result}",
+                    f"`modprobe {name}` on the machine that owns the kernel (in a container: its host), or take it off the list"))
         for key, (_before, value) in verdict.set.items():
             refused += self._set(key, value)
         if verdict.swaps:
             result = self._runner(["swapoff", "-a"], 120.0)
             left = plan.parse_swaps(self._text("/proc/swaps"))
             if result.rc != 0 or left:
-                refused.append(
-                    f"swap stays on ({', '.join(left) or result}); switch it off on the machine that owns the kernel: {result}")
+                refused.append((
+                    f"swap stays on ({', '.join(left) or 'it cannot be switched off'}): {result}",
+                    "`swapoff -a` on the machine that owns the kernel (in a container: its host)"))
         if refused:
-            raise KernelError("; ".join(refused))
+            raise KernelError(refused)
 
-    def _set(self, key: str, value: str) -> list[str]:
-        """Write one setting and read it back; return what was refused."""
+    def _set(self, key: str, value: str) -> list[tuple[str, str]]:
+        """Write one setting and read it back; return what was refused, with what to do next."""
         try:
             with open(self._root + plan.sysctl_path(key), "w", encoding="utf-8") as handle:
                 handle.write(value + "\n")
         except OSError as error:
-            hint = {
-                errno.ENOENT: "this kernel has no such setting; is a module missing from the list?",
-                errno.EROFS: "it is read-only here; set it on the machine that owns the kernel (in a container: its host)",
-                errno.EACCES: "it may not be changed here; set it on the machine that owns the kernel",
-                errno.EPERM: "it may not be changed here; set it on the machine that owns the kernel",
-                errno.EINVAL: "the kernel does not take this value; give another one",
-            }.get(error.errno or 0, error.strerror)
-            return [f"{key} is {self._value(key) or 'absent'}, wanted {value}: {hint}"]
+            there = f"`sysctl -w {key}='{value}'` on the machine that owns the kernel (in a container: its host)"
+            why, following = {
+                errno.ENOENT: ("this kernel has no such setting", f"put the module that {key} belongs to on the list"),
+                errno.EROFS: ("it is read-only here", there),
+                errno.EACCES: ("it may not be changed here", there),
+                errno.EPERM: ("it may not be changed here", there),
+                errno.EINVAL: ("the kernel does not take this value", f"give {key} another one"),
+            }.get(error.errno or 0, (error.strerror, f"`sysctl -w {key}='{value}'` on this host says more; mend that"))
+            return [(f"{key} is {self._value(key) or 'absent'}, wanted {value}: {why}", following)]
         now = self._value(key)
-        return [] if now == value else [f"{key} was set to {value}, but the kernel says {now}; give a value it keeps"]
+        return [] if now == value else [(f"{key} was set to {value}, but the kernel says {now}", f"give {key} a value it keeps")]
 
     def _value(self, key: str) -> str | None:
         with contextlib.suppress(OSError), open(self._root + plan.sysctl_path(key), encoding="utf-8") as handle:

@@ -27,6 +27,9 @@ PAUSE = 0.5
 # an API server that starts, stops, or is overloaded; anything else is an answer
 SYSTEM_NAMESPACES = ('namespaces "kube-', 'namespaces "default"')
 TRANSIENT = (429, 500, 502, 503, 504)
+# HTTP: this client is not known (its certificate has expired, say), or it has no right. A check may find either on a half-built
+# cluster, where the run that is checked issues the certificate and binds the operators before it asks.
+NOT_LET_IN = (401, 403)
 
 # shared by the modules; the file names are those the collection gives a master
 ARGUMENTS = {
@@ -62,10 +65,15 @@ class KubeRefused(KubeError):
     def __init__(self, asked, where, status, reason, message):
         super().__init__(asked, where, f"HTTP {status} {reason}: {message}")
         self.status, self.reason, self.message = status, reason, message
-        if status == 403 and 'User "' in message:  # the authorizer's own words; admission refuses with 403 as well
+        if status == 403 and self.by_authorizer:
             self.next_step = "site.yml gives this client its rights (role cluster_access); then run the same again"
         elif status not in (401, *TRANSIENT):
             self.next_step = "mend what the API server names, then run the same again"
+
+    @property
+    def by_authorizer(self):
+        """Tell whether these are the authorizer's own words; admission refuses with 403 as well."""
+        return 'User "' in self.message
 
 
 class KubeNotYet(KubeError):
@@ -97,12 +105,32 @@ class Kube:
         self.server, self._opener, self._timeout = server.rstrip("/"), opener, timeout
         self._retry_seconds, self._clock, self._sleep = retry_seconds, clock, sleep
         self._discovered = dict(objects.KINDS)
+        self._warn, self._not_let_in = None, ()
 
     @classmethod
-    def from_arguments(cls, params, retry_seconds=0.0, check=False):
-        """Build a client from the parameters of ARGUMENTS; one for check mode waits for nobody."""
+    def from_arguments(cls, params, retry_seconds=0.0, check=False, warn=None, not_let_in=NOT_LET_IN):
+        """Build a client from the parameters of ARGUMENTS; one for check mode waits for nobody.
+
+        With ``warn(text)`` a check also goes on where it is ``not_let_in``, by HTTP status, and tells that.
+        """
         opener = https_opener(params["ca"], params["client_cert"], params["client_key"], check)
-        return cls(params["server"], opener, 0.0 if check else retry_seconds)
+        made = cls(params["server"], opener, 0.0 if check else retry_seconds)
+        made._warn, made._not_let_in = warn, not_let_in if check and warn else ()
+        return made
+
+    def foreseen(self, error):
+        """Tell whether a check goes on after this error, since the run that is checked mends it before it asks.
+
+        Nobody answers yet, or this client is not let in yet; of the latter it warns, as there it may be another cause too.
+        """
+        if isinstance(error, KubeRefused) and error.status in self._not_let_in and (error.status == 401 or error.by_authorizer):
+            self._warn(
+                f"Kubernetes API at {self.server} does not let this client in (HTTP {error.status} {error.reason}), so this "
+                "check says nothing of what is there. Next: nothing when this is site.yml, which gives this client its "
+                "certificate and its rights before it asks; otherwise run site.yml first"
+            )
+            return True
+        return isinstance(error, KubeUnreachable)
 
     def at(self, server):
         """Return a client like this one for another API server."""
@@ -302,23 +330,29 @@ class Done:
         }
 
 
+def look(kube, check, *which):
+    """Return an object or None; in check mode None also where nobody answers, or lets this client in, yet."""
+    try:
+        return kube.get(*which)
+    except KubeError as error:
+        if not (check and kube.foreseen(error)):
+            raise
+        return None
+
+
 def ensure_present(kube, obj, check=False):
     """Apply one object, or ask for a dry run of it in check mode.
 
-    A dry run may lack a namespace, or a whole API server, that is only going to be made: then the object counts as
-    created.
+    A dry run may lack a namespace, a whole API server, or the right to ask it, that is only going to be made: then the object
+    counts as created.
     """
     api_version, kind, namespace, name = objects.identity(obj)
     before = None
     try:
         before = kube.get(api_version, kind, name, namespace)
         after = kube.apply(obj, dry_run=check)
-    except KubeUnreachable:
-        if not check:
-            raise
-        after = obj
-    except KubeRefused as error:
-        if not (check and error.status == 404):
+    except KubeError as error:
+        if not (check and (getattr(error, "status", None) == 404 or kube.foreseen(error))):
             raise
         after = obj
     if before is None:
@@ -331,12 +365,7 @@ def ensure_present(kube, obj, check=False):
 def ensure_absent(kube, obj, check=False):
     """Delete one object, or only look whether it is there in check mode."""
     api_version, kind, namespace, name = objects.identity(obj)
-    try:
-        before = kube.get(api_version, kind, name, namespace)
-    except KubeUnreachable:
-        if not check:
-            raise
-        before = None
+    before = look(kube, check, api_version, kind, name, namespace)
     if before is None:
         return Done(objects.title(obj), "absent")
     kube.delete(api_version, kind, name, namespace, dry_run=check)

@@ -65,7 +65,7 @@ def identity(obj):
         ("metadata.name", metadata.get("name")),
     ):
         if not value:
-            raise ValueError(f"object without {place}, with {sorted(obj)} only; mend `objects`")
+            raise ValueError(f"object without {place}, with {sorted(obj)} only. Next: mend `objects`, then run again")
     return obj["apiVersion"], obj["kind"], metadata.get("namespace"), metadata["name"]
 
 

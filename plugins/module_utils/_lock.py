@@ -103,7 +103,7 @@ class Verdict:
 def duration(seconds: int) -> int:
     """Return for how many seconds a lease is written whose step takes at most ``seconds``; ValueError on a wild bound."""
     if not 0 < seconds <= LONGEST_SECONDS:
-        raise ValueError(f"a step bounded by {seconds} s: wanted 1 to {LONGEST_SECONDS}; give `seconds` within that")
+        raise ValueError(f"a step bounded by {seconds} s: wanted 1 to {LONGEST_SECONDS}. Next: give `seconds` within that")
     return seconds + MARGIN_SECONDS
 
 

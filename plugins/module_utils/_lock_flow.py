@@ -16,8 +16,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _dra
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import (
     KubeError,
     KubeRefused,
-    KubeUnreachable,
     conflict,
+    look,
 )
 
 API, KIND = "coordination.k8s.io/v1", "Lease"
@@ -132,18 +132,8 @@ def claim(found, me, step, seconds, now):
     return {"apiVersion": API, "kind": KIND, "metadata": metadata, "spec": spec}
 
 
-def _get(kube, check, *which):
-    """Return the object or None; in check mode also when no API server answers yet."""
-    try:
-        return kube.get(*which)
-    except KubeUnreachable:
-        if not check:
-            raise
-        return None
-
-
 def _read(kube, check):
-    return _get(kube, check, API, KIND, _lock.NAME, _lock.NAMESPACE)
+    return look(kube, check, API, KIND, _lock.NAME, _lock.NAMESPACE)
 
 
 def _until_nobody_is_faster(kube, attempt):
@@ -162,7 +152,7 @@ def cordoned(kube, nodes, check=False):
     """Return a refusal for each of these nodes that somebody else has cordoned: the earliest sign that somebody is at work."""
     found = []
     for name in nodes:
-        node = _get(kube, check, "v1", "Node", name)
+        node = look(kube, check, "v1", "Node", name)
         if node is not None:
             found.append(_drain.judge_cordon(node, "", take_over=False).refusal)
     return [said for said in found if said]

@@ -122,7 +122,7 @@ class Host:
         if not self._wait(lambda: not any(self._alive(pid) for pid in processes)):
             left = ", ".join(str(pid) for pid in processes if self._alive(pid))
             raise ResetError(f"processes of pods do not end within {VANISH:g} s of SIGKILL: {left}; something holds them in the "
-                             "kernel (a file server that is gone?); mend that or reboot the host, and run again")
+                             "kernel (a file server that is gone?). Next: mend that or reboot the host, and run again")
         return []
 
     def _unmount(self, todo: plan.Plan) -> list[str]:
@@ -134,8 +134,8 @@ class Host:
             if result.rc != 0:
                 lazy = self._run(["umount", "-l", "--", point], UNMOUNT)
                 if lazy.rc != 0:
-                    raise ResetError(f"cannot unmount {point}: {result}; lazily neither: {lazy}; see who uses it "
-                                     f"(fuser -vm {point}), end that, and run again")
+                    raise ResetError(f"cannot unmount {point}: {result}; lazily neither: {lazy}. Next: see who uses it "
+                                     f"(`fuser -vm {point}`), end that, and run again")
                 said.append(f"{point}: was unmounted lazily, it ends with its last user; {result}")
         return said
 
@@ -153,7 +153,8 @@ class Host:
         for name in todo.links:
             result = self._run(["ip", "link", "delete", name], ASK)
             if result.rc != 0 and name in [link.name for link in self._links()]:  # a pod's end goes with the pod
-                raise ResetError(f"cannot delete the network interface {name}: {result}; delete it by hand, and run again")
+                raise ResetError(f"cannot delete the network interface {name}: {result}. Next: `ip link delete {name}` "
+                                 "by hand, and run again")
         return said
 
     def _remove_paths(self, todo: plan.Plan) -> list[str]:
@@ -162,7 +163,8 @@ class Host:
             if path == plan.RECORD:
                 result = self._run(["systemctl", "daemon-reload"], _systemd.BLOCKING)
                 if result.rc != 0:
-                    raise ResetError(f"systemd does not read its units again: {result}; mend that, and run again")
+                    raise ResetError(f"systemd does not read its units again: {result}. Next: mend that "
+                                     "(`systemctl daemon-reload` on this host), and run again")
                 self._sync()
             try:
                 self._remove(self._root + path, path in todo.shells)
@@ -185,8 +187,8 @@ class Host:
             with open(self._root + plan.RECORD, encoding="utf-8") as handle:
                 return plan.parse_record(handle.read())
         except (OSError, ValueError) as error:
-            raise ResetError(f"nothing was changed: cannot tell from {plan.RECORD} which cluster this host belongs to: {error}; "
-                             'mend it, {"name": "<cluster>"}, and run again') from error
+            raise ResetError(f"nothing was changed: cannot tell from {plan.RECORD} which cluster this host belongs to: {error}. "
+                             'Next: mend it, {"name": "<cluster>"}, and run again') from error
 
     def _paths(self) -> dict[str, plan.Found]:
         """Return what stands at every path of the table, in /etc/kubernetes, and the links and namespaces of ours."""
@@ -273,7 +275,8 @@ class Host:
     def _links(self) -> tuple[plan.Link, ...]:
         result = self._run(["ip", "-j", "link", "show"], ASK)
         if result.rc != 0:
-            raise ResetError(f"cannot list the network interfaces: {result}; mend that, and run again")
+            raise ResetError(f"cannot list the network interfaces: {result}. Next: mend that (`ip link show` on this "
+                             "host), and run again")
         return plan.parse_links(result.out)
 
     def _wait(self, done: Callable[[], bool]) -> bool:

@@ -215,14 +215,14 @@ def decide(seen: Seen, cluster: str, keep_binaries: bool) -> Plan:
     """Return what makes the host bare, or a refusal when it belongs to something else or something stands in the way."""
     if seen.record not in (None, cluster):
         return Plan(
-            f"nothing was changed: this host belongs to cluster {seen.record!r} ({RECORD}), not to {cluster!r}; "
-            "give that name, or take this host off the list", refused=True)
+            f"nothing was changed: this host belongs to cluster {seen.record!r} ({RECORD}), not to {cluster!r}. "
+            "Next: give that name, or take this host off the list", refused=True)
     plan = _plan(seen, cluster, keep_binaries)
     if seen.record is None:
         plan = _without_record(plan, seen, keep_binaries)
     obstacles = [] if plan.refused else _obstacles(plan, seen)
     if obstacles:
-        return Plan(f"nothing was removed: {'; '.join(obstacles)}; then run again", refused=True)
+        return Plan(f"nothing was removed: {'; '.join(obstacles)}. Next: do that on this host, then run again", refused=True)
     return plan
 
 
@@ -353,8 +353,8 @@ def _without_record(plan: Plan, seen: Seen, keep_binaries: bool) -> Plan:
     if telling:
         return Plan(
             f"nothing was changed: this host belongs to no cluster of ours, {RECORD} is missing; what else is there "
-            f"({', '.join(telling[:3])}{' and more' if len(telling) > 3 else ''}) is not touched; if it was a host of ours, "
-            f'write that file back, {{"name": "<cluster>"}}, and run again', refused=True)
+            f"({', '.join(telling[:3])}{' and more' if len(telling) > 3 else ''}) is not touched. "
+            f'Next: if it was a host of ours, write that file back, {{"name": "<cluster>"}}, and run again', refused=True)
     programs = [path for path in plan.remove if path == PROGRAMS or posixpath.dirname(path) == COMMANDS]
     rest = (*([] if keep_binaries or PROGRAMS not in seen.paths else programs), *(path for path in plan.remove if path == HOME))
     reason = "an earlier reset is finished" if rest else "nothing of a cluster of ours is on this host"

@@ -29,6 +29,8 @@ _MAX_FRAME = 2048
 class VrrpError(Exception):
     """Tell why a segment cannot be listened to."""
 
+    next_step = "`ip -br link` on this host says whether that interface is there and up; mend that, then run again"
+
 
 @dataclass(frozen=True, order=True)
 class Speaker:

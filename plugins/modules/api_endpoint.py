@@ -165,7 +165,8 @@ def main():
         "changed_paths": [step.wanted.path for step in written],
     }  # fmt: skip
     if plan.refusals:
-        module.warn(f"{wanted['address']} would not be brought to {wanted['state']} now: {plan.reason}")
+        said = f"{wanted['address']} would not be brought to {wanted['state']} now: {plan.reason}"
+        module.warn(f"{said}. Next: nothing when the same run does that before; otherwise {plan.next_step}")
     if module._diff:
         steps = {"before": "", "after": "".join(f"{s.kind}: {s.why}\n" for s in plan.steps if s.changes)}
         result["diff"] = [*_file_plan.diffs(written, _files.names(written)), steps]

@@ -83,20 +83,10 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube impor
     ARGUMENTS,
     Kube,
     KubeError,
-    KubeUnreachable,
     ensure_absent,
     ensure_present,
+    look,
 )
-
-
-def read(kube, name, check):
-    """Return the token's Secret or None; in check mode also when no API server answers yet."""
-    try:
-        return kube.get("v1", "Secret", name, tokens.NAMESPACE)
-    except KubeUnreachable:
-        if not check:
-            raise
-        return None
 
 
 def run(module, kube, now):
@@ -107,7 +97,7 @@ def run(module, kube, now):
         return {"changed": present, "name": "", "seconds_left": 0, "reason": "there is no token yet"}
     wanted = tokens.secret(params["token"], params["ttl"], now, params["description"])
     name = wanted["metadata"]["name"]
-    found = read(kube, name, module.check_mode)
+    found = look(kube, module.check_mode, "v1", "Secret", name, tokens.NAMESPACE)
     left = tokens.seconds_left(found, now) if found else 0
     if params["state"] == "absent":
         done = ensure_absent(kube, wanted, module.check_mode)
@@ -135,7 +125,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode)
+        kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode, module.warn)
         result = run(module, kube, time.time())
     except (KubeError, CredentialsError, ValueError) as error:
         module.fail_json(msg=_failure.message(error, f"the bootstrap token is not {module.params['state']}"))

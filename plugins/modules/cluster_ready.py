@@ -14,7 +14,7 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Waits a bounded time until every named node is Ready and every named Deployment has its pods, and says what is missing
     when the time is over.
-  - Changes nothing. In check mode it looks once and never fails.
+  - Changes nothing. In check mode it looks once and never fails; where nothing can be read it warns.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes.info
   - multimaster.kubernetes.attributes.host
@@ -90,11 +90,13 @@ def main():
         return not seen["missing"], "; ".join(seen["missing"])
 
     try:
-        kube = Kube.from_arguments(module.params)
+        kube = Kube.from_arguments(module.params, check=module.check_mode, warn=module.warn)
         kube.wait_until("the cluster to be whole", question, 0 if module.check_mode else module.params["timeout"], LOOK)
     except (KubeError, CredentialsError) as error:
-        if not (module.check_mode and isinstance(error, KubeNotYet)):
+        if not module.check_mode:
             module.fail_json(msg=_failure.message(error), **seen)
+        if not (isinstance(error, KubeNotYet) or kube.foreseen(error)):
+            module.warn(_failure.message(error, "the cluster was not looked at"))
     module.exit_json(changed=False, **seen)
 
 

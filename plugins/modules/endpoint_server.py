@@ -36,7 +36,8 @@ options:
     type: bool
     default: false
   timeout:
-    description: Seconds until HAProxy must say so, and before that until another server is up.
+    description: Seconds until HAProxy must say so, and before that until another server is up. A check looks once, and warns
+      where a run would wait for another server.
     type: float
     default: 30
 """
@@ -69,67 +70,8 @@ reason:
   type: str
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _haproxy, _systemd
-
-PAUSE = 0.05
-
-
-def wait(haproxy, missing, timeout, sleep=time.sleep, clock=time.monotonic):
-    """Return HAProxy's servers once ``missing`` says nothing of them; raise HaproxyError with what it says instead."""
-    end = clock() + timeout
-    while True:
-        servers = haproxy.servers()
-        said = missing(servers)
-        if not said:
-            return servers
-        if clock() >= end:
-            raise _haproxy.HaproxyError(said)
-        sleep(PAUSE)
-
-
-def not_there(server, drained, timeout):
-    """Return in which way a server is not as wanted after so many seconds, "" when it is."""
-    if server.status == "drain" and not server.checked if drained else server.up and server.checked:
-        return ""
-    return (
-        f"{server.name} is {server.stands} ({server.check or 'no check'}) after {timeout:g} s, not "
-        f"{'drained' if drained else 'up'}"
-    )
-
-
-def not_spared(servers, name):
-    """Return how the others are when none of them can take the connections of this one, "" when one can."""
-    if _haproxy.spares(servers, name):
-        return ""
-    others = [f"{other} is {server.stands}" for other, server in servers.items() if other != name]
-    return (
-        f"no other API server is up behind this balancer ({', '.join(others) or 'there is none'}), so the API would be "
-        "away. Next: bring one up, or allow the outage for this run (-e etcd_allow_outage=true)"
-    )
-
-
-def run(module, haproxy, systemd):
-    """Return the module's result."""
-    name, drained, timeout = module.params["name"], module.params["state"] == "drained", module.params["timeout"]
-    if not systemd.show(["haproxy.service"])["haproxy.service"].up:
-        return {"changed": False, "before": None, "after": None, "reason": "no balancer runs on this host"}
-    servers = haproxy.servers()
-    if name not in servers:
-        known = ", ".join(servers) or "none"
-        return {"changed": False, "before": None, "after": None, "reason": f"HAProxy here knows no server {name}, only {known}"}
-    before = after = servers[name]
-    steps = _haproxy.drain_steps(before, drained)
-    if steps and drained and not module.params["allow_outage"]:
-        wait(haproxy, lambda servers: not_spared(servers, name), timeout)
-    if not module.check_mode:
-        for method, arguments in steps:
-            getattr(haproxy, method)(*arguments)
-        after = wait(haproxy, lambda servers: not_there(servers[name], drained, timeout), timeout)[name]
-    reason = f"{name} was {before.stands}, check {'on' if before.checked else 'off'}" if steps else "it is as wanted"
-    return {"changed": bool(steps), "before": before.as_dict(), "after": after.as_dict(), "reason": reason}
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_server, _failure, _haproxy, _systemd
 
 
 def shown(server):
@@ -149,9 +91,12 @@ def main():
         supports_check_mode=True,
     )
     try:
-        result = run(module, _haproxy.Haproxy(), _systemd.Systemd())
+        outcome = _endpoint_server.bring(_haproxy.Haproxy(), _systemd.Systemd(), module.params, module.check_mode)
     except (_haproxy.HaproxyError, _systemd.UnitError) as error:
         module.fail_json(msg=_failure.message(error, f"{module.params['name']} is not {module.params['state']}"))
+    if outcome.unsafe:
+        module.warn(outcome.unsafe)
+    result = outcome.as_dict()
     if module._diff:
         drained, foretold = module.params["state"] == "drained", module.check_mode and result["changed"]
         after = {"status": "drain" if drained else "up", "checked": not drained} if foretold else result["after"]

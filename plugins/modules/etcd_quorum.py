@@ -110,6 +110,13 @@ def run(params, observe, check=False, clock=time.monotonic, sleep=time.sleep):
             return verdict, refusal, observed.errors
 
 
+def told(params, refusal, errors):
+    """Return the refusal with what was done and who does not answer; what to do next comes last."""
+    said, _next, following = refusal.partition(". Next: ")
+    silent = f". Not answering: {'; '.join(errors)}" if errors else ""
+    return f"unsafe to {params['step']} {params['target']}: {said}{silent}. Next: {following}"
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -132,8 +139,7 @@ def main():
     verdict, refusal, errors = run(params, lambda: _etcd.observe(params["endpoints"], opener), module.check_mode)
     result = {"verdict": verdict.as_dict(), "reason": verdict.reason, "errors": list(errors)}
     if refusal:
-        said = f"unsafe to {params['step']} {params['target']}: {refusal}"
-        said += f". Not answering: {'; '.join(errors)}" if errors else ""
+        said = told(params, refusal, errors)
         if not module.check_mode:
             module.fail_json(msg=said, **result)
         module.warn(said)

@@ -102,7 +102,7 @@ def main():
     archives = [_image_plan.Archive(**{key: value or "" for key, value in item.items()}) for item in params["archives"]]
     findings = _image_plan.findings(archives)
     if findings:
-        module.fail_json(msg="nothing was imported: " + "; ".join(findings))
+        module.fail_json(msg=f"nothing was imported: {'; '.join(findings)}. Next: mend `archives`, then run again")
     fetcher = _artifacts.Fetcher("/dev/null", timeout=params["timeout"])
     images = _images.Images(params["ctr"], params["address"], params["namespace"], fetcher)
     try:

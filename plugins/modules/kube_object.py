@@ -16,7 +16,7 @@ description:
     taken over. With O(state=absent) they are deleted in the opposite order.
   - An object counts as changed when what the API server holds afterwards differs from before, its status and bookkeeping
     apart. Check mode asks the server for a dry run, so that its defaults and admission are part of the answer; while no
-    API server answers yet, everything counts as created.
+    API server answers yet, or none lets this client in, everything counts as created, and of the latter it warns.
   - Waits a bounded time for an API server that is starting.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
@@ -84,6 +84,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _fai
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import (
     ARGUMENTS,
+    NOT_LET_IN,
     Kube,
     KubeError,
     ensure_absent,
@@ -126,8 +127,12 @@ def main():
         },
         supports_check_mode=True,
     )
+    not_let_in = NOT_LET_IN if module.params["forbidden"] == "fail" else (401,)  # a lack of rights is the answer then
     try:
-        result = run(module, Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode))
+        kube = Kube.from_arguments(
+            module.params, module.params["retry_seconds"], module.check_mode, module.warn, not_let_in
+        )
+        result = run(module, kube)
     except (KubeError, CredentialsError, ValueError) as error:
         if module.params["forbidden"] == "fail" or getattr(error, "reason", "") != "Forbidden":
             module.fail_json(msg=_failure.message(error))

@@ -192,7 +192,8 @@ def decide(systemd, units, states, params, check):
         findings += [f"{unit.name} reads {path}, which does not exist; write it first"
                      for unit in units for path in systemd.missing_inputs(unit)]
     if any(findings):
-        raise _systemd.UnitError("nothing was changed: " + "; ".join(filter(None, findings)))
+        said = "; ".join(filter(None, findings))
+        raise _systemd.UnitError(f"nothing was changed: {said}. Next: mend what is named, then run again")
     verdicts = [
         _unit_plan.decide_started(
             states[unit.name], wanted[unit.name], systemd.running(states[unit.name]), systemd.drop_in(unit.name),

@@ -58,7 +58,7 @@ def vault_reader(loader):
             cause = error.__cause__
             if isinstance(cause, OSError):
                 raise OSError(cause.errno, cause.strerror, cause.filename) from None
-            raise StoreError(f"cannot read {path}: {error}; if it is vaulted, give its password (--vault-id)") from None
+            raise StoreError(f"cannot read {path}: {error}. Next: if it is vaulted, give its password (--vault-id)") from None
 
     return read
 
@@ -84,8 +84,8 @@ def not_found(path, cluster_name):
     """Return the message for a store that is missing where a cluster may already live."""
     return (
         f"CA store not found at {path}. It holds the authorities of cluster {cluster_name}; new ones would cut off all that "
-        "trusts the old ones, so nothing was issued. Copy the store from the machine the cluster was built from, or restore it "
-        "from the backup, or set multimaster_ca_store to where it is"
+        "trusts the old ones, so nothing was issued. Next: copy the store from the machine the cluster was built from, or "
+        "restore it from the backup, or set multimaster_ca_store to where it is"
     )
 
 
@@ -114,7 +114,8 @@ def _found(path, cluster_name, now):
             return
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise StoreError(
-                f"{path} exists but is no CA store (no {MANIFEST} in it); move it away or set multimaster_ca_store elsewhere"
+                f"{path} exists but is no CA store (no {MANIFEST} in it). Next: move it away, or set multimaster_ca_store to "
+                "another path"
             ) from error
         following = _failure.remedy(error, error.filename or path)
         said = f"cannot make the CA store at {path}: {error.strerror}; nothing was issued. Next: {following}"
@@ -182,14 +183,17 @@ class CaStore:
             manifest = json.loads(self._text(MANIFEST))
             owner, version = manifest["cluster_name"], int(manifest["version"])
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{self.path}/{MANIFEST} cannot be understood; restore the store from the backup") from error
+            raise StoreError(f"{self.path}/{MANIFEST} cannot be understood. Next: restore the store from the backup") from error
         if owner != cluster_name:
             raise StoreError(
-                f"the CA store at {self.path} belongs to cluster {owner!r}, this is cluster {cluster_name!r}; "
-                "set multimaster_ca_store to this cluster's own store"
+                f"the CA store at {self.path} belongs to cluster {owner!r}, this is cluster {cluster_name!r}. "
+                "Next: set multimaster_ca_store to this cluster's own store"
             )
         if version > VERSION:
-            raise StoreError(f"the CA store at {self.path} has layout {version}, this release knows {VERSION}; update it")
+            raise StoreError(
+                f"the CA store at {self.path} has layout {version}, this release knows {VERSION}. Next: update it "
+                "(`ansible-galaxy collection install --upgrade multimaster.kubernetes`)"
+            )
 
     def _check_modes(self):
         for name in sorted(os.listdir(self.path)):
@@ -197,7 +201,8 @@ class CaStore:
             if not name.endswith(".key") and name != ENCRYPTION_KEYS:
                 continue
             if stat.S_IMODE(os.stat(path).st_mode) & 0o077 and not self._vaulted(path):
-                raise StoreError(f"{path} can be read by other users of this machine; run: chmod -R go= {self.path}")
+                said = f"{path} can be read by other users of this machine"
+                raise StoreError(f"{said}. Next: `chmod -R go= {self.path}`, then run again")
 
     @staticmethod
     def _vaulted(path):
@@ -223,7 +228,7 @@ class CaStore:
         place = f"{self.path}/{name}.key"
         key = _x509.load_key(self._text(f"{name}.key"), place)
         if key.public_key() != self.authority(name)[0].public_key():
-            raise StoreError(f"{place} is not the key of {name}.crt beside it; restore the CA store from the backup")
+            raise StoreError(f"{place} is not the key of {name}.crt beside it. Next: restore the CA store from the backup")
         return key
 
     def authority_pem(self, name):
@@ -258,5 +263,5 @@ class CaStore:
         except (ValueError, KeyError, TypeError):
             right = False
         if not right:
-            raise StoreError(f"{self.path}/{ENCRYPTION_KEYS} holds no list of 32-byte keys; restore it from the backup")
+            raise StoreError(f"{self.path}/{ENCRYPTION_KEYS} holds no list of 32-byte keys. Next: restore it from the backup")
         return _pki.encryption_config(keys)

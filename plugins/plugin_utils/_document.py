@@ -14,6 +14,7 @@ import tempfile
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure
 
 
 def publish(document, lines, form="text", output=""):
@@ -33,4 +34,5 @@ def write(path, text):
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        raise AnsibleActionFail(f"the document cannot be written to {path}: {error}") from error
+        following = _failure.remedy(error, path)
+        raise AnsibleActionFail(f"the document cannot be written to {path}: {error}. Next: {following}") from error

@@ -68,7 +68,7 @@ def judge(content, path, cluster_name, server, authority, signer, wanted, now):
 
 def _own(content, path, cluster_name):
     """Return the cluster and user of a kubeconfig that holds this cluster and nothing else."""
-    remedy = "nothing was written; set multimaster_kubeconfig to another path, or move that file away"
+    remedy = "nothing was written. Next: set multimaster_kubeconfig to another path, or move that file away"
     try:
         config = yaml.safe_load(content)
         clusters, users = config["clusters"], config["users"]

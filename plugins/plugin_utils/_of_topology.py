@@ -16,7 +16,7 @@ def of_topology(name, function):
             return function(host, cluster)
         except (KeyError, TypeError) as error:
             raise AnsibleFilterError(
-                f"{name}: the topology lacks {error}; give it one entry of multimaster.hosts and the fact multimaster"
+                f"{name}: the topology lacks {error}. Next: give it one entry of multimaster.hosts and the fact multimaster"
             ) from error
 
     return asked

@@ -62,7 +62,7 @@ def load_key(text, place):
     try:
         return serialization.load_pem_private_key(text.encode(), password=None)
     except (ValueError, TypeError) as error:
-        raise CertificateError(f"{place} holds no private key that can be read; restore it from the backup") from error
+        raise CertificateError(f"{place} holds no private key that can be read. Next: restore it from the backup") from error
 
 
 def load_certificates(text, place):
@@ -70,7 +70,7 @@ def load_certificates(text, place):
     try:
         return x509.load_pem_x509_certificates(text.encode())
     except ValueError as error:
-        raise CertificateError(f"{place} holds no certificate that can be read; restore it from the backup") from error
+        raise CertificateError(f"{place} holds no certificate that can be read. Next: restore it from the backup") from error
 
 
 def fingerprint(certificate):
@@ -110,8 +110,8 @@ def sign(wanted, public_key, authority, authority_key, now):
     ends = min(now + wanted.lifetime, authority.not_valid_after_utc.timestamp())
     if ends <= now:
         raise CertificateError(
-            f"the {wanted.ca} authority expired on {authority.not_valid_after_utc:%Y-%m-%d}: it can sign nothing any more; "
-            "rotate the authority"
+            f"the {wanted.ca} authority expired on {authority.not_valid_after_utc:%Y-%m-%d}: it can sign nothing any more. "
+            "Next: rotate the authority"
         )
     subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in wanted.organizations]
     subject.append(x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name))
@@ -167,12 +167,12 @@ def request_key(text, place):
         proven = request.is_signature_valid
         key = request.public_key()
     except (ValueError, TypeError, InvalidSignature) as error:
-        raise CertificateError(f"the signing request for {place} cannot be read; run again") from error
+        raise CertificateError(f"the signing request for {place} cannot be read. Next: run again") from error
     if not proven:
-        said = f"the signing request for {place} does not prove possession of its key; nothing was signed; run again"
+        said = f"the signing request for {place} does not prove possession of its key; nothing was signed. Next: run again"
         raise CertificateError(said)
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise CertificateError(f"the key at {place}.key is no ECDSA P-256 key; move it away and run again")
+        raise CertificateError(f"the key at {place}.key is no ECDSA P-256 key. Next: move it away on that host, and run again")
     return key
 
 

@@ -557,6 +557,22 @@ MUTANTS = {
         "_haproxy", "any(server.up for", "any(server.status for",
         "test__haproxy.py::test_another_server_takes_connections_only_when_it_is_up_and_in_use",
     ),
+    "a check waits for another API server": Mutant(
+        "_endpoint_server", "0 if check else timeout", "timeout",
+        "test__endpoint_server.py::test_a_check_looks_once_and_says_what_a_run_would_wait_for",
+    ),
+    "an API server goes though no other is up": Mutant(
+        "_endpoint_server", "if unsafe and not check:", "if False:",
+        "test__endpoint_server.py::test_when_none_comes_nothing_is_done",
+    ),
+    "a run goes on where it is not let in": Mutant(
+        "_kube", "not_let_in if check and warn else ()", "not_let_in if warn else ()",
+        "test__kube.py::test_only_a_check_that_warns_goes_on_where_it_is_not_let_in",
+    ),
+    "a check takes what admission refuses for a lack of rights": Mutant(
+        "_kube", "(error.status == 401 or error.by_authorizer)", "True",
+        "test__kube.py::test_only_a_check_that_warns_goes_on_where_it_is_not_let_in",
+    ),
     "controllers drain": Mutant(TURNS, "if name in drained]", "if name in due]", "test__turns.py::test_case"),
     "a member that starts counts as down": Mutant(
         TURNS,

@@ -73,7 +73,7 @@ def test_another_endpoint_is_written(run, path, world):
 
 
 def test_a_lifetime_that_is_none_is_refused(run):
-    with pytest.raises(AnsibleActionFail, match="days is 0; give 1 to 825"):
+    with pytest.raises(AnsibleActionFail, match="days is 0. Next: give 1 to 825"):
         run(days=0)
 
 

@@ -98,6 +98,7 @@ def test_errors_stop_the_run_with_every_finding_in_one_table(tmp_path, warned, s
         assert text in shown[0]
     for text in ("setting-unknown (cluster)", "network-overlap (cluster)", "multimaster_preflight_ignore"):
         assert text in result["msg"]
+    assert result["msg"].endswith("Next: do what the table says of each, then run again.")
 
 
 def test_a_preflight_that_passes_says_how_many_hosts_are_fine(tmp_path, warned, shown):
@@ -243,7 +244,7 @@ def test_a_plan_with_steps_fails_where_it_must_be_empty(tmp_path, warned, shown,
     assert not run(variables, must="be_empty").get("failed")
     assert "Nobody joins, leaves or moves." in words(shown)
     result = run(variables, must="be_empty", remove="w1")
-    assert result["failed"] and "nothing was touched" in result["msg"]
+    assert result["failed"] and "nothing was touched. Next: read the plan above, then run" in result["msg"]
 
 
 def test_of_two_members_the_plan_is_shown_once_it_is_known_who_has_to_restart(tmp_path, warned, shown, monkeypatch):

@@ -152,15 +152,17 @@ def test_a_download_that_breaks_off_is_tried_again(server, target, fetch, make, 
 
 
 def test_a_server_that_is_not_there_is_named(target, fetch):
-    with pytest.raises(ArtifactError, match=r"GET http://127\.0\.0\.1:9/x failed: .*refused.*reachable"):
+    with pytest.raises(ArtifactError, match=r"GET http://127\.0\.0\.1:9/x failed: .*refused.*") as raised:
         fetch(Artifact("http://127.0.0.1:9/x", {"": str(target / "x")}, "0" * 64))
+    assert "can be reached from this host" in raised.value.next_step
 
 
 def test_all_failures_are_said_and_what_worked_stays(server, target, fetch):
     server.add("/kubelet", BODY)
     gone = [Artifact(f"{server.url}/{name}", {"": str(target / name)}, "0" * 64) for name in ("a", "b")]
-    with pytest.raises(ArtifactError, match=r"(?s)/a answered HTTP 404.*/b answered HTTP 404"):
+    with pytest.raises(ArtifactError, match=r"(?s)/a answered HTTP 404.*/b answered HTTP 404") as raised:
         fetch(single(server, target), *gone)
+    assert raised.value.next_step.count("check the artifact source") == 1
     server.requests.clear()
     assert fetch(single(server, target))["fetched"] == [] and server.requests == []
 
@@ -185,8 +187,9 @@ def test_what_is_no_archive_is_said_to_be_none(server, target, fetch):
 
 def test_a_full_disk_is_seen_before_anything_is_written(server, target, fetch):
     server.add("/kubelet", BODY)
-    with pytest.raises(ArtifactError, match=r"kubelet needs 67 MiB in .*, 66 MiB are free; make room"):
+    with pytest.raises(ArtifactError, match=r"kubelet needs 67 MiB in .*, 66 MiB are free") as raised:
         fetch(single(server, target), free=lambda path: 66 << 20)
+    assert raised.value.next_step.startswith("make room")
     assert files_below(target) == []
 
 

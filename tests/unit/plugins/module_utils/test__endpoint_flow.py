@@ -166,8 +166,9 @@ def test_a_prepared_master_is_not_proven_to_hold_anything():
 def test_a_virtual_router_id_that_is_in_use():
     world = World()
     world.speakers = [_vrrp.Speaker("192.0.2.12", 51, 3, 100), _vrrp.Speaker("192.0.2.50", 51, 2, 100)]
-    with pytest.raises(_endpoint_host.EndpointError, match="in use by 192.0.2.50:"):
+    with pytest.raises(_endpoint_host.EndpointError, match="in use by 192.0.2.50$") as raised:
         bring(world, "prepared", vrid=51, peers=["192.0.2.12"])
+    assert "multimaster_endpoint_address" in raised.value.next_step
     assert not world.log
     assert bring(world, "prepared", vrid=52)[2].changed
 

@@ -133,20 +133,23 @@ def test_where_nobody_can_take_the_address_it_restarts_in_place():
 
 
 @pytest.mark.parametrize(
-    ("seen", "state", "said"),
+    ("seen", "state", "said", "following"),
     [
-        pytest.param(replace(HOLDER, others=(OTHER,)), "balanced", "two holders", id="two-holders"),
-        pytest.param(replace(BARE, others=(OTHER,)), "direct", "yielded first", id="direct-while-another-holds"),
-        pytest.param(BACKUP, "direct", "yielded first", id="backup-cannot-become-direct"),
-        pytest.param(ALONE, "absent", "nobody would take it", id="last-holder-leaves"),
-        pytest.param(ALONE, "yielded", "nobody would take it", id="last-holder-yields"),
-        pytest.param(replace(BARE, strangers=("192.0.2.50",)), "prepared", "in use by 192.0.2.50", id="vrid-in-use"),
-        pytest.param(replace(BARE, held_on=("eth0",)), "absent", "nobody would take it", id="held-by-hand"),
+        pytest.param(replace(HOLDER, others=(OTHER,)), "balanced", "two holders", "stop keepalived", id="two-holders"),
+        pytest.param(replace(BARE, others=(OTHER,)), "direct", "not by this host", "yielded first", id="while-another-holds"),
+        pytest.param(BACKUP, "direct", "not by this host", "yielded first", id="backup-cannot-become-direct"),
+        pytest.param(ALONE, "absent", "nobody would take it", "another master", id="last-holder-leaves"),
+        pytest.param(ALONE, "yielded", "nobody would take it", "another master", id="last-holder-yields"),
+        pytest.param(
+            replace(BARE, strangers=("192.0.2.50",)), "prepared", "in use by 192.0.2.50", "disable --now", id="vrid-in-use"
+        ),
+        pytest.param(replace(BARE, held_on=("eth0",)), "absent", "nobody would take it", "another master", id="held-by-hand"),
     ],
 )
-def test_refused(seen, state, said):
+def test_refused(seen, state, said, following):
     plan = endpoint.plan(seen, state)
     assert said in plan.reason and not plan.steps and not plan.changed
+    assert following in plan.next_step and "run again" in plan.next_step
 
 
 def test_a_whole_cluster_is_taken_down():

@@ -70,7 +70,7 @@ def refused(status, message="no"):
         (_haproxy.HaproxyError("no"), "`systemctl status haproxy` and `journalctl -u haproxy -n 50` on this host"),
         (_keepalived.KeepalivedError("no"), "`systemctl status keepalived` and `journalctl -u keepalived -n 50` on this host"),
         (_endpoint_host.EndpointError("no", "see there"), "see there"),
-        (_addresses.AddressError("`ip` exited with 2"), ""),
+        (_addresses.AddressError("`ip` exited with 2"), "`ip -br address` on this host"),
         # what is at the bottom of it
         (caused(NodeError("it failed. Node w1 takes pods again"), refused(503)), "health.yml says whether the API is well"),
         (caused(NodeError("no"), caused(ValueError("no"), system(errno.EIO))), "the disk may be failing"),

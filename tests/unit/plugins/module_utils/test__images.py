@@ -86,7 +86,7 @@ def test_an_archive_with_another_name_in_it_is_an_error(images, server, local):
 
 @pytest.mark.parametrize("sha256", ["", ZEROS])
 def test_a_missing_archive_is_named(images, containerd, sha256):
-    with pytest.raises(_images.ImageError, match="cannot read /nowhere/pause.tar: No such file.*; copy the archive to this host"):
+    with pytest.raises(_images.ImageError, match="cannot read /nowhere/pause.tar: No such file.* Next: copy the archive to this"):
         images.bring([_image_plan.Archive(PAUSE, path="/nowhere/pause.tar", sha256=sha256)])
     assert containerd.calls == []
 

@@ -133,25 +133,25 @@ def test_nothing_to_do_runs_nothing(machine, host):
     assert machine.calls == []
 
 
-ELSEWHERE = "set it on the machine that owns the kernel"
+ELSEWHERE = f"`sysctl -w {FORWARD}='1'` on the machine that owns the kernel (in a container: its host), then run again"
 
 
 @pytest.mark.parametrize(
-    ("number", "hint"),
+    ("number", "why", "following"),
     [
-        (errno.EROFS, f"it is read-only here; {ELSEWHERE} (in a container: its host)"),
-        (errno.EACCES, f"it may not be changed here; {ELSEWHERE}"),
-        (errno.EPERM, f"it may not be changed here; {ELSEWHERE}"),
-        (errno.EINVAL, "the kernel does not take this value; give another one"),
-        (errno.EBUSY, "Device or resource busy"),
+        (errno.EROFS, "it is read-only here", ELSEWHERE),
+        (errno.EACCES, "it may not be changed here", ELSEWHERE),
+        (errno.EPERM, "it may not be changed here", ELSEWHERE),
+        (errno.EINVAL, "the kernel does not take this value", f"give {FORWARD} another one, then run again"),
+        (errno.EBUSY, "Device or resource busy", f"`sysctl -w {FORWARD}='1'` on this host says more; mend that, then run again"),
     ],
     ids=lambda value: errno.errorcode.get(value, "") if isinstance(value, int) else "",
 )
-def test_why_a_setting_is_refused(host, refusing, number, hint):
+def test_why_a_setting_is_refused(host, refusing, number, why, following):
     refusing(number)
     with pytest.raises(_kernel.KernelError) as raised:
         host.apply(_kernel_plan.Verdict(set={FORWARD: ("0", "1")}))
-    assert str(raised.value) == f"{FORWARD} is 0, wanted 1: {hint}"
+    assert (str(raised.value), raised.value.next_step) == (f"{FORWARD} is 0, wanted 1: {why}", following)
 
 
 def test_a_read_only_setting_is_fine_while_its_value_is_right(host, refusing):
@@ -169,8 +169,8 @@ def test_a_value_the_kernel_changes_is_an_error(host, monkeypatch):
     ("refuses", "left", "said"),
     [
         ((), (), None),
-        (("swapoff",), ("/dev/sda2",), r"swap stays on \(/dev/sda2\); .*: `swapoff -a` exited with 1: swapoff: Op"),
-        (("swapoff",), (), r"swap stays on \(`swapoff -a` exited with 1"),
+        (("swapoff",), ("/dev/sda2",), r"swap stays on \(/dev/sda2\): `swapoff -a` exited with 1: swapoff: Op"),
+        (("swapoff",), (), r"swap stays on \(it cannot be switched off\): `swapoff -a` exited with 1"),
     ],
     ids=["it goes", "it stays", "the program fails for another reason"],
 )

@@ -79,6 +79,32 @@ def test_a_check_before_there_is_an_api_server():
         _kube.ensure_absent(kube, CONFIG)
 
 
+FORBIDDEN = (403, "Forbidden", 'configmaps "c" is forbidden: User "operator" cannot get')
+
+
+@pytest.mark.parametrize(
+    ("refusal", "options", "foreseen"),
+    [
+        (FORBIDDEN, {}, True),
+        ((401, "Unauthorized", "Unauthorized"), {}, True),
+        ((403, "Forbidden", "exceeded quota"), {}, False),
+        ((422, "Invalid", 'User "x"'), {}, False),
+        (FORBIDDEN, {"not_let_in": (401,)}, False),
+        ((401, "Unauthorized", "Unauthorized"), {"not_let_in": (401,)}, True),
+        (FORBIDDEN, {"warn": None}, False),
+        (FORBIDDEN, {"check": False}, False),
+    ],
+)
+def test_only_a_check_that_warns_goes_on_where_it_is_not_let_in(monkeypatch, refusal, options, foreseen):
+    said = []
+    monkeypatch.setattr(_kube, "https_opener", lambda *_args: FakeKube())
+    params = {name: option["default"] for name, option in _kube.ARGUMENTS.items()}
+    kube = _kube.Kube.from_arguments(params, **{"check": True, "warn": said.append, **options})
+    assert kube.foreseen(_kube.KubeRefused("GET /x", kube.server, *refusal)) is foreseen
+    assert len(said) == foreseen and all(f"(HTTP {refusal[0]} {refusal[1]})" in text for text in said)
+    assert kube.foreseen(_kube.KubeUnreachable("GET /x", kube.server, "refused")) and len(said) == foreseen
+
+
 @pytest.mark.parametrize(
     "refusal",
     [

@@ -37,6 +37,16 @@ def call(capsys, world):
 
 
 @pytest.fixture
+def warned(monkeypatch):
+    """Return the list of what modules warn of, in order."""
+    from ansible.module_utils.basic import AnsibleModule
+
+    said = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: said.append(text))
+    return said
+
+
+@pytest.fixture
 def check_run_again(call, world):
     """Return check_run_again(module, arguments): the results of World.prove for a module."""
     return lambda module, arguments: world.prove(lambda check: call(module, arguments, check))

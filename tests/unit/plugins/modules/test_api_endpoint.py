@@ -91,11 +91,13 @@ def test_refused(run):
     assert result["failed"] and "nothing was changed" in result["msg"] and OTHER in result["msg"]
 
 
-def test_in_check_mode_a_refusal_is_a_warning_since_the_steps_on_other_masters_were_not_taken(run):
+def test_in_check_mode_a_refusal_is_a_warning_since_the_steps_on_other_masters_were_not_taken(run, warned):
     world = World(others=(OTHER,))
     result = run(world, "direct", check=True)
     assert not result.get("failed") and not world.log
     assert OTHER in result["reason"] and result["plan"] == []
+    (said,) = warned
+    assert said.count("Next: ") == 1 and "Next: nothing when the same run does that before; otherwise bring that host" in said
 
 
 def test_a_prepared_master_says_whether_it_needs_its_turn(run):

@@ -58,3 +58,14 @@ def test_a_check_on_bare_hosts(fake, call):
     assert call(bootstrap_token, TOKEN, check=True)["changed"]
     assert call(bootstrap_token, {"token": ""}, check=True)["changed"]
     assert not call(bootstrap_token, {"token": "", "state": "absent"}, check=True)["changed"]
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_check_before_this_client_has_its_rights(fake, call, warned, state):
+    refusal = (403, "Forbidden", 'secrets "x" is forbidden: User "operator" cannot get')
+    fake.refusals = [refusal] * 2
+    checked = call(bootstrap_token, {**TOKEN, "state": state}, check=True)
+    assert not checked.get("failed") and checked["changed"] is (state == "present")
+    assert warned and all("does not let this client in (HTTP 403 Forbidden)" in said for said in warned)
+    fake.refusals = [refusal]
+    assert call(bootstrap_token, {**TOKEN, "state": state})["failed"]

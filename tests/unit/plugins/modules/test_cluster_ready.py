@@ -64,3 +64,32 @@ def test_an_api_that_does_not_answer_is_no_whole_cluster(fake, call):
     fake.down = 99
     failed = call(cluster_ready, WHOLE)
     assert failed["failed"] and "connection refused" in failed["msg"] and failed["missing"]
+
+
+LOCKED_OUT = [(401, "Unauthorized", "Unauthorized"), (403, "Forbidden", 'nodes is forbidden: User "operator" cannot list')]
+
+
+@pytest.mark.parametrize("refusal", LOCKED_OUT, ids=["401", "403"])
+def test_a_check_warns_where_the_run_gives_this_client_its_rights_first(fake, call, warned, refusal):
+    fake.refusals = [refusal]
+    checked = call(cluster_ready, {**WHOLE, "timeout": 180}, check=True)
+    assert not checked.get("failed") and checked["missing"] == ["nothing could be read"]
+    (said,) = warned
+    assert f"does not let this client in (HTTP {refusal[0]} {refusal[1]})" in said and "Next: " in said
+    fake.refusals = [refusal]
+    assert call(cluster_ready, WHOLE)["failed"]
+
+
+def test_a_check_never_fails(fake, call, warned):
+    fake.refusals = [(422, "Invalid", "what is that")]
+    assert not call(cluster_ready, WHOLE, check=True).get("failed")
+    (said,) = warned
+    assert said.startswith("the cluster was not looked at: ") and said.count("Next: ") == 1
+
+
+def test_a_check_before_there_are_certificates_or_an_api(fake, call, warned, tmp_path, monkeypatch):
+    fake.down = 99
+    assert "connection refused" not in str(call(cluster_ready, {**WHOLE, "timeout": 180}, check=True).get("msg"))
+    monkeypatch.undo()
+    checked = call(cluster_ready, {**WHOLE, "timeout": 180, "ca": str(tmp_path / "none.crt")}, check=True)
+    assert not checked.get("failed") and checked["missing"] == ["nothing could be read"] and not warned

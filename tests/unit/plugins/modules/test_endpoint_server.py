@@ -67,14 +67,28 @@ def test_no_balancer_and_no_such_server(run):
     assert not result["changed"] and "knows no server m9, only m1, m2" in result["reason"]
 
 
-@pytest.mark.parametrize("check", [False, True])
-def test_the_last_one_that_is_up_is_not_drained_unless_an_outage_is_allowed(run, check):
+def test_the_last_one_that_is_up_is_not_drained_unless_an_outage_is_allowed(run):
     world = World(up=(BALANCER,))
     world.haproxy.servers["m1"].update(status="DOWN", check="L4CON")
-    refused = run(world, "drained", check=check)
+    refused = run(world, "drained")
     assert refused["failed"] and "no other API server is up behind this balancer (m1 is down)" in refused["msg"]
+    assert refused["msg"].count("Next: ") == 1 and "-e etcd_allow_outage=true" in refused["msg"]
     assert not [c for c in world.haproxy.commands if not c.startswith("show")]
-    assert run(world, "drained", check=check, allow_outage=True)["changed"]
+    assert run(world, "drained", allow_outage=True)["changed"]
+
+
+def test_a_check_looks_once_and_warns_where_a_run_would_wait_for_another_one(run, warned):
+    world = World(up=(BALANCER,))
+    world.haproxy.servers["m1"].update(status="DRAIN", check="", checked=False)
+    checked = run(world, "drained", check=True, timeout=30)
+    assert not checked.get("failed") and checked["changed"]
+    assert checked["diff"] == {"before": "up, checked: True\n", "after": "drain, checked: False\n"}
+    (said,) = warned
+    assert said.startswith("m2 would not be drained now: no other API server is up behind this balancer (m1 is drain)")
+    assert "a run waits 30 s for one. Next: nothing when the same run brings one up before" in said
+    assert run(world, "drained", check=True, allow_outage=True)["changed"]
+    assert not run(world, "drained", check=True, name="m1")["changed"], "who is drained already stays so"
+    assert warned == [said]
 
 
 def test_a_second_one_is_not_drained_beside_a_first(run):

@@ -75,6 +75,35 @@ def test_a_check_without_any_api_server_does_not_wait(fake, call):
     assert len(fake.asked) == 1
 
 
+LOCKED_OUT = [(401, "Unauthorized", "Unauthorized"), (403, "Forbidden", 'x is forbidden: User "operator" cannot get')]
+
+
+@pytest.mark.parametrize("refusal", LOCKED_OUT, ids=["401", "403"])
+@pytest.mark.parametrize(("state", "result"), [("present", "created"), ("absent", "absent")])
+def test_a_check_goes_on_where_the_run_gives_this_client_its_rights_first(fake, call, warned, refusal, state, result):
+    fake.refusals = [refusal]
+    checked = call(kube_object, {"objects": [CONFIG], "state": state}, check=True)
+    assert checked["authorized"] and checked["objects"] == [{"object": "ConfigMap n/c", "result": result}]
+    (said,) = warned
+    assert f"does not let this client in (HTTP {refusal[0]} {refusal[1]})" in said
+    fake.refusals = [refusal]
+    assert call(kube_object, {"objects": [CONFIG], "state": state})["failed"]
+
+
+def test_a_check_reports_missing_rights_too_and_foresees_a_certificate_that_is_renewed(fake, call, warned):
+    fake.refusals = [LOCKED_OUT[1]]
+    assert not call(kube_object, {"objects": [ROLE], "forbidden": "report"}, check=True)["authorized"]
+    assert not warned
+    fake.refusals = [LOCKED_OUT[0]]
+    assert call(kube_object, {"objects": [ROLE], "forbidden": "report"}, check=True)["authorized"]
+    assert len(warned) == 1
+
+
+def test_a_check_fails_where_admission_refuses(fake, call, warned):
+    fake.refusals = [(403, "Forbidden", "exceeded quota")]
+    assert call(kube_object, {"objects": [CONFIG]}, check=True)["failed"] and not warned
+
+
 def test_a_refusal_is_the_message(fake, call):
     fake.refusals = [(403, "Forbidden", 'User "x" cannot get')]
     result = call(kube_object, {"objects": [CONFIG]})

@@ -1,0 +1,104 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test when an API server leaves a balancer, what is waited for, and what a check says instead."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_server, _haproxy
+from fake_haproxy import FakeHaproxy
+from fake_master import BALANCER, World
+
+UP, DOWN, DRAINED = {}, {"status": "DOWN", "check": "L4CON"}, {"status": "DRAIN", "check": "", "checked": False}
+
+
+class Balancer:
+    """Hold a balancer, a clock, and what changes in it at which second."""
+
+    def __init__(self, later=(), **servers):
+        self.fake, self.now, self.later, self.slept = FakeHaproxy(**servers), 0.0, dict(later), 0
+
+    def sleep(self, seconds):
+        self.slept += 1
+        self.now += seconds
+        for at in [at for at in self.later if at <= self.now]:
+            self.fake.servers[self.later.pop(at)].update(status="UP", check="L7OK", checked=True)
+
+    def bring(self, name, state, check=False, timeout=1.0, allow_outage=False):
+        wanted = {"name": name, "state": state, "timeout": timeout, "allow_outage": allow_outage}
+        tool = _haproxy.Haproxy(connector=self.fake)
+        return _endpoint_server.bring(tool, World(up=(BALANCER,)), wanted, check, self.sleep, lambda: self.now)
+
+    @property
+    def orders(self):
+        return [command for command in self.fake.commands if not command.startswith("show")]
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ({"m2": UP}, ""),
+        ({"m2": DOWN, "m3": UP}, ""),
+        ({"m2": DOWN, "m3": DRAINED}, "(m2 is down, m3 is drain)"),
+        ({"m2": {"check": "INI"}}, "(m2 is not checked yet)"),
+        ({}, "(there is none)"),
+    ],
+)
+def test_one_is_spared_while_another_is_up(others, said):
+    servers = _haproxy.Haproxy(connector=FakeHaproxy(m1=UP, **others)).servers()
+    found = _endpoint_server.not_spared(servers, "m1")
+    assert bool(found) is bool(said) and said in found
+
+
+@pytest.mark.parametrize(
+    ("entry", "drained", "said"),
+    [
+        (UP, False, ""),
+        (DRAINED, True, ""),
+        ({"status": "DRAIN"}, True, "m1 is drain (L7OK Layer7 check passed) after 3 s, not drained"),
+        ({"checked": False}, False, "m1 is up (L7OK Layer7 check passed) after 3 s, not up"),
+        (DOWN, False, "m1 is down (L4CON Layer7 check passed) after 3 s, not up"),
+        ({"check": ""}, False, "m1 is not checked yet (Layer7 check passed) after 3 s, not up"),
+    ],
+)
+def test_a_server_is_there_when_haproxy_says_so(entry, drained, said):
+    servers = _haproxy.Haproxy(connector=FakeHaproxy(m1=entry)).servers()
+    assert _endpoint_server.not_there(servers["m1"], drained, 3.0) == said
+
+
+def test_another_one_is_waited_for():
+    balancer = Balancer({0.5: "m2"}, m1=UP, m2=DOWN)
+    assert balancer.bring("m1", "drained").changed
+    assert 0.5 <= balancer.now < 0.6 and balancer.fake.servers["m1"]["status"] == "DRAIN"
+
+
+def test_when_none_comes_nothing_is_done():
+    balancer = Balancer(m1=UP, m2=DOWN)
+    with pytest.raises(_haproxy.HaproxyError, match=r"no other API server is up .* Next: bring one up"):
+        balancer.bring("m1", "drained")
+    assert 1.0 <= balancer.now < 1.1 and not balancer.orders
+
+
+def test_a_check_looks_once_and_says_what_a_run_would_wait_for():
+    balancer = Balancer(m1=UP, m2=DOWN)
+    outcome = balancer.bring("m1", "drained", check=True, timeout=30)
+    assert outcome.changed and outcome.before == outcome.after and not balancer.slept and not balancer.orders
+    assert outcome.unsafe.startswith("m1 would not be drained now: no other API server is up")
+    assert not balancer.bring("m1", "drained", check=True, allow_outage=True).unsafe
+    assert not balancer.bring("m1", "ready", check=True).unsafe
+
+
+def test_one_that_does_not_come_back_is_an_error_and_a_check_foresees_that_it_does():
+    balancer = Balancer(m1=DRAINED, m2=UP)
+    assert balancer.bring("m1", "ready", check=True).changed
+    balancer.fake.servers["m2"].update(status="DOWN", check="L4CON")
+    with pytest.raises(_haproxy.HaproxyError, match="m2 is down .* after 1 s, not up"):
+        balancer.bring("m2", "ready")
+
+
+def test_a_server_that_is_not_there_is_nobodys_turn():
+    outcome = Balancer(m1=UP).bring("m9", "drained")
+    assert outcome.as_dict() == {
+        "changed": False, "reason": "HAProxy here knows no server m9, only m1", "before": None, "after": None,
+    }  # fmt: skip

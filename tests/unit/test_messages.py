@@ -1,0 +1,207 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hold that whatever ends a task says what to do next, at each place that raises an error or ends a module.
+
+The text says `Next: …`, or what raises it is given a next step, or its class has one. What only passes on a text, or never
+reaches a person, is listed with its reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import pathlib
+import re
+
+import pytest
+
+PLUGINS = pathlib.Path(__file__).resolve().parents[2] / "plugins"
+FILES = sorted(path for path in PLUGINS.rglob("*.py") if path.name != "__init__.py")
+# Ansible's own, which end a task of the controller.
+ENDS = {"AnsibleActionFail", "AnsibleLookupError", "AnsibleFilterError"}
+# Errors that no person sees as they are: {class: who says it, and how}.
+INSIDE = {
+    "Asn1Error": "a signing request that cannot be read is denied, and the node's denial says what to do",
+    "_pkcs10.RequestError": "likewise",
+    "TransportError": "the clients of etcd and of the API make their own error of it",
+    "NobodyServes": "is waited out, and the flow that gives up says what to do",
+}
+# Places that pass on a text which has it: {(file, what is raised or said): where that text is held to it}.
+PASSED_ON = {
+    ("action/admin_kubeconfig.py", "str(error)"): "errors of the CA store, of certificates and of the kubeconfig, each held here",
+    ("action/certificates.py", "str(error)"): "likewise",
+    ("lookup/bootstrap_token.py", "str(error)"): "errors of the CA store",
+    ("action/topology.py", "message(errors)"): "test_topology.py",
+    ("action/topology.py", "to_do(topology.plan)"): "test_topology.py",
+    ("action/health.py", "f'{verdict.status}: {verdict.reason}'"): "the table above it has what to do about each finding",
+    ("module_utils/_reset_host.py", "decided.reason"): "test__reset_plan.py",
+    ("module_utils/_node_flow.py", "said"): "_drain, with test__drain.py",
+    ("module_utils/_node_flow.py", "f'{error}. {self._as_found(cordon)}'"): "its cause has it",
+    ("module_utils/_systemd.py", "f'{unit.name} cannot be asked whether it is ready: {error}'"): "CredentialsError, held here",
+    ("module_utils/_images.py", "f'{archive.reference}: {error}'"): "its cause, an ArtifactError, has it",
+    ("module_utils/_certificate_files.py", "str(error)"): "its cause, of files, has it",
+    ("modules/api_server_canary.py", "f'The canary cannot be watched: {error}'"): "CredentialsError, held here",
+    ("modules/operation_lock.py", "result['reason']"): "_lock, with test__lock.py",
+}
+
+
+@functools.cache
+def tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def place(path):
+    return path.relative_to(PLUGINS).as_posix()
+
+
+def defined(kind):
+    """Return every class or function of the plugins, by name and by `module.name`."""
+    found = {}
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, kind):
+                found.setdefault(node.name, []).append(node)
+                found[f"{path.stem}.{node.name}"] = [node]
+    return found
+
+
+CLASSES, FUNCTIONS = defined(ast.ClassDef), defined(ast.FunctionDef)
+
+
+def named(name, path):
+    """Return the class that a file calls so: its own, that of the module it names, or the only one of that name."""
+    last = name.rpartition(".")[2]
+    found = CLASSES.get(f"{path.stem}.{last}") or CLASSES.get(name) or CLASSES.get(last) or []
+    return found[0] if found else None
+
+
+def lineage(node):
+    """Yield a class and those above it, of the plugins."""
+    while node is not None:
+        yield node
+        above = [CLASSES[name][0] for name in (ast.unparse(base).rpartition(".")[2] for base in node.bases) if name in CLASSES]
+        node = above[0] if above else None
+
+
+def is_error(node):
+    return any(ast.unparse(base) in ("Exception", "ValueError") for one in lineage(node) for base in one.bases)
+
+
+def has_next_step(node):
+    """Tell whether each error of a class has a next step, whatever it is raised with."""
+    return any(
+        isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "next_step" and ast.unparse(line.value) != "''"
+        for one in lineage(node)
+        for line in one.body
+    )
+
+
+def is_given_one(node, call):
+    """Tell whether a class takes a next step, or (what was refused, next step) of several, and this call gives one."""
+    made = next((line for one in lineage(node) for line in one.body if getattr(line, "name", "") == "__init__"), None)
+    takes = made is not None and "next_step" in ast.unparse(made)
+    return takes and (len(call.args) > 1 or made.args.args[1].arg == "refused")
+
+
+def says_next(expression, function, seen=()):
+    """Tell whether a text says `Next: `: itself, by a name given in the function around it, or by a function that makes it."""
+    text = ast.unparse(expression)
+    if "Next: " in text or "_failure.message(" in text:  # that takes the error's own
+        return True
+    names = {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
+    given = [
+        line.value
+        for line in ast.walk(function or ast.Module([], []))
+        if isinstance(line, (ast.Assign, ast.AugAssign))
+        and names & {ast.unparse(one) for one in getattr(line, "targets", None) or [line.target]}
+    ]
+    calls = {ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(expression) if isinstance(node, ast.Call)}
+    made = [one for name in calls - set(seen) for one in FUNCTIONS.get(name, ())]
+    return any(says_next(value, None, seen) for value in given) or any(
+        says_next(ast.Module(one.body, []), None, (*seen, one.name)) for one in made
+    )
+
+
+def around(path, node):
+    """Return the innermost function that a node stands in."""
+    holders = [one for one in ast.walk(tree(path)) if isinstance(one, ast.FunctionDef) and node in ast.walk(one)]
+    return min(holders, key=lambda one: one.end_lineno - one.lineno) if holders else None
+
+
+def endings():
+    """Yield (file, node, class or None, what is said) of each place that raises an error of ours or ends a task."""
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                name = ast.unparse(node.exc.func)
+                found = named(name, path)
+                if name in ENDS or (found and is_error(found)):
+                    yield path, node, found, node.exc
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("fail_json", "result.update")):
+                given = {one.arg: one.value for one in node.keywords}
+                if "msg" in given:
+                    yield path, node, None, given["msg"]
+
+
+ENDINGS = list(endings())
+
+
+def label(ending):
+    path, node, _found, _said = ending
+    return f"{place(path)}:{node.lineno}"
+
+
+def passes_on(path, said):
+    text = ast.unparse(said.args[0] if isinstance(said, ast.Call) and said.args and not is_text(path, said) else said)
+    return (place(path), text)
+
+
+def is_text(path, said):
+    """Tell whether what is said is a text, not the error that is made of one."""
+    name = ast.unparse(said.func)
+    return not (name in ENDS or named(name, path))
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=label)
+def test_whatever_ends_a_task_says_what_to_do_next(ending):
+    path, node, found, said = ending
+    name = ast.unparse(node.exc.func) if isinstance(node, ast.Raise) else ""
+    if name in INSIDE or f"{path.stem}.{name}" in INSIDE or passes_on(path, said) in PASSED_ON:
+        return
+    if found is not None and (has_next_step(found) or is_given_one(found, said)):
+        return
+    assert says_next(said, around(path, node)), f"{label(ending)} says no `Next: `: {ast.unparse(said)}"
+
+
+def test_no_exception_is_there_for_nothing():
+    raised = {ast.unparse(node.exc.func) for _path, node, _found, _said in ENDINGS if isinstance(node, ast.Raise)}
+    assert {name.rpartition(".")[2] for name in INSIDE} <= raised
+    assert set(PASSED_ON) <= {passes_on(path, said) for path, _node, _found, said in ENDINGS}
+
+
+def test_there_is_something_to_judge():
+    assert len(ENDINGS) > 100
+    assert {"fail_json", "AnsibleActionFail", "StoreError", "KubeNotYet"} <= set(
+        re.findall(r"\w+", " ".join(ast.unparse(getattr(node, "exc", node)) for _path, node, _found, _said in ENDINGS))
+    )
+
+
+ARP = "module_utils/_arp.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        ("raise StoreError('it is gone')", False),
+        ("raise StoreError('it is gone. Next: restore it')", True),
+        ("raise StoreError(not_found(path, name))", True),
+        ("raise EndpointError('it is gone')", False),
+        ("raise EndpointError('it is gone', 'look')", True),
+        ("raise ArpError('it is gone')", True),
+    ],
+)
+def test_the_rule_finds_what_it_is_for(text, fine):
+    call = ast.parse(text).body[0].exc
+    found = named(ast.unparse(call.func), PLUGINS / ARP)
+    assert (has_next_step(found) or is_given_one(found, call) or says_next(call, None)) is fine
