@@ -34,6 +34,7 @@ DECISIONS = (
     "_giving_way",
     "_health",
     "_health_api",
+    "_health_drift",
     "_health_etcd",
     "_health_nodes",
     "_health_view",
