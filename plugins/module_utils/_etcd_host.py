@@ -41,8 +41,8 @@ class Paths:
     """Where a host keeps what is etcd's; the defaults are the collection's layout."""
 
     data_dir: str = "/var/lib/etcd"
-    record: str = "/etc/etcd/bootstrap.json"
-    drop_in: str = "/run/systemd/system/etcd.service.d/10-first-start.conf"
+    record: str = _membership.RECORD
+    drop_in: str = _membership.FIRST_START
 
 
 class Host:

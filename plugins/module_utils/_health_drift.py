@@ -10,7 +10,7 @@ bring in: a host that is to become a master is named by the others before it tak
 
 from __future__ import annotations
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _host, _join_order, _keepalived
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _membership
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import BALANCED
 
@@ -27,14 +27,14 @@ def first_starts_over(seen):
                 f"etcd member {member.label} serves and still has {' and '.join(left)} of its first start",
                 "neither once it serves",
                 "Run site.yml: it finishes what was cut off and takes them away."
-                if _host.ETCD_RECORD in left
+                if _membership.RECORD in left
                 else f"On {name}: rm {left[0]}; systemctl daemon-reload.",
                 WARNING,
             )
 
 
 def _first_start_files(etcd):
-    return {_host.ETCD_RECORD: etcd.get("record") is not None, _host.ETCD_FIRST_START: bool(etcd.get("first_start"))}
+    return {_membership.RECORD: etcd.get("record") is not None, _membership.FIRST_START: bool(etcd.get("first_start"))}
 
 
 def api_servers_pointed(seen):
@@ -80,11 +80,10 @@ def balancers_know(seen):
 
 def vrrp_peers_known(seen):
     """Want every keepalived to know all other masters that take part, and nobody else: who is not told takes the address."""
-    down = _keepalived.DOWN.as_dict()
     parts = {
         name: part
         for name, part in seen.part("balancer").items()
-        if seen.mode == BALANCED and name in seen.observed and (part["vrrp"] or down)["state"] != down["state"]
+        if seen.mode == BALANCED and name in seen.observed and (part["vrrp"] or {}).get("state", "down") != "down"
     }
     for name, part in parts.items():
         peers = part.get("peers")

@@ -55,9 +55,6 @@ CAS = {
 }
 CERTIFICATE_FOLDERS = ("/etc/kubernetes/pki", "/etc/etcd/pki")
 ETCD_WAL = "/var/lib/etcd/" + _membership.WAL
-ETCD_RECORD = "/etc/etcd/bootstrap.json"
-# Lets a member start without its data, for its first start alone (_etcd_host.Paths).
-ETCD_FIRST_START = "/run/systemd/system/etcd.service.d/10-first-start.conf"
 ETCD_CLIENT = {
     "ca": "/etc/etcd/pki/client-ca.crt",
     "cert": "/etc/etcd/pki/operator-client.crt",
@@ -257,8 +254,8 @@ def _etcd(system, unit, listeners, ask):
     data = _membership.has_data(system.names(ETCD_WAL))
     return {
         "data": data,
-        "record": _json(system.read(ETCD_RECORD)),
-        "first_start": system.exists(ETCD_FIRST_START),
+        "record": _json(system.read(_membership.RECORD)),
+        "first_start": system.exists(_membership.FIRST_START),
         "unit": unit,
         "status": ask(ETCD_CLIENT, listeners) if data or unit == "active" else None,
     }

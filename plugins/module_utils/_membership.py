@@ -19,6 +19,9 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum imp
 
 # Where etcd keeps its write-ahead log below its data folder (server/storage/datadir of etcd 3.6).
 WAL = "member/wal"
+# Of which founding a member is, until etcd has a leader; and what lets it start without data, for its first start alone.
+RECORD = "/etc/etcd/bootstrap.json"
+FIRST_START = "/run/systemd/system/etcd.service.d/10-first-start.conf"
 
 # Log entries a learner may lag behind the leader to count as in sync: about what a busy cluster writes in a second.
 # etcd's own bound (90 % of the leader's index, readyPercentThreshold in server/etcdserver/server.go) is asked again by

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp, _etcd_host, _host, _https
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp, _host, _https, _membership
 
 LINKS = [
     {
@@ -263,8 +263,7 @@ def test_a_member_folder_without_a_log_is_no_data():
 
 
 def test_what_a_first_start_needed_is_seen_while_it_is_there():
-    assert _etcd_host.Paths.drop_in == _host.ETCD_FIRST_START
-    assert observe(Picture(paths=[_host.ETCD_FIRST_START]))["etcd"]["first_start"] is True
+    assert observe(Picture(paths=[_membership.FIRST_START]))["etcd"]["first_start"] is True
 
 
 def test_a_broken_record_reads_as_none():
