@@ -974,7 +974,7 @@ MUTANTS = {
         DRIFT, "if other in parts and address not in peers]", "if address not in peers]", LEFT
     ),
     "the peers of a keepalived that is down are judged": Mutant(
-        DRIFT, ' and (part["vrrp"] or down)["state"] != down["state"]', "", LEFT
+        DRIFT, ' and (part["vrrp"] or {}).get("state", "down") != "down"', "", LEFT
     ),
     "a backend of a master with another name is a stray": Mutant(
         DRIFT,
