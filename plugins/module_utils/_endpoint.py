@@ -199,11 +199,6 @@ def move(observed, masters, mode=BALANCED) -> Move:
     return Move(held[0], heirs, unfit, tuple(refusals))
 
 
-def able(observed) -> tuple:
-    """Return the masters that can take the address from its holder by VRRP, or have it so."""
-    return tuple(state.name for state in observed if not _unfit(state))
-
-
 def heirs_of(others) -> Heirs:
     """Return the Heirs among these masters.
 

@@ -53,15 +53,15 @@ def bring(master, wanted, check):
 
 def look(master, wanted, listen=True, writing=False):
     """Return what is seen and the plan; neighbours are asked only when something has to be done, or files will be written."""
-    state, allow_loss = wanted["state"], wanted["allow_loss"]
+    state, allow_loss, heirs = wanted["state"], wanted["allow_loss"], tuple(wanted["heirs"])
     preparing = state == _endpoint_plan.PREPARED
     seen = master.observe(
         ask_neighbours=False, listen_for=wanted["vrid"] if preparing and listen else None, peers=wanted["peers"]
     )
-    plan = _endpoint_plan.plan(seen, state, allow_loss, tuple(wanted["heirs"]))
+    plan = _endpoint_plan.plan(seen, state, allow_loss, heirs)
     if (plan.changed or writing) and not preparing:
         seen = master.observe()
-        plan = _endpoint_plan.plan(seen, state, allow_loss, tuple(wanted["heirs"]))
+        plan = _endpoint_plan.plan(seen, state, allow_loss, heirs)
     return seen, plan
 
 

@@ -232,18 +232,17 @@ class Master:
         self._act([units.Verdict(VRRP.name, "stop", step.why, disable=True)])
         try:
             taken = self._taken_over()
+            if not (taken or self._loss):
+                raise EndpointError(
+                    f"no other master took {self.address} within {TAKE_OVER:g} s, so keepalived was started again here",
+                    "`journalctl -u keepalived -n 50` on the other masters says why they do not; then run again",
+                )
         except Exception:
             # Nobody else may have it.
             self._act([self._verdict(VRRP, "start", enable=True)])
             raise
         if taken:
             self._tell_clients()
-        elif not self._loss:
-            self._act([self._verdict(VRRP, "start", enable=True)])
-            raise EndpointError(
-                f"no other master took {self.address} within {TAKE_OVER:g} s, so keepalived was started again here",
-                "`journalctl -u keepalived -n 50` on the other masters says why they do not; then run again",
-            )
 
     def _taken_over(self):
         """Return whether another host answers for the address within the time that VRRP takes."""

@@ -109,9 +109,9 @@ def plan(seen, state, allow_loss=False, heirs=()):
     refusals = tuple(_refusals(seen, state, allow_loss))
     if refusals:
         return Plan(refusals=refusals)
-    if state == BALANCED:
-        return Plan(steps=tuple(_balanced(seen, heirs)))
-    steps = {DIRECT: _direct, PREPARED: _prepared, YIELDED: _yielded, ABSENT: _absent}[state](seen)
+    steps = {
+        DIRECT: _direct, PREPARED: _prepared, YIELDED: _yielded, ABSENT: _absent, BALANCED: lambda seen: _balanced(seen, heirs),
+    }[state](seen)  # fmt: skip
     return Plan(steps=tuple(steps))
 
 
@@ -146,15 +146,14 @@ def _prepared(seen):
         # Debian enables it when it is installed: after a reboot it would take an address that another holds by its own unit,
         # or whose holder does not know this host yet.
         yield Step("stop_vrrp", "keepalived must not come up at a reboot before its turn")
-    later = seen.balancer_action in ("restart", "reload") and seen.vrrp_up
-    if seen.balancer_action != "none" and not later:
+    if seen.balancer_action in ("restart", "reload") and seen.vrrp_up:
+        return  # in its turn; until then it may see no API server any more, and still list a master that left drained
+    if seen.balancer_action != "none":
         yield Step("run_balancer", f"HAProxy needs a {seen.balancer_action}", seen.balancer_action)
-    elif seen.drained and not later:
-        # One that reloads or starts begins without the drains of the one before, since it keeps no server state; until then it
-        # may still list a master that left drained.
+    elif seen.drained:
+        # One that reloads or starts begins without the drains of the one before, since it keeps no server state.
         yield Step("take_back", f"{', '.join(seen.drained)} was left drained by a run that was cut off")
-    if not later:  # with what it runs with until its turn it may see none any more
-        yield Step("wait_backend", "HAProxy must see an API server pass its check")
+    yield Step("wait_backend", "HAProxy must see an API server pass its check")
 
 
 def _balanced(seen, heirs):

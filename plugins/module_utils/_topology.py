@@ -246,7 +246,7 @@ def build(
         members=inventory.members,
         stacked=set(inventory.members) == set(masters),
         endpoint_mode=mode,
-        endpoint_able=_endpoint.able(scene.parts),
+        endpoint_able=_endpoint.heirs_of(scene.parts).names,
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
