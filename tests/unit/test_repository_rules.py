@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import yaml
+from tree import load, tasks_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
@@ -21,20 +22,8 @@ ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 MAX_TASKS, MAX_WHEN, MAX_TEMPLATE_IFS, MAX_MODULE_LINES, MAX_ACTION_LINES = 12, 3, 3, 90, 140
 FELT_BY_THE_CLUSTER = re.compile(r"etcd|apiserver|haproxy|keepalived|endpoint")
-BLOCKS = ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")
 # What ansible-core itself brings to a host beside the standard library.
 ON_EVERY_HOST = {*sys.stdlib_module_names, "__future__", "ansible", "ansible_collections"}
-
-
-class Loader(yaml.SafeLoader):
-    """Reads Ansible's own tags as plain values."""
-
-
-Loader.add_multi_constructor("!", lambda loader, suffix, node: getattr(loader, f"construct_{node.id}")(node))
-
-
-def load(path):
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506
 
 
 def place(path):
@@ -43,17 +32,6 @@ def place(path):
 
 def yaml_files(*folders):
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.yml"))
-
-
-def tasks_of(content):
-    """Yield every task of a tasks file or playbook, those inside blocks too."""
-    for item in content if isinstance(content, list) else []:
-        if not isinstance(item, dict):
-            continue
-        if "hosts" not in item and "import_playbook" not in item and "ansible.builtin.import_playbook" not in item:
-            yield item
-        for key in BLOCKS:
-            yield from tasks_of(item.get(key))
 
 
 def short(task):

@@ -15,7 +15,7 @@ import re
 import sys
 
 import pytest
-import yaml
+from tree import BLOCKS, load, tasks_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "lab"))
@@ -25,17 +25,6 @@ import cutoff  # noqa: E402
 import refuse  # noqa: E402
 
 PROGRAMS = {"play.py": ("--cut", "--says"), "interrupt.py": ("--at",), "refuse.py": ("--only",)}
-
-
-class Loader(yaml.SafeLoader):
-    """Reads Ansible's own tags as plain values."""
-
-
-Loader.add_multi_constructor("!", lambda loader, suffix, node: getattr(loader, f"construct_{node.id}")(node))
-
-
-def read(path):
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)  # noqa: S506
 
 
 def nested(content, wanted):
@@ -57,7 +46,7 @@ def calls(content):
 def acts():
     """Yield each program call of a scenario's steps: (file, program, the values of the options that name something)."""
     for path in sorted((*ROOT.glob("molecule/*/steps/*.yml"), *ROOT.glob(".config/molecule/steps/*.yml"))):
-        for program, *arguments in nested(read(path), calls):
+        for program, *arguments in nested(load(path), calls):
             parser = argparse.ArgumentParser(allow_abbrev=False)
             for option in PROGRAMS.get(program, ()):
                 parser.add_argument(option, action="append", default=[])
@@ -82,8 +71,8 @@ def task_names():
     """Yield every task's name as a run shows it, without a role in front and with it."""
     for path in sorted((*ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("roles/*/tasks/**/*.yml"))):
         role = f"{path.relative_to(ROOT).parts[1]} : " if path.is_relative_to(ROOT / "roles") else ""
-        # What calls a module is a task: a block and a play are no event at which a run is cut off.
-        for name in nested(read(path), lambda m: [m["name"]] if "name" in m and any("." in str(key) for key in m) else []):
+        # A block is no event at which a run is cut off.
+        for name in (task["name"] for task in tasks_of(load(path)) if not set(BLOCKS) & set(task)):
             yield f"multimaster.kubernetes.{role}{name}" if role else name
 
 
@@ -96,7 +85,7 @@ def python_texts(path):
 
 def yaml_texts(path):
     """Yield every text of a playbook's or role's file."""
-    yield from nested(read(path), lambda m: [value for value in m.values() if isinstance(value, str)])
+    yield from nested(load(path), lambda m: [value for value in m.values() if isinstance(value, str)])
 
 
 def words_of(text):
@@ -167,8 +156,8 @@ WITHOUT_CONTROL = {"external_etcd"}
 
 def called_by(scenario):
     """Return the program calls of a scenario, in their order."""
-    steps = [step.split()[1] for step in read(scenario)["scenario"]["test_sequence"] if step.startswith("side_effect")]
-    return [call for step in steps for call in nested(read((scenario.parent / step).resolve()), calls)]
+    steps = [step.split()[1] for step in load(scenario)["scenario"]["test_sequence"] if step.startswith("side_effect")]
+    return [call for step in steps for call in nested(load((scenario.parent / step).resolve()), calls)]
 
 
 @pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
