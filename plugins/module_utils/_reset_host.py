@@ -36,13 +36,14 @@ class ResetError(Exception):
 
 def remove(path: str, empty: bool) -> None:
     """Remove one path and never follow a link; a folder goes with what is in it, or with ``empty`` only when nothing is."""
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
-            os.unlink(path)
-        elif empty:
-            os.rmdir(path)
-        else:
-            shutil.rmtree(path)
+    while os.path.lexists(path):  # a file that goes meanwhile ends the walk through a folder, not what is left in it
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                os.unlink(path)
+            elif empty:
+                os.rmdir(path)
+            else:
+                shutil.rmtree(path)
 
 
 class Host:
@@ -128,15 +129,16 @@ class Host:
     def _unmount(self, todo: plan.Plan) -> list[str]:
         said = []
         for point in todo.unmount:
-            if point not in _files.mount_points(self._root + "/proc/self/mounts"):
+            if not self._mounted(point):
                 continue  # it went with another one
             result = self._run(["umount", "--", point], UNMOUNT)
-            if result.rc != 0:
-                lazy = self._run(["umount", "-l", "--", point], UNMOUNT)
-                if lazy.rc != 0:
-                    raise ResetError(f"cannot unmount {point}: {result}; lazily neither: {lazy}. Next: see who uses it "
-                                     f"(`fuser -vm {point}`), end that, and run again")
-                said.append(f"{point}: was unmounted lazily, it ends with its last user; {result}")
+            if result.rc == 0 or not self._mounted(point):  # a task of a run that was killed goes on here, and was faster
+                continue
+            lazy = self._run(["umount", "-l", "--", point], UNMOUNT)
+            if lazy.rc != 0 and self._mounted(point):
+                raise ResetError(f"cannot unmount {point}: {result}; lazily neither: {lazy}. Next: see who uses it "
+                                 f"(`fuser -vm {point}`), end that, and run again")
+            said.append(f"{point}: was unmounted lazily, it ends with its last user; {result}")
         return said
 
     def _clean_network(self, todo: plan.Plan) -> list[str]:
@@ -174,6 +176,9 @@ class Host:
         return []
 
     # Details of seeing
+
+    def _mounted(self, point: str) -> bool:
+        return point in _files.mount_points(self._root + "/proc/self/mounts")
 
     def _text(self, path: str) -> str | None:
         with contextlib.suppress(OSError), open(self._root + path, encoding="utf-8", errors="replace") as handle:

@@ -113,6 +113,25 @@ def test_a_mount_that_stays_is_an_error_and_nothing_below_it_is_removed(machine)
     assert machine.path("/var/lib/kubelet/pods/1/etc-hosts").exists()
 
 
+@pytest.mark.parametrize("words", ["umount -- ", "umount -l -- "])
+def test_a_mount_that_another_run_takes_away_first_is_none(machine, words):
+    deepest = "/var/lib/kubelet/pods/1/volumes/s/deep"
+    machine.failing = {f"{word}{deepest}": "target is busy" for word in ("umount -- ", "umount -l -- ")}
+    real = machine.__call__
+
+    def late(argv, timeout):
+        result = real(argv, timeout)
+        if " ".join(argv) == words + deepest:
+            machine.mounts.remove(deepest)
+            machine._write_mounts()
+        return result
+
+    host = machine.host()
+    host._run = late
+    host.apply("prod", True)
+    assert machine.left() == STAYS
+
+
 def test_a_mount_that_comes_meanwhile_stops_the_removal(machine):
     host = machine.host()
     step = host._clean_network
@@ -215,6 +234,20 @@ def test_links_are_removed_and_never_followed(machine, tmp_path):
     machine.link("/var/lib/containerd", "/data")
     machine.host().apply("prod", True)
     assert machine.path("/data/kept").exists() and machine.left() == sorted([*STAYS, "/data/kept"])
+
+
+def test_a_folder_goes_whole_although_another_run_removes_what_is_in_it(tmp_path, monkeypatch):
+    for name in "abc":
+        (tmp_path / "folder" / name).mkdir(parents=True)
+    real = _reset_host.shutil.rmtree
+
+    def late(path):
+        monkeypatch.setattr(_reset_host.shutil, "rmtree", real)
+        raise FileNotFoundError(2, "No such file or directory", f"{path}/b")
+
+    monkeypatch.setattr(_reset_host.shutil, "rmtree", late)
+    _reset_host.remove(str(tmp_path / "folder"), False)
+    assert os.listdir(tmp_path) == []
 
 
 def test_removing_takes_a_link_a_file_a_folder_and_nothing(tmp_path):
