@@ -1,10 +1,10 @@
 # Copyright: the multimaster.kubernetes maintainers
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Decide who holds the endpoint address, and in which order masters hand it over.
+"""Decide who is to hold the endpoint address, and in which order masters get their parts in it.
 
 Solves: one address for one master and for many, that never has two holders and never none. Leaves out: what one master
-does in a step (``_endpoint_plan``), and doing it.
+does to get its part (``_endpoint_plan``), and doing it.
 
     =========  ==================================================  ===========================
     masters    state                                               who holds the address
@@ -14,83 +14,38 @@ does in a step (``_endpoint_plan``), and doing it.
     any        external: a balancer that is not ours               that
     =========  ==================================================  ===========================
 
-A step brings one master into a part; the parts are those of ``_endpoint_plan``:
-
-* prepared: HAProxy runs; whoever holds the address keeps it
-* balanced: HAProxy and keepalived run; who held the address by its own unit keeps it, now by VRRP
-* yielded: keepalived is stopped, over a reboot too, so the address goes to another
-* direct: it holds the address by its own unit; keepalived, then HAProxy, stop
-* absent: nothing of the endpoint runs
-
-and ``prove`` shows from outside that there is exactly one holder and that the API answers through it. Two rules keep
-the address single: VRRP starts nowhere while another host holds the address by its own unit, and nobody takes it by
-its own unit while VRRP runs on another host. One rule keeps it held: who has it lets go only to somebody who is ready.
+Two rules keep the address single: VRRP starts nowhere while another host holds the address by its own unit, and nobody takes
+it by its own unit while VRRP runs on another host. One rule keeps it held: who has it lets go only to somebody who is ready.
+``holder_first`` is the order that keeps them; each master sees to its own share, and refuses where they would not hold.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint_plan import (
-    ABSENT,
-    BALANCED,
-    DIRECT,
-    PREPARED,
-    YIELDED,
-)
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint_plan import BALANCED, DIRECT
 
-# States of the endpoint beside direct and balanced, and the step beside the parts of one master.
-EXTERNAL, NOBODY, PROVE = "external", "nobody", "prove"
-KINDS = (PREPARED, BALANCED, YIELDED, DIRECT, ABSENT, PROVE)
+# States of the endpoint beside direct and balanced.
+EXTERNAL, NOBODY = "external", "nobody"
 
 # VRRP: virtual router ids 1-255 (RFC 5798, 5.2.3); priorities 1-254 for backups, 255 is the address owner's (5.2.4).
 VRID_MAX = 254
 PRIORITY_MAX = 254
-
-# A master is at most prepared, balanced twice, yielded, direct and absent: more means a circle.
-STEPS_PER_MASTER = 6
 
 
 @dataclass(frozen=True)
 class MasterState:
     """What one master does for the endpoint.
 
-    ``holds``: the interfaces that carry the address, lo included. ``direct``, ``balancer``, ``vrrp``: whether its own
-    unit, HAProxy, keepalived runs. ``knows``: the masters its configuration names (None = it is as wanted).
+    ``holds``: the interfaces that carry the address, lo included. ``balancer``, ``vrrp``: whether HAProxy, keepalived runs.
     """
 
     name: str
     holds: tuple = ()
-    direct: bool = False
     balancer: bool = False
     vrrp: bool = False
     reachable: bool = True
-    knows: tuple | None = None
-
-    @property
-    def idle(self):
-        """Return whether nothing of the endpoint is here."""
-        return not (self.holds or self.direct or self.balancer or self.vrrp)
-
-
-@dataclass(frozen=True)
-class EndpointStep:
-    """Bring one master into a part (see KINDS); prove is about all of them and has no host."""
-
-    kind: str
-    host: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True)
-class Transition:
-    """The state before and after, the steps between, or the reasons to take none."""
-
-    before: str
-    after: str
-    steps: tuple = ()
-    refusals: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -123,13 +78,6 @@ def wanted_state(masters, mode="managed") -> str:
     if mode == EXTERNAL:
         return EXTERNAL
     return NOBODY if not masters else DIRECT if len(set(masters)) == 1 else BALANCED
-
-
-def observed_state(observed) -> str:
-    """Return direct, balanced or nobody, as it is now."""
-    if any(state.vrrp for state in observed):
-        return BALANCED
-    return DIRECT if any(state.direct or state.holds for state in observed) else NOBODY
 
 
 def holders(observed) -> tuple:
@@ -237,118 +185,3 @@ def _unfit(state):
         return "cannot be reached"
     missing = [program for program, runs in (("HAProxy", state.balancer), ("keepalived", state.vrrp)) if not runs]
     return f"does not run {' and '.join(missing)}" if missing else ""
-
-
-def transition(observed, masters, mode="managed") -> Transition:
-    """Return the steps from what is observed (every master, leaving ones too) to the wanted masters (names)."""
-    wanted = tuple(sorted(set(masters)))
-    after = wanted_state(wanted, mode)
-    before = observed_state(observed)
-    refusals = _refusals(observed, wanted, after)
-    if refusals:
-        return Transition(before, after, refusals=refusals)
-    states = {name: MasterState(name) for name in wanted}
-    states.update({state.name: state for state in observed if state.reachable})
-    steps = []
-    for _step in range(STEPS_PER_MASTER * (len(states) + 1)):
-        step = _next_step(states, wanted, after)
-        if step is None:
-            return Transition(before, after, tuple(steps))
-        steps.append(step)
-        if step.kind in (BALANCED, YIELDED, DIRECT):
-            steps.append(EndpointStep(PROVE, why="exactly one holder, and the API answers through it"))
-        states = _taken(states, wanted, step)
-    raise AssertionError(f"the transition does not end: {steps}")
-
-
-def _refusals(observed, wanted, after):
-    """Return why nothing may be done."""
-    found = []
-    if after == NOBODY:
-        found.append("no master is wanted: the endpoint address would have no home")
-    held = holders(observed)
-    if len(held) > 1:
-        found.append(f"the address is on {' and '.join(held)} at once: take it off all but one, then run again")
-    unseen = sorted(state.name for state in observed if not state.reachable and state.name in wanted)
-    if unseen:
-        found.append(f"{', '.join(unseen)} cannot be looked at and may hold the address: make it reachable")
-    return tuple(found)
-
-
-def _next_step(states, wanted, after):
-    """Return the next step, or None at the end."""
-    here = [states[name] for name in sorted(states)]
-    leaving = [state for state in here if state.name not in wanted and not state.idle]
-    if after == EXTERNAL:
-        parting = sorted((state for state in here if not state.idle), key=lambda state: bool(state.holds))
-        return EndpointStep(ABSENT, parting[0].name, "the balancer is not ours") if parting else None
-    step = _direct(states[wanted[0]], here) if after == DIRECT else _balanced(states, wanted, here)
-    if step or not leaving:
-        return step
-    return EndpointStep(ABSENT, leaving[0].name, "it is no master any more and nobody needs its part")
-
-
-def _direct(survivor, here):
-    """Return the next step to one master; None when only the leaving ones' end is left."""
-    others = [state for state in here if state.name != survivor.name]
-    holding = next((state for state in others if state.direct or (state.holds and not state.vrrp)), None)
-    voting = [state for state in others if state.vrrp]
-    if holding or (voting and not survivor.vrrp and not survivor.direct):
-        if not survivor.balancer:
-            return EndpointStep(PREPARED, survivor.name, "it is ready before it takes over")
-        if holding:
-            return EndpointStep(BALANCED, holding.name, "its address becomes one that can move")
-        return EndpointStep(BALANCED, survivor.name, "it must be able to take over")
-    if voting:
-        # the one that does not hold goes first: the address moves once
-        first = min(voting, key=lambda state: (bool(state.holds), state.name))
-        return EndpointStep(YIELDED, first.name, f"the address goes to {survivor.name} before anything stops")
-    if not survivor.direct or survivor.vrrp or survivor.balancer or not survivor.holds:
-        return EndpointStep(DIRECT, survivor.name, "one master holds the address by itself")
-    return None
-
-
-def _balanced(states, wanted, here):
-    """Return the next step to several masters; None when only the leaving ones' end is left."""
-    masters = [states[name] for name in wanted]
-    holding = next((state for state in here if state.direct or (state.holds and not state.vrrp)), None)
-    for state in masters:
-        if not state.balancer and not state.direct and state != holding:
-            return EndpointStep(PREPARED, state.name, "its balancer is ready before anything depends on it")
-    if holding:
-        return EndpointStep(BALANCED, holding.name, "its address becomes the balancer's, in place")
-    rank = priorities(wanted)
-    coming = sorted((state for state in masters if not state.vrrp), key=lambda state: -rank[state.name])
-    if not any(state.vrrp for state in masters):
-        return EndpointStep(BALANCED, coming[0].name, "somebody must be able to take the address")
-    for state in sorted(here, key=lambda state: (bool(state.holds), state.name)):
-        if state.vrrp and state.name not in wanted:
-            return EndpointStep(YIELDED, state.name, "it is no master any more, and the address goes to one that is")
-    for state in sorted(masters, key=lambda state: (bool(state.holds), state.name)):
-        if state.vrrp and (not state.balancer or state.knows not in (None, wanted)):
-            return EndpointStep(BALANCED, state.name, "the masters have changed")
-    return EndpointStep(BALANCED, coming[0].name, "it may take the address from now on") if coming else None
-
-
-def _taken(states, wanted, step):
-    """Return the model after a step that went well."""
-    state = states[step.host]
-    gone = state.holds
-    if step.kind == PREPARED:
-        state = replace(state, balancer=True)
-    elif step.kind == YIELDED:
-        state = replace(state, vrrp=False, holds=())
-    elif step.kind == ABSENT:
-        state = MasterState(state.name)
-    elif step.kind == DIRECT:
-        state = replace(state, direct=True, vrrp=False, balancer=False, holds=state.holds or ("direct",))
-    else:
-        free = not any(other.holds for other in states.values())
-        holds = ("vrrp",) if free else state.holds
-        state = replace(state, direct=False, balancer=True, vrrp=True, knows=wanted, holds=holds)
-    states = {**states, step.host: state}
-    if gone and step.kind == YIELDED:
-        # a leaving master takes over only when no staying one can
-        ready = sorted((s for s in states.values() if s.vrrp), key=lambda s: (s.name not in wanted, s.name))
-        states.update({heir.name: replace(heir, holds=gone) for heir in ready[:1]})
-    return states

@@ -252,6 +252,10 @@ MUTANTS = {
         ENDPOINT, "(not s.holds, not s.vrrp, s.name)", "(not s.holds, s.name)",
         "test__endpoint.py::test_turns_the_holder_then_who_runs_vrrp_then_newcomers",
     ),
+    "VRRP starts elsewhere before the holder has the address by it": Mutant(
+        ENDPOINT, "(not s.holds, not s.vrrp, s.name)", "(not s.vrrp, s.name)",
+        "test__endpoint.py::test_turns_the_holder_then_who_runs_vrrp_then_newcomers",
+    ),
     "keepalived comes up at boot before its turn": Mutant(
         ENDPOINT_PLAN, "if seen.vrrp_enabled and not seen.vrrp_up:", "if False:", "test__endpoint_plan.py::test_steps"
     ),
@@ -266,13 +270,6 @@ MUTANTS = {
     ),
     "the address is taken while another host answers for it": Mutant(
         ENDPOINT_PLAN, "elif state == DIRECT and seen.others:", "elif False:", "test__endpoint_plan.py::test_refused"
-    ),
-    "VRRP starts while another holds the address by its own unit": Mutant(
-        ENDPOINT,
-        "    if holding:\n"
-        "        return EndpointStep(BALANCED, holding.name, \"its address becomes the balancer's, in place\")\n",
-        "",
-        "test__endpoint.py::test_case",
     ),
     "an address is moved though two have it": Mutant(
         ENDPOINT, "if len(held) != 1:", "if not held:", "test__endpoint.py::test_an_address_that_stays_where_it_is"

@@ -1,10 +1,11 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strike machines in the middle of runs, one after the other: what test_cluster_life.py draws, for a few requests.
+"""Strike machines and cut runs off, one after the other: what test_cluster_life.py draws, for listed requests.
 
-So it is known that machines do fail in the middle, that some of those runs stop and others end, and that a gate which judges
-what was read at the beginning would be found. The default takes every so manieth blow; with SIMULATION set it takes them all.
+So it is known that machines do fail in the middle, that some of those runs stop and others end, that a gate which judges
+what was read at the beginning would be found, and that a run between any masters and any others can be cut off anywhere.
+The default takes every so manieth of them; with SIMULATION set it takes them all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import collections
 import copy
 import functools
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -42,28 +44,38 @@ class Told(Life):
         self.told = []
         self.say = self.told.append
 
-    def run_into(self, blow=None):
-        """Carry the request out; return what that stopped with."""
-        return self.converge(self.order, blow=blow)
+    def run_into(self, blow=None, cut=10_000):
+        """Carry the request out, or its first acts; return what that stopped with."""
+        return self.converge(self.order, cut, blow)
 
 
 @functools.cache
-def at_rest(size, by_playbooks):
-    """Return a cluster of so many masters."""
+def at_rest(masters, by_playbooks):
+    """Return a cluster of these masters."""
     life = Told()
-    life.found([Machine(name) for name in NAMES], set(NAMES[:size]), by_playbooks=by_playbooks)
+    life.found([Machine(name) for name in NAMES], set(masters), by_playbooks=by_playbooks)
     return life.cluster
 
 
 def asked(request):
     """Return a life in which the request was made and nothing was done."""
+    order, size, comes, goes = REQUESTS[request]
+    return wished(order, NAMES[:size], {*NAMES[:size], *comes} - set(goes))
+
+
+def wished(order, before, after):
+    """Return a life in which these masters are to become those, by this order, and nothing was done."""
     life = Told()
-    life.order, size, comes, goes = REQUESTS[request]
-    life.sound, life.by_playbooks, life.aside = True, life.order != "by_plan", set()
-    life.cluster = copy.deepcopy(at_rest(size, life.by_playbooks))
-    life.cluster.goal |= set(comes)
-    life.leave(set(goes))
+    life.order, life.sound, life.by_playbooks, life.aside = order, True, order != "by_plan", set()
+    life.cluster = copy.deepcopy(at_rest(before, life.by_playbooks))
+    life.cluster.goal |= set(after)
+    life.leave(set(before) - set(after))
     return life
+
+
+def order_of(before, after):
+    """Return who changes these masters to those: a playbook, where one does it alone."""
+    return "by_site" if before < after else "by_removal" if after < before else "by_plan"
 
 
 def blows(request):
@@ -86,6 +98,25 @@ def test_whoever_fails_after_whichever_act_the_run_stops_or_ends_and_the_next_on
             life.finish()
     assert {what for what, _stopped in seen} == {OFF, LOST, HUNG}, seen
     assert {stopped for _what, stopped in seen} == {False, True}, seen
+
+
+SETS = [names for size in (1, 2, 3) for names in itertools.combinations(NAMES[:4], size)]
+CHANGES = [(before, after) for before in SETS for after in SETS if before != after]
+
+
+def test_from_any_masters_to_any_others_a_run_is_cut_off_after_any_act_and_the_next_one_reaches_the_goal():
+    """After every act at most one host holds the address, it answers if it did, and so does the API (`Life.keep`)."""
+    cuts = []
+    for before, after in CHANGES:
+        calm = wished(order_of(set(before), set(after)), before, after)
+        assert calm.run_into() == ""
+        calm.at_rest()
+        cuts += [(before, after, cut) for cut in range(1, len(calm.told) - 1)]
+    assert len(cuts) > 10 * len(CHANGES)
+    for before, after, cut in cuts[::EVERY]:
+        life = wished(order_of(set(before), set(after)), before, after)
+        assert life.run_into(cut=cut) == "cut off"
+        life.finish()
 
 
 def removals_beside_a_member_that_hangs():
