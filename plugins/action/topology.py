@@ -43,7 +43,6 @@ ARGUMENTS = {
 # An input of a role that is a permission, which an upgrade has to know of beforehand.
 ALLOW_OUTAGE = "etcd_allow_outage"
 # The finding that a request is refused. Like that of one nobody understands it is no check, so it cannot be left out.
-REFUSED = "request-refused"
 
 
 class ActionModule(ActionBase):
@@ -130,7 +129,7 @@ def to_do(plan):
 
 def refused(plan):
     """Return a finding for each reason not to do what is asked."""
-    return tuple(_finding.Finding("", REFUSED, said, "a step that is safe", fix) for said, fix in plan.refusals)
+    return tuple(_finding.Finding("", _request.REFUSED, said, "a step that is safe", fix) for said, fix in plan.refusals)
 
 
 def shown(plan):
@@ -150,6 +149,6 @@ def message(errors):
     """Return what the run stops with: which checks failed where; the table shown before says the rest, once."""
     places = "; ".join(sorted({f"{one.check} ({one.host or 'cluster'})" for one in errors}))
     said = f"{len(errors)} problem(s) to solve first, see the table above: {places}. Nothing was touched."
-    if not {one.check for one in errors} <= {REFUSED, _request.CHECK}:
+    if not {one.check for one in errors} <= set(_request.CHECKS):
         said += " A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
     return f"{said} Next: do what the table says of each, then run again."

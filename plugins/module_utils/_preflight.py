@@ -19,14 +19,19 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _preflight_machine,
     _preflight_view,
     _settings,
+    _skew,
 )
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding, in_order, without
 
 # What a caller needs to ask for a judgement.
 View = _preflight_view.View
 GROUPS = _preflight_inventory.GROUPS
-# Ids of the findings of _skew begin so.
-SKEW_IDS = ("skew-", "version-")
+#: What is wanted, by the ids of findings that are not named like the check that makes them.
+FURTHER = {
+    **_settings.CHECKS,
+    **_skew.CHECKS,
+    "version-hop": "Want site.yml to bring no newer minor: that is upgrade.yml's.",
+}
 
 
 def judge(view, ignore=()):
@@ -38,8 +43,8 @@ def judge(view, ignore=()):
 def ignored_known(view):
     """Want every id in multimaster_preflight_ignore to be a check."""
     for check in view.settings.preflight_ignore:
-        known = [*CHECKS, *_settings.CHECKS, "etcd-security"]
-        if check not in known and not check.startswith(SKEW_IDS):
+        known = [*CHECKS, *FURTHER]
+        if check not in known:
             near = difflib.get_close_matches(check, known, n=1)
             yield Finding(
                 "",

@@ -21,8 +21,13 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding im
 PREFIX = "multimaster_"
 # Facts of ours that carry the prefix without being settings.
 FACTS = frozenset({"multimaster_host"})
-# Ids of the findings this file makes.
-CHECKS = ("setting-missing", "setting-invalid", "setting-unknown", "setting-differs")
+#: What is wanted, by the id of the finding where it is not so.
+CHECKS = {
+    "setting-missing": "Want every setting that has no default to be given.",
+    "setting-invalid": "Want values of the right type, form and range.",
+    "setting-unknown": "Want every variable of this collection's prefix to be a setting.",
+    "setting-differs": "Want the same value on all hosts of what is the cluster's.",
+}
 CLUSTER = "cluster"
 HOST = "host"
 

@@ -28,6 +28,25 @@ ETCD_HOP_FLOOR = {(3, 7): (3, 6, 11)}
 # The first patch without the known security holes, by minor.
 ETCD_SECURITY_FLOOR = {(3, 6): (3, 6, 14), (3, 7): (3, 7, 1)}
 
+#: What is wanted, by the id of the finding where it is not so.
+CHECKS = {
+    "skew-version": "Want every program to say a version that is one.",
+    "skew-apiserver": f"Want API servers at most {APISERVER_APART} minor apart.",
+    **{f"skew-{name}": f"Want {name} newer than no API server, and at most {KUBELET_BEHIND} minors older than the newest."
+       for name in ("kubelet", "kube-proxy")},
+    **{f"skew-{name}": f"Want {name} not newer than its own API server, and at most {CONTROLLER_BEHIND} minor older."
+       for name in ("kube-controller-manager", "kube-scheduler")},
+    "skew-etcd": "Want members at most one minor apart, and of a patch that goes beside the newer minor.",
+    "etcd-security": "Want etcd without the security holes that are known.",
+    "version-unreadable": "Want the versions of the inventory to be some.",
+    "version-downgrade": "Want no older minor, and on the way back one at a time.",
+    "version-older-patch": "Want no older patch.",
+    "version-skips": "Want one minor at a time.",
+    **{f"version-{name}": f"Want {name} to go beside the API servers of the version that is wanted."
+       for name in ("kubelet", "kube-proxy")},
+    "version-etcd-floor": "Want etcd's members at the patch from which the wanted minor can join them.",
+}
+
 _LINE = re.compile(r"v?(\d+)\.(\d+)")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)([-+][0-9A-Za-z.+-]+)?")
 

@@ -18,7 +18,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health, _preflight, _settings
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health, _preflight, _request, _settings
 
 PAGES = "../../docs/reference/"
 NOTE = "# Made from meta/argument_specs.yml by `make docs`; change it there.\n"
@@ -120,7 +120,7 @@ def wanted():
         files[role / "defaults" / "main.yml"] = defaults(every_option(specs))
         files[role / "meta" / "main.yml"] = meta(specs["main"])
         files[role / "README.md"] = readme(role.name, specs)
-    files.update(reference.pages(ROOT, _settings, _preflight, _health))
+    files.update(reference.pages(ROOT, _settings, _preflight, _health, _request))
     return files
 
 

@@ -169,8 +169,8 @@ def _first_line(function):
     return cell(function.__doc__.strip().splitlines()[0])
 
 
-def checks_page(preflight, health):
-    """Return the Markdown page of all checks; each one's function says in its first line what it wants."""
+def checks_page(preflight, health, request):
+    """Return the Markdown page of all checks: what each one's function says first that it wants, or a table of ids does."""
     lines = [
         "# Checks",
         "",
@@ -178,20 +178,21 @@ def checks_page(preflight, health):
     ]
     lines += ["", "## Before a run (`preflight.yml`, `site.yml`)", "", "| id | |", "| --- | --- |"]
     lines += [f"| `{check}` | {_first_line(judge)} |" for check, judge in preflight.CHECKS.items()]
+    lines += [f"| `{check}` | {cell(wanted)} |" for check, wanted in {**preflight.FURTHER, **request.CHECKS}.items()]
     lines += ["", "## Of a cluster (`health.yml`)", "", "Causes stand before what follows from them."]
     lines += ["", "| id | | at worst |", "| --- | --- | --- |"]
     for check, judge in health.CHECKS.items():
         worst = "DOWN" if check in health.DOWN_BY else "a warning" if check in health.TELLING else "DEGRADED"
         lines.append(f"| `{check}` | {_first_line(judge)} | {worst} |")
-    note = "A preflight check that does not fit your case is left out by `multimaster_preflight_ignore: [ID]`."
-    sources = "`CHECKS` in `plugins/module_utils/_preflight.py` and `_health.py`"
+    note = "A preflight check, but for those of a request, that does not fit your case is left out by `multimaster_preflight_ignore: [ID]`."
+    sources = "`CHECKS` in `plugins/module_utils/_preflight.py`, `_settings.py`, `_skew.py`, `_request.py` and `_health.py`"
     return "\n".join([*lines, "", note, "", NOTE.format(sources), ""])
 
 
-def pages(root, settings, preflight, health):
+def pages(root, settings, preflight, health, request):
     """Return {path: text} of every reference page and their index; the modules are those of the decisions."""
     folder, fragments = root / "docs" / "reference", root / "plugins" / "doc_fragments"
-    found = {folder / "settings.md": settings_page(settings), folder / "checks.md": checks_page(preflight, health)}
+    found = {folder / "settings.md": settings_page(settings), folder / "checks.md": checks_page(preflight, health, request)}
     index = ["# Reference", "", "- [Settings](settings.md) of the inventory", "- [Checks](checks.md) of preflight and health"]
     kinds = (
         ("module", "Modules", "modules/*.py"),

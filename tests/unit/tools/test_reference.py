@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import pathlib
 import re
 import sys
@@ -14,7 +15,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
 import reference  # noqa: E402
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health, _preflight, _settings  # noqa: E402
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health, _preflight, _request, _settings  # noqa: E402
 
 # The pages people write; the generated ones are made of links that the generator knows.
 PAGES = sorted(
@@ -63,13 +64,32 @@ def test_of_two_fragments_the_first_wins_as_it_does_in_ansible_doc():
 
 
 def test_every_setting_and_every_documented_plugin_has_its_place():
-    pages = reference.pages(ROOT, _settings, _preflight, _health)
+    pages = reference.pages(ROOT, _settings, _preflight, _health, _request)
     settings = pages[ROOT / "docs" / "reference" / "settings.md"]
     assert all(f"`{setting.variable}`" in settings for setting in _settings.SETTINGS)
     checks = pages[ROOT / "docs" / "reference" / "checks.md"]
     assert all(f"| `{check}` |" in checks for check in (*_preflight.CHECKS, *_health.CHECKS))
     index = pages[ROOT / "docs" / "reference" / "README.md"]
     assert all(f"]({path.name})" in index for path in pages if path.name != "README.md")
+
+
+def ids_in(call):
+    """Yield what a Finding's id is, or begins with (then it ends in a hyphen), where that stands in the call itself."""
+    for given in call.args[1:2]:
+        yield from (part.value for part in ast.walk(given) if isinstance(part, ast.Constant))
+
+
+def test_every_id_of_a_finding_is_on_the_page_of_checks():
+    page = (ROOT / "docs" / "reference" / "checks.md").read_text(encoding="utf-8")
+    calls = [
+        call
+        for path in sorted(ROOT.glob("plugins/*/*.py"))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", getattr(call.func, "attr", "")) == "Finding"
+    ]
+    found = {check for call in calls for check in ids_in(call)}
+    assert {"etcd-alarm", "skew-"} < found
+    assert [one for one in sorted(found) if f"| `{one}" + ("" if one.endswith("-") else "` |") not in page] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
