@@ -184,8 +184,9 @@ def checks_page(preflight, health, request):
     for check, judge in health.CHECKS.items():
         worst = "DOWN" if check in health.DOWN_BY else "a warning" if check in health.TELLING else "DEGRADED"
         lines.append(f"| `{check}` | {_first_line(judge)} | {worst} |")
-    note = "A preflight check, but for those of a request, that does not fit your case is left out by `multimaster_preflight_ignore: [ID]`."
-    sources = "`CHECKS` in `plugins/module_utils/_preflight.py`, `_settings.py`, `_skew.py`, `_request.py` and `_health.py`"
+    note = "A preflight check that does not fit is left out by `multimaster_preflight_ignore: [ID]`; `request-…` cannot."
+    sources = ", ".join(f"`_{name}.py`" for name in ("preflight", "settings", "skew", "request", "health"))
+    sources = f"`CHECKS` in `plugins/module_utils/`: {sources}"
     return "\n".join([*lines, "", note, "", NOTE.format(sources), ""])
 
 
