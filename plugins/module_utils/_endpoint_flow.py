@@ -18,6 +18,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _file_plan,
     _files,
     _haproxy,
+    _https,
     _keepalived,
     _systemd,
     _vrrp,
@@ -25,7 +26,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 
 ERRORS = (
     _addresses.AddressError, _arp.ArpError, _endpoint_host.EndpointError, _file_plan.PlanError, _files.FileError,
-    _haproxy.HaproxyError, _keepalived.KeepalivedError, _systemd.UnitError, _vrrp.VrrpError,
+    _haproxy.HaproxyError, _https.CredentialsError, _keepalived.KeepalivedError, _systemd.UnitError, _vrrp.VrrpError,
 )  # fmt: skip
 
 

@@ -19,15 +19,15 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _command,
     _haproxy,
     _keepalived,
+    _ready,
     _systemd,
     _vrrp,
 )
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_plan as plan
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _unit_plan as units
 
-BALANCER = _systemd.Unit(
-    "haproxy.service", inputs=("/etc/haproxy/haproxy.cfg", "/etc/kubernetes/pki/ca.crt"), reload=True
-)
+CA = "/etc/kubernetes/pki/ca.crt"
+BALANCER = _systemd.Unit("haproxy.service", inputs=("/etc/haproxy/haproxy.cfg", CA), reload=True)
 VRRP = _systemd.Unit(
     "keepalived.service",
     inputs=("/etc/keepalived/keepalived.conf", "/usr/local/lib/multimaster/check_haproxy"),
@@ -41,6 +41,8 @@ PAUSE = 0.05
 TAKE_OVER = 4.0
 #: Seconds until exactly one holder is seen from outside: neighbours answer within milliseconds, a cover may still lie.
 PROOF = 5.0
+#: Seconds until the API answers at the address: who holds it saw an API server pass its check before, so one try would do.
+ANSWERED = 15.0
 COMMAND_SECONDS = 30.0
 RUNBOOK = "docs/runbooks/address-on-wrong-host.md"
 
@@ -67,16 +69,16 @@ class Master:
     """Observe one master and take single steps on it."""
 
     def __init__(
-        self, address, interface, systemd=None, addresses=None, haproxy=None, keepalived=None, probe=_arp.probe,
-        listen=_vrrp.listen, runner=_command.run, sleep=time.sleep, clock=time.monotonic, backend_timeout=30.0,
+        self, address, interface, port=6443, systemd=None, addresses=None, haproxy=None, keepalived=None, probe=_arp.probe,
+        listen=_vrrp.listen, ask=_ready.probe, runner=_command.run, sleep=time.sleep, clock=time.monotonic, backend_timeout=30.0,
         settle_timeout=15.0,
     ):  # fmt: skip
-        self.address, self.interface = address, interface
+        self.address, self.interface, self.port = address, interface, port
         self.systemd = systemd or _systemd.Systemd()
         self.addresses = addresses or _addresses.Addresses()
         self.haproxy = haproxy or _haproxy.Haproxy()
         self.keepalived = keepalived or _keepalived.Keepalived()
-        self._probe, self._listen, self._run, self._sleep, self._clock = probe, listen, runner, sleep, clock
+        self._probe, self._listen, self._ask, self._run, self._sleep, self._clock = probe, listen, ask, runner, sleep, clock
         self._backend_timeout, self._settle_timeout = backend_timeout, settle_timeout
         self._facts = None
         self._loss = False
@@ -138,20 +140,40 @@ class Master:
         getattr(self, "_" + step.kind)(step)
 
     def prove(self, state):
-        """Wait until the address has exactly one holder, seen from here; return (held here, MACs of others)."""
+        """Wait until the address has exactly one holder, seen from here, and the API answers at it."""
+        if self._one_holder(state):
+            self._answered()
+
+    def _one_holder(self, state):
+        """Wait until the address has exactly one holder; return whether it has, False where it may be lost and is."""
         end = self._clock() + PROOF
         while True:
             held = any(interface != _addresses.LOOPBACK for interface in self.addresses.holders(self.address))
             others = self.others()
             if len(others) + held == 1 and (held or state != plan.DIRECT):
-                return held, others
+                return True
             if self._loss and not held and not others:
-                return held, others
+                return False
             if self._clock() >= end:
                 names = " and ".join([*(["this host"] if held else []), *others]) or "nobody"
                 raise EndpointError(
                     f"{self.address} on {self.interface} should have one holder and is held by {names}",
                     f"`ip address` and `journalctl -u keepalived -u multimaster-endpoint` on every master; see {RUNBOOK}",
+                )
+            self._sleep(PAUSE)
+
+    def _answered(self):
+        """Wait until the API says at the address that it is ready, as a client there finds it."""
+        end, wish = self._clock() + ANSWERED, {"url": f"https://{self.address}:{self.port}/readyz", "ca": CA}
+        while True:
+            ready, said = self._ask(wish)
+            if ready:
+                return
+            if self._clock() >= end:
+                raise EndpointError(
+                    f"the address has one holder, and the API does not answer at it within {ANSWERED:g} s: {_ready.target(wish)}: "
+                    f"{said}",
+                    f"health.yml says which API servers are ready and which balancers see them; see {RUNBOOK}",
                 )
             self._sleep(PAUSE)
 

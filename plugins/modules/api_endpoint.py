@@ -15,6 +15,8 @@ description:
   - Starts, hands over and stops what makes the endpoint address answer on this master, in an order in which it answers at
     every moment and a run cut off anywhere leaves at most one holder.
   - Writes the files it is given, as M(multimaster.kubernetes.file_set) does; O(absent) goes last, when nothing needs it.
+  - After the last step exactly one host answers for the address, by ARP, and the API answers at it; else the module fails and
+    says what it saw.
   - Nothing is written or done when another host holds the address against the plan; the message says which, by MAC. In check
     mode that is a warning, because what was to happen on that host before did not.
 extends_documentation_fragment:
@@ -41,6 +43,11 @@ options:
     description: The interface that carries it.
     type: str
     required: true
+  port:
+    description: The port of the API at the address. After each change C(GET /readyz) there has to succeed, checked with the
+      cluster's CA.
+    type: int
+    default: 6443
   allow_loss:
     description: Let this host give the address up although nobody takes it over, when a whole cluster is taken down.
     type: bool
@@ -136,6 +143,7 @@ ARGUMENTS = {
     "state": {"type": "str", "required": True, "choices": list(_endpoint_plan.STATES)},
     "address": {"type": "str", "required": True},
     "interface": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 6443},
     "allow_loss": {"type": "bool", "default": False},
     "vrid": {"type": "int"},
     "peers": {"type": "list", "elements": "str", "default": []},
@@ -150,7 +158,7 @@ def main():
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     wanted = module.params
     master = _endpoint_host.Master(
-        wanted["address"], wanted["interface"],
+        wanted["address"], wanted["interface"], wanted["port"],
         backend_timeout=wanted["backend_timeout"], settle_timeout=wanted["settle_timeout"],
     )  # fmt: skip
     try:

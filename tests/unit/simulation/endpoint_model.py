@@ -149,10 +149,12 @@ class Segment:
         self.settle()
 
     def prove(self, name, state):
-        """Want exactly one holder, as `_endpoint_host.Master.prove` does."""
+        """Want exactly one holder, and the API to answer there, as `_endpoint_host.Master.prove` does."""
         answering = self.answering()
         if len(answering) != 1 or (state == _endpoint_plan.DIRECT and answering != [name]):
             raise Refused(f"the address should have one holder and is held by {answering}")
+        if not self.serves():
+            raise Refused("the API does not answer at the address")
 
     def _run_balancer(self, part, _name, _detail):
         part.balancer, part.balancer_on, part.balancer_ran = True, True, part.written

@@ -27,6 +27,7 @@ class World:
     """Hold what is so; it plays systemd's adapter, the addresses and keepalived at once.
 
     `elsewhere`: another master is ready to take the address when keepalived stops here; `stuck`: what keepalived stays in.
+    `refusals`: what the API says at the address before it says that it is ready.
     """
 
     def __init__(self, held=(), others=(), up=(), enabled=(), elsewhere=False, stuck="", fresh=()):
@@ -37,7 +38,7 @@ class World:
         for name in enabled:
             self.states[name] = replace(self.states[name], file_state="enabled")
         self.changed, self.log, self.commands, self.now = set(fresh), [], [], 0.0
-        self.speakers = ()
+        self.speakers, self.asked, self.refusals = (), [], []
         self.haproxy = FakeHaproxy(m1={}, m2={})
 
     def picture(self):
@@ -134,6 +135,10 @@ class World:
         self.now += 0.5
         return sorted(self.arp)
 
+    def ask(self, wish):
+        self.asked.append(wish["url"])
+        return (False, self.refusals.pop(0)) if self.refusals else (True, "HTTP 200 OK")
+
     def sleep(self, seconds):
         self.now += seconds
 
@@ -146,5 +151,5 @@ class World:
         return Master(
             ADDRESS, "eth0", systemd=self, addresses=self, haproxy=_haproxy.Haproxy(connector=self.haproxy),
             keepalived=self, probe=self.probe, listen=lambda _interface: self.speakers,
-            runner=self.run, sleep=self.sleep, clock=lambda: self.now, **options,
+            ask=self.ask, runner=self.run, sleep=self.sleep, clock=lambda: self.now, **options,
         )  # fmt: skip

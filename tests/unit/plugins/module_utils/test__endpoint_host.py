@@ -150,6 +150,30 @@ def test_two_holders_are_no_proof():
         World(others=(OTHER,)).master().prove("direct")
 
 
+READY = "https://192.0.2.10:6443/readyz"
+
+
+def test_the_api_has_to_answer_at_the_address_after_a_change():
+    world = World(held=("eth0",))
+    world.refusals = ["ConnectionRefusedError: refused"] * 3
+    world.master().prove("direct")
+    assert world.asked == [READY] * 4
+    world.refusals = ["HTTP 503: etcd failed"] * 1000
+    with pytest.raises(_endpoint_host.EndpointError, match=f"one holder.*GET {READY}: HTTP 503: etcd failed") as told:
+        world.master().prove("direct")
+    assert "health.yml" in told.value.next_step
+
+
+def test_nobody_is_asked_where_the_address_has_no_holder_or_is_given_up_for_good():
+    world = World(others=(OTHER,))
+    with pytest.raises(_endpoint_host.EndpointError):
+        world.master().prove("direct")
+    world = World(held=("eth0",))
+    bring(world, "absent", allow_loss=True)
+    assert world.asked == []
+    assert bring(World(**BALANCED, others=(OTHER,)), "yielded").asked == [READY]
+
+
 def test_a_drain_that_a_cut_off_run_left_is_taken_back_when_the_balancer_is_prepared():
     world = World(up=(BALANCER, VRRP), enabled=(BALANCER, VRRP))
     world.haproxy = FakeHaproxy(m1={}, m2={"status": "DRAIN", "checked": False, "check": ""})
