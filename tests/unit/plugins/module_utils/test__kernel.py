@@ -156,7 +156,9 @@ def test_why_a_setting_is_refused(host, refusing, number, why, following):
 
 def test_a_read_only_setting_is_fine_while_its_value_is_right(host, refusing):
     refusing(errno.EROFS)
-    host.apply(_kernel_plan.decide([], {FORWARD: False}, False, host.read([], {FORWARD: False})))
+    verdict = _kernel_plan.decide([], {FORWARD: False}, False, host.read([], {FORWARD: False}))
+    host.apply(verdict)
+    assert not verdict.set and host.read([], {FORWARD: False}).values == {FORWARD: "0"}
 
 
 def test_a_value_the_kernel_changes_is_an_error(host, monkeypatch):

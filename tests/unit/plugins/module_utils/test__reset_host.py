@@ -97,6 +97,7 @@ def test_a_process_that_ended_but_is_not_waited_for_is_no_obstacle(machine):
     real = machine._end
     machine._end = lambda pid: (machine.path("/proc/71/stat").write_text("71 (a) Z 1 0"), real(pid))
     machine.host().apply("prod", True)
+    assert machine.left() == STAYS
 
 
 def test_a_busy_mount_is_unmounted_lazily_and_that_is_said(machine):
