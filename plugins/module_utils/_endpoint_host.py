@@ -171,8 +171,8 @@ class Master:
                 return
             if self._clock() >= end:
                 raise EndpointError(
-                    f"the address has one holder, and the API does not answer at it within {ANSWERED:g} s: {_ready.target(wish)}: "
-                    f"{said}",
+                    f"the address has one holder, and the API does not answer there within {ANSWERED:g} s: "
+                    f"{_ready.target(wish)}: {said}",
                     f"health.yml says which API servers are ready and which balancers see them; see {RUNBOOK}",
                 )
             self._sleep(PAUSE)

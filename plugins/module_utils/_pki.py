@@ -169,6 +169,16 @@ def judge_authority(present, wanted):
     return ISSUE if set(present) & set(wanted) else REFUSE
 
 
+def may_have_keys(held, authorities):
+    """Return whether a host may make keys and ask for certificates before the controller has judged what it holds.
+
+    `held`: whether any of our files or certificates is there; `authorities`: [(SHA-256 found, SHA-256 wanted)] of the authority
+    files that are there. A bare host may, and one that trusts this cluster's authorities alone. Any other may be of another
+    cluster, whose keys are not touched before that is known.
+    """
+    return not held or bool(authorities) and all(found == wanted for found, wanted in authorities)
+
+
 def guard(host, foreign_authorities, foreign_certificates, trusted):
     """Return findings that forbid issuing anything: the host belongs to another CA store.
 

@@ -128,7 +128,13 @@ changed_paths:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _certificate_files, _failure, _file_plan, _files
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _certificate_files,
+    _failure,
+    _file_plan,
+    _files,
+    _pki,
+)
 
 ACCOUNT = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 ARGUMENTS = {
@@ -158,10 +164,10 @@ def read(params: dict, folder: str, check: bool) -> dict:
     if not check:
         for path in (path for path, found in certificates.items() if found["key"] == "matches"):
             _certificate_files.tidy(path)
-    ours = [files[item["path"]]["sha256"] == item["sha256"]
-            for item in params["files"] if item["authority"] and files[item["path"]]["exists"]]
-    fresh = not any(found["certificate"] for found in certificates.values()) and not any(f["exists"] for f in files.values())
-    if not check and (fresh or (ours and all(ours))):
+    held = any(found["certificate"] for found in certificates.values()) or any(found["exists"] for found in files.values())
+    authorities = [(files[item["path"]]["sha256"], item["sha256"])
+                   for item in params["files"] if item["authority"] and files[item["path"]]["exists"]]
+    if not check and _pki.may_have_keys(held, authorities):
         for path, found in certificates.items():
             if found["certificate"] is None:
                 found["request"] = _certificate_files.request(path, False, folder)

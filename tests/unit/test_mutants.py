@@ -986,6 +986,10 @@ MUTANTS = {
         DRIFT, "if left and member and member.healthy and member.started:", "if left and member:", LEFT
     ),
     # certificates
+    "one authority of this cluster is enough to make keys beside another one's": Mutant(
+        "_pki", "all(found == wanted for", "any(found == wanted for",
+        "test__pki.py::test_keys_are_made_on_bare_hosts_and_those_of_this_cluster_only",
+    ),
     "another cluster's authority is overwritten": Mutant(
         "_pki",
         "return ISSUE if set(present) & set(wanted) else REFUSE",

@@ -107,6 +107,19 @@ def test_a_foreign_authority_is_named_once_and_not_again_for_each_of_its_certifi
     assert [finding.found.split()[0] for finding in found] == ["/x/peer-ca.crt"]
 
 
+@pytest.mark.parametrize(("held", "authorities", "may"), [
+    (False, [], True),
+    (True, [], False),  # certificates without the authorities they come from
+    (True, [("a", "a")], True),
+    (True, [("a", "a"), ("b", "b")], True),
+    (True, [("a", "a"), ("x", "b")], False),
+    (True, [("x", "a")], False),
+    (True, [("a", None)], False),  # the CA store is not there yet
+])
+def test_keys_are_made_on_bare_hosts_and_those_of_this_cluster_only(held, authorities, may):
+    assert _pki.may_have_keys(held, authorities) is may
+
+
 def test_no_second_store_beside_certificates():
     assert _pki.guard_new_store("m1", []) == ()
     (finding,) = _pki.guard_new_store("m1", ["/d", "/c", "/b", "/a"])
