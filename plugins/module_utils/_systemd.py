@@ -110,7 +110,12 @@ class Systemd:
         return files + [drop_ins[file] for file in sorted(drop_ins) if file != DROP_IN and os.path.isfile(drop_ins[file])]
 
     def running(self, state: plan.State) -> plan.Identity:
-        """Return what a unit's present invocation was started (or last reloaded) with."""
+        """Return what a unit's present invocation was started (or last reloaded) with.
+
+        A process whose program was replaced on disk, as by a package that does not restart it, runs with what nobody wants.
+        """
+        if state.pid and self._program(state.pid).endswith(" (deleted)"):
+            return plan.REPLACED
         with contextlib.suppress(OSError, ValueError):
             record = json.loads(_read(self._record(state.name)))
             if record["invocation"] == state.invocation:
@@ -266,6 +271,12 @@ class Systemd:
                 entries = json.loads(_read(self._manifest))
                 self._programs = {path: entry["sha256"] for path, entry in entries.items()}
         return self._programs
+
+    def _program(self, pid: int) -> str:
+        """Return the program of a process, with " (deleted)" after it when that is no longer the file there (proc(5))."""
+        with contextlib.suppress(OSError):
+            return os.readlink(os.path.join(self._root, "proc", str(pid), "exe"))
+        return ""
 
     def _environ(self, pid: int) -> str:
         with contextlib.suppress(OSError):

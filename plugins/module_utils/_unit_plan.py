@@ -61,6 +61,10 @@ class Identity:
     parts: tuple[tuple[str, str], ...] = ()
 
 
+#: What a process runs with whose program was replaced on disk: equal to nothing that can be wanted.
+REPLACED = Identity("replaced", "replaced")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Say what to do with one unit, and why: none, start, restart, reload or stop; wait for one that is coming up; hold one

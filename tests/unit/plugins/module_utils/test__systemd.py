@@ -207,6 +207,15 @@ def test_a_process_started_by_somebody_else_is_restarted(host):
     assert verdicts["web.service"].reason == "the running process was not started by this collection"
 
 
+def test_a_process_whose_program_was_replaced_is_restarted_once(host):
+    host.fake.add("web.service")
+    _verdicts, states = host.run(unit(reload=True))
+    (host.root / "proc" / str(states["web.service"].pid) / "exe").symlink_to("/usr/sbin/web (deleted)")
+    verdicts, _states = host.run(unit(reload=True))
+    assert (verdicts["web.service"].action, verdicts["web.service"].reason) == ("restart", "its unit file or program changed")
+    assert action(host.run(unit(reload=True))) == "none"
+
+
 def test_a_unit_that_starts_slowly_is_waited_for(host):
     host.fake.add("etcd.service", looks=20)
     _verdicts, states = host.run(unit("etcd.service"))
