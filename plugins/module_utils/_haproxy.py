@@ -18,12 +18,11 @@ from dataclasses import asdict, dataclass
 
 SOCKET = "/run/haproxy/admin.sock"
 BACKEND = "kube-apiserver"
-#: HAProxy's management guide, 9.3 "show servers state": bits of srv_check_state and srv_admin_state.
+#: HAProxy's management guide, 9.3 "show servers state": a bit of srv_check_state.
 CHECK_ENABLED = 0x04
-FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
 #: check_status of a passed layer-7 check (management guide 9.1, field 36); a check under way has "* " before it.
 PASSED = "L7OK"
-#: Answers of HAProxy that are errors begin so; success is an empty line.
+#: Seconds for one answer.
 TIMEOUT = 5.0
 STATES = ("ready", "drain", "maint")
 

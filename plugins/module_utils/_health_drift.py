@@ -11,8 +11,8 @@ bring in: a host that is to become a master is named by the others before it tak
 from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _membership
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint import BALANCED
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import BALANCED
 
 
 def first_starts_over(seen):

@@ -436,14 +436,14 @@ MUTANTS = {
     ),
     "the host stands in for whatever the API server refuses": Mutant(
         LOCK_PLACES,
-        "if self.else_host and error.status in NO_RIGHT:",
+        "if self.else_host and error.status in NOT_LET_IN:",
         "if self.else_host:",
         "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
     ),
     "the host stands in unasked": Mutant(
         LOCK_PLACES,
-        "if self.else_host and error.status in NO_RIGHT:",
-        "if error.status in NO_RIGHT:",
+        "if self.else_host and error.status in NOT_LET_IN:",
+        "if error.status in NOT_LET_IN:",
         "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
     ),
     "a check takes the lock on the host": Mutant(
