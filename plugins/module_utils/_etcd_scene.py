@@ -59,6 +59,16 @@ def api_servers(hosts, observed):
     )
 
 
+def answering(hosts, observed):
+    """Return the masters, by inventory name, whose running API server uses a voter that was seen to serve.
+
+    Systemd calls an API server active as long as it tries; without etcd it answers nothing that it is asked.
+    """
+    serving = {url for member in cluster(hosts, observed).healthy for url in member.client_urls}
+    names = {host.node_name: host.name for host in hosts}
+    return frozenset(names[node_name] for node_name, urls in api_servers(hosts, observed) if serving.intersection(urls))
+
+
 def state(host, observation):
     """Return what is known of a host that is to have a member, as _bootstrap asks for it."""
     if not observation:

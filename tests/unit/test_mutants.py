@@ -169,6 +169,18 @@ MUTANTS = {
         "if own.name and m.name.startswith(own.name)), None)",
         "test__etcd_flows.py::test_the_member_that_is_named_leaves_and_not_one_whose_name_begins_so",
     ),
+    "an API server whose etcd is dead is asked": Mutant(
+        TOPOLOGY,
+        "return name not in answering, not",
+        "return not",
+        "test__topology.py::test_an_api_server_whose_etcd_is_dead_is_asked_only_when_no_other_is_better",
+    ),
+    "a host asks an API server whose etcd is dead while its own is away": Mutant(
+        "_topology_fact",
+        "for name in topology.speakers if",
+        "for name in topology.masters if",
+        "test__topology.py::test_an_api_server_whose_etcd_is_dead_is_asked_only_when_no_other_is_better",
+    ),
     "how etcd was founded stays on disk": Mutant(
         "_etcd_host",
         "for path in (self.paths.drop_in, self.paths.record) if",

@@ -10,10 +10,12 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology, _topology_fact
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _host, _request, _topology, _topology_fact
 from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
+# What a host whose member does not answer tells of it.
+NO_STATUS = _host.no_status("nothing listens on port 2379")
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 
 
@@ -208,6 +210,50 @@ def test_the_api_is_asked_where_it_runs_and_in_check_mode_nowhere_else():
     assert fact(listed, bare("m1", "m2", "m3"))["order"]["any_master"] == "m1"
     looking = _topology.build(settings(), listed, bare("m1", "m2", "m3"), acts=False)
     assert dict(looking.order)["any_master"] == dict(looking.order)["token_issuer"] == []
+
+
+def with_dead_etcd(observed, *names):
+    """Let the etcd member of these masters be dead beside an API server that systemd still calls active."""
+    for name in names:
+        observed[name]["etcd"]["status"] = dict(NO_STATUS)
+        observed[name]["units"]["etcd"] = "failed"
+    return observed
+
+
+@pytest.mark.parametrize(
+    ("dead", "asked"),
+    [((), "m1"), (("m1",), "m2"), (("m1", "m2"), "m3"), (("m2",), "m1"), (("m1", "m2", "m3"), "m1")],
+)
+def test_an_api_server_whose_etcd_is_dead_is_asked_only_when_no_other_is_better(dead, asked):
+    listed, members = inventory(["m1", "m2", "m3"]), [member(name) for name in ("m1", "m2", "m3")]
+    observed = with_dead_etcd({name: living(name, members) for name in ("m1", "m2", "m3")}, *dead)
+    made = fact(listed, observed, True)
+    assert (made["order"]["any_master"], made["lock"]["host"]) == (asked, asked)
+    for name, host in made["hosts"].items():
+        assert host["neighbour"] == min({"m1", "m2", "m3"} - {name}, key=lambda one: (one in dead, one))
+
+
+def test_an_api_server_of_external_etcd_can_answer_while_one_of_its_members_serves():
+    listed, members = inventory(["m1", "m2"], [], ["e1", "e2", "e3"]), [member(name) for name in ("e1", "e2", "e3")]
+    observed = {name: living(name, members, master=name[0] == "m") for name in listed.names}
+    observed["m1"]["api_server"]["etcd_servers"] = ["https://192.0.2.31:2379"]
+    assert fact(listed, observed, True)["order"]["any_master"] == "m1"
+    with_dead_etcd(observed, "e1")
+    assert fact(listed, observed, True)["order"]["any_master"] == "m2"
+    observed["m1"]["api_server"]["etcd_servers"].append("https://192.0.2.32:2379")
+    assert fact(listed, observed, True)["order"]["any_master"] == "m1"
+
+
+def test_who_lets_the_address_go_is_asked_when_nobody_else_can_answer():
+    listed, members = inventory(["m1", "m2"]), [member("m1"), member("m2")]
+    observed = {name: living(name, members) for name in ("m1", "m2")}
+    for name, seen in observed.items():
+        seen["units"].update(haproxy="active", keepalived="active")
+        seen["endpoint_address"]["held_on"] = ["eth0"] if name == "m1" else []
+    moved = _request.Request(_request.MOVE)
+    assert _topology.build(settings(), listed, observed, True, request=moved).lock_host == "m2"
+    with_dead_etcd(observed, "m2")
+    assert _topology.build(settings(), listed, observed, True, request=moved).lock_host == "m1"
 
 
 def test_a_cluster_is_given_up_where_it_is_still_known():
