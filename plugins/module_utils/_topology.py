@@ -20,6 +20,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _giving_way,
     _host_scene,
     _host_versions,
+    _identity,
     _join_order,
     _lock,
     _plan,
@@ -331,20 +332,26 @@ def subnet(host):
 
 
 def _placed(inventory, observed, endpoint_address, request):
-    """Return every host of the inventory with its address and groups, by name; a successor with whose place it takes."""
+    """Return every host of the inventory with its address and groups, by name; a successor with whose place it takes.
+
+    Who a host is that was not observed, the others may know better than the inventory.
+    """
     taken = {request.by: request.nodes[0]} if request.by and request.nodes else {}
     said = {host.name: host for host in inventory.hosts}
     masters, workers, members = set(inventory.masters), set(inventory.workers), set(inventory.members)
-    hosts = []
+    hosts, recorded = [], _identity.records(observed)
     for name in inventory.names:
         host, observation = said.get(name, InventoryHost(name)), observed.get(name)
         address = node_address(host, observation, endpoint_address)
+        # kubelet registers the node in lower case (nodeutil.GetHostname).
+        node_name = ((observation or {}).get("hostname") or name).lower()
+        if not observation:
+            node_name, address = _identity.of_unseen(name, address, bool(host.node_address), recorded)
         interface, prefix = placement(address, observation)
         hosts.append(
             Host(
                 name=name,
-                # kubelet registers the node in lower case (nodeutil.GetHostname).
-                node_name=((observation or {}).get("hostname") or name).lower(),
+                node_name=node_name,
                 address=address,
                 interface=interface,
                 prefix=prefix,

@@ -356,6 +356,44 @@ def test_an_unseen_host_keeps_the_address_it_is_reached_by():
     assert _topology.node_address(_topology.InventoryHost("m1", ansible_host="m1.example.org"), None) == ""
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        pytest.param({"ansible_host": "rack7.example.org"}, ("m3", "192.0.2.13"), id="reached by a DNS name"),
+        pytest.param({"ansible_host": "203.0.113.5"}, ("m3", "192.0.2.13"), id="reached behind address translation"),
+        pytest.param({"node_address": "192.0.2.13", "ansible_host": "x"}, ("m3", "192.0.2.13"), id="its address is set"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["remove", "converge"])
+def test_a_dead_host_is_the_member_that_etcd_knows(said, found, kind):
+    members = [member(name) for name in ("m1", "m2", "m3")]
+    seen = {name: living(name, members) for name in ("m1", "m2")}
+    request = _request.Request(kind, ("m3",) if kind == "remove" else ())
+    made = _topology.build(settings(), inventory(["m1", "m2", "m3"], m3=said), seen, True, request=request)
+    (dead,) = [host for host in (*made.hosts, *made.leaving) if host.name == "m3"]
+    assert (dead.node_name, dead.address) == found
+    assert made.etcd.strays == ()
+    assert made.etcd.remove == (("m3", "m2") if kind == "remove" else ()), "of two voters one comes back as the learner"
+
+
+def test_a_dead_host_whose_inventory_name_is_another_than_its_hostname_is_found_by_its_address():
+    members = [member("m1"), {**member("m2"), "name": "node-2"}, member("m3")]
+    seen = {name: living(name, members) for name in ("m1", "m3")}
+    made = _topology.build(settings(), inventory(["m1", "m2", "m3"]), seen, True, request=_request.Request("remove", ("m2",)))
+    forgotten = _topology_fact.as_fact(made)["forgotten"]
+    assert forgotten["members"] == [{"node_name": "node-2", "peer_url": "https://192.0.2.12:2380"}]
+    assert forgotten["nodes"] == [{"node_name": "node-2", "address": "192.0.2.12"}]
+
+
+def test_a_dead_master_with_etcd_elsewhere_is_known_by_the_balancers():
+    members = [member("e1")]
+    seen = {name: living(name, members, master=name[0] == "m") for name in ("m1", "e1")}
+    seen["m1"]["endpoint_files"] = {"source": "192.0.2.11", "peers": [], "servers": {"m1": "192.0.2.11", "node-2": "192.0.2.12"}}
+    listed, request = inventory(["m1", "m2"], [], ["e1"]), _request.Request("remove", ("m2",))
+    made = _topology.build(settings(), listed, seen, True, request=request)
+    assert [(host.node_name, host.address) for host in made.leaving] == [("node-2", "192.0.2.12")]
+
+
 def test_the_endpoint_address_is_never_taken_for_the_node_address():
     observation = fresh("m1", addresses=[*fresh("m1")["addresses"], {"interface": "eth0", "address": ENDPOINT, "prefix": 24}])
     assert _topology.node_address(_topology.InventoryHost("m1", ansible_host=ENDPOINT), observation, ENDPOINT) == "192.0.2.11"
