@@ -16,6 +16,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _health,
     _health_report,
     _health_view,
+    _pki,
     _pki_plan,
 )
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _inventory_view, _x509
@@ -33,7 +34,6 @@ READ = "health_read"
 PARTS = ("etcd", "api", "endpoint", "balancer", "certificates")
 # The worst verdict that is no failure.
 ALLOWED = {"be_healthy": _health.HEALTHY, "serve": _health.DEGRADED, "be_judged": _health.DOWN}
-DAY = 86400.0
 
 
 class ActionModule(ActionBase):
@@ -92,7 +92,7 @@ def dated(name, cluster, found, now):
             continue
         begin, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
         lacks = lacking(certificate, wanted.get(path, ()))
-        rows.append(_health_view.Certificate(name, path, kind, (end - now) / DAY, (end - begin) / DAY, lacks))
+        rows.append(_health_view.Certificate(name, path, kind, (end - now) / _pki.DAY, (end - begin) / _pki.DAY, lacks))
     return rows
 
 

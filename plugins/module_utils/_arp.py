@@ -23,7 +23,6 @@ ETH_P_ARP = 0x0806
 ETH_P_IP = 0x0800
 ARPHRD_ETHER = 1
 OP_REQUEST = 1
-OP_REPLY = 2
 BROADCAST = b"\xff" * 6
 NO_MAC = b"\x00" * 6
 NO_ADDRESS = b"\x00" * 4
@@ -55,11 +54,6 @@ class ArpPacket:
 def format_mac(raw):
     """Return six bytes as lower-case hexadecimal pairs."""
     return ":".join(f"{byte:02x}" for byte in raw)
-
-
-def parse_mac(text):
-    """Return the six bytes of a MAC address written in hexadecimal pairs."""
-    return bytes(int(pair, 16) for pair in text.split(":"))
 
 
 def _packed(address):

@@ -32,9 +32,10 @@ PASSING = (409, 429, 500, 502, 503, 504)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked of a node; the times are seconds."""
+    """What is asked of a node; the times are seconds. ``address``: the node that has it is meant, "": the one of that name."""
 
     name: str
+    address: str = ""
     operation: str = "unnamed"
     take_over: bool = False
     force: bool = False

@@ -76,11 +76,6 @@ class EtcdRefused(EtcdError):
         return self.code == FAILED_PRECONDITION and "in sync with leader" in self.message
 
     @property
-    def unhealthy_cluster(self):
-        """True when etcd's strict check wants its voters connected for 5 s first (retry)."""
-        return self.code == UNAVAILABLE and "unhealthy cluster" in self.message
-
-    @property
     def busy(self):
         """True when looking again and asking again is right: an election, or a change that is under way.
 

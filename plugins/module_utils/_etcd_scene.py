@@ -18,17 +18,22 @@ def answers(hosts, observed):
     return [status for status in found if status and status.get("ok")]
 
 
+def newest(told):
+    """Return the status whose member is ahead of the others, None of none: one that was cut off tells of an old cluster."""
+    return max(told, key=lambda status: (bool(status["members"]), status["healthy"], status["raft_index"]), default=None)
+
+
 def cluster(hosts, observed):
     """Return what the observations prove of the etcd cluster, as _quorum.Cluster (empty when no member answered)."""
     told = answers(hosts, observed)
     if not told:
         return _quorum.Cluster(ours=frozenset(host.peer_url for host in hosts if host.member))
-    newest = max(told, key=lambda status: (bool(status["members"]), status["healthy"], status["raft_index"]))
+    ahead = newest(told)
     by_id = {status["member_id"]: status for status in told}
     zones = {target: host.zone for host in hosts if host.member for target in (host.node_name, host.peer_url)}
     return _quorum.Cluster(
-        members=tuple(_member(item, by_id.get(item["id"]), zones) for item in newest["members"]),
-        leader_id=newest["leader_id"],
+        members=tuple(_member(item, by_id.get(item["id"]), zones) for item in ahead["members"]),
+        leader_id=ahead["leader_id"],
         cluster_ids=tuple(sorted({status["cluster_id"] for status in told})),
         alarms=tuple(sorted({(one["member_id"], one["alarm"]) for status in told for one in status["alarms"]})),
         ours=frozenset(host.peer_url for host in hosts if host.member),
@@ -57,6 +62,16 @@ def api_servers(hosts, observed):
         for host in hosts
         if host.master and (observed.get(host.name) or {}).get("api_server")
     )
+
+
+def answering(hosts, observed):
+    """Return the masters, by inventory name, whose running API server uses a voter that was seen to serve.
+
+    Systemd calls an API server active as long as it tries; without etcd it answers nothing that it is asked.
+    """
+    serving = {url for member in cluster(hosts, observed).healthy for url in member.client_urls}
+    names = {host.node_name: host.name for host in hosts}
+    return frozenset(names[node_name] for node_name, urls in api_servers(hosts, observed) if serving.intersection(urls))
 
 
 def state(host, observation):

@@ -16,14 +16,15 @@ import io
 import socket
 from dataclasses import asdict, dataclass
 
+#: What role api_endpoint writes.
+CONFIGURATION = "/etc/haproxy/haproxy.cfg"
 SOCKET = "/run/haproxy/admin.sock"
 BACKEND = "kube-apiserver"
-#: HAProxy's management guide, 9.3 "show servers state": bits of srv_check_state and srv_admin_state.
+#: HAProxy's management guide, 9.3 "show servers state": a bit of srv_check_state.
 CHECK_ENABLED = 0x04
-FORCED_MAINT, FORCED_DRAIN = 0x01, 0x08
 #: check_status of a passed layer-7 check (management guide 9.1, field 36); a check under way has "* " before it.
 PASSED = "L7OK"
-#: Answers of HAProxy that are errors begin so; success is an empty line.
+#: Seconds for one answer.
 TIMEOUT = 5.0
 STATES = ("ready", "drain", "maint")
 
@@ -77,6 +78,17 @@ def _status(words):
         return "unchecked"
     word = words.split(" ")[0].lower()
     return word if word in ("up", "down", "drain", "maint") else "unknown"
+
+
+def parse_configured(text, backend=BACKEND):
+    """Return {server: address without port} of a backend in a configuration file; empty when there is no such backend."""
+    section, found = [], {}
+    for line in text.splitlines():
+        words = line.split("#")[0].split()
+        section = words if words and not line[0].isspace() else section
+        if section[:2] == ["backend", backend] and words[:1] == ["server"] and len(words) > 2:
+            found[words[1]] = words[2].rsplit(":", 1)[0]
+    return found
 
 
 def parse_states(text):

@@ -8,8 +8,9 @@ Each check is a function from a `_health_view.View` to findings; `_health` lists
 
 from __future__ import annotations
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint import BALANCED, EXTERNAL
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import BALANCED, EXTERNAL, cause
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import cause
 
 # keepalived states in which it knows its place.
 SETTLED = ("holder", "backup")

@@ -11,8 +11,8 @@ bring in: a host that is to become a master is named by the others before it tak
 from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _membership
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint import BALANCED
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import BALANCED
 
 
 def first_starts_over(seen):
@@ -73,7 +73,7 @@ def balancers_know(seen):
             "balancer-stray",
             f"the balancer of {', '.join(readers)} lists {server} ({address}), and no master of the inventory is that",
             "only masters of the inventory",
-            "Add its host to the inventory again; if it is no master any more, run site.yml: it lists the others anew.",
+            "List it in the inventory again; if it is no master any more, or gone, then remove_node.yml takes it out.",
             WARNING,
         )
 
@@ -100,7 +100,9 @@ def vrrp_peers_known(seen):
                 "vrrp-peers",
                 f"keepalived's configuration {' and '.join(said)}",
                 f"the other masters ({', '.join(address for address in others.values() if address)})",
-                f"Run site.yml: it writes the peers anew.{' Who is still a master belongs in the inventory.' if strange else ''}",
+                "List it in the inventory again; if it is no master any more, or gone, then remove_node.yml takes it out."
+                if strange
+                else "Run site.yml: it writes the peers anew.",
                 ERROR if missing else WARNING,
             )
 

@@ -9,8 +9,8 @@ Each check is a function from a `_health_view.View` to findings; `_health` lists
 from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _node_disks
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint import DIRECT, EXTERNAL
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import DIRECT, EXTERNAL
 
 # Days left at which a certificate is mentioned, and at which it is an error; and the shares of its life that do the same
 # for short-lived ones. A year's certificate is renewed by any run of site.yml in its last 30 days, a kubelet's by itself.

@@ -13,9 +13,9 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _health_api,
     _health_etcd,
     _health_nodes,
-    _health_view,
     _summary,
 )
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint import BALANCED, EXTERNAL
 
 NONE = "-"
 UNKNOWN = "?"
@@ -66,8 +66,8 @@ def host_row(seen, name, node):
         "zone": host["zone"] or NONE,
         "etcd": _etcd(seen, name),
         "api": NONE if not host["master"] else UNKNOWN if not api else "ready" if api["ready"] else "DOWN",
-        "balancer": NONE if not host["master"] or seen.mode != _health_view.BALANCED else _balancer(seen, balancer),
-        "endpoint": NONE if not host["master"] or seen.mode == _health_view.EXTERNAL else _endpoint(seen, name, balancer),
+        "balancer": NONE if not host["master"] or seen.mode != BALANCED else _balancer(seen, balancer),
+        "endpoint": NONE if not host["master"] or seen.mode == EXTERNAL else _endpoint(seen, name, balancer),
         "node": NONE if not (host["master"] or host["worker"]) else _node(node, _health_nodes.nodes(seen)),
     }
 
@@ -98,7 +98,7 @@ def lines(shown):
 
 
 def _held(endpoint):
-    if endpoint["mode"] == _health_view.EXTERNAL:
+    if endpoint["mode"] == EXTERNAL:
         return ""
     return ", held by {0}".format(" and ".join(endpoint["holders"]) or "NOBODY")
 
@@ -157,7 +157,7 @@ def _balancer(seen, balancer):
 def _endpoint(seen, name, balancer):
     if not balancer:
         return "holder?" if name in _health_api.holders(seen) else UNKNOWN
-    if seen.mode == _health_view.BALANCED:
+    if seen.mode == BALANCED:
         return (balancer["vrrp"] or {}).get("state", UNKNOWN)
     return "holder" if name in _health_api.holders(seen) else "not held"
 

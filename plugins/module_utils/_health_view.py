@@ -13,7 +13,6 @@ import re
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum
 
-DIRECT, BALANCED, EXTERNAL = "direct", "balanced", "external"
 # Errors of the clients say "... at WHERE, asked for WHAT: WHY".
 ASKED = re.compile(r"asked for .*?: (.*)$", re.DOTALL)
 

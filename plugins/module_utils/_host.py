@@ -24,7 +24,13 @@ import ssl
 import subprocess
 import time
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership, _node_disks, _ports
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _haproxy,
+    _keepalived,
+    _membership,
+    _node_disks,
+    _ports,
+)
 
 UNITS = (
     "etcd",
@@ -206,6 +212,7 @@ def observe(
         "api_server": api_server(system, units["kube-apiserver"][1]),
         "kubelet_credentials": _kubelet_credentials(system),
         "arp": _arp(network["addresses"], endpoint_address, arp_probe) if asks else None,
+        "endpoint_files": endpoint_files(system),
         "rtt_ms": round_trips(system, peers or {}, peer_port),
         "disk_fdatasync_p99_ms": fdatasync_p99_ms(_existing("/var/lib/etcd", "/var/lib")) if disk_latency else None,
         "cluster": _json(system.read(CLUSTER_FILE)),
@@ -333,6 +340,22 @@ def api_server(system, pid):
     arguments = (system.read(f"/proc/{pid}/cmdline") or "").split("\0") if pid else []
     urls = [argument.split("=", 1)[1] for argument in arguments if argument.startswith("--etcd-servers=")]
     return {"etcd_servers": urls[-1].split(",") if urls else []} if any(arguments) else None
+
+
+def endpoint_files(system):
+    """Return the masters that this host's part in the endpoint is written for, None when it has none.
+
+    {source: the address by which its VRRP peers know it, peers: their addresses, servers: {node name: address}}. From the files,
+    since what runs with them may be down.
+    """
+    vrrp, balancer = system.read(_keepalived.CONFIGURATION), system.read(_haproxy.CONFIGURATION)
+    if vrrp is None and balancer is None:
+        return None
+    return {
+        "source": _keepalived.parse_source(vrrp or "", _keepalived.INSTANCE),
+        "peers": _keepalived.parse_peers(vrrp or "", _keepalived.INSTANCE) or [],
+        "servers": _haproxy.parse_configured(balancer or ""),
+    }
 
 
 def parse_os_release(text):

@@ -21,9 +21,11 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _com
 
 #: keepalived puts the file into $TMPDIR; the unit's drop-in of role api_endpoint sets it.
 STATE_FILE = "/run/keepalived/keepalived.json"
-#: What role api_endpoint writes; a line of it may end with a comment after # or !.
+#: What role api_endpoint writes, and the one instance in it; a line of it may end with a comment after # or !.
 CONFIGURATION = "/etc/keepalived/keepalived.conf"
+INSTANCE = "endpoint"
 COMMENT = re.compile(r"[#!].*")
+SOURCE = re.compile(r"\bunicast_src_ip\s+(\S+)")
 PEERS = re.compile(r"\bunicast_peer\s*\{([^}]*)\}")
 #: keepalived, vrrp.h: VRRP_STATE_INIT, _BACK, _MAST, _FAULT; every other number is on its way between them.
 STATES = {0: "init", 1: "backup", 2: "holder", 3: "fault"}
@@ -76,10 +78,21 @@ def parse(text, instance):
 
 def parse_peers(text, instance):
     """Return the addresses a VRRP instance sends its adverts to, None when a configuration names no such addresses."""
-    text = COMMENT.sub("", text)
-    block = re.search(rf"^vrrp_instance\s+{re.escape(instance)}\s*\{{(.*?)^\}}", text, re.MULTILINE | re.DOTALL)
-    peers = PEERS.search(block.group(1)) if block else None
+    peers = PEERS.search(_block(text, instance))
     return [line.split()[0] for line in peers.group(1).splitlines() if line.strip()] if peers else None
+
+
+def parse_source(text, instance):
+    """Return the address a VRRP instance sends its adverts from, by which its peers know it; "" when it is not named."""
+    source = SOURCE.search(_block(text, instance))
+    return source.group(1) if source else ""
+
+
+def _block(text, instance):
+    """Return what a configuration says of a VRRP instance, without comments."""
+    pattern = rf"^vrrp_instance\s+{re.escape(instance)}\s*\{{(.*?)^\}}"
+    block = re.search(pattern, COMMENT.sub("", text), re.MULTILINE | re.DOTALL)
+    return block.group(1) if block else ""
 
 
 class Keepalived:
@@ -92,7 +105,7 @@ class Keepalived:
         self._run, self._path, self._kill, self._sleep, self._clock = runner, path, kill, sleep, clock
         self._configuration = configuration
 
-    def peers(self, instance="endpoint"):
+    def peers(self, instance=INSTANCE):
         """Return the peers in the configuration file, None when there is none or it says nothing of them."""
         try:
             with open(self._configuration, encoding="utf-8", errors="replace") as handle:
@@ -106,7 +119,7 @@ class Keepalived:
         said = result.out.strip()
         return int(said) if result.rc == 0 and said.isdigit() else 0
 
-    def state(self, instance="endpoint"):
+    def state(self, instance=INSTANCE):
         """Return the state of a VRRP instance, DOWN when keepalived does not run; raise KeepalivedError on silence."""
         pid = self.pid()
         if not pid:

@@ -24,8 +24,9 @@ TIMEOUT = 15.0
 PAGE = 500
 # seconds between two attempts while an API server starts
 PAUSE = 0.5
-# an API server that starts, stops, or is overloaded; anything else is an answer
+# how a 404 begins that names a namespace an API server makes by itself after its first start
 SYSTEM_NAMESPACES = ('namespaces "kube-', 'namespaces "default"')
+# an API server that starts, stops, or is overloaded; anything else is an answer
 TRANSIENT = (429, 500, 502, 503, 504)
 # HTTP: this client is not known (its certificate has expired, say), or it has no right. A check may find either on a half-built
 # cluster, where the run that is checked issues the certificate and binds the operators before it asks.

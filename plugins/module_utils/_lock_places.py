@@ -12,11 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _lock_file, _lock_flow
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeRefused, KubeUnreachable
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import NOT_LET_IN, KubeRefused, KubeUnreachable
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock import CLUSTER, HOST, PLACES
 
-# HTTP: this client is not known (its certificate has expired, say), or it has no right.
-NO_RIGHT = (401, 403)
 # It answers that it cannot: its etcd has no leader, say. Not 429, which a busy server says that is well.
 UNABLE = (500, 502, 503, 504)
 
@@ -79,7 +77,7 @@ class Places:
             try:
                 return _lock_flow.hold(kube, wish, self.clock)
             except KubeRefused as error:
-                if self.else_host and error.status in NO_RIGHT:
+                if self.else_host and error.status in NOT_LET_IN:
                     return None
                 if not self.broken or error.status not in UNABLE:
                     raise

@@ -10,9 +10,9 @@ a failed drain costs no capacity. Leaves out: the decisions (``_drain``) and the
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain, _kube_objects
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeError, KubeNotYet, KubeRefused
 
 # seconds between two looks at the pods that are ending
@@ -78,20 +78,18 @@ class NodeFlow:
 
     def absent(self):
         """Delete the node's object; the API server's controllers then clean up after it."""
-        name = self.wanted.name
-        node = self.kube.get("v1", "Node", name)
+        node = self._look_up()
         if node is None:
-            return Outcome(False, f"there is no node {name}", None, None)
+            return self._nobody()
         if not self.check:
-            self.kube.delete("v1", "Node", name)
-        return Outcome(True, "the node was known", _drain.cordon_of(node), None)
+            self.kube.delete("v1", "Node", self.wanted.name)
+        return Outcome(True, f"the node {self.wanted.name} was known", _drain.cordon_of(node), None)
 
     def drained(self):
         """Cordon the node and move its pods away; raise NodeError when that is refused or fails."""
-        wanted = self.wanted
-        if wanted.missing_ok and self.kube.get("v1", "Node", wanted.name) is None:
-            return Outcome(False, f"there is no node {wanted.name}", None, None)
-        node = self._node()
+        if self._look_up() is None and self.wanted.missing_ok:
+            return self._nobody()
+        node, wanted = self._node(), self.wanted
         cordon = _drain.judge_cordon(node, wanted.operation, wanted.take_over)
         verdicts, _pods = self._look()
         said = cordon.refusal or _drain.refusal(wanted.name, verdicts)
@@ -112,6 +110,29 @@ class NodeFlow:
             changed = bool(self.evicted or (cordon.change and wanted.keep_cordoned))
             raise NodeError(f"{error}. {self._as_found(cordon)}", changed, self.evicted, self.left) from error
         return self._outcome(node, cordon, attached)
+
+    def _look_up(self):
+        """Return the node, None without one: whoever has the address, whatever its name; raise NodeError when several have it.
+
+        From here on it is called by its own name.
+        """
+        address = self.wanted.address
+        nodes = self.kube.list("v1", "Node") if address else ()
+        there = [node for node in nodes if _kube_objects.node_summary(node)["internal_ip"] == address]
+        if len(there) > 1:
+            names = ", ".join(sorted(node["metadata"]["name"] for node in there))
+            raise NodeError(
+                f"the address {address} is that of the nodes {names}, so which of them is meant is not known. Next: find the one "
+                "that is no host any more (`kubectl get nodes -o wide`), `kubectl delete node` it, then run again"
+            )
+        if there:
+            self.wanted = replace(self.wanted, name=there[0]["metadata"]["name"])
+            return there[0]
+        return self.kube.get("v1", "Node", self.wanted.name)
+
+    def _nobody(self):
+        at = f", and none with the address {self.wanted.address}" if self.wanted.address else ""
+        return Outcome(False, f"there is no node {self.wanted.name}{at}", None, None)
 
     def _node(self):
         node = self.kube.get("v1", "Node", self.wanted.name)

@@ -96,6 +96,7 @@ CHECKS = {
     "etcd-address": _preflight_cluster.etcd_addressed,
     "etcd-alarm": _preflight_cluster.alarms_none,
     "etcd-stray": _preflight_cluster.etcd_known,
+    "master-stray": _preflight_cluster.masters_known,
     "etcd-latency": _preflight_cluster.timings_good,
     "version-skew": _preflight_cluster.versions_fit,
     "hook-unusable": _preflight_inventory.hooks_usable,

@@ -13,6 +13,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
     _etcd_scene,
     _host_versions,
+    _identity,
     _membership,
     _skew,
     _topology,
@@ -30,6 +31,9 @@ RECORDED = {
     "cluster_domain": "cluster_domain",
 }
 STACKED = "stacked"
+# What only a master has, from its first run until it is left bare; states of units are as in the observation.
+MASTER_UNITS = ("kube-apiserver", "multimaster-endpoint")
+NO_UNIT = "not-found"
 # The reboot ends the processes, mounts and addresses that removing files would leave.
 MAKE_BARE = (
     "Take it out of the inventory. Only a host that is given up for good where it belongs is made bare by hand, and no "
@@ -190,6 +194,40 @@ def _dropped_masters(view):
     not_so = {member.label for member in cluster.strays if not member.started}
     not_so |= {host.node_name for host in view.topology.hosts if host.master}
     return [name for name in view.topology.etcd.strays if stacked and name not in not_so]
+
+
+def masters_known(view):
+    """Want no master left out, whatever etcd knows of it: none that VRRP peers name, and none that is listed as something else.
+
+    With etcd on hosts of its own nothing else tells of it. The others would forget it as a peer, and it would hear nobody and
+    take the endpoint address beside them. A host that leaves is a master until it has left.
+    """
+    ours = [(host, seen) for host, seen in view.seen() if (seen["cluster"] or {}).get("name") == view.settings.cluster_name]
+    masters = [host for host in (*view.topology.hosts, *view.topology.leaving) if host.master]
+    known = {address for host in masters for address in _identity.addresses_of(host, view.observed)}
+    for host, seen in ours:
+        parts = [unit for unit in MASTER_UNITS if seen["units"].get(unit, NO_UNIT) != NO_UNIT]
+        if parts and not host.master:
+            known.add(host.address)
+            yield _left_out(host.name, f"it is not listed as a master and has the units {' and '.join(parts)}", host.name)
+    called = {host.address: host.name for host in view.topology.hosts}
+    peers = _identity.vrrp_peers({host.name: seen for host, seen in ours if host.master})
+    for address, hosts in sorted(peers.items()):
+        if address not in known:
+            name = called.get(address) or _identity.server_at(address, view.observed)
+            said = f"{name} ({address})" if name else address
+            yield _left_out("", f"{said} is a VRRP peer of {some(hosts)} and no master of the inventory", name or "NAME")
+
+
+def _left_out(host, found, name):
+    return Finding(
+        host,
+        "master-stray",
+        found,
+        "every master of the living cluster",
+        f"List it under {_topology.MASTER_GROUP} again, with the address it has or had, then remove_node.yml -e node={name}, "
+        "also when it is gone: unlisted it goes on as a master, and could hold the endpoint address beside another.",
+    )
 
 
 def timings_good(view):

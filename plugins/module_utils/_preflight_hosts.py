@@ -75,7 +75,18 @@ def machine_ids_once(view):
 
 
 def addresses_known(view):
-    """Want every host to have a node address that it carries itself."""
+    """Want every host to have a node address that it carries itself; of one that leaves and is dead, that it had.
+
+    By its address its etcd member and its node are known, where it cannot be asked for its hostname.
+    """
+    for host in (one for one in view.topology.leaving if not view.observed.get(one.name) and not one.address):
+        yield Finding(
+            host.name,
+            "node-address",
+            "it cannot be asked, and its node address is known neither from the inventory nor from the others",
+            "the IPv4 address that it had",
+            "Set multimaster_node_address for the host (kubectl get nodes -o wide shows it), then run the same command again.",
+        )
     for host in view.topology.hosts:
         observation = view.observed.get(host.name)
         if not host.address:

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _releases, _unit_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership, _releases, _unit_plan
 
 HOME = "/etc/kubernetes"
 RECORD = HOME + "/multimaster.json"
@@ -95,7 +95,6 @@ KUBELET = Part(
     "kubelet.service", paths=(KUBELET_FOLDER, "/var/log/pods", "/var/log/containers"), mounts=("/var/lib/kubelet/",))
 PROXY = Part("kube-proxy.service")
 FLANNEL = Part("flanneld.service", paths=("/run/flannel",))
-FIRST_START = "/run/systemd/system/etcd.service.d"
 #: One row a unit, in no order that matters: systemd stops them by their own.
 PARTS = (
     KUBELET,
@@ -108,7 +107,11 @@ PARTS = (
     Part("multimaster-endpoint.service", mark=LIBRARY + "/"),
     Part("keepalived.service", mark="", package=True, marked=("/etc/keepalived/keepalived.conf",)),
     Part("haproxy.service", mark="", package=True, marked=("/etc/haproxy/haproxy.cfg",)),
-    Part("etcd.service", paths=("/var/lib/etcd", "/etc/etcd", FIRST_START + "/10-first-start.conf"), shells=(FIRST_START,)),
+    Part(
+        "etcd.service",
+        paths=("/var/lib/etcd", "/etc/etcd", _membership.FIRST_START),
+        shells=(posixpath.dirname(_membership.FIRST_START),),
+    ),
     RUNTIME,
 )
 #: What belongs to no unit. /etc/kubernetes (whose content goes one by one) and the programs are apart.

@@ -20,6 +20,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _giving_way,
     _host_scene,
     _host_versions,
+    _identity,
     _join_order,
     _lock,
     _plan,
@@ -156,6 +157,7 @@ class Topology:
     downgrade: tuple = ("", "")
     allow_outage: bool = False
     way_back: dict = dataclasses.field(default_factory=lambda: {"etcd": {}, "control": {}, "node": {}, "end": ""})
+    speakers: tuple = ()
     lock_host: str = ""
     lock_places: tuple = ()
     plan: _plan.Plan = _plan.Plan()
@@ -233,15 +235,15 @@ def build(
     versions, notes = _versions(settings, placed, observed, request)
     plan = _plan.plan(request, scene)
     plan = dataclasses.replace(plan, notes=(*plan.notes, *notes))
-    # Who is to let the address go may be the one that does not answer well.
     moving = _moving(request, plan, scene.parts)
-    speakers = sorted(masters, key=lambda name: (name in moving["move"], name))
+    speakers = _speakers(masters, observed, _etcd_scene.answering(placed, observed), moving["move"])
     speaker = _speaker(speakers, observed, acts)
     lock_places = _lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters))
     return Topology(
         settings=settings,
         hosts=_complete(bare, masters, etcd, _etcd_scene.cluster(bare, observed)),
         masters=masters,
+        speakers=speakers,
         workers=scene.workers,
         members=inventory.members,
         stacked=set(inventory.members) == set(masters),
@@ -330,20 +332,26 @@ def subnet(host):
 
 
 def _placed(inventory, observed, endpoint_address, request):
-    """Return every host of the inventory with its address and groups, by name; a successor with whose place it takes."""
+    """Return every host of the inventory with its address and groups, by name; a successor with whose place it takes.
+
+    Who a host is that was not observed, the others may know better than the inventory.
+    """
     taken = {request.by: request.nodes[0]} if request.by and request.nodes else {}
     said = {host.name: host for host in inventory.hosts}
     masters, workers, members = set(inventory.masters), set(inventory.workers), set(inventory.members)
-    hosts = []
+    hosts, recorded = [], _identity.records(observed)
     for name in inventory.names:
         host, observation = said.get(name, InventoryHost(name)), observed.get(name)
         address = node_address(host, observation, endpoint_address)
+        # kubelet registers the node in lower case (nodeutil.GetHostname).
+        node_name = ((observation or {}).get("hostname") or name).lower()
+        if not observation:
+            node_name, address = _identity.of_unseen(name, address, bool(host.node_address), recorded)
         interface, prefix = placement(address, observation)
         hosts.append(
             Host(
                 name=name,
-                # kubelet registers the node in lower case (nodeutil.GetHostname).
-                node_name=((observation or {}).get("hostname") or name).lower(),
+                node_name=node_name,
                 address=address,
                 interface=interface,
                 prefix=prefix,
@@ -420,10 +428,10 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
 
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
     stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
-    address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one master, with a running API server if
-    there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts whose voter
-    becomes the learner that stands by. Of any_master: lease, while an API server runs that can
-    hold the lock; given_up, while the host still belongs to the cluster, for its end.
+    address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one master, with an API server that can
+    answer if there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts
+    whose voter becomes the learner that stands by. Of any_master: lease, while an API server runs that can hold the lock;
+    given_up, while the host still belongs to the cluster, for its end.
     """
     masters = sorted(set(inventory.masters))
     return {
@@ -510,8 +518,21 @@ def _moving(request, plan, parts):
     return {"move": moved, "may_hold": [part.name for part in parts if part.reachable] if moved else []}
 
 
+def _speakers(masters, observed, answering, moving):
+    """Return the masters in the order in which to ask them: those whose API server can answer, those where one runs, the others.
+
+    An API server whose etcd is dead still runs. Of equals who is to let the address go is the last, since it may be the one that
+    does not answer well; else names decide.
+    """
+
+    def rank(name):
+        return name not in answering, not _host_scene.serves(observed.get(name)), name in moving, name
+
+    return tuple(sorted(masters, key=rank))
+
+
 def _speaker(masters, observed, acts):
-    """Return one master to ask the API: one that answers already, else one that will once this run has started it.
+    """Return the first of `_speakers` to ask the API: one that runs already, else one that will once this run has started it.
 
     Of the latter one that was reached, if there is one: a cluster that is given up may have lost its first master.
     """

@@ -139,24 +139,30 @@ def _leaving_fact(topology):
 
 
 def _forgotten_fact(topology):
-    """Return what is forgotten of hosts that cannot come back: ``nodes`` and ``members``."""
+    """Return what is forgotten of hosts that cannot come back: ``nodes`` and ``members``.
+
+    ``address``: by which the node of a host that leaves is found, since one that cannot be asked may have another hostname than
+    the inventory's name; "" where a host that stays has it.
+    """
     urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
-
-    def told(part):
-        gone = [one for one in topology.forgotten if one[part]]
-        return [{"node_name": one["node_name"], "peer_url": urls[one["name"]]} for one in gone]
-
-    return {"nodes": told("node"), "members": told("member")}
+    taken = {host.address for host in topology.hosts}
+    addresses = {host.name: host.address for host in topology.leaving if host.address not in taken}
+    nodes, members = ([one for one in topology.forgotten if one[part]] for part in ("node", "member"))
+    return {
+        "nodes": [{"node_name": one["node_name"], "address": addresses.get(one["name"], "")} for one in nodes],
+        "members": [{"node_name": one["node_name"], "peer_url": urls[one["name"]]} for one in members],
+    }
 
 
 def _host_fact(host, topology):
     """Return one host's place in the cluster; masters use their own API server, workers the endpoint.
 
-    ``neighbour``: the master to ask while its own API server is away, itself where there is no other. ``balances``: whether it
+    ``neighbour``: the master to ask while its own API server is away, one that can answer if there is one; itself where there is
+    no other. ``balances``: whether it
     takes part in an endpoint that can move.
     """
     settings = topology.settings
-    others = [name for name in topology.masters if name != host.name]
+    others = [name for name in topology.speakers if name != host.name]
     local = f"https://{host.address}:{topology.api_port}"
     return {
         "node_name": host.node_name,

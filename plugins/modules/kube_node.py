@@ -29,6 +29,13 @@ options:
     description: Name of the node.
     type: str
     required: true
+  address:
+    description:
+      - The node address of a host that cannot be asked for its hostname. The node that has it is meant, whatever O(name) says;
+        when none has, the one of that name.
+      - For O(state=drained) and O(state=absent).
+    type: str
+    default: ""
   state:
     description:
       - V(drained) - it takes no new pods, and those it had are gone.
@@ -166,6 +173,7 @@ def main():
         argument_spec={
             **ARGUMENTS,
             "name": {"type": "str", "required": True},
+            "address": {"type": "str", "default": ""},
             "state": {"type": "str", "required": True, "choices": ["drained", "ready", "absent"]},
             "operation": {"type": "str", "default": "unnamed"},
             "take_over": {"type": "bool", "default": False},

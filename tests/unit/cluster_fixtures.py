@@ -84,6 +84,7 @@ def fresh(name, **changes):
         "kubelet_credentials": False,
         "endpoint_address": {"held_on": []},
         "arp": None,
+        "endpoint_files": None,
         "rtt_ms": {other: 0.3 for other in NUMBERS if other != name},
         "disk_fdatasync_p99_ms": None,
         "cluster": None,

@@ -169,6 +169,18 @@ MUTANTS = {
         "if own.name and m.name.startswith(own.name)), None)",
         "test__etcd_flows.py::test_the_member_that_is_named_leaves_and_not_one_whose_name_begins_so",
     ),
+    "an API server whose etcd is dead is asked": Mutant(
+        TOPOLOGY,
+        "return name not in answering, not",
+        "return not",
+        "test__topology.py::test_an_api_server_whose_etcd_is_dead_is_asked_only_when_no_other_is_better",
+    ),
+    "a host asks an API server whose etcd is dead while its own is away": Mutant(
+        "_topology_fact",
+        "for name in topology.speakers if",
+        "for name in topology.masters if",
+        "test__topology.py::test_an_api_server_whose_etcd_is_dead_is_asked_only_when_no_other_is_better",
+    ),
     "how etcd was founded stays on disk": Mutant(
         "_etcd_host",
         "for path in (self.paths.drop_in, self.paths.record) if",
@@ -436,14 +448,14 @@ MUTANTS = {
     ),
     "the host stands in for whatever the API server refuses": Mutant(
         LOCK_PLACES,
-        "if self.else_host and error.status in NO_RIGHT:",
+        "if self.else_host and error.status in NOT_LET_IN:",
         "if self.else_host:",
         "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
     ),
     "the host stands in unasked": Mutant(
         LOCK_PLACES,
-        "if self.else_host and error.status in NO_RIGHT:",
-        "if error.status in NO_RIGHT:",
+        "if self.else_host and error.status in NOT_LET_IN:",
+        "if error.status in NOT_LET_IN:",
         "test__lock_places.py::test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked_to",
     ),
     "a check takes the lock on the host": Mutant(
@@ -877,6 +889,42 @@ MUTANTS = {
         "for member in cluster.strays if not member.started}",
         "for member in cluster.strays}",
         "test__preflight_cluster.py::test_a_master_left_out_of_the_inventory_is_an_error_and_a_member_that_never_ran_a_warning",
+    ),
+    "a master that etcd does not know of is left out": Mutant(
+        PREFLIGHT,
+        "if address not in known:",
+        "if False:",
+        "test__preflight_cluster.py::test_a_master_that_is_dropped_while_others_know_it_as_a_peer_is_an_error",
+    ),
+    "a master becomes a worker as it is": Mutant(
+        PREFLIGHT,
+        "if parts and not host.master:",
+        "if False:",
+        "test__preflight_cluster.py::test_a_master_that_is_listed_as_a_worker_is_told_once_alive_or_dead",
+    ),
+    "a removal that was cut off cannot be finished": Mutant(
+        PREFLIGHT,
+        "masters = [host for host in (*view.topology.hosts, *view.topology.leaving) if",
+        "masters = [host for host in view.topology.hosts if",
+        "test__preflight_cluster.py::test_a_master_that_leaves_is_not_left_out",
+    ),
+    "a dead host is taken for a living one of its name": Mutant(
+        "_identity",
+        "if one[0] not in names and one[1] not in addresses)",
+        "if one[0] not in names)",
+        "test__identity.py::test_whom_somebody_else_is_by_name_or_by_address_is_not_on_record",
+    ),
+    "a dead host is forgotten by the inventory's name alone": Mutant(
+        "_topology_fact",
+        'addresses.get(one["name"], "")',
+        '""',
+        "test__topology_fact.py::test_the_node_of_a_host_that_cannot_be_asked_is_found_by_its_address",
+    ),
+    "a dead host of which nobody knows the address leaves": Mutant(
+        "_preflight_hosts",
+        "if not view.observed.get(one.name) and not one.address",
+        "if False",
+        "test__preflight_hosts.py::test_a_dead_host_that_leaves_is_refused_while_nobody_knows_its_address",
     ),
     "site.yml goes to the next minor": Mutant(
         PREFLIGHT,

@@ -17,13 +17,13 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _hea
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _x509
 from health_fixtures import cluster
 
-YEAR = 365 * health.DAY
+YEAR = 365 * _pki.DAY
 
 
 def certificate(days_left=300.0):
     now = time.time()
-    begin, end = now - YEAR, now + days_left * health.DAY
-    _key, made = _x509.new_authority("x", "prod", end - _x509.CA_DAYS * health.DAY)
+    begin, end = now - YEAR, now + days_left * _pki.DAY
+    _key, made = _x509.new_authority("x", "prod", end - _x509.CA_DAYS * _pki.DAY)
     assert begin < end
     return _x509.pem(made)
 

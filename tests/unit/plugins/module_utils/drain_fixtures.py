@@ -8,7 +8,7 @@ from __future__ import annotations
 MARK = "multimaster.kubernetes/operation"
 
 
-def node(name="w1", cordoned=False, mark=None, setters=(), ready="Unknown"):
+def node(name="w1", cordoned=False, mark=None, setters=(), ready="Unknown", address="192.0.2.21"):
     """Return a node; ``setters`` are (manager, time, fields) with fields out of "cordon" and "mark"."""
     held = {"cordon": {"f:spec": {"f:unschedulable": {}}}, "mark": {"f:metadata": {"f:annotations": {f"f:{MARK}": {}}}}}
     managed = [
@@ -19,7 +19,10 @@ def node(name="w1", cordoned=False, mark=None, setters=(), ready="Unknown"):
     return {
         "metadata": {"name": name, "annotations": {} if mark is None else {MARK: mark}, "managedFields": managed},
         "spec": {"unschedulable": True} if cordoned else {},
-        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
+            "conditions": [{"type": "Ready", "status": ready}],
+        },
     }
 
 

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import pathlib
 import socket
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _haproxy
 from fake_haproxy import FakeHaproxy
+
+GOLDEN = pathlib.Path(__file__).parents[3] / "golden" / "api_endpoint" / "etc__haproxy__haproxy.cfg"
 
 
 def haproxy(**servers):
@@ -128,3 +131,19 @@ def test_drain_steps(entry, drained, commands):
 def test_another_server_takes_connections_only_when_it_is_up_and_in_use(others, spared):
     _fake, tool = haproxy(m1={}, **others)
     assert _haproxy.spares(tool.servers(), "m1") is spared
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        (GOLDEN.read_text(), {"m1": "192.0.2.11", "m2": "192.0.2.12", "m3": "192.0.2.13"}),
+        ("backend kube-apiserver\n    server a 192.0.2.1:6443 check # near\n    # server b 192.0.2.2:6443\n    server c\n",
+         {"a": "192.0.2.1"}),
+        ("backend web\n  server a 192.0.2.1:80\n\nbackend kube-apiserver-unchecked\n  server b 192.0.2.2:6443\n", {}),
+        ("server a 192.0.2.1:80\n", {}),
+        ("", {}),
+    ],
+    ids=["ours", "options and comments", "other backends", "no section", "empty"],
+)  # fmt: skip
+def test_the_servers_of_a_configuration(text, servers):
+    assert _haproxy.parse_configured(text) == servers

@@ -6,7 +6,15 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _health, _health_view, _https, _kube, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _endpoint,
+    _etcd,
+    _health,
+    _health_view,
+    _https,
+    _kube,
+    _quorum,
+)
 from cluster_fixtures import NUMBERS
 from health_fixtures import cluster, told
 
@@ -150,9 +158,9 @@ def test_a_unit_is_told_of_only_where_it_is_known_not_to_run(units, said):
 @pytest.mark.parametrize(
     ("made", "mode"),
     [
-        ({}, _health_view.BALANCED),
-        ({"masters": ("m1",)}, _health_view.DIRECT),
-        ({"endpoint_mode": "external"}, _health_view.EXTERNAL),
+        ({}, _endpoint.BALANCED),
+        ({"masters": ("m1",)}, _endpoint.DIRECT),
+        ({"endpoint_mode": "external"}, _endpoint.EXTERNAL),
     ],
 )
 def test_the_endpoint_of_a_view(made, mode):

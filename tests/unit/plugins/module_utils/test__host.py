@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp, _host, _https, _membership
@@ -61,6 +62,7 @@ TCP6 = """  sl  local_address remote_address st tx_queue:rx_queue tr:tm->when re
    0: 00000000000000000000000000000000:192B 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 6661 1
    1: 0000000000000000FFFF00000100007F:2812 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 6662 1
 """
+ENDPOINT_FILES = ("/etc/haproxy/haproxy.cfg", "/etc/keepalived/keepalived.conf")
 PEM = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n"
 FILES = {
     "/etc/machine-id": "3f0c2b9f8f0d4f0f9d0f6a2b6d0f1a11\n",
@@ -218,6 +220,16 @@ def test_the_version_of_a_unit_is_that_of_the_program_it_starts():
             return known.get(path) or super().read(path)
 
     assert observe(Written())["unit_versions"] == {"kubelet": "1.37.2"}
+
+
+def test_the_masters_that_its_balancer_and_vrrp_are_written_for_are_told():
+    golden = pathlib.Path(__file__).parents[3] / "golden" / "api_endpoint"
+    files = {path: (golden / path.strip("/").replace("/", "__")).read_text() for path in ENDPOINT_FILES}
+    servers, peers = {"m1": "192.0.2.11", "m2": "192.0.2.12", "m3": "192.0.2.13"}, ["192.0.2.12", "192.0.2.13"]
+    assert observe(Picture(files))["endpoint_files"] == {"source": "192.0.2.11", "peers": peers, "servers": servers}
+    assert observe()["endpoint_files"] is None
+    alone = {ENDPOINT_FILES[0]: files[ENDPOINT_FILES[0]]}
+    assert observe(Picture(alone))["endpoint_files"] == {"source": "", "peers": [], "servers": servers}
 
 
 def test_the_etcd_members_of_a_running_api_server_are_read_from_its_command_line():

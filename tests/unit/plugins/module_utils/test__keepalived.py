@@ -113,5 +113,10 @@ def test_peers(text, peers, tmp_path):
     assert _keepalived.Keepalived(configuration=str(path)).peers() == peers
 
 
+@pytest.mark.parametrize(("text", "source"), [(GOLDEN.read_text(), "192.0.2.11"), (OTHERS, ""), ("", "")])
+def test_the_address_its_peers_know_it_by(text, source):
+    assert _keepalived.parse_source(text, _keepalived.INSTANCE) == source
+
+
 def test_without_a_configuration_peers_are_not_known(tmp_path):
     assert _keepalived.Keepalived(configuration=str(tmp_path / "none")).peers() is None

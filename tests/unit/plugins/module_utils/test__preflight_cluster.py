@@ -277,6 +277,119 @@ def test_a_master_with_another_address_is_not_left_out():
     assert [level for level, _found in strays(inventory(["m1", "m2"]), [member("m1"), moved])] == ["warning"]
 
 
+# Masters left out
+
+
+EXTERNAL = ("e1", "e2", "e3")
+
+
+def with_parts(names=NAMES, leave=(), masters=NAMES, workers=(), seen=None, request=_request.CONVERGING, **hosts):
+    """Return the findings `master-stray` where all masters of `names` were made with etcd elsewhere and know each other.
+
+    `masters` and `workers` are listed; of `leave` nobody was observed; `hosts` are fields of InventoryHost.
+    """
+    members = [member(name) for name in EXTERNAL]
+    listed = inventory(masters, workers, EXTERNAL, **hosts)
+    observed = {name: living(name, members, master=name in names) for name in listed.names if name not in leave}
+    for name in {*names} & {*observed}:
+        peers, servers = [address(other) for other in names if other != name], {other: address(other) for other in names}
+        observed[name]["endpoint_files"] = {"source": address(name), "peers": peers, "servers": servers}
+        observed[name]["units"].update({"keepalived": "active", "multimaster-endpoint": "inactive"})
+    for name, change in (seen or {}).items():
+        observed[name].update(change)
+    made = settings()
+    topology = _topology.build(made, listed, observed, True, request=request)
+    view = _preflight.View(made, listed.without(request.leaving), observed, topology, True)
+    return [one for one in _preflight.judge(view) if one.check == "master-stray"]
+
+
+def test_a_whole_cluster_with_etcd_elsewhere_has_no_master_left_out():
+    assert with_parts() == []
+
+
+@pytest.mark.parametrize("kept", [["m1", "m2"], ["m1"], ["m3"]])
+def test_a_master_that_is_dropped_while_others_know_it_as_a_peer_is_an_error(kept):
+    findings = with_parts(masters=kept)
+    gone = [name for name in NAMES if name not in kept]
+    assert [(one.host, one.level) for one in findings] == [("", "error")] * len(gone)
+    for name, one in zip(gone, findings, strict=True):
+        assert one.found == f"{name} ({address(name)}) is a VRRP peer of {', '.join(kept)} and no master of the inventory"
+        assert f"remove_node.yml -e node={name}," in one.fix and "List it under kube_control_plane again" in one.fix
+
+
+def test_a_dropped_master_that_no_balancer_names_is_told_by_its_address():
+    files = {"source": address("m1"), "peers": ["192.0.2.77"], "servers": {}}
+    (finding,) = with_parts(masters=["m1"], names=["m1"], seen={"m1": {"endpoint_files": files}})
+    assert finding.found.startswith("192.0.2.77 is a VRRP peer of m1 and") and "-e node=NAME," in finding.fix
+
+
+def test_a_master_that_is_listed_as_a_worker_is_told_once_alive_or_dead():
+    (alive,) = with_parts(masters=["m1", "m2"], workers=["m3"])
+    assert (alive.host, alive.level) == ("m3", "error")
+    assert alive.found == "it is not listed as a master and has the units kube-apiserver and multimaster-endpoint"
+    (dead,) = with_parts(masters=["m1", "m2"], workers=["m3"], leave=["m3"])
+    assert (dead.host, dead.level) == ("", "error") and dead.found.startswith("m3 (192.0.2.13) is a VRRP peer of m1, m2 and")
+
+
+def test_one_of_two_masters_that_was_cut_off_while_it_left_is_no_worker_yet():
+    """Its API server is stopped by then, but what would bring the address back at boot is there until it is bare."""
+    units = {"kube-apiserver": "not-found", "multimaster-endpoint": "inactive", "kubelet": "active"}
+    alone = {"source": "", "peers": [], "servers": {}}
+    seen = {"m2": {"units": units}, "m1": {"endpoint_files": alone}}
+    (finding,) = with_parts(("m1", "m2"), masters=["m1"], workers=["m2"], seen=seen)
+    assert finding.found == "it is not listed as a master and has the units multimaster-endpoint"
+    seen["m2"]["units"] = {"kubelet": "active"}
+    assert with_parts(("m1", "m2"), masters=["m1"], workers=["m2"], seen=seen) == [], "bare, and made a worker"
+
+
+@pytest.mark.parametrize(
+    ("request_", "leave", "seen"),
+    [
+        pytest.param(_request.Request("remove", ("m3",)), (), {}, id="removal"),
+        pytest.param(_request.Request("remove", ("m3",)), ("m3",), {}, id="removal of a dead one"),
+        pytest.param(_request.Request("remove", ("m3",)), (), {"m3": fresh("m3")}, id="cut off when the host was bare already"),
+        pytest.param(_request.Request("remove", ("m1", "m3")), ("m3",), {}, id="removal of two"),
+        pytest.param(_request.Request("replace", ("m3",)), (), {"m3": fresh("m3")}, id="a new machine under the old name"),
+    ],
+)
+def test_a_master_that_leaves_is_not_left_out(request_, leave, seen):
+    assert with_parts(leave=leave, seen=seen, request=request_) == []
+
+
+def test_a_replacement_that_was_cut_off_is_finished_by_the_same_command():
+    request = _request.Request("replace", ("m3",), "m4")
+    files = {"source": address("m4"), "peers": [address("m1"), address("m2")], "servers": {"m4": address("m4")}}
+    seen = {"m4": {"endpoint_files": files, "cluster": {"name": "prod", "replaces": "m3"}}}
+    assert with_parts(masters=[*NAMES, "m4"], leave=["m3"], seen=seen, request=request) == []
+    (finding,) = with_parts(masters=["m1", "m2", "m4"], seen=seen)
+    assert "-e node=m3," in finding.fix, "it was taken out of the inventory before its end"
+
+
+def test_a_dead_master_that_leaves_and_is_reached_by_a_dns_name_is_known_by_the_others():
+    request, named = _request.Request("remove", ("m3",)), {"ansible_host": "m3.example.org"}
+    assert with_parts(leave=["m3"], request=request, m3=named) == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"m2": {"source": "192.0.2.99", "peers": [address("m1")], "servers": {}}}, id="set up with the old one"),
+        pytest.param({"m2": None}, id="a new machine, which the balancers have by its name"),
+    ],
+)
+def test_a_master_whose_address_changed_is_not_left_out(files):
+    servers = {"m1": address("m1"), "m2": "192.0.2.99"} if files["m2"] is None else {}
+    seen = {name: {"endpoint_files": found} for name, found in files.items()}
+    seen["m1"] = {"endpoint_files": {"source": address("m1"), "peers": ["192.0.2.99"], "servers": servers}}
+    assert with_parts(("m1", "m2"), masters=["m1", "m2"], seen=seen) == []
+
+
+def test_files_of_another_cluster_or_of_none_say_nothing_of_ours():
+    for record in (None, {"name": "other"}):
+        assert with_parts(masters=["m1"], seen={"m1": {"cluster": record}}) == []
+        assert with_parts(masters=["m1"], workers=["m2"], names=["m2"], seen={"m2": {"cluster": record}}) == []
+
+
 def test_data_of_no_member_is_in_the_way():
     members = [member("m1")]
     lost = {"data": True, "record": None, "unit": "inactive", "status": None}

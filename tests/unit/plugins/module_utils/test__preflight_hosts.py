@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _preflight_hosts, _topology
-from cluster_fixtures import ENDPOINT, fresh, inventory, settings
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _preflight_hosts, _request, _topology
+from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
 from preflight_fixtures import NAMES, bare, found, judge, three
 
 
@@ -105,6 +105,32 @@ def test_a_host_without_any_address_is_found():
 def test_what_is_wrong_with_a_node_address_is_told(said_of_it, seen, said):
     findings = judge(inventory(["m1"], m1=said_of_it), {"m1": fresh("m1", **seen)})
     assert [(finding.check, finding.found) for finding in findings] == [("node-address", said)]
+
+
+@pytest.mark.parametrize(
+    ("dead", "said", "found_"),
+    [
+        ("w1", {"ansible_host": "w1.example.org"}, [("w1", "node-address")]),
+        ("w1", {"ansible_host": "w1.example.org", "node_address": "192.0.2.21"}, []),
+        ("w1", {}, []),
+        # the others know its etcd member by its name
+        ("m3", {"ansible_host": "m3.example.org"}, []),
+        # which is not the inventory's here
+        ("m5", {"ansible_host": "m3.example.org"}, [("m5", "node-address")]),
+    ],
+)
+def test_a_dead_host_that_leaves_is_refused_while_nobody_knows_its_address(dead, said, found_):
+    masters = ["m1", "m2", dead if dead[0] == "m" else "m3"]
+    listed = inventory(masters, ["w1"], **{dead: said})
+    members = [member(name) for name in NAMES]
+    observed = {name: living(name, members, master=name[0] == "m") for name in listed.names if name != dead}
+    request, made = _request.Request("remove", (dead,)), settings()
+    topology = _topology.build(made, listed, observed, True, request=request)
+    findings = _preflight.judge(_preflight.View(made, listed.without((dead,)), observed, topology, True))
+    assert [(host, check) for host, check in found(findings, "error") if check == "node-address"] == found_
+    for one in findings:
+        if one.check == "node-address":
+            assert one.fix.startswith("Set multimaster_node_address for the host")
 
 
 def test_two_inventory_names_for_one_host_are_found():

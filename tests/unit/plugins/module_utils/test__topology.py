@@ -10,10 +10,12 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology, _topology_fact
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _host, _request, _topology, _topology_fact
 from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
+# What a host whose member does not answer tells of it.
+NO_STATUS = _host.no_status("nothing listens on port 2379")
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 
 
@@ -210,6 +212,50 @@ def test_the_api_is_asked_where_it_runs_and_in_check_mode_nowhere_else():
     assert dict(looking.order)["any_master"] == dict(looking.order)["token_issuer"] == []
 
 
+def with_dead_etcd(observed, *names):
+    """Let the etcd member of these masters be dead beside an API server that systemd still calls active."""
+    for name in names:
+        observed[name]["etcd"]["status"] = dict(NO_STATUS)
+        observed[name]["units"]["etcd"] = "failed"
+    return observed
+
+
+@pytest.mark.parametrize(
+    ("dead", "asked"),
+    [((), "m1"), (("m1",), "m2"), (("m1", "m2"), "m3"), (("m2",), "m1"), (("m1", "m2", "m3"), "m1")],
+)
+def test_an_api_server_whose_etcd_is_dead_is_asked_only_when_no_other_is_better(dead, asked):
+    listed, members = inventory(["m1", "m2", "m3"]), [member(name) for name in ("m1", "m2", "m3")]
+    observed = with_dead_etcd({name: living(name, members) for name in ("m1", "m2", "m3")}, *dead)
+    made = fact(listed, observed, True)
+    assert (made["order"]["any_master"], made["lock"]["host"]) == (asked, asked)
+    for name, host in made["hosts"].items():
+        assert host["neighbour"] == min({"m1", "m2", "m3"} - {name}, key=lambda one: (one in dead, one))
+
+
+def test_an_api_server_of_external_etcd_can_answer_while_one_of_its_members_serves():
+    listed, members = inventory(["m1", "m2"], [], ["e1", "e2", "e3"]), [member(name) for name in ("e1", "e2", "e3")]
+    observed = {name: living(name, members, master=name[0] == "m") for name in listed.names}
+    observed["m1"]["api_server"]["etcd_servers"] = ["https://192.0.2.31:2379"]
+    assert fact(listed, observed, True)["order"]["any_master"] == "m1"
+    with_dead_etcd(observed, "e1")
+    assert fact(listed, observed, True)["order"]["any_master"] == "m2"
+    observed["m1"]["api_server"]["etcd_servers"].append("https://192.0.2.32:2379")
+    assert fact(listed, observed, True)["order"]["any_master"] == "m1"
+
+
+def test_who_lets_the_address_go_is_asked_when_nobody_else_can_answer():
+    listed, members = inventory(["m1", "m2"]), [member("m1"), member("m2")]
+    observed = {name: living(name, members) for name in ("m1", "m2")}
+    for name, seen in observed.items():
+        seen["units"].update(haproxy="active", keepalived="active")
+        seen["endpoint_address"]["held_on"] = ["eth0"] if name == "m1" else []
+    moved = _request.Request(_request.MOVE)
+    assert _topology.build(settings(), listed, observed, True, request=moved).lock_host == "m2"
+    with_dead_etcd(observed, "m2")
+    assert _topology.build(settings(), listed, observed, True, request=moved).lock_host == "m1"
+
+
 def test_a_cluster_is_given_up_where_it_is_still_known():
     listed, members = inventory(["m1", "m2", "m3"]), [member("m2")]
     observed = {**bare("m1", "m3"), "m2": living("m2", members)}
@@ -308,6 +354,44 @@ def test_the_node_address_is_set_or_reached_or_of_the_default_route(host, expect
 def test_an_unseen_host_keeps_the_address_it_is_reached_by():
     assert _topology.node_address(_topology.InventoryHost("m1", ansible_host="192.0.2.11"), None) == "192.0.2.11"
     assert _topology.node_address(_topology.InventoryHost("m1", ansible_host="m1.example.org"), None) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        pytest.param({"ansible_host": "rack7.example.org"}, ("m3", "192.0.2.13"), id="reached by a DNS name"),
+        pytest.param({"ansible_host": "203.0.113.5"}, ("m3", "192.0.2.13"), id="reached behind address translation"),
+        pytest.param({"node_address": "192.0.2.13", "ansible_host": "x"}, ("m3", "192.0.2.13"), id="its address is set"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["remove", "converge"])
+def test_a_dead_host_is_the_member_that_etcd_knows(said, found, kind):
+    members = [member(name) for name in ("m1", "m2", "m3")]
+    seen = {name: living(name, members) for name in ("m1", "m2")}
+    request = _request.Request(kind, ("m3",) if kind == "remove" else ())
+    made = _topology.build(settings(), inventory(["m1", "m2", "m3"], m3=said), seen, True, request=request)
+    (dead,) = [host for host in (*made.hosts, *made.leaving) if host.name == "m3"]
+    assert (dead.node_name, dead.address) == found
+    assert made.etcd.strays == ()
+    assert made.etcd.remove == (("m3", "m2") if kind == "remove" else ()), "of two voters one comes back as the learner"
+
+
+def test_a_dead_host_whose_inventory_name_is_another_than_its_hostname_is_found_by_its_address():
+    members = [member("m1"), {**member("m2"), "name": "node-2"}, member("m3")]
+    seen = {name: living(name, members) for name in ("m1", "m3")}
+    made = _topology.build(settings(), inventory(["m1", "m2", "m3"]), seen, True, request=_request.Request("remove", ("m2",)))
+    forgotten = _topology_fact.as_fact(made)["forgotten"]
+    assert forgotten["members"] == [{"node_name": "node-2", "peer_url": "https://192.0.2.12:2380"}]
+    assert forgotten["nodes"] == [{"node_name": "node-2", "address": "192.0.2.12"}]
+
+
+def test_a_dead_master_with_etcd_elsewhere_is_known_by_the_balancers():
+    members = [member("e1")]
+    seen = {name: living(name, members, master=name[0] == "m") for name in ("m1", "e1")}
+    seen["m1"]["endpoint_files"] = {"source": "192.0.2.11", "peers": [], "servers": {"m1": "192.0.2.11", "node-2": "192.0.2.12"}}
+    listed, request = inventory(["m1", "m2"], [], ["e1"]), _request.Request("remove", ("m2",))
+    made = _topology.build(settings(), listed, seen, True, request=request)
+    assert [(host.node_name, host.address) for host in made.leaving] == [("node-2", "192.0.2.12")]
 
 
 def test_the_endpoint_address_is_never_taken_for_the_node_address():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _topology, _topology_fact
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _request, _topology, _topology_fact
 from cluster_fixtures import fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
@@ -51,6 +51,24 @@ def test_workers_that_restart_are_batches_and_no_order():
     listed = inventory(["m1"], ["w1"])
     fact = _topology_fact.as_fact(_topology.build(settings(), listed, {name: fresh(name) for name in listed.names}))
     assert fact["roll_workers"] == {"hosts": NOBODY, "serial": [1]} and "roll_workers" not in fact["order"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "address", "told"),
+    [
+        (_request.Request("remove", ("w2",)), "192.0.2.22", [{"node_name": "w2", "address": "192.0.2.22"}]),
+        (_request.Request("replace", ("w2",), "w1"), "192.0.2.22", [{"node_name": "w2", "address": "192.0.2.22"}]),
+        # the successor has its address, so that says nothing of the node
+        (_request.Request("replace", ("w2",), "w1"), "192.0.2.21", [{"node_name": "w2", "address": ""}]),
+        # a new machine may have another address than its former self, and has its name
+        (_request.Request("replace", ("w1",)), "192.0.2.22", [{"node_name": "w1", "address": ""}]),
+    ],
+)
+def test_the_node_of_a_host_that_cannot_be_asked_is_found_by_its_address(request_, address, told):
+    listed = inventory(["m1"], ["w1", "w2"], w2={"ansible_host": address})
+    seen = {"m1": living("m1", [member("m1")]), "w1": fresh("w1")}
+    made = _topology.build(settings(), listed, seen, True, request=request_)
+    assert _topology_fact.as_fact(made)["forgotten"]["nodes"] == told
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ DECISIONS = (
     "_health_view",
     "_host_scene",
     "_host_versions",
+    "_identity",
     "_image_plan",
     "_join_order",
     "_kernel_plan",

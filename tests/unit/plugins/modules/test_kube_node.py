@@ -54,6 +54,38 @@ def test_the_end(fake, check_run_again):
     assert again["reason"] == "there is no node w1"
 
 
+def test_a_dead_host_of_another_name_is_forgotten_by_its_address(fake, check_run_again):
+    """The inventory calls it rack7; its hostname, which is its node's name, is w1."""
+    dead = {"node_dead": True, "missing_ok": True, "name": "rack7", "address": "192.0.2.21"}
+    _checked, done, _again = check_run_again(kube_node, {**wanted("drained"), **dead})
+    assert [one["pod"] for one in done["evicted"]] == ["shop/web"]
+    checked, done, again = check_run_again(kube_node, {**wanted("absent"), **dead})
+    assert checked["reason"] == done["reason"] == "the node w1 was known" and NODE not in fake.objects
+    assert again["reason"] == "there is no node rack7, and none with the address 192.0.2.21"
+
+
+@pytest.mark.parametrize(
+    ("address", "left"),
+    [
+        ("", ["w2"]),
+        ("192.0.2.99", ["w2"]),  # it is reached behind address translation, say
+        ("192.0.2.21", ["w2"]),
+        ("192.0.2.22", ["w1"]),  # the inventory calls it by another host's hostname
+    ],
+)
+def test_whoever_has_the_address_is_meant_before_the_name(fake, call, address, left):
+    fake.objects[NODE.replace("w1", "w2")] = node("w2", address="192.0.2.22")
+    call(kube_node, wanted("absent", address=address))
+    assert [path.rsplit("/", 1)[1] for path in fake.objects if "/nodes/" in path] == left
+
+
+def test_of_two_nodes_with_one_address_neither_is_forgotten(fake, call):
+    fake.objects[NODE.replace("w1", "w2")] = node("w2")
+    result = call(kube_node, wanted("absent", address="192.0.2.21"))
+    assert result["failed"] and not result["changed"]
+    assert "192.0.2.21 is that of the nodes w1, w2, so which of them is meant is not known. Next: find" in result["msg"]
+
+
 def test_a_failure_says_what_was_done_until_then(fake, call):
     fake.objects[WEB.replace("web", "zeb")] = pod("zeb", owners=["ReplicaSet"])
     fake.evictions[WEB.replace("web", "zeb")] = [(403, "Forbidden", "no")]
