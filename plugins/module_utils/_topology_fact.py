@@ -139,14 +139,13 @@ def _leaving_fact(topology):
 
 
 def _forgotten_fact(topology):
-    """Return what is forgotten of hosts that cannot come back: ``nodes`` and ``members``."""
-    urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
+    """Return what is forgotten before anything joins: ``nodes`` and ``members``."""
+    hosts = {host.name: host for host in (*topology.hosts, *topology.leaving)}
 
-    def told(part):
-        gone = [one for one in topology.forgotten if one[part]]
-        return [{"node_name": one["node_name"], "peer_url": urls[one["name"]]} for one in gone]
+    def told(names):
+        return [{"node_name": hosts[name].node_name, "peer_url": hosts[name].peer_url} for name in names]
 
-    return {"nodes": told("node"), "members": told("member")}
+    return {part: told(names) for part, names in topology.forgotten.items()}
 
 
 def _host_fact(host, topology):
