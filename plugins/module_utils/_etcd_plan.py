@@ -26,10 +26,11 @@ class Etcd:
 
     `initial_cluster` is ((node name, peer URL), ...); `strays` names members as etcd knows them, since they have no host;
     `obstacles` is ((host, reason, next step), ...). `remove` names the hosts whose members go, in order; `demote` those of them
-    that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `learners` those that are learners now;
-    `moved` is ((host, the peer URLs its member is reached at), ...) where that is not the host's address; `planned` is the whole
-    plan, each step with its expected verdict; `now` is the cluster as it was seen, `founded` as it is before these steps and
-    `at_end` after them.
+    that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `dead` is ((host, its member as the steps
+    name it), ...) of the members that go before any is added; `learners` the hosts whose members are learners now; `moved` is
+    ((host, the peer URLs its member is reached at), ...) where that is not the host's address; `planned` is the whole plan, each
+    step with its expected verdict; `now` is the cluster as it was seen, `founded` as it is before these steps and `at_end` after
+    them.
     """
 
     action: str
@@ -46,6 +47,7 @@ class Etcd:
     remove: tuple = ()
     demote: tuple = ()
     lost: tuple = ()
+    dead: tuple = ()
     learners: tuple = ()
     moved: tuple = ()
     planned: tuple = ()
@@ -96,6 +98,7 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
         remove=targets(_quorum.REMOVE),
         demote=tuple(n for n in targets(_quorum.REMOVE) if n in {host.name for host in staying} and n not in lost),
         lost=lost,
+        dead=tuple((named.get(target, target), target) for target in _join_order.dead(cluster, wanted) if planned),
         learners=tuple(sorted(named[member.id] for member in cluster.learners if member.id in named)),
         moved=_moved(staying, cluster, observed, request.renewed),
         planned=planned,
@@ -156,12 +159,15 @@ def _names(hosts, cluster):
 
 
 def _wanted(settings, hosts, observed, leaving, stand_by):
-    """Return what _join_order is to reach; the API servers of masters that leave stop before their members do."""
+    """Return what _join_order is to reach; the API servers of masters that leave stop before their members do.
+
+    Who leaves is known by its name too: of a host that cannot be reached the address may not be known.
+    """
     return _join_order.Wanted(
         hosts=tuple(_wanted_host(host, observed.get(host.name)) for host in hosts if host.member),
         even_voters=settings.even_voters,
         stand_by=stand_by,
-        leaving=tuple(host.peer_url for host in hosts if host.member and host.name in leaving),
+        leaving=tuple(t for host in hosts if host.member and host.name in leaving for t in (host.peer_url, host.node_name)),
         api_servers=_etcd_scene.api_servers([host for host in hosts if host.name not in leaving], observed),
     )
 

@@ -17,6 +17,11 @@ def serves(observation):
     return _unit(observation, "kube-apiserver") == "active"
 
 
+def has_api_server(observation):
+    """Tell whether the host was seen to have an API server, whether it runs or not."""
+    return _unit(observation, "kube-apiserver") not in ("", "not-found")
+
+
 def holds(observation):
     """Tell whether the host was seen to have the endpoint address."""
     return bool(((observation or {}).get("endpoint_address") or {}).get("held_on"))

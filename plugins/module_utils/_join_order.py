@@ -321,14 +321,12 @@ def _lost(host, member):
 
 def lost(observed: Cluster, wanted: Wanted) -> tuple:
     """Return the names of the staying hosts whose member once ran and whose disk is provably gone."""
-    pairs = ((host, _member(observed, host)) for host in wanted.staying)
-    return tuple(host.name for host, member in pairs if member and _lost(host, member))
+    return tuple(host.name for host, member in _staying(observed, wanted) if _lost(host, member))
 
 
 def _voting(observed, wanted):
     """Return the names of the staying hosts whose member votes and has its data."""
-    pairs = ((host, _member(observed, host)) for host in wanted.staying)
-    return {host.name for host, member in pairs if member and member.voter and not _lost(host, member)}
+    return {host.name for host, member in _staying(observed, wanted) if member.voter and not _lost(host, member)}
 
 
 def _survives_zones(zones):
@@ -360,16 +358,11 @@ def _repair(observed, wanted):
     A half-done member without data is removed and added anew when it is started (``_membership``), so the dead go first.
     """
     going = _leaving(observed, wanted)
-    pairs = [(host, member) for host in wanted.staying for member in [_member(observed, host)] if member]
-    half_done = [host for host, member in pairs if member not in going and _never_ran(member)]
-    removals = [
-        *((target, "it is to leave and is not healthy") for target in leave_order(observed, wanted, _dead(going))),
-        *((member.name or member.id, _LOST) for host, member in pairs if _lost(host, member)),
-    ]
+    half_done = [host for host, member in _staying(observed, wanted) if member not in going and _never_ran(member)]
     for host in half_done:
         if host.data:
             return Step(START, host.name, _HALF_DONE)
-    for target, why in removals:
+    for target, why in _removals(observed, wanted):
         return _repoint_before(observed, wanted, target) or Step(REMOVE, target, why)
     for host in half_done:
         if host.data is False:
@@ -377,13 +370,27 @@ def _repair(observed, wanted):
     return None
 
 
+def dead(observed: Cluster, wanted: Wanted) -> tuple:
+    """Return the members that go before any is added, in order, as the steps that remove them name them."""
+    return tuple(target for target, _why in _removals(observed, wanted))
+
+
+def _removals(observed, wanted):
+    """Return (target, why) of each: those that are to leave and are not healthy, then ours that lost their data."""
+    ill = [member.name or member.id for member in _leaving(observed, wanted) if member.healthy is not True]
+    return [
+        *((target, "it is to leave and is not healthy") for target in leave_order(observed, wanted, ill)),
+        *((member.name or member.id, _LOST) for host, member in _staying(observed, wanted) if _lost(host, member)),
+    ]
+
+
+def _staying(observed, wanted):
+    """Return (host, its member) of each host that stays and has one."""
+    return [(host, member) for host in wanted.staying for member in [_member(observed, host)] if member]
+
+
 _HALF_DONE = "it is a member and has never run"
 _LOST = "it lost its data: it may only come back as a new member"
-
-
-def _dead(members):
-    """Return how those of these members that are not healthy are called."""
-    return [member.name or member.id for member in members if member.healthy is not True]
 
 
 def _grow(observed, wanted):

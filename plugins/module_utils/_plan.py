@@ -50,6 +50,8 @@ DRAIN, YIELD, STOP, CLEAN = "drain", "yield", "stop", "clean"
 HOLD, BALANCE, PROMOTE_ADDRESS, GIVE_BACK = "hold", "balance", "promote_ip", "give_back"
 RESTART = "restart"
 
+STRANDED = "the only etcd it uses is dead: it uses the members that stay, so that its kubelet is heard until it leaves"
+
 # What stops and starts again together on a host.
 NODE = ("containerd", *(_skew.COMPONENTS[component] for component in ("kubelet", "kube_proxy")), "flanneld")
 ETCD, VRRP = _skew.COMPONENTS["etcd"], "keepalived"
@@ -88,22 +90,26 @@ class Scene:
     """The cluster as it was seen and as it is to be, in inventory names.
 
     ``going``: hosts that leave, those that cannot be reached first, the holder last. ``coming``: hosts that are not part of the
-    cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: node names of members
-    whose host has provably lost its data. ``etcd``: ``_join_order.Planned`` steps of the whole change; ``founders``: hosts that
-    found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those steps and after them. ``masters``,
-    ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as ``_endpoint.wanted_state``
-    names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of the hosts to restart, in
-    order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name; ``api_servers``: (node name, etcd
-    URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives way that cannot restart in place,
-    ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps; ``later``: voters that the run leaves to
-    the next one. ``parts``: what was seen of each master's part in the endpoint, as ``_endpoint.MasterState``. ``begun``: the
-    successor's own record says that it came in the place of the host to be replaced, so a run that was cut off goes on.
+    cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: node names of members whose
+    host has provably lost its data; ``dead``: members that go before any is added, as their steps name them; ``stranded``:
+    masters that leave whose API server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the whole change;
+    ``founders``: hosts that found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those steps and after
+    them. ``masters``, ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as
+    ``_endpoint.wanted_state`` names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of
+    the hosts to restart, in order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name;
+    ``api_servers``: (node name, etcd URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives
+    way that cannot restart in place, ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps;
+    ``later``: voters that the run leaves to the next one. ``parts``: what was seen of each master's part in the endpoint, as
+    ``_endpoint.MasterState``. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is
+    part of the cluster.
     """
 
     going: tuple = ()
     coming: tuple = ()
     renewed: tuple = ()
     lost: tuple = ()
+    dead: tuple = ()
+    stranded: tuple = ()
     etcd: tuple = ()
     founders: tuple = ()
     cluster: _quorum.Cluster = _quorum.Cluster()
@@ -181,7 +187,9 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     register = [Step(REGISTER, h.name, "its kubelet asks for its certificate") for h in scene.coming if h.master or h.worker]
     # A kubelet finds the API at the endpoint address; nobody leaves for a newcomer before it takes pods.
     behind = request.kind == _request.CONVERGE
+    again = {*request.renewed} - {*scene.lost, *(host.name for host in scene.coming)} if scene.begun else ()
     steps = [
+        *(Step(_join_order.REPOINT, name, STRANDED, restarts=_plan_state.CONTROL_PLANE) for name in scene.stranded),
         *(_forgotten(host) for host in scene.going if not host.alive and host.node),
         *(_forgotten(host) for host in scene.coming if host.name in scene.renewed and (host.master or host.worker)),
         *_etcd(scene, *dead),
@@ -198,7 +206,7 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
         *(register if behind else ()),
         *(Step(CLEAN, h.name, "its node object is deleted; services stop, files of the cluster go") for h in leaving),
     ]
-    return Plan(tuple(_followed(steps, scene)), tuple(_notes(scene)))
+    return Plan(tuple(_followed(steps, scene)), (*_notes(scene), *map(_ends, sorted(again))))
 
 
 def _followed(steps, scene):
@@ -292,7 +300,6 @@ def _phases(scene):
 
     It is ``_join_order``'s: the dead first, newcomers vote before members leave, who stands by joins last.
     """
-    gone = {host.node_name or host.name for host in scene.going if not host.alive} | set(scene.lost)
     dead, grow, repoint, shrink = [], [], [], []
     for one in scene.etcd:
         kind = one.step.kind
@@ -301,7 +308,7 @@ def _phases(scene):
             repoint = [other for other in repoint if other.step.target != one.step.target]
             if set(one.step.urls) != set(dict(scene.api_servers).get(one.step.target, ())):
                 repoint.append(one)
-        elif kind == _quorum.REMOVE and one.step.target in gone and not grow:
+        elif kind == _quorum.REMOVE and one.step.target in set(scene.dead) - {other.step.target for other in dead}:
             dead.append(one)
         elif kind == _quorum.REMOVE or shrink:
             shrink.append(one)
@@ -346,7 +353,7 @@ def _refusals(request, scene):
 def _replacement_refusals(request, scene):
     coming = {host.name: host for host in scene.coming}
     for name in request.renewed:
-        if name not in coming and name not in scene.lost:
+        if name not in coming and name not in scene.lost and not scene.begun:
             yield (
                 f"{name} has its data and its credentials: it is no new machine, nothing has to be replaced",
                 f"if it is to be another machine, name that one (-e by=NAME), or take {name} out and bring it in again "
@@ -389,6 +396,13 @@ def _role(host):
         word for word, true in (("a master", host.master), ("a worker", host.worker), ("an etcd member", host.member)) if true
     ]
     return " and ".join(parts) or "nothing"
+
+
+def _ends(name):
+    return (
+        f"{name} was replaced before: what that run left undone is done, and nothing else. For another new machine under this "
+        "name, install it first"
+    )
 
 
 def _forgotten(host):

@@ -86,7 +86,8 @@ class Inventory:
 class Host:
     """Hold one host's place in the cluster; `voter` is its wanted role in etcd.
 
-    `etcd_endpoints`: what its API server is to use; `etcd_now`: what it has to use until the voters have changed.
+    `etcd_endpoints`: what its API server is to use; `etcd_now`: what it has to use until the voters have changed, of a master
+    that leaves what is left to it. `replaces`: whose place it takes, its own as a new machine under its name.
     """
 
     name: str
@@ -149,7 +150,7 @@ class Topology:
     joining: tuple
     ca_may_be_created: bool
     leaving: tuple = ()
-    forgotten: tuple = ()
+    forgotten: dict = dataclasses.field(default_factory=lambda: {"nodes": (), "members": ()})
     asked: tuple = ()
     turns: tuple = ()
     drains: bool = False
@@ -206,6 +207,8 @@ def build(
     mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
     joining = _joining(bare, observed)
     coming = _coming(bare, observed, joining)
+    bare = _in_place_of(bare, {host.name for host in coming if host.alive})
+    stranded = _stranded(gone, observed, etcd)
     served = tuple(host.name for host in placed if host.master and host.name not in {one.name for one in coming})
     rolling = _rolling.rolling(bare, observed, request, giving)
     late = _rolling.late(bare, observed, request, giving)
@@ -214,6 +217,8 @@ def build(
         coming=coming,
         renewed=request.renewed,
         lost=tuple(host.node_name for host in bare if host.name in etcd.lost),
+        dead=tuple(target for _name, target in etcd.dead),
+        stranded=stranded,
         etcd=etcd.planned,
         founders=etcd.start,
         cluster=etcd.now,
@@ -230,7 +235,7 @@ def build(
         giving=(giving.old, giving.heir),
         later=giving.later,
         parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
-        begun=bool(request.by) and _recorded(observed.get(request.by)).get("replaces") in request.nodes,
+        begun=_begun(request, bare, observed),
     )
     versions, notes = _versions(settings, placed, observed, request)
     plan = _plan.plan(request, scene)
@@ -259,14 +264,15 @@ def build(
                     "lease": speaker if _lock.CLUSTER in lock_places else (),
                     "given_up": [n for n in speaker if _recorded(observed.get(n)).get("name") == settings.cluster_name],
                     **_parting(going, mode),
+                    "leaving_stranded": stranded,
                     **_rolling.orders(scene, bare),
                     **moving,
                 }.items()
             )
         ),
         joining=joining,
-        leaving=tuple(sorted(gone, key=lambda host: etcd.remove.index(host.name) if host.name in etcd.remove else -1)),
-        forgotten=_forgotten(going, bare, request.renewed, etcd.lost, joining),
+        leaving=_leaving(gone, etcd),
+        forgotten=_forgotten(going, request, etcd, joining),
         asked=request.nodes or (settings.cluster_name,),
         turns=_rolling.in_order(bare, observed),
         drains=request.kind == _request.UPGRADE,
@@ -336,7 +342,7 @@ def _placed(inventory, observed, endpoint_address, request):
 
     Who a host is that was not observed, the others may know better than the inventory.
     """
-    taken = {request.by: request.nodes[0]} if request.by and request.nodes else {}
+    taken = {request.by: request.nodes[0]} if request.by and request.nodes else {name: name for name in request.renewed}
     said = {host.name: host for host in inventory.hosts}
     masters, workers, members = set(inventory.masters), set(inventory.workers), set(inventory.members)
     hosts, recorded = [], _identity.records(observed)
@@ -470,16 +476,60 @@ def _new_member(host, observation):
     return bool(observation) and not observation["etcd"]["data"] and not host.etcd_leftover
 
 
-def _forgotten(going, hosts, renewed, lost, joining):
-    """Return what is to be forgotten before anything joins: the dead that leave, and former selves of renewed hosts.
+def _in_place_of(hosts, coming):
+    """Return the hosts without the replacements that are over: whoever comes (back) in has no successor any more."""
+    return tuple(dataclasses.replace(host, replaces="") if host.replaces in coming - {host.name} else host for host in hosts)
 
-    A renewed host that kept its kubelet's credentials is the same node as before; only its etcd member is another.
+
+def _begun(request, hosts, observed):
+    """Tell whether a run that was cut off began this replacement, so that it goes on although the new one is part of the cluster.
+
+    The new one's own record tells it. Before that is written, a host whose etcd data are gone and whose member is out does.
     """
-    dead = [(host, host.node) for host in going if not host.alive]
-    again = [(host, host.name in joining) for host in hosts if host.name in renewed and host.name in (*joining, *lost)]
+    if request.kind != _request.REPLACE:
+        return False
+    again = [host for host in hosts if host.name in request.renewed and host.member]
+    if any(_new_member(host, observed.get(host.name)) for host in again):
+        return True
+    return _recorded(observed.get(request.by or next(iter(request.nodes), ""))).get("replaces") in request.nodes
+
+
+def _forgotten(going, request, etcd, joining):
+    """Return whose `nodes` and `members` are forgotten before anything joins, in inventory names, each in the plan's order.
+
+    Nodes: of the dead that leave, and of former selves of renewed hosts; one that kept its kubelet's credentials is the same node
+    as before. Members: of those only that are dead (`_join_order.dead`), whether their host is or not; never one that the new
+    machine has started already.
+    """
+    nodes = [host.name for host in going if not host.alive and host.node]
+    return {
+        "nodes": (*nodes, *(name for name in joining if name in request.renewed)),
+        "members": tuple(name for name, _target in etcd.dead if name in (*request.leaving, *request.renewed)),
+    }
+
+
+def _stranded(gone, observed, etcd):
+    """Return the masters that leave, answer, and whose API server has no etcd left when the dead members are out.
+
+    It is pointed at those that stay, since the kubelet beside it would not hear of its pods' eviction.
+    """
+    dead = [member for _name, target in etcd.dead for member in etcd.now.called(target)]
+    living = {url for member in etcd.now.healthy if member not in dead for url in member.client_urls}
+    used = dict(_etcd_scene.api_servers(gone, observed))
     return tuple(
-        {"name": host.name, "node_name": host.node_name, "node": node, "member": host.member} for host, node in dead + again
+        host.name
+        for host in gone
+        if host.master and host.name in dict(etcd.dead) and _host_scene.has_api_server(observed.get(host.name))
+        if living and not living & set(used.get(host.node_name, ()))
     )
+
+
+def _leaving(gone, etcd):
+    """Return the hosts that leave, in the order in which their members do, with the etcd members that are left to them."""
+    targets = {target for _name, target in etcd.dead}
+    left = [member for member in etcd.now.members if not any(member.called(target) for target in targets)]
+    hosts = sorted(gone, key=lambda host: etcd.remove.index(host.name) if host.name in etcd.remove else -1)
+    return tuple(dataclasses.replace(host, etcd_now=_join_order.etcd_endpoints(host.node_name, left)) for host in hosts)
 
 
 def _going(gone, observed):

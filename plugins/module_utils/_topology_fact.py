@@ -139,18 +139,18 @@ def _leaving_fact(topology):
 
 
 def _forgotten_fact(topology):
-    """Return what is forgotten of hosts that cannot come back: ``nodes`` and ``members``.
+    """Return what is forgotten before anything joins: ``nodes`` and ``members``.
 
     ``address``: by which the node of a host that leaves is found, since one that cannot be asked may have another hostname than
     the inventory's name; "" where a host that stays has it.
     """
-    urls = {host.name: host.peer_url for host in (*topology.hosts, *topology.leaving)}
+    hosts = {host.name: host for host in (*topology.hosts, *topology.leaving)}
     taken = {host.address for host in topology.hosts}
     addresses = {host.name: host.address for host in topology.leaving if host.address not in taken}
-    nodes, members = ([one for one in topology.forgotten if one[part]] for part in ("node", "member"))
+    nodes, members = ([hosts[name] for name in topology.forgotten[part]] for part in ("nodes", "members"))
     return {
-        "nodes": [{"node_name": one["node_name"], "address": addresses.get(one["name"], "")} for one in nodes],
-        "members": [{"node_name": one["node_name"], "peer_url": urls[one["name"]]} for one in members],
+        "nodes": [{"node_name": host.node_name, "address": addresses.get(host.name, "")} for host in nodes],
+        "members": [{"node_name": host.node_name, "peer_url": host.peer_url} for host in members],
     }
 
 

@@ -115,8 +115,8 @@ MUTANTS = {
     ),
     "so too for one that lost its data": Mutant(
         JOIN_ORDER,
-        "for target, why in removals:\n        return _repoint_before(observed, wanted, target) or Step(REMOVE, target, why)",
-        "for target, why in removals:\n        return Step(REMOVE, target, why)",
+        "in _removals(observed, wanted):\n        return _repoint_before(observed, wanted, target) or Step(REMOVE, target, why)",
+        "in _removals(observed, wanted):\n        return Step(REMOVE, target, why)",
         "test__join_order.py::test_repoint",
     ),
     "an API server is pointed at a member that is down": Mutant(
@@ -137,6 +137,40 @@ MUTANTS = {
     ),
     "one that cannot be looked at is to stand by": Mutant(
         JOIN_ORDER, "if name in present & seen)", "if name in present)", "test__join_order.py::test_plan"
+    ),
+    "only who lost its data goes before any is added": Mutant(
+        JOIN_ORDER,
+        "if member.healthy is not True]\n    return [",
+        "if False]\n    return [",
+        "test__plan.py::test_a_replacement_in_order",
+    ),
+    # replacements
+    "a new machine's own member is forgotten": Mutant(
+        TOPOLOGY,
+        "name for name, _target in etcd.dead if name in (*request.leaving, *request.renewed))",
+        "name for name in (*dict(etcd.dead), *(set(joining) & set(request.renewed))))",
+        "test__plan.py::test_a_new_machine_under_the_old_name_comes_in_wherever_the_run_was_cut_off",
+    ),
+    "a dead member is removed on a dead host only": Mutant(
+        TOPOLOGY,
+        "for name, _target in etcd.dead if name in (*request.leaving, *request.renewed)",
+        "for name, _target in etcd.dead if name not in [host.name for host in going if host.alive]",
+        "test__plan.py::test_what_is_forgotten_is_what_the_plan_says_first",
+    ),
+    "a master whose member is dead leaves with a kubelet that hears nothing": Mutant(
+        TOPOLOGY, "if living and not living & set(", "if False and set(", "test__plan.py::test_a_replacement_in_order"
+    ),
+    "a replacement is never over": Mutant(
+        TOPOLOGY,
+        "if host.replaces in coming - {host.name}",
+        "if False",
+        "test__plan.py::test_a_replacement_is_over_when_the_one_replaced_comes_back_in",
+    ),
+    "a member that is out says nothing of who took it out": Mutant(
+        TOPOLOGY,
+        "    if any(_new_member(host, observed.get(host.name)) for host in again):",
+        "    if False:",
+        "test__plan.py::test_a_new_machine_under_the_old_name_comes_in_wherever_the_run_was_cut_off",
     ),
     "an inventory that is short takes members out": Mutant(
         JOIN_ORDER,

@@ -44,6 +44,7 @@ WHERE = {
     "network": NODES,
     "preflight": ALL,
 }
+SERVING = ("kube_apiserver", "kube_controller_manager", "kube_scheduler")
 # What a phase asks of a role at that moment, beside the wiring. A role that is not here is asked one thing only.
 STATES = ("direct", "prepared", "balanced", "yielded", "absent", "external")
 VERBS = {
@@ -89,6 +90,11 @@ def grown(listed, *names, **changes):
     return {**bare(listed), **there}
 
 
+def dead_member(seen, name):
+    """Return these observations with one host whose etcd fails."""
+    return {**seen, name: {**seen[name], "etcd": {**seen[name]["etcd"], "unit": "failed", "status": None}}}
+
+
 ZONED = inventory(["m1", "m2", "m3"], ["w1", "w2"], zones={"m1": "a", "m2": "b", "m3": "c", "w1": "a", "w2": "b"})
 OWN_ETCD = inventory(["m1", "m2"], ["w1", "w2"], ["e1", "e2", "e3"])
 BARE, REMOVE, REPLACE, UPGRADE, ROLL = (
@@ -117,6 +123,9 @@ CLUSTERS = {
     "cut off": (ZONED, grown(ZONED, "m1", "m2", "m3", cluster=OTHER), BARE, {}),
     "losing hosts": (ZONED, grown(ZONED, *ZONED.names), REMOVE, {}),
     "a replacement": (one := inventory(["m1", "m2", "m3", "m4"]), grown(one, "m1", "m2", "m3"), REPLACE, {}),
+    "a replacement of a living master whose member is dead": (
+        one := inventory(["m1", "m2", "m3", "m4"]), dead_member(grown(one, "m1", "m2", "m3"), "m2"), REPLACE, {}
+    ),
     "upgrading": (ZONED, grown(ZONED, *ZONED.names), UPGRADE, {"kubernetes_version": "1.37.2", "etcd_version": "3.7.3"}),
     "restarting": (ZONED, grown(ZONED, *ZONED.names), ROLL, {}),
     "restarting, etcd on hosts of its own": (OWN_ETCD, grown(OWN_ETCD, *OWN_ETCD.names), _request.Request("roll", ("e1",)), {}),
@@ -148,8 +157,11 @@ def handed(cluster, role, host):
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_what_a_role_is_given_fits_what_it_declares(cluster, role):
     _seen, fact, staying = decided(cluster)
-    # Of the hosts that leave only the part in the endpoint ends by a role; the rest is host_reset's.
-    hosts = [name for name, host in fact["hosts"].items() if host[WHERE[role]] and (name in staying or role == "api_endpoint")]
+    # Of the hosts that leave only the part in the endpoint ends by a role; the rest is host_reset's. A master whose member is
+    # dead serves until then by the members that stay.
+    leaving = {"api_endpoint": list(fact["hosts"]), **dict.fromkeys(SERVING, fact["order"]["leaving_stranded"].split(","))}
+    there = {*staying, *leaving.get(role, ())}
+    hosts = [name for name, host in fact["hosts"].items() if host[WHERE[role]] and name in there]
     for host in hosts:
         for given in handed(cluster, role, host):
             for entry in SPECS[role]:
@@ -167,6 +179,7 @@ def test_the_clusters_are_what_they_are_called():
     assert {one["node_name"] for one in facts["losing hosts"]["leaving"]["nodes"]} == {"m3", "w2"}
     assert facts["a replacement"]["hosts"]["m4"]["replaces"] == "m2"
     assert facts["cut off"]["hosts"]["m1"]["replaces"] == "m9"
+    assert facts["a replacement of a living master whose member is dead"]["order"]["leaving_stranded"] == "m2"
     assert facts["upgrading"]["drains"]
     assert facts["growing"]["order"]["grow"] == "m2,m3"
     assert {name: fact["endpoint"]["mode"] for name, fact in facts.items() if fact["endpoint"]["mode"] != "balanced"} == {

@@ -5,8 +5,8 @@
 
 What the controller does comes in single acts, each a generator's step: who stops asking for the next one plays a controller
 that is cut off there, between steps or inside of one. Before each act on etcd's membership `_quorum.judge` is asked on what
-is so at that moment. The order is either that of the plan (`by_plan`), or that of the playbooks (`by_site`, `by_removal`:
-docs/adr/0007 and playbooks/phases).
+is so at that moment. The order is either that of the plan (`by_plan`), or that of the playbooks (`by_site`, `by_removal`,
+`by_replacement`: docs/adr/0007 and playbooks/phases).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _plan,
     _quorum,
     _request,
+    _topology,
 )
 from endpoint_model import Conf, Part, Segment
 from etcd_model import Etcd, NotInSync, Refused
@@ -36,7 +37,10 @@ class Stopped(Exception):
 
 @dataclass
 class Machine:
-    """One host; `api`: the etcd URLs of its API server (None: it has none), `lost`: it never comes back as it was."""
+    """One host; `api`: the etcd URLs of its API server (None: it has none), `lost`: it never comes back as it was.
+
+    `joined`: its kubelet has its certificate; `replaces`: what its record says of whose place it takes.
+    """
 
     name: str
     zone: str = ""
@@ -46,16 +50,22 @@ class Machine:
     lost: bool = False
     leftover: bool = False
     api: tuple | None = None
+    joined: bool = True
+    replaces: str = ""
 
 
 class Cluster:
-    """Machines, the etcd on them, the endpoint, and what is wanted: `goal` and `leaving` are names of machines."""
+    """Machines, the etcd on them, the endpoint, and what is wanted: `goal` and `leaving` are names of machines.
+
+    `replacing`: whom by_replacement replaces, and by whom, "" for a new machine under the old name.
+    """
 
     def __init__(self, machines, even_voters=False):
         self.machines = {machine.name: machine for machine in machines}
         self.etcd, self.segment = Etcd(), Segment(self.ready)
         self.segment.parts = {name: Part() for name in self.machines}
         self.goal, self.leaving, self.even_voters, self.restarting = set(), set(), even_voters, ""
+        self.replacing = ("", "")
         self.answered = set()  # at the beginning of the run: who is silent later stops it, who was silent already does not
 
     # what is so
@@ -102,6 +112,7 @@ class Cluster:
         """Let a machine come back bare, as one that was built anew."""
         machine = self.machines[name]
         machine.up, machine.lost, machine.leftover, machine.api = True, False, False, None
+        machine.joined, machine.replaces = False, ""
         self.etcd.wipe(name)
         self.segment.forget(name)
         self.settle()
@@ -214,56 +225,119 @@ class Cluster:
 
     def by_removal(self):
         """Do what remove_node.yml does: as site.yml, with the address, API servers and members of who leaves in between."""
-        self._preflight()
-        planned = _join_order.preview(self.observe(), self.wanted(self.goal))
+        yield from self._by_request(_request.Request(_request.REMOVE, tuple(sorted(self.leaving))))
+
+    def by_replacement(self):
+        """Do what replace_node.yml does: as remove_node.yml, but the newcomer's node joins before anybody leaves."""
+        node, by = self.replacing
+        yield from self._by_request(_request.Request(_request.REPLACE, (node,), by))
+
+    def _by_request(self, request):
+        self._preflight(request.renewed)
+        observed, wanted = self.observe(), self.wanted(self.goal)
+        planned = _join_order.preview(observed, wanted)
         plan, turns = [one.step for one in planned], self._turns(self.masters())
+        removed = [self._host_of(step.target) for step in plan if step.kind == _quorum.REMOVE]
+        dead = tuple((self._host_of(target), target) for target in _join_order.dead(observed, wanted))
+        etcd = types.SimpleNamespace(now=observed, dead=dead, remove=removed)
+        gone, seen = [self._placed(name) for name in sorted(self.leaving)], self._seen()
         scene = _plan.Scene(
             going=tuple(self._going()),
-            coming=tuple(_plan.Coming(n, n, True) for n in self.masters() if self.machines[n].api is None),
+            coming=tuple(
+                _plan.Coming(n, n, m.master, member=m.member) for n, m in self._masters() if m.api is None or not m.joined
+            ),
+            renewed=request.renewed,
+            lost=_join_order.lost(observed, wanted),
+            dead=tuple(target for _name, target in dead),
+            stranded=_topology._stranded(gone, seen, etcd),
             etcd=planned,
             masters=tuple(self.masters()),
             mode=_endpoint.wanted_state(self.masters()),
+            begun=_topology._begun(request, [self._placed(name) for name in sorted(self.goal)], seen),
         )
-        shown = _plan.plan(_request.Request(_request.REMOVE, tuple(sorted(self.leaving))), scene)
+        shown = _plan.plan(request, scene)
         if shown.refusals:
             raise Stopped(f"request-refused: {shown.refusals}")
-        for name in [host.name for host in scene.going if not host.alive]:
-            yield from self._remove(name)
-        removed = [self._host_of(step.target) for step in plan if step.kind == _quorum.REMOVE]
-        demote = [name for name in removed if name in self.goal]
+        joining = tuple(host.name for host in scene.coming)
+        forgotten = _topology._forgotten(scene.going, request, etcd, joining)["members"]
+        yield from self._forget(forgotten, [one for one in _topology._leaving(gone, etcd) if one.name in scene.stranded])
+        yield from self._record(request)
+        demote = [name for name in removed if name in self.goal and name not in forgotten]
         yield from self._grow(plan, demote)
         yield from self._point_servers(self.masters())
         yield from self._start_servers()
+        for name in joining:
+            self.machines[name].joined = True
+            yield f"the kubelet of {name} has its certificate"
         yield from self._yield_address()
         yield from self._stop_servers()
-        for name in [name for name in removed if name in self.leaving]:
+        for name in [name for name in removed if name in self.leaving and name not in forgotten]:
             yield from self._remove(name)
         for name in demote:
             yield from self._demote(name)
         yield from self._endpoint(self.masters(), turns)
         yield from self._retire()
 
+    def _forget(self, members, stranded):
+        """Do what playbooks/phases/forget.yml does: point API servers that leave elsewhere, then remove members that are dead."""
+        for host in stranded:
+            yield from self._repoint(host.name, host.etcd_now)
+        for name in members:
+            yield from self._remove(name)
+
+    def _record(self, request):
+        """Record whose place the new machine takes, as playbooks/phases/prepare.yml does."""
+        for name in filter(None, (request.by, *request.renewed)):
+            if self.machines[name].replaces != request.nodes[0]:
+                self._reach(name)
+                self.machines[name].replaces = request.nodes[0]
+                yield f"{name} has its record"
+
+    def _masters(self):
+        return [(name, self.machines[name]) for name in self.masters()]
+
+    def _placed(self, name):
+        """Return a machine as `_topology` knows its host."""
+        machine = self.machines[name]
+        return _topology.Host(
+            name, name, name, "eth0", 24, machine.zone, machine.master, False, machine.member, etcd_leftover=machine.leftover
+        )
+
+    def _seen(self):
+        """Return what of the machines that answer was observed, as far as a request is judged by it."""
+        return {
+            name: {
+                "etcd": {"data": name in self.etcd.logs},
+                "cluster": {"replaces": machine.replaces},
+                "units": {"kube-apiserver": "not-found" if machine.api is None else "active"},
+                "api_server": None if machine.api is None else {"etcd_servers": machine.api},
+            }
+            for name, machine in self.machines.items()
+            if machine.up
+        }
+
     def _going(self):
         """Return the hosts that leave, as `_topology` hands them to `_plan`."""
         parts = self.segment.parts
         order = sorted(self.leaving, key=lambda name: (self.machines[name].up, parts[name].address, name))
         return [
-            _plan.Going(name, name, machine.master, machine.master, machine.up, parts[name].address)
+            _plan.Going(name, name, machine.master, machine.master, machine.up, parts[name].address, member=machine.member)
             for name in order
             for machine in [self.machines[name]]
         ]
 
-    def _preflight(self):
-        """Refuse what preflight refuses."""
+    def _preflight(self, renewed=()):
+        """Refuse what preflight refuses; of a machine that is renewed the former member may be dead."""
         self._begin()
         down = sorted(name for name in self.goal if not self.machines[name].up)
         if down:
             raise Stopped(f"host-unreachable: {down}")
         self._see_quorum()
-        down = [m.host for m in self.etcd.listed() if m.name and m.host in self.goal and not self.etcd.up(m)]
+        staying = self.goal - {name for name in renewed if name not in self.etcd.logs}
+        down = [m.host for m in self.etcd.listed() if m.name and m.host in staying and not self.etcd.up(m)]
         if down:
             raise Stopped(f"etcd does not start: {down}")
-        obstacles = _join_order.obstacles(self.observe(), self.wanted(self.goal))
+        obstacles = [one for one in _join_order.obstacles(self.observe(), self.wanted(self.goal)) if one.host not in renewed]
         if obstacles:
             raise Stopped(f"etcd-obstacle: {obstacles}")
 

@@ -32,7 +32,8 @@ REQUESTS = {
     "5 -> 4": ("by_removal", 5, [], ["m1"]),
     "3 -> 2": ("by_removal", 3, [], ["m3"]),
     "2 -> 1": ("by_removal", 2, [], ["m1"]),
-    "one is replaced": ("by_plan", 3, ["m5"], ["m1"]),
+    "one is replaced, by the plan": ("by_plan", 3, ["m5"], ["m1"]),
+    "one is replaced": ("by_replacement", 3, ["m5"], ["m1"]),
 }
 
 
@@ -69,7 +70,23 @@ def wished(order, before, after):
     life.order, life.sound, life.by_playbooks, life.aside = order, True, order != "by_plan", set()
     life.cluster = copy.deepcopy(at_rest(before, life.by_playbooks))
     life.cluster.goal |= set(after)
-    life.leave(set(before) - set(after))
+    goes, comes = set(before) - set(after), set(after) - set(before)
+    if order == "by_replacement":  # who comes is not put aside until who goes is out
+        life.cluster.goal -= goes
+        life.cluster.leaving |= goes
+        life.cluster.replacing = (*goes, *comes)
+    else:
+        life.leave(goes)
+    return life
+
+
+def replacement(size, node, by, befalls):
+    """Return a life in which something befell one of these masters, and it is to be replaced, by itself where nobody is named."""
+    before = NAMES[:size]
+    life = wished("by_replacement", before, {*before, by} - {node} if by else before)
+    life.cluster.replacing = (node, by)
+    befalls(life.cluster, node)
+    life.cluster.settle()
     return life
 
 
@@ -117,6 +134,43 @@ def test_from_any_masters_to_any_others_a_run_is_cut_off_after_any_act_and_the_n
         life = wished(order_of(set(before), set(after)), before, after)
         assert life.run_into(cut=cut) == "cut off"
         life.finish()
+
+
+def its_etcd_fails(cluster, name):
+    cluster.etcd.stop(name)
+
+
+def it_dies(cluster, name):
+    cluster.power_off(name)
+    cluster.machines[name].lost = True
+
+
+def it_is_installed_anew(cluster, name):
+    it_dies(cluster, name)
+    cluster.new_disk(name)
+
+
+def its_etcd_loses_its_disk(cluster, name):
+    cluster.etcd.wipe(name)
+
+
+REPLACEMENTS = [
+    *((by, befalls) for by in ("m4",) for befalls in (lambda _cluster, _name: None, its_etcd_fails, it_dies)),
+    *(("", befalls) for befalls in (it_is_installed_anew, its_etcd_loses_its_disk)),
+]
+
+
+@pytest.mark.parametrize(("by", "befalls"), REPLACEMENTS)
+@pytest.mark.parametrize("node", NAMES[:3] if LIVES else ("m1",))
+def test_a_replacement_is_cut_off_after_any_act_and_the_same_command_ends_it(node, by, befalls):
+    calm = replacement(3, node, by, befalls)
+    assert calm.run_into() == "", calm.told
+    calm.at_rest()
+    for cut in range(1, len(calm.told) - 1):
+        life = replacement(3, node, by, befalls)
+        assert life.run_into(cut=cut) == "cut off"
+        assert life.run_into() == "", (cut, life.told)
+        life.at_rest()
 
 
 def removals_beside_a_member_that_hangs():

@@ -29,17 +29,22 @@ def removal(leaving, masters, learners=(), dead=(), holder="m1", **more):
 
 
 def asked(
-    request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",), alarms=(), records=None
-):
-    """Return the topology of such a cluster for any request; `bare` masters are listed and new, `wiped` ones lost their disk."""
-    members = [member(name, learner=name in learners) for name in masters]
+    request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",), alarms=(), records=None,
+    ill=(), etcd=(),
+):  # fmt: skip
+    """Return the topology of such a cluster for any request.
+
+    `bare` masters are listed and new, `wiped` ones lost their disk, the etcd of `ill` ones fails while their hosts live.
+    """
+    carriers, leader = (etcd, etcd[-1]) if etcd else (masters, "m1")
+    members = [member(name, learner=name in learners) for name in carriers]
     seen = {}
-    for name in (*masters, *workers):
+    for name in (*masters, *workers, *etcd):
         if name in dead:
             continue
         seen[name] = living(name, members, master=name in masters)
-        if name in masters:
-            seen[name]["etcd"]["status"] = {**status(name, members, leader="m1"), "alarms": list(alarms)}
+        if name in carriers:
+            seen[name]["etcd"]["status"] = {**status(name, members, leader=leader), "alarms": list(alarms)}
         if name == holder:
             seen[name]["endpoint_address"] = {"held_on": ["eth0"]}
     for name, record in (records or {}).items():
@@ -48,8 +53,10 @@ def asked(
         seen[name] = fresh(name)
     for name in wiped:
         seen[name]["etcd"].update(data=False, status=None)
-    listed = inventory((*masters, *(name for name in bare if name not in masters and name not in workers)), workers,
-                       zones=zones or ZONES)  # fmt: skip
+    for name in ill:
+        seen[name]["etcd"].update(unit="failed", status=None)
+    new, members = [name for name in bare if name not in (*masters, *workers)], [name for name in bare if name[0] == "e"]
+    listed = inventory((*masters, *(name for name in new if name not in members)), workers, (*etcd, *members), zones or ZONES)
     return _topology.build(settings(), listed, seen, True, request=request)
 
 
@@ -179,6 +186,12 @@ SAME_ZONE = {**ZONES, "m4": "b"}
         (lambda: replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE),
          ["prepare m4", "add_learner m4", "promote m4", "serve m4", "register m4", "drain m2", "stop m2", "remove m2",
           "balance m4", "clean m2"]),
+        # its host lives and its member is dead: that goes first, or nothing could be added; its API server uses those that stay
+        (lambda: replaced("m2", "m4", ill=("m2",), bare=("m4",), zones=SAME_ZONE),
+         ["repoint m2", "remove m2", "prepare m4", "add_learner m4", "promote m4", "serve m4", "register m4", "drain m2",
+          "stop m2", "balance m4", "clean m2"]),
+        (lambda: replaced("e1", "e4", masters=("m1", "m2"), etcd=("e1", "e2", "e3"), ill=("e1",), bare=("e4",)),
+         ["remove e1", "prepare e4", "add_learner e4", "promote e4", "repoint m1", "repoint m2", "clean e1"]),
         # a new machine under the old name
         (lambda: replaced("m2", masters=("m1", "m2", "m3"), dead=("m2",), bare=("m2",)),
          ["forget m2", "remove m2", "prepare m2", "add_learner m2", "promote m2", "serve m2", "register m2", "balance m2"]),
@@ -232,6 +245,117 @@ def test_a_replacement_that_was_cut_off_late_is_known_by_the_successors_record(d
     kept = asked(_request.Request(), ("m1", "m3", "m4"), zones=SAME_ZONE, records={"m4": {"replaces": "m2"}})
     assert _topology_fact.as_fact(kept)["hosts"]["m4"]["replaces"] == "m2", "a later run writes the same record"
     assert _topology_fact.as_fact(kept)["hosts"]["m1"]["replaces"] == ""
+
+
+def half_way(members, prepared=True, data=True, serves=True, joined=True):
+    """Return what is observed of three masters of which m2 came back as a new machine, as far as the run got with it."""
+    seen = {name: living(name, members) for name in THREE}
+    for name in THREE:
+        answers = any(one["name"] == name for one in members)
+        seen[name]["etcd"].update(data=answers, status=status(name, members, leader="m1") if answers else None)
+    if not prepared:
+        seen["m2"] = fresh("m2")
+    else:
+        seen["m2"]["cluster"] = {"name": "prod", "replaces": "m2"}
+    if not data:
+        seen["m2"]["etcd"].update(data=False, status=None)
+    if not serves:
+        seen["m2"].update(api_server=None)
+        seen["m2"]["units"]["kube-apiserver"] = "not-found"
+    seen["m2"]["kubelet_credentials"] = joined
+    return seen
+
+
+BOTH, OLD = ("m1", "m3"), [member(name) for name in THREE]
+AS_ADDED, AS_LEARNER = ([member("m1"), member("m2", True, started), member("m3")] for started in (False, True))
+
+
+@pytest.mark.parametrize(
+    ("seen", "nodes", "members", "wanted"),
+    [
+        # nothing is done yet
+        (half_way(OLD, False, False, False, False), ["m2"], ["m2"],
+         ["forget m2", "remove m2", "prepare m2", "add_learner m2", "promote m2", "serve m2", "register m2", "balance m2"]),
+        # its member is out
+        (half_way([member(name) for name in BOTH], False, False, False, False), ["m2"], [],
+         ["forget m2", "prepare m2", "add_learner m2", "promote m2", "serve m2", "register m2", "balance m2"]),
+        # added, not started: whoever starts it adds it anew
+        (half_way(AS_ADDED, True, False, False, False), ["m2"], [],
+         ["forget m2", "prepare m2", "start m2", "promote m2", "serve m2", "register m2", "balance m2"]),
+        (half_way(AS_LEARNER, True, True, False, False), ["m2"], [],
+         ["forget m2", "prepare m2", "promote m2", "serve m2", "register m2", "balance m2"]),
+        # it votes
+        (half_way(OLD, True, True, False, False), ["m2"], [],
+         ["forget m2", "prepare m2", "serve m2", "register m2", "balance m2"]),
+        (half_way(OLD, True, True, True, False), ["m2"], [],
+         ["forget m2", "prepare m2", "serve m2", "register m2", "balance m2"]),
+        # its kubelet has its certificate: the rest is what site.yml does
+        (half_way(OLD), [], [], []),
+        # the same machine with an empty etcd disk: its member is out, nothing of that is recorded yet; then what is recorded
+        (dict(half_way([member(name) for name in BOTH], True, False), m2=dict(
+            half_way([member(name) for name in BOTH], True, False)["m2"], cluster={"name": "prod"})), [], [],
+         ["add_learner m2", "promote m2", "repoint m2"]),
+        (half_way(AS_LEARNER), [], [], ["promote m2", "repoint m2"]),
+    ],
+)  # fmt: skip
+def test_a_new_machine_under_the_old_name_comes_in_wherever_the_run_was_cut_off(seen, nodes, members, wanted):
+    request = _request.Request(_request.REPLACE, ("m2",))
+    made = _topology.build(settings(), inventory(THREE, ["w1"]), {**seen, "w1": living("w1", OLD, False)}, True, request=request)
+    assert not made.plan.refusals and steps(made) == wanted
+    fact = _topology_fact.as_fact(made)
+    assert {part: [one["node_name"] for one in told] for part, told in fact["forgotten"].items()} == {
+        "nodes": nodes, "members": members,
+    }  # fmt: skip
+    assert fact["hosts"]["m2"]["replaces"] == "m2", "what was begun is recorded before it joins"
+    assert any("m2 was replaced before: what that run left undone is done" in line for line in made.plan.lines()) == (nodes == [])
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: removal(["m1", "m3"], THREE, dead=("m3",)),
+        lambda: removal(["m1", "m2"], FIVE, ill=("m2",)),
+        lambda: removal(["m2"], THREE, dead=("m2",)),
+        lambda: removal(["m1"], FIVE, ill=("m1",)),
+        lambda: replaced("m2", "m4", dead=("m2",), bare=("m4",), zones=SAME_ZONE),
+        lambda: replaced("m2", "m4", ill=("m2",), bare=("m4",), zones=SAME_ZONE),
+        lambda: replaced("m2", wiped=("m2",)),
+        lambda: replaced("m2", dead=("m2",), bare=("m2",)),
+    ],
+)
+def test_what_is_forgotten_is_what_the_plan_says_first(made):
+    fact, planned = _topology_fact.as_fact(made()), steps(made())
+    stranded = fact["order"]["leaving_stranded"]
+    first = [f"repoint {name}" for name in stranded.split(",") if stranded != _topology.NOBODY]
+    first += [f"{kind} {one['node_name']}" for kind, part in (("forget", "nodes"), ("remove", "members"))
+              for one in fact["forgotten"][part]]  # fmt: skip
+    assert fact["forgotten"]["members"] and planned[: len(first)] == first
+
+
+def test_a_master_that_leaves_and_whose_member_is_dead_serves_until_then_by_the_members_that_stay():
+    fact = _topology_fact.as_fact(replaced("m2", "m4", ill=("m2",), bare=("m4",), zones=SAME_ZONE))
+    assert fact["order"]["leaving_stranded"] == "m2"
+    assert fact["hosts"]["m2"]["etcd_now"] == ["https://192.0.2.11:2379", "https://192.0.2.13:2379"]
+    stands_by = removal(["m4"], ("m1", "m2", "m3", "m4"), learners=("m4",), ill=("m4",))
+    assert steps(stands_by) == ["remove m4", "drain m4", "stop m4", "clean m4"], "its API server uses the voters already"
+
+
+def test_a_host_whose_address_is_not_known_leaves_by_its_name():
+    members = [member(name) for name in THREE]
+    seen = {name: living(name, members) for name in ("m1", "m3")}
+    for name in seen:
+        seen[name]["etcd"]["status"] = status(name, members, leader="m1")
+    listed = inventory(THREE, m2={"ansible_host": "m2.example.org"})
+    made = _topology.build(settings(), listed, seen, True, request=_request.Request(_request.REMOVE, ("m2",)))
+    assert steps(made)[:2] == ["forget m2", "remove m2"] and made.forgotten["members"] == ("m2",)
+
+
+def test_a_replacement_is_over_when_the_one_replaced_comes_back_in():
+    records = {"m4": {"replaces": "m2"}}
+    back = asked(_request.Request(), ("m1", "m3", "m4"), bare=("m2",), zones=SAME_ZONE, records=records)
+    assert _topology_fact.as_fact(back)["hosts"]["m4"]["replaces"] == ""
+    other = asked(_request.Request(), ("m1", "m3", "m4"), bare=("m5",), zones=SAME_ZONE, records=records)
+    assert _topology_fact.as_fact(other)["hosts"]["m4"]["replaces"] == "m2"
 
 
 def test_a_removal_waits_until_the_inventory_is_built():
