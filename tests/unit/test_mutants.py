@@ -535,8 +535,16 @@ MUTANTS = {
         "test__turns.py::test_the_turns_of_an_upgrade_are_those_of_its_plan",
     ),
     "a drain that was left behind stays while the other master is drained": Mutant(
-        TURNS, "if name not in drained] if drained", "if name in drained] if drained",
-        "test__turns.py::test_before_anybody_is_drained_the_balancers_use_all_others",
+        "_endpoint_server", 'wanted["in_use"]) if drained', "()) if drained",
+        "test__endpoint_server.py::test_whoever_was_left_drained_each_turn_has_another_server_up",
+    ),
+    "who comes back takes others with it": Mutant(
+        "_endpoint_server", 'wanted["in_use"]) if drained else {}', 'wanted["in_use"])',
+        "test__endpoint_server.py::test_a_server_that_comes_back_leaves_the_others_alone",
+    ),
+    "who is drained already goes though no other is up": Mutant(
+        "_endpoint_server", 'if drained and not wanted["allow_outage"]', 'if steps and drained and not wanted["allow_outage"]',
+        "test__endpoint_server.py::test_who_is_drained_already_waits_for_another_one_as_well",
     ),
     "a downgrade that was called off is waited for": Mutant(
         "_topology_fact", "if state == _downgrade.ENABLED", "if state",
