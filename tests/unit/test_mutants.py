@@ -822,6 +822,9 @@ MUTANTS = {
         "    if marked is None:",
         "test__drain.py::test_only_a_cordon_of_ours_is_taken_back",
     ),
+    "a node that leaves takes pods again": Mutant(
+        DRAIN, "if name in stay]", "]", "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark"
+    ),
     # who founds etcd
     "etcd is founded though a host cannot be looked at": Mutant(BOOTSTRAP, "    if unseen:", "    if False:", FOUNDED),
     "etcd is founded beside a cluster elsewhere": Mutant(
