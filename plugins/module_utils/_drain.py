@@ -120,7 +120,8 @@ def cordons_of_ours(nodes, stay):
     """Return the names of the nodes that a run of ours left cordoned, of summaries as ``_kube_reading`` makes them.
 
     ``nodes``: None where they cannot be read, as in a check before there is a cluster. ``stay``: names of the nodes that do not
-    leave. Whoever else cordoned a node has not set the mark; a mark that is left over is told apart when the cordon is taken back.
+    leave. Whoever else cordoned a node has not set the mark; a mark that is left over is told apart when the cordon is taken
+    back.
     """
     ours = [node["name"] for node in nodes or () if node["unschedulable"] and MARK in node["annotations"]]
     return [name for name in ours if name in stay]

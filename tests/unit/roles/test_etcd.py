@@ -58,6 +58,8 @@ def test_the_gates_documentation_names_every_kind_of_step():
 
 
 def test_the_gate_is_asked_before_anything_is_taken_out_of_use():
-    for turn in ("turn_master.yml", "turn_restart.yml"):
+    for turn, stops in (("turn_master.yml", "tasks_from: start"), ("turn_restart.yml", "_tasks: restart.yml")):
         text = (ROOT / "playbooks/phases/tasks" / turn).read_text()
-        assert text.index("tasks_from: gate") < text.index("include_tasks: leave.yml") < text.rindex("tasks_from: s"), turn
+        assert text.index("tasks_from: gate") < text.index("_tasks: aside.yml") < text.index(stops), turn
+    aside = (ROOT / "playbooks/phases/tasks/aside.yml").read_text()
+    assert aside.index("_tasks: leave.yml") < aside.index("tasks_from: spare")
