@@ -825,6 +825,10 @@ MUTANTS = {
     "a node that leaves takes pods again": Mutant(
         DRAIN, "if name in stay]", "]", "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark"
     ),
+    "a node that keeps its pods is asked about": Mutant(
+        "_topology_fact", " if topology.drains else ()", "",
+        "test__topology_fact.py::test_nodes_that_are_to_be_drained_are_known_beforehand",
+    ),
     # who founds etcd
     "etcd is founded though a host cannot be looked at": Mutant(BOOTSTRAP, "    if unseen:", "    if False:", FOUNDED),
     "etcd is founded beside a cluster elsewhere": Mutant(
