@@ -117,12 +117,15 @@ def cordon_of(node):
     return {"unschedulable": bool(node.get("spec", {}).get("unschedulable")), "operation": _mark(node) or ""}
 
 
-def cordons_of_ours(nodes):
-    """Return the names of the nodes that a run of ours cordoned, of summaries as ``_kube_reading`` makes them.
+def cordons_of_ours(nodes, stay):
+    """Return the names of the nodes that a run of ours left cordoned, of summaries as ``_kube_reading`` makes them.
 
-    Whoever else cordoned a node has not set the mark; a mark that is left over is told apart when the cordon is taken back.
+    ``nodes``: None where they cannot be read, as in a check before there is a cluster. ``stay``: names of the nodes that do not
+    leave. Whoever else cordoned a node has not set the mark; a mark that is left over is told apart when the cordon is taken
+    back.
     """
-    return [node["name"] for node in nodes if node["unschedulable"] and MARK in node["annotations"]]
+    ours = [node["name"] for node in nodes or () if node["unschedulable"] and MARK in node["annotations"]]
+    return [name for name in ours if name in stay]
 
 
 def _by_whom(node):

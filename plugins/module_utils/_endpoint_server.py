@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Take one API server out of a balancer, or bring it back: judge, wait for another one, do it, prove it.
 
-Solves: the API must stay reachable through this balancer, so another server is up before one is drained. Leaves out which server
-has its turn, and what HAProxy understands (`_haproxy`).
+Solves: the API must stay reachable through this balancer, so another server is up before one is drained, also where a run that
+was cut off left the others drained. Leaves out which server has its turn, and what HAProxy understands (`_haproxy`).
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 
@@ -47,6 +48,12 @@ def not_spared(servers, name):
     return f"no other API server is up behind this balancer ({', '.join(others) or 'there is none'}), so the API would be away"
 
 
+def left_drained(servers, name, in_use):
+    """Return {server: the steps that take its drain back} of those that are to be in use while this one is not."""
+    found = {other: _haproxy.drain_steps(servers[other], False) for other in in_use if other in servers and other != name}
+    return {other: steps for other, steps in found.items() if steps}
+
+
 def not_there(server, drained, timeout):
     """Return in which way a server is not as wanted after so many seconds, "" when it is."""
     if server.status == "drain" and not server.checked if drained else server.up and server.checked:
@@ -71,8 +78,9 @@ def wait(haproxy, missing, timeout, sleep=time.sleep, clock=time.monotonic):
 def bring(haproxy, systemd, wanted, check, sleep=time.sleep, clock=time.monotonic):
     """Return the Outcome; raise HaproxyError when the server may not be drained, or does not become as wanted in time.
 
-    `wanted` are the arguments of module `endpoint_server`. A check looks once: steps that come before this one and bring another
-    server up were not taken either.
+    `wanted` are the arguments of module `endpoint_server`. What was left drained of its `in_use` is taken back first: most often
+    one of them has its turn later, so nobody else would, and of two masters each would wait for the other. A check looks once:
+    steps that come before this one and bring another server up were not taken either.
     """
     name, drained, timeout = wanted["name"], wanted["state"] == "drained", wanted["timeout"]
     if not systemd.show([BALANCER])[BALANCER].up:
@@ -82,19 +90,27 @@ def bring(haproxy, systemd, wanted, check, sleep=time.sleep, clock=time.monotoni
         return Outcome(False, f"HAProxy here knows no server {name}, only {', '.join(servers) or 'none'}")
     before = after = servers[name]
     steps, unsafe = _haproxy.drain_steps(before, drained), ""
-    if steps and drained and not wanted["allow_outage"]:
+    back = left_drained(servers, name, wanted["in_use"]) if drained else {}
+    if not check:
+        _order(haproxy, itertools.chain.from_iterable(back.values()))
+    if drained and not wanted["allow_outage"]:
         _servers, unsafe = wait(haproxy, lambda now: not_spared(now, name), 0 if check else timeout, sleep, clock)
     if unsafe and not check:
         raise _haproxy.HaproxyError(f"{unsafe}. Next: {BRING_UP}")
     if not check:
-        for method, arguments in steps:
-            getattr(haproxy, method)(*arguments)
+        _order(haproxy, steps)
         servers, said = wait(haproxy, lambda now: not_there(now[name], drained, timeout), timeout, sleep, clock)
         if said:
             raise _haproxy.HaproxyError(said)
         after = servers[name]
     reason = f"{name} was {before.stands}, check {'on' if before.checked else 'off'}" if steps else "it is as wanted"
-    return Outcome(bool(steps), reason, before, after, unsafe and _foreseen(name, unsafe, timeout))
+    reason += "".join(f"; {other} was left drained and is taken back" for other in back)
+    return Outcome(bool(steps or back), reason, before, after, unsafe and _foreseen(name, unsafe, timeout))
+
+
+def _order(haproxy, steps):
+    for method, arguments in steps:
+        getattr(haproxy, method)(*arguments)
 
 
 def _foreseen(name, unsafe, timeout):

@@ -14,6 +14,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _releases,
     _topology,
     _turns,
+    _upgrade,
 )
 
 # Of the Service network: cluster DNS has the tenth address by convention, `kubernetes` the first, which the API server takes.
@@ -50,6 +51,7 @@ def as_fact(topology, run="", undecided=False):
         "learners": list(topology.etcd.learners),
         "later": list(topology.giving.later),
         "drains": topology.drains,
+        "to_drain": _to_drain(topology, [*orders["roll"], *orders["roll_late"], *rolling_workers]) + _names(leaving["nodes"]),
         "allow_outage": topology.allow_outage,
         "upgrade_batch": settings.upgrade_batch,
         "leaving": leaving,
@@ -60,6 +62,20 @@ def as_fact(topology, run="", undecided=False):
         "roll_workers": _turns.batches(rolling_workers, hosts, settings.upgrade_batch),
         "order": {name: _topology.host_pattern(names) for name, names in orders.items()},
     }
+
+
+def _to_drain(topology, restarting):
+    """Return the nodes whose pods move away in a turn, as far as that is known beforehand.
+
+    What restarts for the sake of a setting is known only when its unit is written.
+    """
+    steps = topology.plan.steps if topology.drains else ()
+    drained = {name for step in steps if step.kind == _upgrade.NODES for name in step.hosts}.union(restarting)
+    return [host.node_name for host in topology.hosts if (host.master or host.worker) and host.name in drained]
+
+
+def _names(leaving):
+    return [one["node_name"] for one in leaving]
 
 
 def _etcd_orders(topology, undecided):

@@ -43,8 +43,6 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         renewing    those of them whose lock is kept through another master before it does; with one master nobody could be asked
         drained     masters whose connections move away in their turn; controllers alone need no drain
         watched     masters that an earlier run of an upgrade changed, looked at before anybody else follows
-        serving     the other masters, to which connections go meanwhile: a drain that a run which was cut off left at them
-                    is taken back before anybody is drained; nobody where nobody is
         endpoint    masters that take their part in the endpoint, its holder first
         ==========  =================================================================================================
 
@@ -78,7 +76,6 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         "renewing": [name for name in voters if name in masters and fact["hosts"][name]["neighbour"] != name],
         "drained": drained,
         "watched": _canary.earlier(fact["masters"], masters) if fact["canary"]["seconds"] > 0 else [],
-        "serving": [name for name in fact["masters"] if name not in drained] if drained and balanced else [],
         "endpoint": asking(order["holder_first"], ENDPOINT) if balanced else order["holder_first"],
     }
 

@@ -31,6 +31,12 @@ options:
     type: str
     required: true
     choices: [drained, ready]
+  in_use:
+    description: Node names of the masters that are to be in use while this one is V(drained). One of them that a run which was
+      cut off left drained is brought back first. O(name) among them means nothing.
+    type: list
+    elements: str
+    default: []
   allow_outage:
     description: Whether it is drained though no other server is up.
     type: bool
@@ -85,6 +91,7 @@ def main():
         {
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "required": True, "choices": ["drained", "ready"]},
+            "in_use": {"type": "list", "elements": "str", "default": []},
             "allow_outage": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 30},
         },

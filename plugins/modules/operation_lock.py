@@ -89,6 +89,12 @@ options:
     type: list
     elements: str
     default: []
+  nodes_now:
+    description: Further nodes, that nobody else may have cordoned now. Keeping the lock asks about them no more, since each of
+      them is drained later, which asks.
+    type: list
+    elements: str
+    default: []
   run:
     description: Identity of the run, unique to it. By default made from boot, number and start of its ansible process.
     type: str
@@ -195,9 +201,8 @@ def run(module, kube, clock=time.time):
     places = _lock_places.Places(kube, params["path"], clock, params["else_host"], params["broken"], others)
     if params["state"] == "free":
         return {**places.free(params["places"], me, check).as_dict(), "places": params["places"]}
-    wish = _lock_flow.Wish(
-        me, params["seconds"], params["gone"], params["state"] == "kept", check, tuple(params["nodes"])
-    )
+    nodes = tuple(dict.fromkeys(params["nodes"] + params["nodes_now"]))
+    wish = _lock_flow.Wish(me, params["seconds"], params["gone"], params["state"] == "kept", check, nodes)
     outcome, held = places.hold(params["places"], wish)
     return {**outcome.as_dict(), "places": list(held)}
 
@@ -226,7 +231,7 @@ def main():
             "path": {"type": "path", "default": _lock_file.PATH},
             "purpose": {"type": "str"},
             "seconds": {"type": "int", "default": _lock.STEP_SECONDS},
-            "nodes": {"type": "list", "elements": "str", "default": []},
+            **{name: {"type": "list", "elements": "str", "default": []} for name in ("nodes", "nodes_now")},
             **{name: {"type": "str", "default": ""} for name in ("run", "holder", "controller", "boot", "gone")},
             **{name: {"type": "int", "default": 0} for name in ("pid", "started")},
             "retry_seconds": {"type": "int", "default": 60},

@@ -581,8 +581,16 @@ MUTANTS = {
         "test__turns.py::test_the_turns_of_an_upgrade_are_those_of_its_plan",
     ),
     "a drain that was left behind stays while the other master is drained": Mutant(
-        TURNS, "if name not in drained] if drained", "if name in drained] if drained",
-        "test__turns.py::test_before_anybody_is_drained_the_balancers_use_all_others",
+        "_endpoint_server", 'wanted["in_use"]) if drained', "()) if drained",
+        "test__endpoint_server.py::test_whoever_was_left_drained_each_turn_has_another_server_up",
+    ),
+    "who comes back takes others with it": Mutant(
+        "_endpoint_server", 'wanted["in_use"]) if drained else {}', 'wanted["in_use"])',
+        "test__endpoint_server.py::test_a_server_that_comes_back_leaves_the_others_alone",
+    ),
+    "who is drained already goes though no other is up": Mutant(
+        "_endpoint_server", 'if drained and not wanted["allow_outage"]', 'if steps and drained and not wanted["allow_outage"]',
+        "test__endpoint_server.py::test_who_is_drained_already_waits_for_another_one_as_well",
     ),
     "a downgrade that was called off is waited for": Mutant(
         "_topology_fact", "if state == _downgrade.ENABLED", "if state",
@@ -859,6 +867,13 @@ MUTANTS = {
         "    if marked is None or _left_over(node):",
         "    if marked is None:",
         "test__drain.py::test_only_a_cordon_of_ours_is_taken_back",
+    ),
+    "a node that leaves takes pods again": Mutant(
+        DRAIN, "if name in stay]", "]", "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark"
+    ),
+    "a node that keeps its pods is asked about": Mutant(
+        "_topology_fact", " if topology.drains else ()", "",
+        "test__topology_fact.py::test_nodes_that_are_to_be_drained_are_known_beforehand",
     ),
     # who founds etcd
     "etcd is founded though a host cannot be looked at": Mutant(BOOTSTRAP, "    if unseen:", "    if False:", FOUNDED),

@@ -416,6 +416,26 @@ def test_a_playbook_that_changes_the_cluster_takes_the_lock_before_anything_else
     assert first == (None if path.stem in LOOKING else "operation_lock"), "two runs would each judge what the other changes"
 
 
+def plays_of(path):
+    """Yield the plays of a playbook in their order, those of what it imports too."""
+    for play in map(short, load(path)):
+        yield from plays_of(path.parent / play["import_playbook"]) if "import_playbook" in play else [play]
+
+
+DRAINS = re.compile(r"'turn': '(node|restart)'|drain_node\.yml")
+
+
+def test_cordons_that_a_cut_left_are_taken_back_before_any_node_is_drained():
+    draining = {}
+    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+        plays = [str(play) for play in plays_of(path)]
+        first = next((number for number, play in enumerate(plays) if DRAINS.search(play)), None)
+        if first is not None:
+            draining[path.stem] = any("__cordons_of_ours" in play for play in plays[:first])
+    assert set(draining) == {"remove_node", "replace_node", "roll", "site", "upgrade"}
+    assert all(draining.values()), "its pods find no other node, or a budget lets none of them go"
+
+
 # A path below docs/ that stands for itself, and a YAML file by its name or path; URLs are taken out before.
 NAMED_DOCUMENT = re.compile(r"(?<![\w./-])docs/[\w./-]*\w")
 NAMED_PLAYBOOK = re.compile(r"(?<![\w/*.<-])[\w-][\w./-]*\.yml\b")

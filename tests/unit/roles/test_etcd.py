@@ -57,7 +57,17 @@ def test_the_gates_documentation_names_every_kind_of_step():
     assert yaml.safe_load(etcd_quorum.DOCUMENTATION)["options"]["step"]["choices"] == list(_quorum.KINDS)
 
 
+def test_a_member_stops_only_when_etcd_was_well_for_a_while():
+    """Another one may have restarted just before, in this run or in one that was cut off."""
+    (gate,) = tasks("gate")
+    assert gate["multimaster.kubernetes.etcd_quorum"]["stable_for"] == "{{ etcd_stable_for }}"
+    assert render("etcd", "etcd_stable_for") == 5
+
+
 def test_the_gate_is_asked_before_anything_is_taken_out_of_use():
-    for turn in ("turn_master.yml", "turn_restart.yml"):
+    for turn, stops in (("turn_master.yml", "tasks_from: start"), ("turn_restart.yml", "_tasks: restart.yml")):
         text = (ROOT / "playbooks/phases/tasks" / turn).read_text()
-        assert text.index("tasks_from: gate") < text.index("include_tasks: leave.yml") < text.rindex("tasks_from: s"), turn
+        assert text.index("tasks_from: gate") < text.index("_tasks: aside.yml") < text.index(stops), turn
+    aside = (ROOT / "playbooks/phases/tasks/aside.yml").read_text()
+    assert "etcd_stable_for: 0" in aside, "it was waited for by then"
+    assert aside.index("_tasks: leave.yml") < aside.index("tasks_from: spare")

@@ -205,6 +205,16 @@ def test_nodes_that_no_earlier_task_named_are_asked_about_at_once_and_from_then_
     assert later.run() and later.given[0]["nodes"] == ["m1", "m2"]
 
 
+def test_nodes_that_are_drained_later_are_asked_about_once(monkeypatch, controller):
+    first = Played(monkeypatch, {**GIVEN, "nodes": ["m1"], "nodes_now": ["w1"]}, held("cluster"))
+    first.run()
+    controller.now += 3600
+    later = Played(monkeypatch, KEPT, held("cluster"))
+    later.run()
+    assert first.given[0]["nodes_now"] == ["w1"]
+    assert later.given[0]["nodes"] == ["m1"] and not later.given[0].get("nodes_now")
+
+
 def test_a_refusal_for_a_cordon_is_found_again(monkeypatch):
     Played(monkeypatch, GIVEN, held("cluster")).run()
     for _each in range(2):

@@ -313,4 +313,9 @@ def test_a_cordon_of_ours_is_known_by_its_mark(cordoned, annotations, ours):
         {"name": "w1", "unschedulable": cordoned, "annotations": annotations},
         {"name": "w2", "unschedulable": False, "annotations": {}},
     ]
-    assert _drain.cordons_of_ours(nodes) == ours
+    assert _drain.cordons_of_ours(nodes, ["w1", "w2"]) == ours
+    assert _drain.cordons_of_ours(nodes, ["w2"]) == [], "who leaves is drained for good"
+
+
+def test_a_check_of_a_cluster_that_is_yet_to_be_knows_no_nodes():
+    assert _drain.cordons_of_ours(None, ["w1"]) == []

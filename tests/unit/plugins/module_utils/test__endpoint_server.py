@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_server, _haproxy
 from fake_haproxy import FakeHaproxy
@@ -25,10 +27,14 @@ class Balancer:
         for at in [at for at in self.later if at <= self.now]:
             self.fake.servers[self.later.pop(at)].update(status="UP", check="L7OK", checked=True)
 
-    def bring(self, name, state, check=False, timeout=1.0, allow_outage=False):
-        wanted = {"name": name, "state": state, "timeout": timeout, "allow_outage": allow_outage}
+    def bring(self, name, state, check=False, timeout=1.0, allow_outage=False, in_use=()):
+        wanted = {"name": name, "state": state, "timeout": timeout, "allow_outage": allow_outage, "in_use": in_use}
         tool = _haproxy.Haproxy(connector=self.fake)
         return _endpoint_server.bring(tool, World(up=(BALANCER,)), wanted, check, self.sleep, lambda: self.now)
+
+    def up(self):
+        """Return the servers that take new connections here."""
+        return {name for name, one in _haproxy.Haproxy(connector=self.fake).servers().items() if one.up}
 
     @property
     def orders(self):
@@ -102,3 +108,50 @@ def test_a_server_that_is_not_there_is_nobodys_turn():
     assert outcome.as_dict() == {
         "changed": False, "reason": "HAProxy here knows no server m9, only m1", "before": None, "after": None,
     }  # fmt: skip
+
+
+def cuts():
+    """Yield (masters, who was left drained, the order of the turns): each set of drained masters, each order, 2 and 3 masters."""
+    for names in (("m1", "m2"), ("m1", "m2", "m3")):
+        sets = itertools.chain.from_iterable(itertools.combinations(names, size) for size in range(len(names) + 1))
+        yield from ((names, set(left), order) for left in list(sets) for order in itertools.permutations(names))
+
+
+@pytest.mark.parametrize(("names", "left", "order"), list(cuts()))
+def test_whoever_was_left_drained_each_turn_has_another_server_up(names, left, order):
+    """However many runs were cut off, and whoever goes first now."""
+    balancer = Balancer(**{name: DRAINED if name in left else UP for name in names})
+    for name in order:
+        balancer.bring(name, "drained", in_use=names)
+        assert balancer.up() == set(names) - {name}, "all others are in use, not only one of them"
+        balancer.bring(name, "ready")
+    assert balancer.up() == set(names)
+
+
+def test_who_is_drained_already_waits_for_another_one_as_well():
+    balancer = Balancer(m1=DRAINED, m2=DRAINED)
+    with pytest.raises(_haproxy.HaproxyError, match="m2 is drain"):
+        balancer.bring("m1", "drained")
+
+
+@pytest.mark.parametrize("m2", [DRAINED, {"status": "MAINT", "check": "", "checked": False}, {"checked": False}])
+def test_a_check_foresees_that_a_drain_is_taken_back_and_takes_none_back(m2):
+    balancer = Balancer(m1=DRAINED, m2=m2, m3=UP)
+    outcome = balancer.bring("m1", "drained", check=True, in_use=("m1", "m2", "m3"))
+    assert outcome.changed and "m2 was left drained" in outcome.reason and not balancer.orders
+    assert balancer.bring("m1", "drained", in_use=("m1", "m2", "m3")).reason == outcome.reason
+    assert not balancer.bring("m1", "drained", in_use=("m1", "m2", "m3")).changed
+
+
+def test_several_that_leave_are_drained_together_and_who_is_down_stays_so():
+    balancer = Balancer(m1=UP, m2=UP, m3=UP, m4=DOWN)
+    for name in ("m2", "m3"):
+        balancer.bring(name, "drained", in_use=("m1", "m4", "m9"))
+    assert balancer.up() == {"m1"}
+    assert not [order for order in balancer.orders if "m4" in order or "m9" in order]
+
+
+def test_a_server_that_comes_back_leaves_the_others_alone():
+    balancer = Balancer(m1=DRAINED, m2=DRAINED)
+    balancer.bring("m1", "ready", in_use=("m1", "m2"))
+    assert balancer.up() == {"m1"}

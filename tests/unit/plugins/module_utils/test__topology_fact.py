@@ -8,7 +8,13 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _request, _topology, _topology_fact
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _downgrade,
+    _request,
+    _topology,
+    _topology_fact,
+    _upgrade,
+)
 from cluster_fixtures import fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
@@ -69,6 +75,33 @@ def test_the_node_of_a_host_that_cannot_be_asked_is_found_by_its_address(request
     seen = {"m1": living("m1", [member("m1")]), "w1": fresh("w1")}
     made = _topology.build(settings(), listed, seen, True, request=request_)
     assert _topology_fact.as_fact(made)["forgotten"]["nodes"] == told
+
+
+@pytest.mark.parametrize(
+    ("drains", "kind", "order", "wanted"),
+    [
+        (True, _upgrade.NODES, {}, ["w1", "w2"]),
+        (True, _upgrade.MASTER, {}, []),  # its pods stay
+        (False, _upgrade.NODES, {}, []),  # site.yml drains nobody
+        # a host of etcd's own is no node
+        (False, "", {"roll": ["e1", "m1"], "roll_late": ["m2"], "roll_workers": ["w2"]}, ["m1", "m2", "w2"]),
+    ],
+)
+def test_nodes_that_are_to_be_drained_are_known_beforehand(drains, kind, order, wanted):
+    listed = inventory(["m1", "m2"], ["w1", "w2"], ["e1"])
+    made = _topology.build(settings(), listed, {one: fresh(one) for one in listed.names})
+    steps = (_upgrade.Step(kind, ("w1",), ""), _upgrade.Step(kind, ("w2",), "")) if kind else ()
+    made = dataclasses.replace(
+        made, drains=drains, plan=dataclasses.replace(made.plan, steps=steps), order=tuple({**dict(made.order), **order}.items())
+    )
+    assert _topology_fact.as_fact(made)["to_drain"] == wanted
+
+
+def test_a_node_that_leaves_is_drained():
+    listed = inventory(["m1"], ["w1", "w2"])
+    seen = {"m1": living("m1", [member("m1")]), "w1": fresh("w1"), "w2": fresh("w2")}
+    made = _topology.build(settings(), listed, seen, True, request=_request.Request(_request.REMOVE, ("w2",)))
+    assert _topology_fact.as_fact(made)["to_drain"] == ["w2"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ DEFAULTS = {
     "state": "held", "places": ["cluster"], "else_host": False, "broken": False, "others": [],
     "path": "/nowhere/lock.json", "gone": "",
     "nodes": [],
+    "nodes_now": [],
 }  # fmt: skip
 NOON, LATER = 1767268800.0, "2026-01-01T12:11:00.000000Z"
 
@@ -198,6 +199,13 @@ def test_no_lock_while_somebody_else_has_cordoned_one_of_the_nodes(fake, call):
     refused = call(operation_lock, {**MINE, "nodes": ["m1", "m2", "m3"]})
     assert "m2 was cordoned by somebody else" in refused["msg"] and "m3" not in refused["msg"] and writes(fake) == []
     assert call(operation_lock, {**MINE, "nodes": ["m1", "m3"]})["step"] == "take"
+
+
+def test_nor_while_one_is_cordoned_that_has_its_turn_later(fake, call):
+    fake.objects["/api/v1/nodes/w1"] = node(name="w1", cordoned=True)
+    refused = call(operation_lock, {**MINE, "nodes": ["m1"], "nodes_now": ["m1", "w1"]})
+    assert refused["msg"].count("w1 was cordoned by somebody else") == 1 and writes(fake) == []
+    assert call(operation_lock, {**MINE, "nodes": ["m1"]})["step"] == "take"
 
 
 def test_a_run_keeps_its_lock_and_what_it_said_it_is_for(fake, call):

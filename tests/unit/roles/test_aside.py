@@ -1,0 +1,65 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test that a turn which fails before its etcd member stops leaves nothing out of use, and says what it failed on."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible.template import Templar
+from rendering import ROOT, variables
+
+TASKS = ROOT / "playbooks/phases/tasks"
+RETURNED = ("kube_apiserver", "kube_controller_manager", "kube_scheduler")
+(ASIDE,) = yaml.safe_load((TASKS / "aside.yml").read_text())
+
+
+def who(task):
+    """Return the file or the role that a task includes."""
+    role = task.get("ansible.builtin.include_role")
+    return role["name"].rpartition(".")[2] if role else task["ansible.builtin.include_tasks"]
+
+
+def test_whatever_is_taken_out_of_use_is_used_again_on_the_same_condition():
+    taken = {who(task): task["when"] for task in ASIDE["block"]}
+    back = {who(task): task["when"] for task in ASIDE["rescue"][:-1]}
+    assert taken["leave.yml"] == back["return.yml"] and taken["api_endpoint"] == back["api_endpoint"]
+    assert set(taken) - {"leave.yml", "api_endpoint"} == {"keep_lock.yml", "etcd"}, "these take nothing out of use"
+    states = [task["vars"]["api_endpoint_state"] for part in ("block", "rescue") for task in ASIDE[part]
+              if "api_endpoint_state" in task.get("vars", {})]  # fmt: skip
+    assert states == ["yielded", "balanced"]
+
+
+def test_no_member_stops_in_what_is_put_back():
+    etcd = [task["ansible.builtin.include_role"]["tasks_from"] for task in ASIDE["block"] if who(task) == "etcd"]
+    assert etcd == ["spare"]
+
+
+def test_nothing_restarts_when_a_turn_has_failed():
+    """Where the drain was refused no other API server is up, so this one must not go either."""
+    (back,) = (task for task in ASIDE["rescue"] if "return.yml" in str(task))
+    assert back["vars"] == {"return_restarts": False}
+    text = (TASKS / "return.yml").read_text()
+    for role in RETURNED:
+        assert f'{role}_restart: "{{{{ return_restarts | default(true) }}}}"' in text
+    assert "return_restarts" not in (TASKS / "serve.yml").read_text() + (TASKS / "turn_master.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"failed": True, "msg": "unsafe. Next: wait"}, "unsafe. Next: wait"),
+        ({"failed": True, "msg": "One or more items failed", "results": [
+            {"failed": False, "reason": "it is as wanted"}, {"changed": True},
+            {"failed": True, "msg": "m1 is not drained. Next: run"},
+        ]}, "m1 is not drained. Next: run"),
+        ({"failed": True}, "Next: look at the task that failed above"),
+    ],
+)  # fmt: skip
+def test_a_turn_says_what_it_failed_on(result, said):
+    loader, known = variables("etcd", "m1")
+    (aside,) = loader.load_from_file(str(TASKS / "aside.yml"), trusted_as_template=True)
+    text = aside["rescue"][-1]["ansible.builtin.fail"]["msg"]
+    told = Templar(loader=loader, variables={**known, "ansible_failed_result": result}).template(text)
+    assert told == f"The turn of m1 ended before its etcd member stopped, and it serves again. {said}"
