@@ -761,6 +761,12 @@ MUTANTS = {
         "joining = topology.etcd.promote",
         f"{PAIRS}::test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same",
     ),
+    "a program that is started again and again is no program": Mutant(
+        "_upgrade_scene",
+        ' or (state == "activating" and not version)',
+        "",
+        "test__upgrade_scene.py::test_a_program_that_systemd_starts_again_and_again_has_its_turn_first",
+    ),
     # versions side by side
     "API servers may be two minors apart": Mutant(SKEW, "APISERVER_APART = 1", "APISERVER_APART = 2", SIDE_BY_SIDE),
     "a kubelet may be four minors behind": Mutant(SKEW, "KUBELET_BEHIND = 3", "KUBELET_BEHIND = 4", SIDE_BY_SIDE),

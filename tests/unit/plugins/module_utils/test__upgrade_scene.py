@@ -171,3 +171,29 @@ def test_a_member_is_sick_when_it_runs_and_is_not_healthy(unit, healthy, sick):
     observed["m3"]["etcd"]["status"]["healthy"] = healthy
     _topology_of_it, plan = made(observed, "3.6.17")
     assert ["etcd on m3 runs and is not healthy" in reason for reason, _next_step in plan.refusals] == [True] * sick
+
+
+@pytest.mark.parametrize(
+    ("state", "process", "refused", "first"),
+    [
+        ("activating", False, False, True),
+        ("activating", True, False, False),
+        ("failed", False, False, True),
+        ("active", False, True, False),
+        ("not-found", False, True, False),
+    ],
+)
+@pytest.mark.parametrize("unit", ["kube-apiserver", "kube-scheduler", "etcd", "kubelet"])
+def test_a_program_that_systemd_starts_again_and_again_has_its_turn_first(unit, state, process, refused, first):
+    observed = seen("3.6.16")
+    m3 = observed["m3"]
+    m3["units"][unit] = state
+    if not process:
+        del m3["versions"][unit]
+    m3["etcd"]["status"]["healthy"] = unit != "etcd" or process
+    request, _unknown = _request.read(NAMES, upgrade=True)
+    wished = settings(kubernetes_version="1.37.2", etcd_version="3.6.17")
+    plan = _upgrade_scene.plan(_topology.build(wished, inventory(NAMES), observed, True, request=request), observed)
+    assert [unit in reason for reason, _next_step in plan.refusals if "no version can be read" in reason] == [True] * refused
+    kinds = ("node",) if unit == "kubelet" else ("master",)
+    assert [step.hosts[0] == "m3" for step in plan.steps if step.kind in kinds][:1] == ([] if refused else [first])
