@@ -820,6 +820,12 @@ MUTANTS = {
         "    if marked is None:",
         "test__drain.py::test_only_a_cordon_of_ours_is_taken_back",
     ),
+    "the lock ends before a long drain does": Mutant(
+        "_beside_turns",
+        "drain = _lock.STEP_SECONDS + max(0, settings.drain_seconds - DRAIN_SECONDS)",
+        "drain = _lock.STEP_SECONDS",
+        "test__beside_turns.py::test_the_lock_is_held_for_as_long_as_pods_are_given_to_end",
+    ),
     # who founds etcd
     "etcd is founded though a host cannot be looked at": Mutant(BOOTSTRAP, "    if unseen:", "    if False:", FOUNDED),
     "etcd is founded beside a cluster elsewhere": Mutant(
