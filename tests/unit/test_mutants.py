@@ -826,6 +826,13 @@ MUTANTS = {
         "drain = _lock.STEP_SECONDS",
         "test__beside_turns.py::test_the_lock_is_held_for_as_long_as_pods_are_given_to_end",
     ),
+    # a kubelet that restarted
+    "a node is Ready by the word of the kubelet before": Mutant(
+        "_kube_objects",
+        "if renewed is None or renewed <= began:",
+        "if False:",
+        "test__kube_objects.py::test_a_node_is_ready_when_the_kubelet_that_runs_now_has_said_so",
+    ),
     # who founds etcd
     "etcd is founded though a host cannot be looked at": Mutant(BOOTSTRAP, "    if unseen:", "    if False:", FOUNDED),
     "etcd is founded beside a cluster elsewhere": Mutant(
