@@ -30,9 +30,9 @@ def no_room(folder, size, free):
     if free >= 2 * size:
         return ""
     return (
-        f"etcd was not saved: it holds {size >> 20} MiB, and on the disk of {folder}, where its own data may be, {free >> 20} MiB "
-        f"are free; a copy must leave as much again. Next: remove copies of earlier runs that nobody needs there (`ls -lt {folder}`; "
-        "upgrade.yml has fetched each beside the inventory), then run again"
+        f"etcd was not saved: it holds {size >> 20} MiB, and on the disk of {folder}, where its own data may be, "
+        f"{free >> 20} MiB are free; a copy must leave as much again. Next: remove copies of earlier runs that nobody needs "
+        f"there (`ls -lt {folder}`; upgrade.yml has fetched each beside the inventory), then run again"
     )
 
 

@@ -161,6 +161,7 @@ def _host(host, observation, cluster, joining):
         votes=member.voter or host.name in joining if member else None,
         # One that is starting may wait for others, and a run that was cut off may have left it so.
         sick=bool(observation) and member is not None and not member.healthy and units.get("etcd") in _unit_plan.UP,
+        starts=((observation or {}).get("unit_versions") or {}).get("etcd", ""),
         stopped=tuple(
             component
             for component, unit in _skew.COMPONENTS.items()

@@ -503,6 +503,22 @@ MUTANTS = {
         DOWNGRADE, "    if silent:\n        return Move(WAIT, f\"{_names(silent)} does not say which version it runs\")",
         "    if False:\n        return Move(WAIT, \"\")", "test__downgrade.py::test_the_next_move",
     ),
+    "who died while a downgrade was enabled starts the older program": Mutant(
+        UPGRADE,
+        "    refusals += tuple(_upgrade_refusals.unfit(view))\n",
+        "",
+        "test__upgrade_refusals.py::test_while_a_downgrade_is_enabled_no_member_starts_the_older_program_on_newer_data",
+    ),
+    "who was down in its turn may not go on": Mutant(
+        SICK,
+        "if starts[name] and starts[name].line > target.line]",
+        "]",
+        "test__upgrade_refusals.py::test_while_a_downgrade_is_enabled_no_member_starts_the_older_program_on_newer_data",
+    ),
+    "who went silent while a downgrade was enabled is not waited for": Mutant(
+        DOWNGRADE, "if begun and silent:", "if False:",
+        "test__downgrade.py::test_who_went_silent_after_this_run_enabled_it_is_waited_for",
+    ),
     "the end of a downgrade is not waited for": Mutant(
         DOWNGRADE, "if any(one.downgrade for one in members):\n        return Move(WAIT", "if False:\n        return Move(WAIT",
         "test__downgrade.py::test_the_next_move",

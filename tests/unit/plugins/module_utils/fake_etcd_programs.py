@@ -1,7 +1,7 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Play etcd's programs by scripts: etcdctl tells a size and saves what it was asked into the copy, etcdutl tells what that holds."""
+"""Play etcd's programs by scripts: etcdctl tells a size and saves what it was asked, etcdutl tells what a copy holds."""
 
 from __future__ import annotations
 

@@ -137,6 +137,17 @@ def test_on_the_way_back_each_turn_tells_how_to_go_on_with_the_newer():
     assert ways["control"]["m3"] == ways["end"] == "run again with etcd 3.7.3"
 
 
+def test_what_the_unit_of_etcd_starts_is_seen():
+    observed = seen(storage_version="3.6.0", downgrade="3.6.0")
+    observed["m2"]["units"]["etcd"] = "failed"
+    del observed["m2"]["versions"]["etcd"]
+    observed["m2"]["etcd"]["status"]["ok"] = False
+    for starts, refused in (("3.7.3", True), ("3.6.16", False)):
+        observed["m2"]["unit_versions"] = {"etcd": starts}
+        said = [reason for reason, _next_step in made(observed)[1].refusals]
+        assert [text.startswith("etcd stopped on m2 while its downgrade was enabled") for text in said] == [True] * refused
+
+
 def test_without_a_step_there_is_none():
     assert _upgrade_scene.ways_back(_upgrade.Plan()) == {"etcd": {}, "control": {}, "node": {}, "end": ""}
 
