@@ -18,6 +18,8 @@ WISHES = ("confirm_each", "confirmed", "reboot")
 # Seconds for which the lock is held. Fetching programs over a slow line, saving a large etcd, a person's answer, a reboot (900 to
 # go down and 900 to come up, `reboot_timeout` of phases/tasks/restart.yml) take longer than a usual step.
 SLOW_STEP_SECONDS = 1800
+# Seconds of a usual step that a drain may take (the default of kube_node's `timeout`); who gives pods more lengthens the step.
+DRAIN_SECONDS = 300
 GO_ON = {
     _request.UPGRADE: "the same command again goes on here",
     _request.ROLL: "roll.yml with -e node=HOSTS,… and whoever else is left",
@@ -43,7 +45,9 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, order: Mapping, c
         go_on         what to do after a turn that was not confirmed; HOSTS stands for those whose turn it was
         ask_without   what to do where nobody can be asked
         reboot        whether hosts are rebooted, not restarted
-        seconds       for which the lock is held: a ``usual`` step, a ``slow`` one, a look at the ``canary``, a ``restart``
+        drain_seconds how long a drain waits for pods
+        seconds       for which the lock is held: a ``usual`` step, a ``slow`` one, a look at the ``canary``, a ``restart``, a
+                      ``drain``, and the first step of each of ``turns``, by the word of the plan: of some that is a drain
         ============  ================================================================================================
     """
     turning = kind in (_request.UPGRADE, _request.ROLL)
@@ -51,6 +55,8 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, order: Mapping, c
     reboot = bool(wishes["reboot"] and kind == _request.ROLL)
     watched = settings.upgrade_canary_seconds if kind == _request.UPGRADE else 0
     gives_way = bool(order["roll_late" if kind == _request.ROLL else "demote"])
+    drain = _lock.STEP_SECONDS + max(0, settings.drain_seconds - DRAIN_SECONDS)
+    turns = {"member": _lock.STEP_SECONDS, "master": _lock.STEP_SECONDS, "node": drain, "restart": drain}
     before = each or bool(turning and hooks["before"])
     return {
         "operation": kind if turning else "",
@@ -64,10 +70,13 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, order: Mapping, c
         "go_on": GO_ON.get(kind, "") + (", and -e reboot=true" if reboot else ""),
         "ask_without": "leave confirm_each out" if each else "give -e confirmed=true after reading the plan",
         "reboot": reboot,
+        "drain_seconds": settings.drain_seconds,
         "seconds": {
             "usual": _lock.STEP_SECONDS,
             "slow": SLOW_STEP_SECONDS,
             "canary": _lock.STEP_SECONDS + watched,
             "restart": SLOW_STEP_SECONDS if reboot else _lock.STEP_SECONDS,
+            "drain": drain,
+            "turns": turns,
         },
     }

@@ -23,6 +23,7 @@ STATES = (ENABLED, CANCELLED, COMPLETED)
 ENABLE, CANCEL = "enable", "cancel"
 
 START_FIRST = "start them with the program they ran with (upgrade.yml with the newer version does), then run this again"
+AS_IT_IS = "start etcd there as it is installed (`systemctl start etcd`), then run this again"
 LOGS = "journalctl -u etcd -n 50 on the leader's host says what holds it up"
 
 
@@ -47,11 +48,20 @@ def minor(text):
     return "{}.{}".format(*found)
 
 
-def toward(state, target, members):
-    """Return the _membership.Move that leads to a state; `target` is a minor as "3.6", `members` the Stands of all started."""
+def toward(state, target, members, begun=False):
+    """Return the _membership.Move that leads to a state; `target` is a minor as "3.6", `members` the Stands of all started.
+
+    `begun`: whether this run itself has just enabled it, so that whoever is silent since may hold data that do not fit.
+    """
     if state == CANCELLED:
         return _cancelled(members)
-    return (_enabled if state == ENABLED else _completed)(target, members)
+    if state == COMPLETED:
+        return _completed(target, members)
+    silent = [one.name for one in members if not line(one.version)]
+    if begun and silent:
+        said = f"{_names(silent)} went silent after the downgrade was enabled, and may have data that do not fit {target} yet"
+        return Move(WAIT, said, next_step=AS_IT_IS)
+    return _enabled(target, members)
 
 
 def foretold(kind, target, members):

@@ -271,16 +271,30 @@ def blocking(budgets, pods):
     return sorted(found)
 
 
-def overdue(wanted, pending, budgets):
-    """Return the message when time ran out; ``pending`` is [(verdict, last answer)], ``budgets`` comes from ``blocking``."""
+def overdue(wanted, pending, budgets, alive=True):
+    """Return the message when time ran out; ``pending`` is [(verdict, last answer)], ``budgets`` comes from ``blocking``.
+
+    ``alive``: whether the node's kubelet reports (``lives``). Without one no pod of it ends.
+    """
     pods = ", ".join(f"{one.title} ({answer or 'it is still ending'})" for one, answer in pending)
     said = f"node {wanted.name} has pods left after {wanted.timeout:g} s: {pods}"
     if budgets:
+        said += f". Budgets that allow no disruption: {', '.join(budgets)}"
+    if not alive and not wanted.node_dead:
         return (
-            f"{said}. Budgets that allow no disruption: {', '.join(budgets)}. Next: let more of their pods become Ready, or "
+            f"{said}. Its kubelet does not report, and without it no pod there ends. Next: on its host `systemctl start kubelet` "
+            "and `journalctl -u kubelet -n 50`, then run again; is the host to leave for good, power it off and run the same "
+            "again, which then forgets it"
+        )
+    if budgets:
+        return (
+            f"{said}. Next: let more of their pods become Ready, or "
             "change the budget, then run again"
         )
-    return f"{said}. Next: `kubectl describe pod` on them (finalizers, a long grace period), or raise timeout, then run again"
+    return (
+        f"{said}. Next: `kubectl describe pod` on them (finalizers, a long grace period), or raise timeout "
+        "(multimaster_drain_seconds in the inventory), then run again"
+    )
 
 
 def shown(cordon, pods=()):

@@ -56,7 +56,7 @@ def etcd_alarms(seen):
             "etcd-alarm",
             f"etcd has raised {alarm} on {name or member_id}: no write is taken",
             "no alarm",
-            "NOSPACE: compact, defragment one member after the other, then disarm. CORRUPT: replace that member.",
+            _quorum.ALARM_NEXT + ".",
         )
 
 

@@ -9,6 +9,7 @@ Pure: no requests, no clock. Leaves out: validation, which is the API server's b
 from __future__ import annotations
 
 import copy
+import datetime
 from urllib.parse import quote
 
 # (apiVersion, kind) -> (plural in the path, lives in a namespace): the kinds used here; others are discovered.
@@ -163,6 +164,16 @@ def node_summary(node):
     }
 
 
+def moment(text):
+    """Return a MicroTime (with or without its fraction) in seconds since the epoch; None when it is none."""
+    for shape in ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ"):
+        try:
+            return datetime.datetime.strptime(text or "", shape).replace(tzinfo=datetime.timezone.utc).timestamp()
+        except ValueError:
+            continue
+    return None
+
+
 def lease_summary(lease):
     """Return who holds a Lease and since when; "" when released."""
     spec = lease.get("spec", {})
@@ -179,10 +190,26 @@ def readyz_checks(text):
     return {line[3:].split(" ", 1)[0]: line.startswith("[+]") for line in text.splitlines() if line.startswith(("[+]", "[-]"))}
 
 
-def missing_from(nodes, wanted_nodes, deployments):
+def unheard(node, version, began, lease):
+    """Yield why what a node says may be the word of the kubelet before: its Ready stays for 50 s after that one has ended.
+
+    Only the kubelet that runs now tells its own version ("" = any) and renews its node's Lease (``kube-node-lease``) after its
+    start. It writes that time by its host's clock, and by the same clock ``began`` is told (``unit_set``), so clocks of two hosts
+    are never compared. A kubelet renews at its start and every 10 s (k8s.io/component-helpers, apimachinery/lease).
+    """
+    told = node["version"].lstrip("v").split("+")[0].split("-")[0]
+    if version and told != version:
+        yield f"still tells of kubelet {told or 'no version'}, not {version}"
+    renewed = moment(lease_summary(lease)["renewed"]) if lease else None
+    if renewed is None or renewed <= began:
+        yield "is Ready by the word of the kubelet before: the one that runs now has not reached the API"
+
+
+def missing_from(nodes, wanted_nodes, deployments, kubelets=None):
     """Return what keeps a cluster from being whole, one sentence each.
 
-    ``nodes``: summaries of node_summary; ``wanted_nodes``: names; ``deployments``: {name: object or None}.
+    ``nodes``: summaries of node_summary; ``wanted_nodes``: names; ``deployments``: {name: object or None}; ``kubelets``: {node:
+    (version, seconds since the epoch when it started, its node's Lease or None)} of those that must have spoken since.
     """
     by_name = {node["name"]: node for node in nodes}
     missing = []
@@ -191,6 +218,8 @@ def missing_from(nodes, wanted_nodes, deployments):
             missing.append(f"node {name} has not registered")
         elif not by_name[name]["ready"]:
             missing.append(f"node {name} is not Ready: {by_name[name]['ready_message']}")
+        elif name in (kubelets or {}):
+            missing += [f"node {name} {said}" for said in unheard(by_name[name], *kubelets[name])]
     for name, found in deployments.items():
         ready, reason = readiness(found) if found else (False, "it does not exist")
         if not ready:

@@ -19,6 +19,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube impor
     conflict,
     look,
 )
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube_objects import moment
 
 API, KIND = "coordination.k8s.io/v1", "Lease"
 PREFIX = "multimaster.kubernetes/"
@@ -75,16 +76,6 @@ class Wish:
 def stamp(seconds):
     """Return seconds since the epoch as a MicroTime."""
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def moment(text):
-    """Return a MicroTime (with or without its fraction) in seconds since the epoch; None when it is none."""
-    for shape in ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ"):
-        try:
-            return datetime.datetime.strptime(text or "", shape).replace(tzinfo=datetime.timezone.utc).timestamp()
-        except ValueError:
-            continue
-    return None
 
 
 def number(text):

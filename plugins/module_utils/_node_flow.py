@@ -181,7 +181,8 @@ class NodeFlow:
                 return
             if self._clock() >= deadline:
                 pending = [(one, "" if one.action == _drain.WAIT else answers[one.uid]) for one in going]
-                raise NodeError(_drain.overdue(self.wanted, pending, self._budgets([pods[one.uid] for one in going])))
+                budgets = self._budgets([pods[one.uid] for one in going])
+                raise NodeError(_drain.overdue(self.wanted, pending, budgets, self._alive()))
             self._sleep(PAUSE)
 
     def _ask(self, one):
@@ -205,6 +206,13 @@ class NodeFlow:
             return _drain.blocking(self.kube.list("policy/v1", "PodDisruptionBudget"), pods)
         except KubeError:
             return []
+
+    def _alive(self):
+        """Tell whether the node's kubelet reports; yes where that cannot be read, for the same reason."""
+        try:
+            return _drain.lives(self._node())
+        except (KubeError, NodeError):
+            return True
 
     def _detached(self):
         """Wait a bounded time until no volume is attached to the node and return the names of those that still are."""

@@ -15,6 +15,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _host_versions,
     _identity,
     _membership,
+    _quorum,
     _skew,
     _topology,
     _upgrade_scene,
@@ -150,7 +151,7 @@ def alarms_none(view):
             "etcd-alarm",
             f"etcd has raised {alarm} on {label}: no write is taken",
             "no alarm",
-            "NOSPACE: compact, defragment one member after the other, then disarm. CORRUPT: replace that member.",
+            _quorum.ALARM_NEXT + ".",
         )
 
 

@@ -51,6 +51,11 @@ KINDS = (RESTART, REMOVE, ADD_LEARNER, PROMOTE, UPDATE)
 MAX_LEARNERS = 2
 
 LOST_QUORUM_RUNBOOK = "docs/runbooks/etcd-lost-quorum.md"
+# What to do about an alarm, wherever one is found.
+ALARM_NEXT = (
+    "NOSPACE: compact, defragment one member after the other, then disarm (docs/runbooks/quorum-at-risk.md, section 4). "
+    "CORRUPT: replace that member"
+)
 
 # For each refusal: what is wrong, and the next step.
 _SENTENCES = {
@@ -68,7 +73,7 @@ _SENTENCES = {
     ),
     "alarm": (
         "{alarm} is raised on {member}",
-        "repair that first (NOSPACE: compact, defragment, disarm; CORRUPT: replace the member)",
+        "repair that first. " + ALARM_NEXT,
     ),
     "stray_learner": (
         "{member} is a learner that no host of the inventory accounts for, and it takes a learner's place",

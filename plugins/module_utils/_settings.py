@@ -41,6 +41,8 @@ BATCH = re.compile(r"^([1-9][0-9]*)(%?)$")
 
 # An hour: the operation's lock is held for as long as the first master is watched.
 COUNT_MAX = 3600
+# Seconds: less ends no pod in an orderly way (Kubernetes' own grace period is 30), more holds up everybody behind one pod.
+DRAIN_MIN, DRAIN_MAX = 30, 7200
 
 TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
 FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
@@ -113,6 +115,13 @@ SETTINGS = (
         "20%",
         "How many workers are upgraded or restarted at once, all of one zone: a number, or a percentage of all workers (at least "
         "1).",
+    ),
+    Setting(
+        "drain_seconds",
+        "seconds",
+        300,
+        "How many seconds a drain waits for pods to end or for a PodDisruptionBudget to allow it, 30 to 7200. More than the "
+        "longest terminationGracePeriodSeconds of your pods.",
     ),
     Setting(
         "upgrade_canary_seconds",
@@ -329,6 +338,12 @@ def _count(raw):
     return int(str(raw))
 
 
+def _seconds(raw):
+    if isinstance(raw, bool) or not re.match(r"^[0-9]{1,4}$", str(raw).strip()) or not DRAIN_MIN <= int(str(raw)) <= DRAIN_MAX:
+        raise ValueError(f"a whole number of seconds, {DRAIN_MIN} to {DRAIN_MAX}")
+    return int(str(raw))
+
+
 def _address(raw):
     try:
         return str(ipaddress.IPv4Address(_string(raw)))
@@ -369,6 +384,7 @@ _CONVERT = {
     "boolean": _boolean,
     "port": _port,
     "count": _count,
+    "seconds": _seconds,
     "address": _address,
     "network": _network,
     "list": _list,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 # Seconds for saving and for reading the copy back; the largest database etcd recommends is 8 GiB.
 BOUND = 600.0
@@ -20,17 +21,34 @@ class SnapshotError(Exception):
     """A copy was not made or is not whole; the message says what to do."""
 
 
-def save(path, endpoint, credentials, programs, runner):
+def no_room(folder, size, free):
+    """Return why a copy of ``size`` bytes must not be saved with ``free`` bytes left, with what to do; "" when it may.
+
+    etcd's own data are most often on that disk, and copies of earlier runs are never removed by one. So as much again must be
+    left, which defragmenting the member takes for a while.
+    """
+    if free >= 2 * size:
+        return ""
+    return (
+        f"etcd was not saved: it holds {size >> 20} MiB, and on the disk of {folder}, where its own data may be, "
+        f"{free >> 20} MiB are free; a copy must leave as much again. Next: remove copies of earlier runs that nobody needs "
+        f"there (`ls -lt {folder}`; upgrade.yml has fetched each beside the inventory), then run again"
+    )
+
+
+def save(path, endpoint, credentials, programs, runner, usage=shutil.disk_usage):
     """Return what the saved copy holds: {revision, keys, bytes, hash}; `credentials` are (CA, certificate, key) files."""
     ca, certificate, key = credentials
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    saved = runner(
-        (
-            os.path.join(programs, "etcdctl"), f"--endpoints={endpoint}", f"--cacert={ca}", f"--cert={certificate}",
-            f"--key={key}", f"--command-timeout={BOUND:.0f}s", "snapshot", "save", path,
-        ),
-        BOUND,
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    asking = (
+        os.path.join(programs, "etcdctl"), f"--endpoints={endpoint}", f"--cacert={ca}", f"--cert={certificate}",
+        f"--key={key}", f"--command-timeout={BOUND:.0f}s",
     )  # fmt: skip
+    said = no_room(folder, _size(runner((*asking, "endpoint", "status", "--write-out=json"), BOUND)), usage(folder).free)
+    if said:
+        raise SnapshotError(said)
+    saved = runner((*asking, "snapshot", "save", path), BOUND)
     if saved.rc:
         raise SnapshotError(
             f"etcd was not saved: {saved}. Next: health.yml says whether {endpoint} serves, "
@@ -38,6 +56,14 @@ def save(path, endpoint, credentials, programs, runner):
         )
     os.chmod(path, 0o600)
     return inspect(path, programs, runner)
+
+
+def _size(answer):
+    """Return how many bytes a member's database has; 0 when it does not tell: then saving it says why."""
+    try:
+        return 0 if answer.rc else int(json.loads(answer.out)[0]["Status"]["dbSize"])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return 0
 
 
 def inspect(path, programs, runner):

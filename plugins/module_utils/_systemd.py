@@ -28,7 +28,7 @@ DROP_IN_PATH = tuple(path for path in UNIT_PATH if not path.startswith("run/"))
 DROP_IN = "50-multimaster.conf"
 RECORDS = "run/multimaster"
 PROPERTIES = ("Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,UnitFileState,NeedDaemonReload,InvocationID,"
-              "ActiveEnterTimestamp,Job")
+              "ActiveEnterTimestamp,ActiveEnterTimestampMonotonic,Job")
 #: Seconds between two looks; a start takes 0.2-3 s, so the first looks are close together.
 POLL, SLOW_POLL, SLOW_AFTER = 0.1, 0.5, 3.0
 #: Seconds a newly started unit that cannot be asked has to stay up: Type=simple is "active" before its program has run.
@@ -79,6 +79,14 @@ class Systemd:
             return plan.parse_show(result.out, names)
         except ValueError as error:
             raise UnitError(f"{error}: {result}\n{_look_at(*names)}") from error
+
+    def told(self, states: Mapping[str, plan.State]) -> dict[str, dict]:
+        """Return what a result says of each unit."""
+        now, monotonic = time.time(), self._monotonic()
+        return {
+            name: {"pid": one.pid, "active": one.active, "since": one.since, "began": plan.began(one, now, monotonic)}
+            for name, one in states.items()
+        }
 
     def identity(self, unit: Unit) -> plan.Identity:
         """Return the hashes of what a unit would be started with now; an input that is missing counts as such."""

@@ -39,6 +39,7 @@ class State:
     invocation: str = ""
     since: str = ""
     job: bool = False  # a start or stop is under way or queued
+    entered: int = 0  # when it became active, in microseconds of CLOCK_MONOTONIC; 0 = it never was
 
     @property
     def up(self) -> bool:
@@ -243,6 +244,15 @@ def arrived(state: State, before: State, verdict: Verdict) -> bool:
     return state.up and (verdict.action not in ("restart", "start") or state.invocation != before.invocation)
 
 
+def began(state: State, now: float, monotonic: float) -> float:
+    """Return when a unit became active, in seconds since the epoch by this host's clock as it is now; 0 when it never was.
+
+    ``now``, ``monotonic``: both clocks, read together. systemd's own text has no fraction, and a zone that other hosts do not
+    know.
+    """
+    return round(now - monotonic + state.entered / 1e6, 3) if state.entered else 0.0
+
+
 def lost(state: State) -> bool:
     """Return whether a start has failed for good: the unit is down and nothing is under way or queued for it."""
     return state.active in ("failed", "inactive") and not state.job
@@ -264,6 +274,7 @@ def parse_show(text: str, names: Sequence[str]) -> dict[str, State]:
             _integer(row.get("MainPID")), _integer(row.get("NRestarts")), row.get("Result", "success"),
             row.get("UnitFileState", ""), row.get("NeedDaemonReload") == "yes", row.get("InvocationID", ""),
             row.get("ActiveEnterTimestamp", ""), row.get("Job", "") not in ("", "0"),
+            _integer(row.get("ActiveEnterTimestampMonotonic")),
         )
     return states
 

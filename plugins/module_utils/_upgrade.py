@@ -149,6 +149,7 @@ def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNK
         refusals += tuple(_upgrade_refusals.even(step.hosts[0]) for step in steps if step.kind == SWAP)
     if any(step.kind == DOWNGRADE for step in steps):
         refusals += tuple(_upgrade_refusals.downgrade(view))
+    refusals += tuple(_upgrade_refusals.unfit(view))
     ways = (direction(view.versions(*KUBERNETES), targets[0]), direction(view.versions(ETCD), targets[1]))
     return Plan(() if refusals else steps, refusals, notes, *ways)
 

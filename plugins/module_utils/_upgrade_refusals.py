@@ -83,6 +83,25 @@ def downgrade(view):
         )
 
 
+def unfit(view):
+    """Yield a Refusal where a downgrade is enabled and a member stopped before its turn came: its data may not fit yet.
+
+    Units are written for the older program only when the data of every member fit (``phases/downgrade.yml`` comes first). So who
+    is down in its turn, as a run that was cut off leaves it, starts the older program and goes on.
+    """
+    enabled, target = view.downgrade(), _skew.parse(view.wanted.etcd)
+    if not enabled or enabled.line != target.line:
+        return
+    starts = {host.name: read(host.starts) for host in view.hosts}
+    early = [name for name in view.members_down() if starts[name] and starts[name].line > target.line]
+    if early:
+        yield Refusal(
+            "downgrade-down",
+            f"etcd stopped on {', '.join(early)} while its downgrade was enabled: {target} may not start with its data yet",
+            "start it there as it is installed (`systemctl start etcd`), so that its data are made to fit; then run again",
+        )
+
+
 def notes(view) -> tuple:
     """Return what to know beside the plan."""
     found = [*warnings(_skew.judge_skew(view.running)), *warnings(_target(view))]

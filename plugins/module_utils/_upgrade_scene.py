@@ -161,5 +161,19 @@ def _host(host, observation, cluster, joining):
         votes=member.voter or host.name in joining if member else None,
         # One that is starting may wait for others, and a run that was cut off may have left it so.
         sick=bool(observation) and member is not None and not member.healthy and units.get("etcd") in _unit_plan.UP,
-        stopped=tuple(component for component, unit in _skew.COMPONENTS.items() if units.get(unit) in STOPPED),
+        starts=((observation or {}).get("unit_versions") or {}).get("etcd", ""),
+        stopped=tuple(
+            component
+            for component, unit in _skew.COMPONENTS.items()
+            if _stopped(units.get(unit), ((observation or {}).get("versions") or {}).get(unit))
+        ),
     )
+
+
+def _stopped(state, version):
+    """Tell whether a unit that is installed does not run.
+
+    One that systemd starts again and again (``activating`` without a process, as after a flag that its program does not take)
+    counts as stopped: it is in use nowhere, and its turn is what mends it. One whose process is there may wait for others.
+    """
+    return state in STOPPED or (state == "activating" and not version)

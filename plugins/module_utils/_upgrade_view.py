@@ -43,7 +43,8 @@ class Host:
 
     ``holds`` the endpoint address; ``leads`` etcd. ``votes``: its etcd member is a voter, False a learner, None no member at
     this moment; ``sick``: that member runs and is not healthy, so it hangs or is cut off. ``stopped``: components (names of
-    ``_skew.COMPONENTS``) that are installed and do not run, as a cut-off run or a crash leaves them.
+    ``_skew.COMPONENTS``) that are installed and do not run, as a cut-off run or a crash leaves them. ``starts``: the version of
+    etcd that its unit starts, "" when it is not known.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Host:
     votes: bool | None = True
     sick: bool = False
     stopped: tuple = ()
+    starts: str = ""
 
     @property
     def components(self):

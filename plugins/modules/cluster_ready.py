@@ -30,6 +30,27 @@ options:
     type: list
     elements: str
     default: []
+  kubelets:
+    description: Kubelets that must have reached the API since they started, of nodes among O(nodes). A node stays Ready for
+      most of a minute after its kubelet has ended, so Ready alone may be the word of the one before.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      node:
+        description: Name of the node.
+        type: str
+        required: true
+      began:
+        description: When it started, in seconds since the epoch by the clock of its host, as
+          M(multimaster.kubernetes.unit_set) returns it in RV(multimaster.kubernetes.unit_set#module:units). Compared with the
+          node's Lease, which the kubelet renews by the same clock.
+        type: float
+        required: true
+      version:
+        description: Version that it must tell, such as V(1.36.3); any when empty.
+        type: str
+        default: ""
   timeout:
     description: Seconds to wait at most.
     type: int
@@ -41,6 +62,12 @@ EXAMPLES = r"""
   multimaster.kubernetes.cluster_ready:
     nodes: [m1, m2, m3, w1, w2]
     deployments: [coredns]
+
+- name: The kubelet of w1 that runs now has spoken
+  multimaster.kubernetes.cluster_ready:
+    nodes: [w1]
+    kubelets:
+      - {node: w1, began: "{{ kubelet_result.units['kubelet.service'].began }}", version: 1.37.2}
 """
 
 RETURN = r"""
@@ -63,14 +90,23 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._https impo
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError, KubeNotYet
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube_objects import missing_from, node_summary
 
+KUBELET = {
+    "node": {"type": "str", "required": True},
+    "began": {"type": "float", "required": True},
+    "version": {"type": "str", "default": ""},
+}
 LOOK = "on a host that is named here, `journalctl -u kubelet -n 50`, then run again"
 
 
-def look(kube, wanted_nodes, wanted_deployments):
+def look(kube, wanted_nodes, wanted_deployments, kubelets=()):
     """Return (nodes, what is missing) as of now."""
     nodes = sorted((node_summary(one) for one in kube.list("v1", "Node")), key=lambda node: node["name"])
     found = {name: kube.get("apps/v1", "Deployment", name, "kube-system") for name in wanted_deployments}
-    return nodes, missing_from(nodes, wanted_nodes, found)
+    heard = {
+        one["node"]: (one["version"], one["began"], kube.get("coordination.k8s.io/v1", "Lease", one["node"], "kube-node-lease"))
+        for one in kubelets
+    }
+    return nodes, missing_from(nodes, wanted_nodes, found, heard)
 
 
 def main():
@@ -79,6 +115,7 @@ def main():
             **ARGUMENTS,
             "nodes": {"type": "list", "elements": "str", "default": []},
             "deployments": {"type": "list", "elements": "str", "default": []},
+            "kubelets": {"type": "list", "elements": "dict", "default": [], "options": KUBELET},
             "timeout": {"type": "int", "default": 180},
         },
         supports_check_mode=True,
@@ -86,7 +123,8 @@ def main():
     seen = {"nodes": [], "missing": ["nothing could be read"]}
 
     def question():
-        seen["nodes"], seen["missing"] = look(kube, module.params["nodes"], module.params["deployments"])
+        asked = (module.params[name] for name in ("nodes", "deployments", "kubelets"))
+        seen["nodes"], seen["missing"] = look(kube, *asked)
         return not seen["missing"], "; ".join(seen["missing"])
 
     try:

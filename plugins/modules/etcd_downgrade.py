@@ -126,7 +126,7 @@ def run(params, observe, client, check=False, clock=time.monotonic, sleep=time.s
         move = _downgrade.toward(params["state"], target, stands(first)) if first.confirmed else no_quorum(first)
         return _foretold(move, target, first)
     last, move = stepper.run(
-        lambda observed: _downgrade.toward(params["state"], target, stands(observed)),
+        lambda observed: _downgrade.toward(params["state"], target, stands(observed), _downgrade.ENABLE in stepper.actions),
         lambda observed, move: tell(stepper, observed, move, target),
     )
     return _result(bool(stepper.actions), move.reason, stepper.actions, first, last)

@@ -14,6 +14,8 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Saves the whole key space of one member by C(etcdctl) into a file, and reads the copy back by C(etcdutl), which checks its
     hash. A copy that is not whole fails the task.
+  - Refused where the copy would leave less room on the disk than the member's database takes, since that disk is most often
+    etcd's own. Earlier copies are not removed.
   - Not idempotent. Each run saves anew and counts as changed. O(path) is a file that does not exist yet, and a second run with
     the same one fails, since a copy is never overwritten.
 extends_documentation_fragment:

@@ -155,7 +155,8 @@ pids:
   type: dict
   sample: {kube-apiserver.service: 812}
 units:
-  description: Per unit its C(pid), C(active) state and C(since) when it has been active.
+  description: Per unit its C(pid), C(active) state and C(since) when it has been active; C(began) is the same in seconds since
+    the epoch by this host's clock, 0 where it never was.
   returned: always
   type: dict
 """
@@ -205,8 +206,8 @@ def decide(systemd, units, states, params, check):
     return (verdicts if params["restart"] else _unit_plan.hold_restarts(verdicts)), wanted
 
 
-def report(verdicts, states):
-    """Return the module's result from what was decided and the states that are now."""
+def report(verdicts, states, units):
+    """Return the module's result from what was decided, the states that are now, and the same as it is told."""
     def named(action):
         return [verdict.name for verdict in verdicts if verdict.action == action]
 
@@ -216,7 +217,7 @@ def report(verdicts, states):
         "restart_needed": named("hold"),
         "reasons": {verdict.name: verdict.reason for verdict in verdicts if verdict.action != "none"},
         "pids": {name: state.pid for name, state in states.items()},
-        "units": {name: {"pid": state.pid, "active": state.active, "since": state.since} for name, state in states.items()},
+        "units": units,
     }
 
 
@@ -246,7 +247,7 @@ def main():
                 states = systemd.show([unit.name for unit in units])
     except (_systemd.UnitError, _file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=_failure.message(error))
-    result = report(verdicts, states)
+    result = report(verdicts, states, systemd.told(states))
     result.update(changed=result["changed"] or bool(paths), changed_paths=[step.wanted.path for step in paths])
     if module._diff:
         files = _file_plan.diffs(paths, _files.names(paths))

@@ -549,6 +549,22 @@ MUTANTS = {
         DOWNGRADE, "    if silent:\n        return Move(WAIT, f\"{_names(silent)} does not say which version it runs\")",
         "    if False:\n        return Move(WAIT, \"\")", "test__downgrade.py::test_the_next_move",
     ),
+    "who died while a downgrade was enabled starts the older program": Mutant(
+        UPGRADE,
+        "    refusals += tuple(_upgrade_refusals.unfit(view))\n",
+        "",
+        "test__upgrade_refusals.py::test_while_a_downgrade_is_enabled_no_member_starts_the_older_program_on_newer_data",
+    ),
+    "who was down in its turn may not go on": Mutant(
+        SICK,
+        "if starts[name] and starts[name].line > target.line]",
+        "]",
+        "test__upgrade_refusals.py::test_while_a_downgrade_is_enabled_no_member_starts_the_older_program_on_newer_data",
+    ),
+    "who went silent while a downgrade was enabled is not waited for": Mutant(
+        DOWNGRADE, "if begun and silent:", "if False:",
+        "test__downgrade.py::test_who_went_silent_after_this_run_enabled_it_is_waited_for",
+    ),
     "the end of a downgrade is not waited for": Mutant(
         DOWNGRADE, "if any(one.downgrade for one in members):\n        return Move(WAIT", "if False:\n        return Move(WAIT",
         "test__downgrade.py::test_the_next_move",
@@ -815,6 +831,12 @@ MUTANTS = {
         "joining = topology.etcd.promote",
         f"{PAIRS}::test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same",
     ),
+    "a program that is started again and again is no program": Mutant(
+        "_upgrade_scene",
+        ' or (state == "activating" and not version)',
+        "",
+        "test__upgrade_scene.py::test_a_program_that_systemd_starts_again_and_again_has_its_turn_first",
+    ),
     # versions side by side
     "API servers may be two minors apart": Mutant(SKEW, "APISERVER_APART = 1", "APISERVER_APART = 2", SIDE_BY_SIDE),
     "a kubelet may be four minors behind": Mutant(SKEW, "KUBELET_BEHIND = 3", "KUBELET_BEHIND = 4", SIDE_BY_SIDE),
@@ -874,6 +896,19 @@ MUTANTS = {
     "a node that keeps its pods is asked about": Mutant(
         "_topology_fact", " if topology.drains else ()", "",
         "test__topology_fact.py::test_nodes_that_are_to_be_drained_are_known_beforehand",
+    ),
+    "the lock ends before a long drain does": Mutant(
+        "_beside_turns",
+        "drain = _lock.STEP_SECONDS + max(0, settings.drain_seconds - DRAIN_SECONDS)",
+        "drain = _lock.STEP_SECONDS",
+        "test__beside_turns.py::test_the_lock_is_held_for_as_long_as_pods_are_given_to_end",
+    ),
+    # a kubelet that restarted
+    "a node is Ready by the word of the kubelet before": Mutant(
+        "_kube_objects",
+        "if renewed is None or renewed <= began:",
+        "if False:",
+        "test__kube_objects.py::test_a_node_is_ready_when_the_kubelet_that_runs_now_has_said_so",
     ),
     # who founds etcd
     "etcd is founded though a host cannot be looked at": Mutant(BOOTSTRAP, "    if unseen:", "    if False:", FOUNDED),

@@ -1,7 +1,7 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Play etcd's programs by scripts: etcdctl saves what it was asked into the copy, etcdutl tells what it holds."""
+"""Play etcd's programs by scripts: etcdctl tells a size and saves what it was asked, etcdutl tells what a copy holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def install(folder, ctl=0, utl=None, code=0):
     folder.mkdir(exist_ok=True)
     answer = utl if isinstance(utl, str) else json.dumps(TOLD if utl is None else utl)
     write = "open(sys.argv[-1], 'w').write(' '.join(sys.argv[1:-1]))"
-    save = f"if not {ctl}: {write}\nsys.stderr.write('no leader')\nsys.exit({ctl})"
+    size = json.dumps([{"Endpoint": "m1", "Status": {"dbSize": TOLD["totalSize"]}}])
+    status = f"if 'status' in sys.argv: sys.exit(print({size!r}))"
+    save = f"{status}\nif not {ctl}: {write}\nsys.stderr.write('no leader')\nsys.exit({ctl})"
     for name, text in (("etcdctl", save), ("etcdutl", f"print({answer!r})\nsys.exit({code})")):
         program = folder / name
         program.write_text(f"#!{sys.executable}\nimport sys\n{text}\n")

@@ -91,6 +91,7 @@ class FakeSystemd:
             f"MainPID={unit.pid}\nResult={unit.result}\nNRestarts={unit.restarts}\nId={name}\n"
             f"LoadState={'loaded' if there else 'not-found'}\nActiveState={unit.active}\nSubState={unit.sub}\n"
             f"UnitFileState={unit.enabled if there else ''}\nActiveEnterTimestamp=Sun 2026-11-22 17:47:25 UTC\n"
+            f"ActiveEnterTimestampMonotonic={unit.pid and 12500000}\n"
             f"Job={'431' if unit.job else ''}\nNeedDaemonReload={'yes' if stale else 'no'}\nInvocationID={unit.invocation}\n"
         )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _beside_turns, _request
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _beside_turns, _lock, _request
 from cluster_fixtures import settings
 
 TURNING = (_request.UPGRADE, _request.ROLL)
@@ -93,3 +93,13 @@ def test_where_a_person_says_no_the_next_command_is_said():
 def test_who_cannot_be_asked_is_told_what_to_give():
     assert "confirmed=true" in fact(_request.REMOVE)["ask_without"]
     assert fact(_request.ROLL, "confirm_each")["ask_without"] == "leave confirm_each out"
+
+
+@pytest.mark.parametrize("kind", [*TURNING, *OTHERS])
+@pytest.mark.parametrize(("given", "longer"), [(30, 0), (300, 0), (301, 1), (7200, 6900)])
+def test_the_lock_is_held_for_as_long_as_pods_are_given_to_end(kind, given, longer):
+    made = fact(kind, drain_seconds=given)
+    usual = made["seconds"]["usual"]
+    assert made["drain_seconds"] == given
+    assert made["seconds"]["drain"] == usual + longer <= _lock.LONGEST_SECONDS
+    assert made["seconds"]["turns"] == {"member": usual, "master": usual, "node": usual + longer, "restart": usual + longer}

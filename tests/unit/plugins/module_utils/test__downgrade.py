@@ -66,6 +66,14 @@ def test_the_next_move(state, kinds, kind, said):
     assert said in move.reason
 
 
+@pytest.mark.parametrize(("begun", "kind"), [(False, "done"), (True, "wait")])
+def test_who_went_silent_after_this_run_enabled_it_is_waited_for(begun, kind):
+    move = _downgrade.toward("enabled", "3.6", stands(FIT, SILENT, FIT), begun)
+    assert move.kind == kind
+    assert ("m2 went silent" in move.reason and "`systemctl start etcd`" in move.next_step) is begun
+    assert _downgrade.toward("enabled", "3.6", stands(FIT, FIT, FIT), begun).kind == "done"
+
+
 @pytest.mark.parametrize(("state", "kinds", "kind", "said"), [case for case in CASES if case[2] == "refuse"])
 def test_a_refusal_has_a_next_step(state, kinds, kind, said):
     assert _downgrade.toward(state, "3.6", stands(*kinds)).next_step

@@ -273,13 +273,23 @@ def test_budgets_in_the_way_are_those_of_the_namespace_that_allow_nothing():
     ("answer", "budgets", "words"),
     [
         ("HTTP 429 TooManyRequests: no", ["shop/b (1 healthy)"], ["shop/p (HTTP 429", "no disruption: shop/b (1 healthy)"]),
-        ("", [], ["shop/p (it is still ending)", "finalizers"]),
+        ("", [], ["shop/p (it is still ending)", "finalizers", "multimaster_drain_seconds"]),
     ],
 )
 def test_what_is_said_when_time_ran_out(answer, budgets, words):
     verdict = _drain.classify(pod(owners=["ReplicaSet"]), Wanted("w1"), KNOWN)
     said = _drain.overdue(Wanted("w1", timeout=7), [(verdict, answer)], budgets)
     assert all(one in said for one in ["node w1", "after 7 s", "Next:", *words])
+
+
+@pytest.mark.parametrize(("alive", "dead", "said"), [(True, False, False), (False, False, True), (False, True, False)])
+@pytest.mark.parametrize("budgets", [[], ["shop/b (1 healthy)"]])
+def test_of_a_node_whose_kubelet_is_dead_that_is_said(alive, dead, said, budgets):
+    pending = [(_drain.classify(pod(owners=["ReplicaSet"]), Wanted("w1"), KNOWN), "")]
+    words = _drain.overdue(Wanted("w1", node_dead=dead), pending, budgets, alive)
+    assert ("`systemctl start kubelet`" in words and "power it off and run the same again" in words) is said
+    assert ("describe pod" in words) is (not said and not budgets)
+    assert ("no disruption: shop/b (1 healthy)" in words) is bool(budgets)
 
 
 @pytest.mark.parametrize(

@@ -124,3 +124,34 @@ def test_a_node_that_does_not_say_true_is_not_ready(conditions):
 def test_a_released_lease_has_no_holder():
     assert objects.lease_summary({"spec": {"holderIdentity": "", "leaseTransitions": 3}})["holder"] == ""
     assert objects.lease_summary({})["transitions"] == 0
+
+
+STARTED = 1767268800.0  # 2026-01-01T12:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("ready", "told", "renewed", "said"),
+    [
+        ("True", "v1.37.2", "2026-01-01T12:00:00.500000Z", []),
+        ("True", "v1.37.2+vendor.1", "2026-01-01T12:00:00.500000Z", []),
+        ("True", "v1.37.2", "2026-01-01T12:00:00.000000Z", ["is Ready by the word of the kubelet before"]),
+        ("True", "v1.37.2", "2026-01-01T11:59:55.000000Z", ["is Ready by the word of the kubelet before"]),
+        ("True", "v1.37.2", None, ["is Ready by the word of the kubelet before"]),
+        ("True", "v1.36.3", "2026-01-01T12:00:00.500000Z", ["still tells of kubelet 1.36.3, not 1.37.2"]),
+        ("True", "", "2026-01-01T11:59:55.000000Z", ["no version, not 1.37.2", "by the word of the kubelet before"]),
+        ("False", "v1.36.3", None, ["is not Ready: no CNI"]),
+    ],
+)
+def test_a_node_is_ready_when_the_kubelet_that_runs_now_has_said_so(ready, told, renewed, said):
+    condition = {"type": "Ready", "status": ready, "message": "no CNI"}
+    found = {"metadata": {"name": "w1"}, "status": {"conditions": [condition], "nodeInfo": {"kubeletVersion": told}}}
+    lease = {"spec": {"renewTime": renewed}} if renewed else None
+    nodes = [objects.node_summary(found)]
+    missing = objects.missing_from(nodes, ["w1"], {}, {"w1": ("1.37.2", STARTED, lease)})
+    assert len(missing) == len(said)
+    assert all(words in one and one.startswith("node w1 ") for words, one in zip(said, missing))
+    assert objects.missing_from(nodes, ["w1"], {}) == (missing if ready == "False" else [])
+
+
+def test_a_kubelet_of_any_version_only_has_to_speak():
+    assert list(objects.unheard({"version": "v1.36.3"}, "", STARTED, {"spec": {"renewTime": "2026-01-01T12:00:01Z"}})) == []

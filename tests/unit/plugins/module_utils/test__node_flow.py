@@ -163,10 +163,24 @@ def test_budgets_that_cannot_be_read_do_not_hide_the_failure():
 
 
 def test_a_pod_that_does_not_end_is_named():
-    world = World(web("stuck", deletionTimestamp="x"))
+    world = World(web("stuck", deletionTimestamp="x"), ready="True")
     said = str(world.fails(timeout=10))
     assert "shop/stuck (it is still ending)" in said
     assert "finalizers" in said
+
+
+def test_a_node_whose_kubelet_died_is_named_when_its_pods_do_not_end():
+    world = World(web("stuck", deletionTimestamp="x"), ready="True")
+    world.at = {5: lambda: world.fake.objects.update({NODE: node(cordoned=True, mark="op", ready="Unknown")})}
+    said = str(world.fails(timeout=10))
+    assert "`systemctl start kubelet`" in said
+    assert "finalizers" not in said
+
+
+def test_a_node_that_cannot_be_read_at_the_end_does_not_hide_the_failure():
+    world = World(web("stuck", deletionTimestamp="x"), ready="Unknown")
+    world.at = {10: lambda: world.fake.objects.pop(NODE)}
+    assert "shop/stuck (it is still ending)" in str(world.fails(timeout=10))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 
 import pytest
@@ -63,6 +64,35 @@ def test_a_copy_is_for_its_owner_only_whatever_the_umask(save, tmp_path):
     finally:
         os.umask(before)
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("copies", "copies/prod.db")] == [0o700, 0o600]
+
+
+@pytest.mark.parametrize(
+    ("size", "free", "refused"), [(100 << 20, 200 << 20, False), (100 << 20, (200 << 20) - 1, True), (0, 0, False)]
+)
+def test_a_copy_leaves_etcd_room_for_as_much_again(size, free, refused):
+    said = _snapshot.no_room("/copies", size, free)
+    assert ("it holds 100 MiB" in said and "Next: remove copies" in said) is refused
+    assert bool(said) is refused
+
+
+def test_without_room_nothing_is_saved(tmp_path):
+    path, few = tmp_path / "copies" / "prod.db", collections.namedtuple("usage", "free")(20480)
+    with pytest.raises(_snapshot.SnapshotError, match="a copy must leave as much again"):
+        _snapshot.save(str(path), "https://m1:2379", FILES, install(tmp_path / "etcd"), _command.run, lambda _folder: few)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("answer", ["", "null", "[]", "[{}]", '[{"Status": {"dbSize": "many"}}]'])
+def test_a_member_that_does_not_tell_its_size_is_saved_all_the_same(tmp_path, answer):
+    asked = []
+
+    def runner(argv, _bound):
+        asked.append(argv[-3:])
+        return _command.Result(tuple(argv), 1 if "save" in argv else 0, answer, "no leader")
+
+    with pytest.raises(_snapshot.SnapshotError, match="no leader"):
+        _snapshot.save(str(tmp_path / "x.db"), "https://m1:2379", FILES, "/opt", runner)
+    assert len(asked) == 2
 
 
 def test_a_folder_that_is_there_stays_as_it_is(save, tmp_path):

@@ -25,6 +25,7 @@ ActiveState=active
 SubState=running
 UnitFileState=enabled
 ActiveEnterTimestamp=Sun 2026-11-22 17:47:25 UTC
+ActiveEnterTimestampMonotonic=12500000
 Job=
 NeedDaemonReload=yes
 InvocationID=30519bf8f5e1446b840044bf95f5d372
@@ -51,6 +52,7 @@ ActiveState=inactive
 SubState=dead
 UnitFileState=
 ActiveEnterTimestamp=
+ActiveEnterTimestampMonotonic=0
 Job=
 NeedDaemonReload=no
 InvocationID=
@@ -247,3 +249,8 @@ def test_a_state_is_not_waited_for_unless_a_job_is_under_way():
 def test_counters_that_are_no_numbers_count_as_none():
     shown = plan.parse_show("Id=a.service\nMainPID=[not set]\nNRestarts=\n", ["a.service"])["a.service"]
     assert (shown.pid, shown.restarts) == (0, 0)
+
+
+@pytest.mark.parametrize(("entered", "began"), [(12_500_000, 1012.5), (0, 0.0)])
+def test_when_a_unit_began_is_told_by_this_hosts_clock(entered, began):
+    assert plan.began(state(entered=entered), 1100.0, 100.0) == began

@@ -359,6 +359,28 @@ def test_the_formal_downgrade_takes_members_that_run():
     )]
 
 
+@pytest.mark.parametrize(
+    ("starts", "enabled", "target", "refused"),
+    [
+        (NEW[1], "3.6.0", OLD, True),  # it died before its data were made to fit
+        (OLD[1], "3.6.0", OLD, False),  # a run was cut off in its turn
+        ("", "3.6.0", OLD, False),
+        (NEW[1], "3.6.0", NEW, False),  # the way is up again: the downgrade is called off
+        (NEW[1], "", OLD, False),  # not enabled: refused as above, where it has to be
+    ],
+)
+def test_while_a_downgrade_is_enabled_no_member_starts_the_older_program_on_newer_data(starts, enabled, target, refused):
+    hosts = changed(stacked(3), "m1", stopped=("etcd",), starts=starts)
+    versions = running(hosts, OLD[0], NEW[1])
+    del versions.etcd["m1"]
+    plan = _upgrade.plan(versions, hosts, wanted(target), _upgrade.Etcd("3.6.0", enabled))
+    found = [one for one in plan.refusals if one.code == "downgrade-down"]
+    assert [one.reason for one in found] == [
+        "etcd stopped on m1 while its downgrade was enabled: 3.6.16 may not start with its data yet"
+    ] * refused
+    assert all("`systemctl start etcd`" in one.next_step for one in found)
+
+
 # The way back
 
 

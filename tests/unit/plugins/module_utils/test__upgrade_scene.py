@@ -137,6 +137,17 @@ def test_on_the_way_back_each_turn_tells_how_to_go_on_with_the_newer():
     assert ways["control"]["m3"] == ways["end"] == "run again with etcd 3.7.3"
 
 
+def test_what_the_unit_of_etcd_starts_is_seen():
+    observed = seen(storage_version="3.6.0", downgrade="3.6.0")
+    observed["m2"]["units"]["etcd"] = "failed"
+    del observed["m2"]["versions"]["etcd"]
+    observed["m2"]["etcd"]["status"]["ok"] = False
+    for starts, refused in (("3.7.3", True), ("3.6.16", False)):
+        observed["m2"]["unit_versions"] = {"etcd": starts}
+        said = [reason for reason, _next_step in made(observed)[1].refusals]
+        assert [text.startswith("etcd stopped on m2 while its downgrade was enabled") for text in said] == [True] * refused
+
+
 def test_without_a_step_there_is_none():
     assert _upgrade_scene.ways_back(_upgrade.Plan()) == {"etcd": {}, "control": {}, "node": {}, "end": ""}
 
@@ -171,3 +182,29 @@ def test_a_member_is_sick_when_it_runs_and_is_not_healthy(unit, healthy, sick):
     observed["m3"]["etcd"]["status"]["healthy"] = healthy
     _topology_of_it, plan = made(observed, "3.6.17")
     assert ["etcd on m3 runs and is not healthy" in reason for reason, _next_step in plan.refusals] == [True] * sick
+
+
+@pytest.mark.parametrize(
+    ("state", "process", "refused", "first"),
+    [
+        ("activating", False, False, True),
+        ("activating", True, False, False),
+        ("failed", False, False, True),
+        ("active", False, True, False),
+        ("not-found", False, True, False),
+    ],
+)
+@pytest.mark.parametrize("unit", ["kube-apiserver", "kube-scheduler", "etcd", "kubelet"])
+def test_a_program_that_systemd_starts_again_and_again_has_its_turn_first(unit, state, process, refused, first):
+    observed = seen("3.6.16")
+    m3 = observed["m3"]
+    m3["units"][unit] = state
+    if not process:
+        del m3["versions"][unit]
+    m3["etcd"]["status"]["healthy"] = unit != "etcd" or process
+    request, _unknown = _request.read(NAMES, upgrade=True)
+    wished = settings(kubernetes_version="1.37.2", etcd_version="3.6.17")
+    plan = _upgrade_scene.plan(_topology.build(wished, inventory(NAMES), observed, True, request=request), observed)
+    assert [unit in reason for reason, _next_step in plan.refusals if "no version can be read" in reason] == [True] * refused
+    kinds = ("node",) if unit == "kubelet" else ("master",)
+    assert [step.hosts[0] == "m3" for step in plan.steps if step.kind in kinds][:1] == ([] if refused else [first])

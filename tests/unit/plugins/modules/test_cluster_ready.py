@@ -60,6 +60,15 @@ def test_what_is_missing_is_named_with_where_to_look_and_a_check_only_tells(fake
     assert not checked.get("failed") and checked["missing"] == [said]
 
 
+def test_a_kubelet_that_restarted_has_to_reach_the_api_first(fake, call):
+    asked = {**WHOLE, "kubelets": [{"node": "w1", "began": 1767268800.0}]}
+    failed = call(cluster_ready, asked)
+    assert failed["failed"] and "node w1 is Ready by the word of the kubelet before" in failed["msg"]
+    lease = {"metadata": {"name": "w1"}, "spec": {"renewTime": "2026-01-01T12:00:02.000000Z"}}
+    fake.objects["/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/w1"] = lease
+    assert call(cluster_ready, asked)["missing"] == []
+
+
 def test_an_api_that_does_not_answer_is_no_whole_cluster(fake, call):
     fake.down = 99
     failed = call(cluster_ready, WHOLE)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import time
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _systemd
@@ -30,6 +31,7 @@ def test_units_are_started_once(fake, check_run_again):
     assert checked["diff"] == done["diff"]
     assert done["pids"] == again["pids"] and all(done["pids"].values())
     assert again["units"]["etcd.service"]["since"] == "Sun 2026-11-22 17:47:25 UTC"
+    assert again["units"]["etcd.service"]["began"] == pytest.approx(time.time() - fake.now + 12.5, abs=60)
 
 
 def test_a_changed_input_restarts_once(fake, check_run_again, call, tmp_path):
