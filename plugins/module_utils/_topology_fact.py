@@ -51,7 +51,7 @@ def as_fact(topology, run="", undecided=False):
         "learners": list(topology.etcd.learners),
         "later": list(topology.giving.later),
         "drains": topology.drains,
-        "to_drain": _to_drain(topology, [*orders["roll"], *orders["roll_late"], *rolling_workers]) + _names(leaving["nodes"]),
+        "to_drain": _to_drain(topology, [*orders["roll"], *orders["roll_late"], *rolling_workers]),
         "allow_outage": topology.allow_outage,
         "upgrade_batch": settings.upgrade_batch,
         "leaving": leaving,
@@ -67,15 +67,12 @@ def as_fact(topology, run="", undecided=False):
 def _to_drain(topology, restarting):
     """Return the nodes whose pods move away in a turn, as far as that is known beforehand.
 
-    What restarts for the sake of a setting is known only when its unit is written.
+    What restarts for the sake of a setting is known only when its unit is written. Who leaves is none of them: somebody who has
+    cordoned it wants no more than that either.
     """
     steps = topology.plan.steps if topology.drains else ()
     drained = {name for step in steps if step.kind == _upgrade.NODES for name in step.hosts}.union(restarting)
     return [host.node_name for host in topology.hosts if (host.master or host.worker) and host.name in drained]
-
-
-def _names(leaving):
-    return [one["node_name"] for one in leaving]
 
 
 def _etcd_orders(topology, undecided):

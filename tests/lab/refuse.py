@@ -35,7 +35,9 @@ import play
 WITHIN = 45.0
 SETTLED = 120.0  # seconds until the cluster is whole again
 # The first tasks, after looking, judging and the lock, of the playbooks that are run here.
-TOUCHES = cutoff.Cut("task", task=r"host_preparation : |Take the pods of one node after the other as gone")
+TOUCHES = cutoff.Cut(
+    "task", task=r"host_preparation : |Send its API server no new connections|Take the pods of one node after the other as gone"
+)
 # They leave by themselves when they cannot renew their lease, ten seconds after the last time (client-go's renew deadline).
 LEADERS = ("kube-controller-manager", "kube-scheduler", "csr-approver")
 CONFIGURATION = ("/etc/kubernetes", "/etc/etcd", "/etc/haproxy", "/etc/keepalived", "/etc/systemd/system")

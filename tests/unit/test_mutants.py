@@ -1000,7 +1000,7 @@ MUTANTS = {
     ),
     "a dead host is forgotten by the inventory's name alone": Mutant(
         "_topology_fact",
-        'addresses.get(one["name"], "")',
+        'addresses.get(host.name, "")',
         '""',
         "test__topology_fact.py::test_the_node_of_a_host_that_cannot_be_asked_is_found_by_its_address",
     ),

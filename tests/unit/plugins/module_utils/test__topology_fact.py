@@ -97,11 +97,11 @@ def test_nodes_that_are_to_be_drained_are_known_beforehand(drains, kind, order, 
     assert _topology_fact.as_fact(made)["to_drain"] == wanted
 
 
-def test_a_node_that_leaves_is_drained():
+def test_a_node_that_leaves_may_be_cordoned_already():
     listed = inventory(["m1"], ["w1", "w2"])
     seen = {"m1": living("m1", [member("m1")]), "w1": fresh("w1"), "w2": fresh("w2")}
     made = _topology.build(settings(), listed, seen, True, request=_request.Request(_request.REMOVE, ("w2",)))
-    assert _topology_fact.as_fact(made)["to_drain"] == ["w2"]
+    assert _topology_fact.as_fact(made)["to_drain"] == []
 
 
 @pytest.mark.parametrize(
