@@ -42,6 +42,10 @@ TOUCHES = cutoff.Cut(
 LEADERS = ("kube-controller-manager", "kube-scheduler", "csr-approver")
 CONFIGURATION = ("/etc/kubernetes", "/etc/etcd", "/etc/haproxy", "/etc/keepalived", "/etc/systemd/system")
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/multimaster-operation"
+LEASES = tuple(
+    f"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}"
+    for name in ("kube-controller-manager", "kube-scheduler", "multimaster-csr-approver")
+)
 OURS = "multimaster.kubernetes/"  # prefix of the product's annotations
 REMOVE_M2 = ("remove_node.yml", "-e", "node=m2", "-e", "confirmed=true")
 UPGRADE_KUBERNETES = ("upgrade.yml", "-e", "multimaster_kubernetes_version=1.37.2", "-e", "confirmed=true")
@@ -162,6 +166,16 @@ def digest(folder: Path) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
+def held(first: dict[str, tuple[str, str]], now: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Return the leases as they were when their present holders were first seen; (holder, renewed) of each, by path."""
+    return {lease: first[lease] if lease in first and first[lease][0] == now[lease][0] else now[lease] for lease in now}
+
+
+def renewed(first: dict[str, tuple[str, str]], now: dict[str, tuple[str, str]]) -> bool:
+    """Say whether everybody who was seen to hold a lease has renewed it since."""
+    return all(now[lease][0] and first[lease][1] != now[lease][1] for lease in now)
+
+
 def whole(cluster: access.Cluster) -> dict[str, str]:
     """Return all that a run which is refused must leave as it is: hosts, members, nodes, the lock, the controller's files."""
     found, first = cluster.observe(), cluster.masters[0]  # no situation disturbs the first
@@ -196,11 +210,23 @@ def is_whole(cluster: access.Cluster) -> bool:
 
 
 def settle(cluster: access.Cluster) -> None:
-    """Wait until the cluster is whole and takes a write through the endpoint."""
+    """Wait until the cluster is whole, takes a write through the endpoint, and whoever leads has not given up meanwhile.
+
+    A leader that could not write for ten seconds ends even when it could again a moment later (client-go's renew deadline).
+    """
     access.wait("the cluster is whole again", lambda: is_whole(cluster), SETTLED)
     name = access.names("refuse")
     cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}])
     cluster.delete(f"/api/v1/namespaces/default/configmaps/{name}")
+    first: dict[str, tuple[str, str]] = {}
+
+    def lead_on() -> bool:
+        specs = {lease: cluster.get(lease)["spec"] for lease in LEASES}
+        now = {lease: (spec.get("holderIdentity", ""), spec.get("renewTime", "")) for lease, spec in specs.items()}
+        first.update(held(first, now))
+        return renewed(first, now)
+
+    access.wait("those who lead have renewed their leases", lead_on, SETTLED)
 
 
 # --- situations ------------------------------------------------------------------------------------------------------
