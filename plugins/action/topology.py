@@ -42,7 +42,6 @@ ARGUMENTS = {
 }
 # An input of a role that is a permission, which an upgrade has to know of beforehand.
 ALLOW_OUTAGE = "etcd_allow_outage"
-# The finding that a request is refused. Like that of one nobody understands it is no check, so it cannot be left out.
 
 
 class ActionModule(ActionBase):

@@ -161,13 +161,13 @@ def _names(hosts, cluster):
 def _wanted(settings, hosts, observed, leaving, stand_by):
     """Return what _join_order is to reach; the API servers of masters that leave stop before their members do.
 
-    Who leaves is known by its name too: of a host that cannot be reached the address may not be known.
+    Who leaves is known by its peer URL alone: a host that stays may have got its name.
     """
     return _join_order.Wanted(
         hosts=tuple(_wanted_host(host, observed.get(host.name)) for host in hosts if host.member),
         even_voters=settings.even_voters,
         stand_by=stand_by,
-        leaving=tuple(t for host in hosts if host.member and host.name in leaving for t in (host.peer_url, host.node_name)),
+        leaving=tuple(host.peer_url for host in hosts if host.member and host.name in leaving),
         api_servers=_etcd_scene.api_servers([host for host in hosts if host.name not in leaving], observed),
     )
 

@@ -90,8 +90,8 @@ class Scene:
     """The cluster as it was seen and as it is to be, in inventory names.
 
     ``going``: hosts that leave, those that cannot be reached first, the holder last. ``coming``: hosts that are not part of the
-    cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: node names of members whose
-    host has provably lost its data; ``dead``: members that go before any is added, as their steps name them; ``stranded``:
+    cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: (name, node name) of
+    hosts whose member ran and whose data are provably gone; ``dead``: members that go before any is added, as their steps name them; ``stranded``:
     masters that leave whose API server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the whole change;
     ``founders``: hosts that found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those steps and after
     them. ``masters``, ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as
@@ -187,7 +187,7 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     register = [Step(REGISTER, h.name, "its kubelet asks for its certificate") for h in scene.coming if h.master or h.worker]
     # A kubelet finds the API at the endpoint address; nobody leaves for a newcomer before it takes pods.
     behind = request.kind == _request.CONVERGE
-    again = {*request.renewed} - {*scene.lost, *(host.name for host in scene.coming)} if scene.begun else ()
+    again = {*request.renewed} - {*dict(scene.lost), *(host.name for host in scene.coming)} if scene.begun else ()
     steps = [
         *(Step(_join_order.REPOINT, name, STRANDED, restarts=_plan_state.CONTROL_PLANE) for name in scene.stranded),
         *(_forgotten(host) for host in scene.going if not host.alive and host.node),
@@ -353,7 +353,7 @@ def _refusals(request, scene):
 def _replacement_refusals(request, scene):
     coming = {host.name: host for host in scene.coming}
     for name in request.renewed:
-        if name not in coming and name not in scene.lost and not scene.begun:
+        if name not in coming and name not in dict(scene.lost) and not scene.begun:
             yield (
                 f"{name} has its data and its credentials: it is no new machine, nothing has to be replaced",
                 f"if it is to be another machine, name that one (-e by=NAME), or take {name} out and bring it in again "
@@ -419,7 +419,7 @@ def _founding(scene):
 def _etcd(scene, *planned):
     """Yield steps of etcd; who was taken out and comes back restarts, unless it is another machine or has lost its data."""
     out = {one.step.target for one in scene.etcd if one.step.kind == _quorum.REMOVE}
-    out -= {*scene.lost, *(host.node_name or host.name for host in scene.coming)}
+    out -= {*dict(scene.lost).values(), *(host.node_name or host.name for host in scene.coming)}
     for one in planned:
         step = Step(one.step.kind, one.step.target, one.step.why)
         if step.kind == _join_order.REPOINT:  # which is taken at another time than `_join_order` asks for it

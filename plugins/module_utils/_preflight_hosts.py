@@ -55,8 +55,12 @@ def hostnames_valid(view):
 
 
 def hostnames_once(view):
-    """Want every hostname to be one host's: it becomes the node's name and the etcd member's."""
-    values = {host.name: host.node_name for host, _observation in view.seen()}
+    """Want every hostname to be one host's: it becomes the node's name and the etcd member's.
+
+    A successor may not have that of the host that leaves, dead or not: until that is out, both would be called by it.
+    """
+    values = {host.name: host.node_name for host in view.topology.leaving}
+    values.update({host.name: host.node_name for host, _observation in view.seen()})
     return _once("duplicate-hostname", "hostname", values, "Give each host its own: hostnamectl set-hostname NAME")
 
 

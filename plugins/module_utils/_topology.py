@@ -216,7 +216,7 @@ def build(
         going=going,
         coming=coming,
         renewed=request.renewed,
-        lost=tuple(host.node_name for host in bare if host.name in etcd.lost),
+        lost=tuple((host.name, host.node_name) for host in bare if host.name in etcd.lost),
         dead=tuple(target for _name, target in etcd.dead),
         stranded=stranded,
         etcd=etcd.planned,
@@ -265,6 +265,7 @@ def build(
                     "given_up": [n for n in speaker if _recorded(observed.get(n)).get("name") == settings.cluster_name],
                     **_parting(going, mode),
                     "leaving_stranded": stranded,
+                    "renewed": request.renewed,
                     **_rolling.orders(scene, bare),
                     **moving,
                 }.items()

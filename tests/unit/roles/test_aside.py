@@ -13,6 +13,9 @@ from rendering import ROOT, variables
 TASKS = ROOT / "playbooks/phases/tasks"
 RETURNED = ("kube_apiserver", "kube_controller_manager", "kube_scheduler")
 (ASIDE,) = yaml.safe_load((TASKS / "aside.yml").read_text())
+(BACK,) = ASIDE["rescue"]
+(ENDPOINT,) = BACK["always"]
+RESCUE = [*BACK["block"], *ENDPOINT["block"]]
 
 
 def who(task):
@@ -23,11 +26,12 @@ def who(task):
 
 def test_whatever_is_taken_out_of_use_is_used_again_on_the_same_condition():
     taken = {who(task): task["when"] for task in ASIDE["block"]}
-    back = {who(task): task["when"] for task in ASIDE["rescue"][:-1]}
+    back = {who(task): task["when"] for task in RESCUE}
     assert taken["leave.yml"] == back["return.yml"] and taken["api_endpoint"] == back["api_endpoint"]
     assert set(taken) - {"leave.yml", "api_endpoint"} == {"keep_lock.yml", "etcd"}, "these take nothing out of use"
-    states = [task["vars"]["api_endpoint_state"] for part in ("block", "rescue") for task in ASIDE[part]
-              if "api_endpoint_state" in task.get("vars", {})]  # fmt: skip
+    states = [
+        task["vars"]["api_endpoint_state"] for task in (*ASIDE["block"], *RESCUE) if "api_endpoint_state" in task.get("vars", {})
+    ]
     assert states == ["yielded", "balanced"]
 
 
@@ -38,7 +42,7 @@ def test_no_member_stops_in_what_is_put_back():
 
 def test_nothing_restarts_when_a_turn_has_failed():
     """Where the drain was refused no other API server is up, so this one must not go either."""
-    (back,) = (task for task in ASIDE["rescue"] if "return.yml" in str(task))
+    (back,) = (task for task in RESCUE if "return.yml" in str(task))
     assert back["vars"] == {"return_restarts": False}
     text = (TASKS / "return.yml").read_text()
     for role in RETURNED:
@@ -55,11 +59,32 @@ def test_nothing_restarts_when_a_turn_has_failed():
             {"failed": True, "msg": "m1 is not drained. Next: run"},
         ]}, "m1 is not drained. Next: run"),
         ({"failed": True}, "Next: look at the task that failed above"),
+        (None, "A host that was asked cannot be reached, as is said above. Next: make it reachable, or take it out of the cluster "
+         "(remove_node.yml), then run again"),
     ],
 )  # fmt: skip
 def test_a_turn_says_what_it_failed_on(result, said):
     loader, known = variables("etcd", "m1")
     (aside,) = loader.load_from_file(str(TASKS / "aside.yml"), trusted_as_template=True)
-    text = aside["rescue"][-1]["ansible.builtin.fail"]["msg"]
-    told = Templar(loader=loader, variables={**known, "ansible_failed_result": result}).template(text)
-    assert told == f"The turn of m1 ended before its etcd member stopped, and it serves again. {said}"
+    text = aside["rescue"][0]["always"][0]["always"][0]["ansible.builtin.fail"]["msg"]
+    failed = {"ansible_failed_result": result} if result else {}
+    told = Templar(loader=loader, variables={**known, **failed}).template(text)
+    assert told == f"The turn of m1 ended before its etcd member stopped. {said}"
+
+
+def tasks_of(name):
+    return yaml.safe_load((TASKS / name).read_text())
+
+
+@pytest.mark.parametrize("name", ["leave.yml", "return.yml", "keep_lock.yml", "cordon.yml"])
+def test_a_host_that_is_asked_and_falls_silent_ends_the_turn_and_not_its_rescue(name):
+    """Ansible runs neither rescue nor always of a host that counts as unreachable, also when another one was asked for it."""
+    asking = [task for task in tasks_of(name) if "delegate_to" in task]
+    assert asking and all(task.get("ignore_unreachable") is True for task in asking)
+
+
+def test_the_turn_ends_though_unreachable_is_ignored():
+    for path in (ROOT / "playbooks/phases").glob("*.yml"):
+        for play in yaml.safe_load(path.read_text()):
+            asks = "hosts" in play and play.get("connection") != "local" and "tasks/" in str(play)
+            assert not asks or play.get("any_errors_fatal") is True, path.name

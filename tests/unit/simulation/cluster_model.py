@@ -247,7 +247,7 @@ class Cluster:
                 _plan.Coming(n, n, m.master, member=m.member) for n, m in self._masters() if m.api is None or not m.joined
             ),
             renewed=request.renewed,
-            lost=_join_order.lost(observed, wanted),
+            lost=tuple((name, name) for name in _join_order.lost(observed, wanted)),
             dead=tuple(target for _name, target in dead),
             stranded=_topology._stranded(gone, seen, etcd),
             etcd=planned,
@@ -277,6 +277,10 @@ class Cluster:
             yield from self._demote(name)
         yield from self._endpoint(self.masters(), turns)
         yield from self._retire()
+        for name in request.renewed:
+            self._reach(name)
+            self.machines[name].replaces = ""
+            yield f"{name} takes nobody's place any more"
 
     def _forget(self, members, stranded):
         """Do what playbooks/phases/forget.yml does: point API servers that leave elsewhere, then remove members that are dead."""
