@@ -91,8 +91,9 @@ class Scene:
 
     ``going``: hosts that leave, those that cannot be reached first, the holder last. ``coming``: hosts that are not part of the
     cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: (name, node name) of
-    hosts whose member ran and whose data are provably gone; ``dead``: members that go before any is added, as their steps name them; ``stranded``:
-    masters that leave whose API server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the whole change;
+    hosts whose member ran and whose data are provably gone; ``dead``: members that go before any is added, as their steps call
+    them; ``stranded``: masters that leave whose API server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the
+    whole change;
     ``founders``: hosts that found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those steps and after
     them. ``masters``, ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as
     ``_endpoint.wanted_state`` names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of
