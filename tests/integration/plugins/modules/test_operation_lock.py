@@ -29,8 +29,8 @@ def run(kube, who, state="held", ahead=0.0, check=False, **more):
     """Run the module for the run ``who``, on a host whose clock is ``ahead`` by so many seconds."""
     params = {
         "state": state, "holder": f"ctl/{who}", "run": who, "controller": "ctl", "boot": "boot", "pid": 7, "started": 9,
-        "purpose": f"work of {who}", "seconds": 1, "gone": "", "nodes": [], "places": ["cluster"], "else_host": False,
-        "broken": False, "others": [],
+        "purpose": f"work of {who}", "seconds": 1, "gone": "", "nodes": [], "nodes_now": [], "places": ["cluster"],
+        "else_host": False, "broken": False, "others": [],
         "path": "/nowhere/lock.json", **more,
     }  # fmt: skip
     return operation_lock.run(SimpleNamespace(params=params, check_mode=check), kube, lambda: time.time() + ahead)
