@@ -93,9 +93,8 @@ class Scene:
     cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: (name, node name) of
     hosts whose member ran and whose data are provably gone; ``dead``: members that go before any is added, as their steps call
     them; ``stranded``: masters that leave whose API server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the
-    whole change;
-    ``founders``: hosts that found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those steps and after
-    them. ``masters``, ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as
+    whole change; ``founders``: hosts that found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those
+    steps and after them. ``masters``, ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as
     ``_endpoint.wanted_state`` names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of
     the hosts to restart, in order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name;
     ``api_servers``: (node name, etcd URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives

@@ -171,8 +171,7 @@ def _host_fact(host, topology):
     """Return one host's place in the cluster; masters use their own API server, workers the endpoint.
 
     ``neighbour``: the master to ask while its own API server is away, one that can answer if there is one; itself where there is
-    no other. ``balances``: whether it
-    takes part in an endpoint that can move.
+    no other. ``balances``: whether it takes part in an endpoint that can move.
     """
     settings = topology.settings
     others = [name for name in topology.speakers if name != host.name]
