@@ -157,10 +157,11 @@ def flannel(version: str, arch: str) -> Recipe:
 
 
 def coredns(version: str, _arch: str) -> Recipe:
-    """Return the recipe of the CoreDNS image; the user and the file capability are those of the official image."""
+    """Return the recipe of the CoreDNS image, with the plugins that main.go names and the official image's user and capability."""
     reference = f"registry.k8s.io/coredns/coredns:v{version}"
     return Recipe(
-        (Image(reference, "coredns", user="65532:65532", capability=CAP_NET_BIND_SERVICE),),
+        (Image(reference, f"coredns-{version}", user="65532:65532", capability=CAP_NET_BIND_SERVICE),),
+        package=".",
         stamps={"github.com/coredns/coredns/coremain.GitCommit": NO_COMMIT},
     )
 
