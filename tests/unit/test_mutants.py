@@ -77,7 +77,7 @@ MUTANTS = {
     ),
     "the leader is removed while it leads": Mutant(
         QUORUM,
-        "heir = _heir(cluster, target) if leads else None",
+        "heir = next_leader(cluster, target) if leads else None",
         "heir = None",
         "test__quorum.py::test_the_leadership_goes_to_the_most_up_to_date_healthy_voter",
     ),
