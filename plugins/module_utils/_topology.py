@@ -14,6 +14,7 @@ import dataclasses
 import ipaddress
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _cluster_record,
     _endpoint,
     _etcd_plan,
     _etcd_scene,
@@ -262,7 +263,7 @@ def build(
                 {
                     **_orders(inventory, observed, etcd, mode, joining, speaker),
                     "lease": speaker if _lock.CLUSTER in lock_places else (),
-                    "given_up": [n for n in speaker if _recorded(observed.get(n)).get("name") == settings.cluster_name],
+                    "given_up": [n for n in speaker if _cluster_record.of(observed.get(n)).get("name") == settings.cluster_name],
                     **_parting(going, mode),
                     "leaving_stranded": stranded,
                     "renewed": request.renewed,
@@ -367,15 +368,10 @@ def _placed(inventory, observed, endpoint_address, request):
                 worker=name in workers,
                 member=name in members,
                 etcd_leftover=_leftover(observation),
-                replaces=taken.get(name) or _recorded(observation).get("replaces") or "",
+                replaces=taken.get(name) or _cluster_record.of(observation).get("replaces") or "",
             )
         )
     return tuple(hosts)
-
-
-def _recorded(observation):
-    """Return what a host's own record says of the cluster it belongs to; nothing of a bare one."""
-    return (observation or {}).get("cluster") or {}
 
 
 def _leftover(observation):
@@ -384,7 +380,7 @@ def _leftover(observation):
     A removed member serves nobody, so data that etcd serves are no leftover, whatever a run that was cut off left recorded.
     """
     serves = (((observation or {}).get("etcd") or {}).get("status") or {}).get("healthy")
-    return bool(_recorded(observation).get("etcd_leftover")) and not serves
+    return bool(_cluster_record.of(observation).get("etcd_leftover")) and not serves
 
 
 def _complete(hosts, masters, etcd, present):
@@ -417,7 +413,7 @@ def _measured_timing(members, observed):
     }
     present = None
     for name in members:
-        cluster = _recorded(observed.get(name))
+        cluster = _cluster_record.of(observed.get(name))
         if cluster.get("heartbeat_ms") and cluster.get("election_ms"):
             present = (int(cluster["heartbeat_ms"]), int(cluster["election_ms"]))
             break
@@ -492,7 +488,7 @@ def _begun(request, hosts, observed):
     again = [host for host in hosts if host.name in request.renewed and host.member]
     if any(_new_member(host, observed.get(host.name)) for host in again):
         return True
-    return _recorded(observed.get(request.by or next(iter(request.nodes), ""))).get("replaces") in request.nodes
+    return _cluster_record.of(observed.get(request.by or next(iter(request.nodes), ""))).get("replaces") in request.nodes
 
 
 def _forgotten(going, request, etcd, joining):

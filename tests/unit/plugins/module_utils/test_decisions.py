@@ -21,6 +21,7 @@ DECISIONS = (
     "_beside_turns",
     "_bootstrap",
     "_canary",
+    "_cluster_record",
     "_csr",
     "_downgrade",
     "_drain",
