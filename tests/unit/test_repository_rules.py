@@ -313,9 +313,9 @@ def test_a_module_is_documented_and_says_how_it_behaves_in_check_mode(path):
     assert all(isinstance(example, dict) for example in yaml.safe_load(blocks["EXAMPLES"]))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "plugins" / "module_utils").glob("_*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*_utils/_*.py")), ids=place)
 def test_a_utility_has_its_mirrored_tests(path):
-    mirrored = ROOT / "tests" / "unit" / "plugins" / "module_utils" / f"test_{path.name}"
+    mirrored = ROOT / "tests" / "unit" / "plugins" / path.parent.name / f"test_{path.name}"
     assert mirrored.exists() and "\ndef test_" in mirrored.read_text(), "whoever changes it looks for its table there"
 
 
