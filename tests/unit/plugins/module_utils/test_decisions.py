@@ -64,6 +64,7 @@ DECISIONS = (
     "_preflight_view",
     "_questions",
     "_quorum",
+    "_quorum_gate",
     "_releases",
     "_request",
     "_reset_plan",
