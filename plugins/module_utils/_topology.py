@@ -203,41 +203,11 @@ def build(
         restarting = _giving_way.who_restarts(settings, bare, observed, request, drifted)
         giving = _giving_way.giving_way(settings, bare, observed, restarting)
     etcd = _etcd_plan.plan(settings, bare, observed, nonce, gone, request, giving)
-    going = _going(gone, observed)
-    masters = tuple(sorted(set(inventory.masters)))
-    mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
     joining = _joining(bare, observed)
     coming = _coming(bare, observed, joining)
     bare = _in_place_of(bare, {host.name for host in coming if host.alive})
-    stranded = _stranded(gone, observed, etcd)
-    served = tuple(host.name for host in placed if host.master and host.name not in {one.name for one in coming})
-    rolling = _rolling.rolling(bare, observed, request, giving)
-    late = _rolling.late(bare, observed, request, giving)
-    scene = _plan.Scene(
-        going=going,
-        coming=coming,
-        renewed=request.renewed,
-        lost=tuple((host.name, host.node_name) for host in bare if host.name in etcd.lost),
-        dead=tuple(target for _name, target in etcd.dead),
-        stranded=stranded,
-        etcd=etcd.planned,
-        founders=etcd.start,
-        cluster=etcd.now,
-        founded=etcd.founded,
-        at_end=etcd.at_end,
-        masters=masters,
-        workers=tuple(sorted(set(inventory.workers))),
-        mode_before=_endpoint.wanted_state(served, settings.endpoint_mode) if served else "",
-        mode=mode,
-        rolling=rolling,
-        verdicts=_rolling.verdicts(bare, observed, [name for name, _master, _holds in rolling], allow_outage, late, etcd.at_end),
-        api_servers=_etcd_scene.api_servers(bare, observed),
-        late=late,
-        giving=(giving.old, giving.heir),
-        later=giving.later,
-        parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
-        begun=_begun(request, bare, observed),
-    )
+    scene = _scene(settings, request, observed, _Cast(placed, bare, gone, coming), etcd, giving, allow_outage)
+    masters = scene.masters
     versions, notes = _versions(settings, placed, observed, request)
     plan = _plan.plan(request, scene)
     plan = dataclasses.replace(plan, notes=(*plan.notes, *notes))
@@ -245,6 +215,16 @@ def build(
     speakers = _speakers(masters, observed, _etcd_scene.answering(placed, observed), moving["move"])
     speaker = _speaker(speakers, observed, acts)
     lock_places = _lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters))
+    order = {
+        **_orders(inventory, observed, etcd, scene.mode, joining, speaker),
+        "lease": speaker if _lock.CLUSTER in lock_places else (),
+        "given_up": [n for n in speaker if _cluster_record.of(observed.get(n)).get("name") == settings.cluster_name],
+        **_parting(scene.going, scene.mode),
+        "leaving_stranded": scene.stranded,
+        "renewed": request.renewed,
+        **_rolling.orders(scene, bare),
+        **moving,
+    }
     return Topology(
         settings=settings,
         hosts=_complete(bare, masters, etcd, _etcd_scene.cluster(bare, observed)),
@@ -253,28 +233,15 @@ def build(
         workers=scene.workers,
         members=inventory.members,
         stacked=set(inventory.members) == set(masters),
-        endpoint_mode=mode,
+        endpoint_mode=scene.mode,
         endpoint_able=_endpoint.heirs_of(scene.parts).names,
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
-        order=tuple(
-            sorted(
-                {
-                    **_orders(inventory, observed, etcd, mode, joining, speaker),
-                    "lease": speaker if _lock.CLUSTER in lock_places else (),
-                    "given_up": [n for n in speaker if _cluster_record.of(observed.get(n)).get("name") == settings.cluster_name],
-                    **_parting(going, mode),
-                    "leaving_stranded": stranded,
-                    "renewed": request.renewed,
-                    **_rolling.orders(scene, bare),
-                    **moving,
-                }.items()
-            )
-        ),
+        order=tuple(sorted(order.items())),
         joining=joining,
         leaving=_leaving(gone, etcd),
-        forgotten=_forgotten(going, request, etcd, joining),
+        forgotten=_forgotten(scene.going, request, etcd, joining),
         asked=request.nodes or (settings.cluster_name,),
         turns=_rolling.in_order(bare, observed),
         drains=request.kind == _request.UPGRADE,
@@ -287,6 +254,50 @@ def build(
         versions=versions,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cast:
+    """Hold the hosts by what becomes of them: all, who stays, who leaves, and who stays and is not part of the cluster yet."""
+
+    placed: tuple
+    staying: tuple
+    gone: tuple
+    coming: tuple
+
+
+def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
+    """Return the _plan.Scene, which the plan is made from and some orders are read off."""
+    masters = tuple(host.name for host in cast.staying if host.master)
+    served = tuple(host.name for host in cast.placed if host.master and host.name not in {one.name for one in cast.coming})
+    rolling = _rolling.rolling(cast.staying, observed, request, giving)
+    late = _rolling.late(cast.staying, observed, request, giving)
+    order = [name for name, _master, _holds in rolling]
+    return _plan.Scene(
+        going=_going(cast.gone, observed),
+        coming=cast.coming,
+        renewed=request.renewed,
+        lost=tuple((host.name, host.node_name) for host in cast.staying if host.name in etcd.lost),
+        dead=tuple(target for _name, target in etcd.dead),
+        stranded=_stranded(cast.gone, observed, etcd),
+        etcd=etcd.planned,
+        founders=etcd.start,
+        cluster=etcd.now,
+        founded=etcd.founded,
+        at_end=etcd.at_end,
+        masters=masters,
+        workers=tuple(host.name for host in cast.staying if host.worker),
+        mode_before=_endpoint.wanted_state(served, settings.endpoint_mode) if served else "",
+        mode=_endpoint.wanted_state(masters, settings.endpoint_mode),
+        rolling=rolling,
+        verdicts=_rolling.verdicts(cast.staying, observed, order, allow_outage, late, etcd.at_end),
+        api_servers=_etcd_scene.api_servers(cast.staying, observed),
+        late=late,
+        giving=(giving.old, giving.heir),
+        later=giving.later,
+        parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
+        begun=_begun(request, cast.staying, observed),
     )
 
 
