@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import time
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _pki, _pki_plan
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _kubeconfig, _x509
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _controller_file, _kubeconfig, _x509
 
 ARGUMENTS = {
     "store": {"type": "str", "required": True},
@@ -35,20 +34,6 @@ def read(path):
     except OSError as error:
         following = _failure.remedy(error, path)
         raise _kubeconfig.KubeconfigError(f"cannot read the kubeconfig {path}: {error.strerror}. Next: {following}") from error
-
-
-def write(path, text):
-    """Put a secret text in place: a new file with mode 0600 beside it, fsync, rename."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path))
-    try:
-        with open(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 class ActionModule(ActionBase):
@@ -90,7 +75,8 @@ class ActionModule(ActionBase):
             key = _x509.new_key()
             certificate = store.sign(wanted, key.public_key(), now)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            write(path, _kubeconfig.compose(args["cluster_name"], server, authority, certificate, _x509.key_pem(key)))
+            text = _kubeconfig.compose(args["cluster_name"], server, authority, certificate, _x509.key_pem(key))
+            _controller_file.replace(path, text, 0o600)
         return self._result(args, path, reasons, present, wanted)
 
     def _result(self, args, path, reasons, present, wanted):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -24,7 +23,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _upgrade_refusals,
     _upgrade_scene,
 )
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _document, _hooks, _inventory_view
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _hooks, _inventory_view, _known
 
 ARGUMENTS = {
     "only": {"type": "str", "choices": ["preflight", "topology"]},
@@ -55,57 +54,21 @@ class ActionModule(ActionBase):
         """Judge first, unless told not to, and return the topology of what passed."""
         result = super().run(tmp, task_vars)
         _unused, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        hostvars = _inventory_view.once(task_vars["groups"], task_vars["hostvars"])
-        settings, inventory, findings, folder = _inventory_view.read(task_vars["groups"], hostvars)
-        asked = {name: args[name] for name in ("remove", "replace", "by", "upgrade", "roll", "move")}
-        request, unknown = _request.read(inventory.names, **asked)
-        store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
-        exists = _ca_store.exists(store)
-        observed = _inventory_view.observations(inventory.names, hostvars, time.time() - args["max_age"])
-        outage, downgrade = (
-            _inventory_view.wished(name, inventory.members, hostvars)
-            for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE)
-        )
-        topology = _topology.build(
-            settings, inventory, observed, exists, secrets.token_hex(4), not self._task.check_mode, request, outage,
-            args["drifted"] or (),
-        )  # fmt: skip
-        wishes = {name: _inventory_view.wished(name, inventory.names, hostvars) for name in _beside_turns.WISHES}
-        hooks = _hooks.paths(settings, folder)
-        turns = _beside_turns.fact(settings, request.kind, hooks, wishes, dict(topology.order), self._task.check_mode)
-        ignored = settings.preflight_ignore
-        if request.kind == _request.UPGRADE:
-            extra = _inventory_view.arguments(topology.hosts, hostvars)
-            topology = _upgrade_scene.upgraded(topology, observed, extra, outage, downgrade)
-            # What the plan of an upgrade says of versions is said for this very purpose.
-            ignored = (*ignored, "version-skew")
-        # The address is moved off a master that is not well, too: a move asks who holds it and who can take it, and no more.
-        if args["only"] != "topology" and request.kind != _request.MOVE:
-            staying = inventory.without(request.leaving)
-            why = _inventory_view.reasons(staying.names, hostvars)
-            own = _inventory_view.own_eviction(staying.names, hostvars)
-            wrong = _hooks.wrong(hooks if args["only"] else turns["hooks"], self._loader)
-            view = _preflight.View(settings, staying, observed, topology, exists, why, own, wrong)
-            findings += _preflight.judge(view, ignored)
-        # Of checks the user may know better; a request is refused for what the hosts and phases could not do.
-        requested = unknown + (refused(topology.plan) if args["only"] != "topology" else ())
-        findings = _finding.in_order(_finding.without(findings, settings.preflight_ignore) + requested)
+        known = _known.Known.read(task_vars, args)
+        topology = self._topology(known, args["drifted"] or ())
+        turns = self._turns(known, topology)
+        findings = self._findings(known, topology, turns, args["only"])
         errors = _finding.errors(findings)
         if errors:
             Display().display(f"\n{_finding.table(findings)}\n")
             result.update(failed=True, msg=message(errors))
             return result
-        result.update(changed=False, findings=[one.as_dict() for one in findings])
         # Whether a voter that cannot be spared has to restart is asked next, and then decided anew: said is only the end of it.
         decided = args["drifted"] is not None or not topology.giving.voters or args["only"] is not None
-        fact = _topology_fact.as_fact(topology, secrets.token_hex(8), not decided)
-        fact["ca_store"] = store
-        fact["kubeconfig"] = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.kubeconfig)))
-        fact.update(turns)
-        fact["snapshots"] = os.path.join(folder, "snapshots")
-        result["ansible_facts"] = {"multimaster": fact}
+        result.update(changed=False, findings=[one.as_dict() for one in findings])
+        result["ansible_facts"] = {"multimaster": fact(known, topology, turns, decided)}
         if args["only"] == "preflight":
-            Display().display(passed(len(inventory.names), findings))
+            Display().display(passed(len(known.inventory.names), findings))
             return result
         for finding in findings if decided else ():
             Display().warning(finding.line())
@@ -116,6 +79,55 @@ class ActionModule(ActionBase):
             if args["must"] == "be_empty" and topology.plan.steps:
                 result.update(failed=True, msg=to_do(topology.plan))
         return result
+
+    def _topology(self, known, drifted):
+        """Return the Topology, that of an upgrade with what it changes."""
+        members = known.inventory.members
+        outage, downgrade = (known.wished(name, members) for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE))
+        topology = _topology.build(
+            known.settings, known.inventory, known.observed, known.store_exists, secrets.token_hex(4),
+            not self._task.check_mode, known.request, outage, drifted,
+        )  # fmt: skip
+        if known.request.kind != _request.UPGRADE:
+            return topology
+        extra = _inventory_view.arguments(topology.hosts, known.hostvars)
+        return _upgrade_scene.upgraded(topology, known.observed, extra, outage, downgrade)
+
+    def _turns(self, known, topology):
+        """Return the keys of the fact that say what comes with turns."""
+        wishes = {name: known.wished(name, known.inventory.names) for name in _beside_turns.WISHES}
+        hooks, order = _hooks.paths(known.settings, known.folder), dict(topology.order)
+        return _beside_turns.fact(known.settings, known.request.kind, hooks, wishes, order, self._task.check_mode)
+
+    def _findings(self, known, topology, turns, only):
+        """Return the findings on settings, hosts and the request, in order, without those the user leaves out."""
+        ignored = known.settings.preflight_ignore
+        found, requested = known.findings, known.unknown
+        # The address is moved off a master that is not well, too: a move asks who holds it and who can take it, and no more.
+        if only != "topology" and known.request.kind != _request.MOVE:
+            staying = known.inventory.without(known.request.leaving)
+            why = _inventory_view.reasons(staying.names, known.hostvars)
+            own = _inventory_view.own_eviction(staying.names, known.hostvars)
+            wrong = _hooks.wrong(_hooks.paths(known.settings, known.folder) if only else turns["hooks"], self._loader)
+            view = _preflight.View(known.settings, staying, known.observed, topology, known.store_exists, why, own, wrong)
+            # What the plan of an upgrade says of versions is said for this very purpose.
+            purpose = ("version-skew",) if known.request.kind == _request.UPGRADE else ()
+            found += _preflight.judge(view, (*ignored, *purpose))
+        # Of checks the user may know better; a request is refused for what the hosts and phases could not do.
+        if only != "topology":
+            requested += refused(topology.plan)
+        return _finding.in_order(_finding.without(found, ignored) + requested)
+
+
+def fact(known, topology, turns, decided):
+    """Return the fact `multimaster`."""
+    return {
+        **_topology_fact.as_fact(topology, secrets.token_hex(8), not decided),
+        "ca_store": known.path(known.settings.ca_store),
+        "kubeconfig": known.path(known.settings.kubeconfig),
+        **turns,
+        "snapshots": os.path.join(known.folder, "snapshots"),
+    }
 
 
 def to_do(plan):

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock, _request
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain, _lock, _request
 
 # Variables of the user's, each on any host: to be asked before each turn, that the plan was read, to reboot.
 WISHES = ("confirm_each", "confirmed", "reboot")
 # Seconds for which the lock is held. Fetching programs over a slow line, saving a large etcd, a person's answer, a reboot (900 to
 # go down and 900 to come up, `reboot_timeout` of phases/tasks/restart.yml) take longer than a usual step.
 SLOW_STEP_SECONDS = 1800
-# Seconds of a usual step that a drain may take (the default of kube_node's `timeout`); who gives pods more lengthens the step.
-DRAIN_SECONDS = 300
 GO_ON = {
     _request.UPGRADE: "the same command again goes on here",
     _request.ROLL: "roll.yml with -e node=HOSTS,… and whoever else is left",
@@ -55,7 +53,7 @@ def fact(settings, kind: str, hooks: Mapping, wishes: Mapping, order: Mapping, c
     reboot = bool(wishes["reboot"] and kind == _request.ROLL)
     watched = settings.upgrade_canary_seconds if kind == _request.UPGRADE else 0
     gives_way = bool(order["roll_late" if kind == _request.ROLL else "demote"])
-    drain = _lock.STEP_SECONDS + max(0, settings.drain_seconds - DRAIN_SECONDS)
+    drain = _lock.STEP_SECONDS + max(0, settings.drain_seconds - _drain.SECONDS)
     turns = {"member": _lock.STEP_SECONDS, "master": _lock.STEP_SECONDS, "node": drain, "restart": drain}
     before = each or bool(turning and hooks["before"])
     return {

@@ -20,7 +20,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._skew impor
 
 ENABLED, CANCELLED, COMPLETED = "enabled", "cancelled", "completed"
 STATES = (ENABLED, CANCELLED, COMPLETED)
-ENABLE, CANCEL = "enable", "cancel"
+# Moves in which etcd is told something; all others look or wait.
+ENABLE, CANCEL = TELLING = ("enable", "cancel")
 
 START_FIRST = "start them with the program they ran with (upgrade.yml with the newer version does), then run this again"
 AS_IT_IS = "start etcd there as it is installed (`systemctl start etcd`), then run this again"
@@ -46,6 +47,16 @@ def minor(text):
     if not found:
         raise ValueError(f"{text!r} is no version like 3.6.16")
     return "{}.{}".format(*found)
+
+
+def stands(observed):
+    """Return the Stand of each started member of an `_etcd.Observed`; one that was added and never started has no data."""
+    told = [(one.name, observed.view_of(one.id)) for one in observed.members if one.started]
+    return tuple(_stand(name, view.status if view else None) for name, view in told)
+
+
+def _stand(name, status):
+    return Stand(name, status.version, status.storage_version, status.downgrade) if status else Stand(name)
 
 
 def toward(state, target, members, begun=False):

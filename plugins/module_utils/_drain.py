@@ -28,6 +28,8 @@ ACCEPTED, AGAIN, FAIL = "accepted", "again", "fail"
 #: Answers after which the same eviction may succeed: the pod was replaced or its budget is being written (409), a budget
 #: allows no disruption now or the server is busy (429), the server stops, starts or hangs (5xx).
 PASSING = (409, 429, 500, 502, 503, 504)
+#: Seconds that pods are given to end unless somebody gives them other; a usual step of the lock has room for so many.
+SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Wanted:
     node_dead: bool = False
     keep_cordoned: bool = False
     missing_ok: bool = False
-    timeout: float = 300
+    timeout: float = SECONDS
     detach_timeout: float = 60
 
 

@@ -146,36 +146,31 @@ class Master:
 
     def _one_holder(self, state):
         """Wait until the address has exactly one holder; return whether it has, False where it may be lost and is."""
-        end = self._clock() + PROOF
-        while True:
-            held = any(interface != _addresses.LOOPBACK for interface in self.addresses.holders(self.address))
-            others = self.others()
-            if len(others) + held == 1 and (held or state != plan.DIRECT):
-                return True
-            if self._loss and not held and not others:
-                return False
-            if self._clock() >= end:
-                names = " and ".join([*(["this host"] if held else []), *others]) or "nobody"
-                raise EndpointError(
-                    f"{self.address} on {self.interface} should have one holder and is held by {names}",
-                    f"`ip address` and `journalctl -u keepalived -u multimaster-endpoint` on every master; see {RUNBOOK}",
-                )
-            self._sleep(PAUSE)
+
+        def look():
+            held, others = self._held(), self.others()
+            alone = len(others) + held == 1 and (held or state != plan.DIRECT)
+            lost = self._loss and not held and not others
+            return alone or lost, [*(["this host"] if held else []), *others]
+
+        settled, holders = self._wait(PROOF, look)
+        if not settled:
+            raise EndpointError(
+                f"{self.address} on {self.interface} should have one holder and is held by {' and '.join(holders) or 'nobody'}",
+                f"`ip address` and `journalctl -u keepalived -u multimaster-endpoint` on every master; see {RUNBOOK}",
+            )
+        return bool(holders)
 
     def _answered(self):
         """Wait until the API says at the address that it is ready, as a client there finds it."""
-        end, wish = self._clock() + ANSWERED, {"url": f"https://{self.address}:{self.port}/readyz", "ca": CA}
-        while True:
-            ready, said = self._ask(wish)
-            if ready:
-                return
-            if self._clock() >= end:
-                raise EndpointError(
-                    f"the address has one holder, and the API does not answer there within {ANSWERED:g} s: "
-                    f"{_ready.target(wish)}: {said}",
-                    f"health.yml says which API servers are ready and which balancers see them; see {RUNBOOK}",
-                )
-            self._sleep(PAUSE)
+        wish = {"url": f"https://{self.address}:{self.port}/readyz", "ca": CA}
+        ready, said = self._wait(ANSWERED, lambda: self._ask(wish))
+        if not ready:
+            raise EndpointError(
+                f"the address has one holder, and the API does not answer there within {ANSWERED:g} s: "
+                f"{_ready.target(wish)}: {said}",
+                f"health.yml says which API servers are ready and which balancers see them; see {RUNBOOK}",
+            )
 
     def _run_balancer(self, step):
         if step.detail == "restart":
@@ -189,22 +184,20 @@ class Master:
                 getattr(self.haproxy, method)(*arguments)
 
     def _wait_backend(self, _step):
-        end, said = self._clock() + self._backend_timeout, "nothing yet"
-        while True:
+        def look():
             try:
                 servers = self.haproxy.servers()
-                if any(server.up for server in servers.values()):
-                    return
-                said = ", ".join(f"{name} {server.stands} ({server.check})" for name, server in servers.items())
-                said = said or "no server is configured"
             except _haproxy.HaproxyError as error:
-                said = str(error)
-            if self._clock() >= end:
-                raise EndpointError(
-                    f"HAProxy sees no API server pass its check within {self._backend_timeout:g} s: {said}",
-                    "`journalctl -u haproxy -n 50` here, and whether the API servers answer /readyz (health.yml); then run again",
-                )
-            self._sleep(PAUSE)
+                return False, str(error)
+            said = ", ".join(f"{name} {server.stands} ({server.check})" for name, server in servers.items())
+            return any(server.up for server in servers.values()), said or "no server is configured"
+
+        passed, said = self._wait(self._backend_timeout, look)
+        if not passed:
+            raise EndpointError(
+                f"HAProxy sees no API server pass its check within {self._backend_timeout:g} s: {said}",
+                "`journalctl -u haproxy -n 50` here, and whether the API servers answer /readyz (health.yml); then run again",
+            )
 
     def _cover(self, _step):
         self.addresses.cover(self.address)
@@ -229,19 +222,17 @@ class Master:
         self._act([self._verdict(VRRP, step.detail, enable=step.detail == "start")])
 
     def _settle(self, _step):
-        end = self._clock() + self._settle_timeout
-        while True:
-            state = self.keepalived.state()
-            held = any(interface != _addresses.LOOPBACK for interface in self.addresses.holders(self.address))
-            if state.settled and held == (state.state == "holder"):
-                return
-            if self._clock() >= end:
-                raise EndpointError(
-                    f"keepalived did not become holder or backup within {self._settle_timeout:g} s: it is {state.state}, "
-                    f"the address is {'' if held else 'not '}on this host",
-                    f"`journalctl -u keepalived -n 50` on this host says why; see {RUNBOOK}",
-                )
-            self._sleep(PAUSE)
+        def look():
+            state, held = self.keepalived.state(), self._held()
+            said = f"it is {state.state}, the address is {'' if held else 'not '}on this host"
+            return state.settled and held == (state.state == "holder"), said
+
+        settled, said = self._wait(self._settle_timeout, look)
+        if not settled:
+            raise EndpointError(
+                f"keepalived did not become holder or backup within {self._settle_timeout:g} s: {said}",
+                f"`journalctl -u keepalived -n 50` on this host says why; see {RUNBOOK}",
+            )
 
     def _hand_to_host(self, step):
         disable = units.Verdict(VRRP.name, "none", step.why, disable=True)
@@ -268,11 +259,8 @@ class Master:
 
     def _taken_over(self):
         """Return whether another host answers for the address within the time that VRRP takes."""
-        end = self._clock() + TAKE_OVER
-        while not self.others():
-            if self._clock() >= end:
-                return False
-        return True
+        # asking takes half a second by itself
+        return self._wait(TAKE_OVER, lambda: (bool(self.others()), ""), pause=0)[0]
 
     def _tell_clients(self):
         """End the connections that came in at the address while it was here.
@@ -298,6 +286,19 @@ class Master:
     def _stop_balancer(self, step):
         up = self._facts.states[BALANCER.name].up
         self._act([units.Verdict(BALANCER.name, "stop" if up else "none", step.why, disable=True)])
+
+    def _held(self):
+        """Return whether the address lies on an interface of this host; its cover on the loopback does not count."""
+        return any(interface != _addresses.LOOPBACK for interface in self.addresses.holders(self.address))
+
+    def _wait(self, seconds, look, pause=PAUSE):
+        """Repeat ``look() -> (whether it is so, what was seen)`` until it is so or time is up; return the last answer."""
+        end = self._clock() + seconds
+        while True:
+            so, seen = look()
+            if so or self._clock() >= end:
+                return so, seen
+            self._sleep(pause)
 
     def _verdict(self, unit, action, enable=False):
         """Return the observed verdict on a unit with another action; it also enables and writes the drop-in."""

@@ -14,14 +14,12 @@ import os
 import shutil
 from dataclasses import dataclass
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _files, _membership, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _files, _membership, _quorum, _quorum_gate
 
 # seconds between two looks at the cluster
 PAUSE = 1.0
 # seconds; systemctl itself only queues the job
 SYSTEMCTL_TIMEOUT = 90.0
-# What to do when waiting was in vain and the last thing waited for says nothing better.
-LOOK = "health.yml names the members that do not serve; when they do, run this again"
 
 
 class StepFailed(Exception):
@@ -223,7 +221,7 @@ class Stepper:
                 except (_etcd.EtcdUnreachable, NobodyServes) as error:
                     waiting = str(error)
             if self._patience.over():
-                raise StepFailed(f"not within {self._patience.seconds:g} s: {waiting}", hint or LOOK, verdict)
+                raise StepFailed(f"not within {self._patience.seconds:g} s: {waiting}", hint or _quorum_gate.LOOK, verdict)
 
 
 def no_quorum(observed):

@@ -25,6 +25,7 @@ import subprocess
 import time
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _cluster_record,
     _haproxy,
     _keepalived,
     _membership,
@@ -67,7 +68,6 @@ ETCD_CLIENT = {
     "key": "/etc/etcd/pki/operator-client.key",
 }
 ETCD_PORT = 2379
-CLUSTER_FILE = "/etc/kubernetes/multimaster.json"
 KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -215,7 +215,7 @@ def observe(
         "endpoint_files": endpoint_files(system),
         "rtt_ms": round_trips(system, peers or {}, peer_port),
         "disk_fdatasync_p99_ms": fdatasync_p99_ms(_existing("/var/lib/etcd", "/var/lib")) if disk_latency else None,
-        "cluster": _json(system.read(CLUSTER_FILE)),
+        "cluster": _json(system.read(_cluster_record.PATH)),
     }
 
 

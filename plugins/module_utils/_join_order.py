@@ -42,6 +42,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum imp
     Step,
     Verdict,
     judge,
+    next_leader,
     placement_losses,
 )
 
@@ -480,9 +481,7 @@ def _taken(observed, wanted, step):
     others = tuple(one for one in observed.members if one != member)
     if step.kind == REMOVE:
         hosts = tuple(replace(h, leftover=True) if h == host and h.data else h for h in wanted.hosts)
-        heirs = [one for one in others if one.voter and one.healthy is True]
-        heir = min(heirs, key=lambda one: (-one.raft_index, one.name), default=_NOBODY)
-        leader = heir.id if observed.leader_id == member.id else observed.leader_id
+        leader = (next_leader(observed, member) or _NOBODY).id if observed.leader_id == member.id else observed.leader_id
         return replace(observed, members=others, leader_id=leader), replace(wanted, hosts=hosts)
     hosts = tuple(replace(h, data=True, leftover=False) if h == host else h for h in wanted.hosts)
     peer_urls = (host.peer_url,) if host.peer_url else ()

@@ -26,8 +26,8 @@ RELEASE = "release"
 NOTHING = "nothing"
 
 NAMESPACE, NAME = "kube-system", "multimaster-operation"
-# Seconds. What a step between two renewals takes at most when it goes well: draining a node (kube_node, 300 and 60 for its
-# volumes) and waiting until it is Ready (cluster_ready, 180), or a master's turn (a unit to stop or start 60, etcd's gate 60,
+# Seconds. What a step between two renewals takes at most when it goes well: draining a node (kube_node, _drain.SECONDS and 60 for
+# its volumes) and waiting until it is Ready (cluster_ready, 180), or a master's turn (a unit to stop or start 60, etcd's gate 60,
 # its leadership to go 180). A step that may take longer gives its own bound: fetching programs, a reboot, a drain
 # that is given more time.
 STEP_SECONDS = 600

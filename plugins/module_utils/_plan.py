@@ -131,7 +131,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its kind, the host (or etcd member), why, and what it finds and leaves, as ``_plan_state`` describes it."""
+    """One step: its kind, whom it is about, why, and what it finds and leaves, as ``_plan_state`` describes it.
+
+    ``host`` is the inventory name. In a step that comes from ``_join_order`` it is that one's target: the node name, or the id
+    of a member without a name. All that compares it with inventory names looks at the kind first.
+    """
 
     kind: str
     host: str

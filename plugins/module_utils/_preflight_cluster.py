@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
+    _cluster_record,
     _etcd_scene,
     _host_versions,
     _identity,
@@ -23,8 +24,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding, some
 
 AUTHORITIES = ("kubernetes", "front_proxy", "etcd_client", "etcd_peer")
-# Where a host records its cluster (role host_preparation), and which of its keys is which setting.
-RECORD = "/etc/kubernetes/multimaster.json"
+# Which key of a host's record is which setting.
 RECORDED = {
     "endpoint": "endpoint_address",
     "service_cidr": "service_cidr",
@@ -76,19 +76,19 @@ def ca_same(view):
                 "ca-differs",
                 f"{', '.join(hosts)}: another {name} CA than the other hosts",
                 "one CA for the whole cluster",
-                f"Is this host another cluster's ({RECORD} on it names one)? {MAKE_BARE}",
+                f"Is this host another cluster's ({_cluster_record.PATH} on it names one)? {MAKE_BARE}",
             )
 
 
 def same_cluster(view):
     """Want no host that belongs to another cluster; without a name (which is a finding of its own) nobody knows which that is."""
     for host, observation in view.seen():
-        name = (observation["cluster"] or {}).get("name")
+        name = _cluster_record.of(observation).get("name")
         if name and view.settings.cluster_name not in (None, name):
             yield Finding(
                 host.name,
                 "cluster-other",
-                f"the host belongs to the cluster {name} ({RECORD})",
+                f"the host belongs to the cluster {name} ({_cluster_record.PATH})",
                 f"a host of {view.settings.cluster_name}, or a fresh one",
                 f"A cluster is not renamed: is multimaster_cluster_name right? {MAKE_BARE}",
             )
@@ -100,7 +100,7 @@ def settings_kept(view):
         wanted = getattr(view.settings, setting)
         made = {}
         for host, observation in view.seen():
-            record = observation["cluster"] or {}
+            record = _cluster_record.of(observation)
             # Without certificates nothing hangs on a value yet; an older record lacks the key.
             if wanted and observation["certificates"] and record.get("name") == view.settings.cluster_name:
                 made.setdefault(str(record.get(key) or wanted), []).append(host.name)
@@ -187,10 +187,10 @@ def etcd_known(view):
 def _dropped_masters(view):
     """Return the strays that are masters left out: members that ran, where etcd is on the masters.
 
-    Where etcd was counts too (RECORD), since a group etcd may have been added just now. A master that is listed with
+    Where etcd was counts too (_cluster_record), since a group etcd may have been added just now. A master that is listed with
     another address is not left out.
     """
-    stacked = view.topology.stacked or any((seen["cluster"] or {}).get("etcd") == STACKED for _host, seen in view.seen())
+    stacked = view.topology.stacked or any(_cluster_record.of(seen).get("etcd") == STACKED for _host, seen in view.seen())
     cluster = _etcd_scene.cluster(view.topology.hosts, view.observed)
     not_so = {member.label for member in cluster.strays if not member.started}
     not_so |= {host.node_name for host in view.topology.hosts if host.master}
@@ -203,7 +203,7 @@ def masters_known(view):
     With etcd on hosts of its own nothing else tells of it. The others would forget it as a peer, and it would hear nobody and
     take the endpoint address beside them. A host that leaves is a master until it has left.
     """
-    ours = [(host, seen) for host, seen in view.seen() if (seen["cluster"] or {}).get("name") == view.settings.cluster_name]
+    ours = [(host, seen) for host, seen in view.seen() if _cluster_record.of(seen).get("name") == view.settings.cluster_name]
     masters = [host for host in (*view.topology.hosts, *view.topology.leaving) if host.master]
     known = {address for host in masters for address in _identity.addresses_of(host, view.observed)}
     for host, seen in ours:

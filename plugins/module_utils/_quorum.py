@@ -351,7 +351,7 @@ def judge(cluster: Cluster, step: Step, allow_outage: bool = False) -> Verdict:
     outage = _refuse_quorum(cluster, step, target, allow_outage, refusals)
     safe = not refusals
     leads = safe and target is not None and target == cluster.leader and step.kind in (RESTART, REMOVE)
-    heir = _heir(cluster, target) if leads else None
+    heir = next_leader(cluster, target) if leads else None
     return Verdict(step, safe, tuple(refusals), before, during, after, heir, outage and safe)
 
 
@@ -452,7 +452,7 @@ def _refuse_quorum(cluster, step, target, allow_outage, refusals):
     return False
 
 
-def _heir(cluster, leader):
+def next_leader(cluster, leader):
     """Return the most up-to-date healthy voter besides the leader (by name among equals), or None."""
     others = [member for member in cluster.healthy if member != leader]
     return min(others, key=lambda member: (-member.raft_index, member.name, member.id), default=None)

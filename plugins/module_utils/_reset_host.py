@@ -18,7 +18,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 
-from . import _command, _failure, _files, _systemd
+from . import _cluster_record, _command, _failure, _files, _systemd
 from . import _reset_plan as plan
 
 #: Seconds that ctr and ip (milliseconds each), umount (a lost file server) and kube-proxy's cleaning may take.
@@ -162,7 +162,7 @@ class Host:
     def _remove_paths(self, todo: plan.Plan) -> list[str]:
         """Remove the paths in order; before the record goes, systemd forgets the units and the disk has the rest."""
         for path in todo.remove:
-            if path == plan.RECORD:
+            if path == _cluster_record.PATH:
                 result = self._run(["systemctl", "daemon-reload"], _systemd.BLOCKING)
                 if result.rc != 0:
                     raise ResetError(f"systemd does not read its units again: {result}. Next: mend that "
@@ -186,14 +186,14 @@ class Host:
         return None
 
     def _record(self) -> str | None:
-        if not os.path.lexists(self._root + plan.RECORD):
+        if not os.path.lexists(self._root + _cluster_record.PATH):
             return None
         try:
-            with open(self._root + plan.RECORD, encoding="utf-8") as handle:
-                return plan.parse_record(handle.read())
+            with open(self._root + _cluster_record.PATH, encoding="utf-8") as handle:
+                return _cluster_record.cluster_name(handle.read())
         except (OSError, ValueError) as error:
-            raise ResetError(f"nothing was changed: cannot tell from {plan.RECORD} which cluster this host belongs to: {error}. "
-                             'Next: mend it, {"name": "<cluster>"}, and run again') from error
+            raise ResetError(f"nothing was changed: cannot tell from {_cluster_record.PATH} which cluster this host belongs "
+                             f'to: {error}. Next: mend it, {{"name": "<cluster>"}}, and run again') from error
 
     def _paths(self) -> dict[str, plan.Found]:
         """Return what stands at every path of the table, in /etc/kubernetes, and the links and namespaces of ours."""

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership, _releases, _unit_plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._cluster_record import PATH as RECORD
 
 HOME = "/etc/kubernetes"
-RECORD = HOME + "/multimaster.json"
 PROGRAMS = _releases.ROOT
 LIBRARY = "/usr/local/lib/multimaster"
 COMMANDS = "/usr/local/bin"
@@ -371,14 +371,6 @@ def _obstacles(plan: Plan, seen: Seen) -> list[str]:
             if point not in going and any(point == path or point.startswith(path + "/") for path in plan.remove)]
     return said + [f"{path} lies behind the symbolic link {seen.paths[path].through}, and nothing is removed through one; "
                    "remove it by hand" for path in plan.remove if path in seen.paths and seen.paths[path].through]
-
-
-def parse_record(text: str) -> str:
-    """Return the cluster's name out of a record; raise ValueError when there is none."""
-    name = json.loads(text).get("name") if text.lstrip().startswith("{") else None
-    if not isinstance(name, str) or not name:
-        raise ValueError("it names no cluster")
-    return name
 
 
 def parse_tables(text: str) -> tuple[tuple[str, str], ...]:

@@ -16,6 +16,7 @@ import ipaddress
 import re
 import typing
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import Finding
 
 PREFIX = "multimaster_"
@@ -119,7 +120,7 @@ SETTINGS = (
     Setting(
         "drain_seconds",
         "seconds",
-        300,
+        _drain.SECONDS,
         "How many seconds a drain waits for pods to end or for a PodDisruptionBudget to allow it, 30 to 7200. More than the "
         "longest terminationGracePeriodSeconds of your pods.",
     ),

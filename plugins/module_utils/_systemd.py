@@ -132,7 +132,7 @@ class Systemd:
             return plan.parse_environ(self._environ(state.pid))
         # A unit without a process (oneshot) that was started at boot: its loaded environment is all there is.
         return plan.parse_environ(" " + self._call("show", state.name, "-p", "Environment", "--value").out) if state.up else (
-            plan.Identity("", ""))
+            plan.NOTHING)
 
     def drop_in(self, name: str) -> str:
         """Return the content of a unit's drop-in of ours, empty when there is none."""
@@ -225,7 +225,7 @@ class Systemd:
 
     def record(self, unit: Unit, state: plan.State, wanted: plan.Identity) -> None:
         """Write down what a unit runs with where its environment cannot tell: after a reload, or without a process."""
-        environ = plan.parse_environ(self._environ(state.pid)) if state.pid else plan.Identity("", "")
+        environ = plan.parse_environ(self._environ(state.pid)) if state.pid else plan.NOTHING
         if unit.reload or environ.all != wanted.all:
             text = json.dumps({"invocation": state.invocation, "all": wanted.all, "fixed": wanted.fixed}) + "\n"
             _files.write(self._record(unit.name), text, 0o600)

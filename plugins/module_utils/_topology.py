@@ -14,6 +14,7 @@ import dataclasses
 import ipaddress
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _cluster_record,
     _endpoint,
     _etcd_plan,
     _etcd_scene,
@@ -202,41 +203,11 @@ def build(
         restarting = _giving_way.who_restarts(settings, bare, observed, request, drifted)
         giving = _giving_way.giving_way(settings, bare, observed, restarting)
     etcd = _etcd_plan.plan(settings, bare, observed, nonce, gone, request, giving)
-    going = _going(gone, observed)
-    masters = tuple(sorted(set(inventory.masters)))
-    mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
     joining = _joining(bare, observed)
     coming = _coming(bare, observed, joining)
     bare = _in_place_of(bare, {host.name for host in coming if host.alive})
-    stranded = _stranded(gone, observed, etcd)
-    served = tuple(host.name for host in placed if host.master and host.name not in {one.name for one in coming})
-    rolling = _rolling.rolling(bare, observed, request, giving)
-    late = _rolling.late(bare, observed, request, giving)
-    scene = _plan.Scene(
-        going=going,
-        coming=coming,
-        renewed=request.renewed,
-        lost=tuple((host.name, host.node_name) for host in bare if host.name in etcd.lost),
-        dead=tuple(target for _name, target in etcd.dead),
-        stranded=stranded,
-        etcd=etcd.planned,
-        founders=etcd.start,
-        cluster=etcd.now,
-        founded=etcd.founded,
-        at_end=etcd.at_end,
-        masters=masters,
-        workers=tuple(sorted(set(inventory.workers))),
-        mode_before=_endpoint.wanted_state(served, settings.endpoint_mode) if served else "",
-        mode=mode,
-        rolling=rolling,
-        verdicts=_rolling.verdicts(bare, observed, [name for name, _master, _holds in rolling], allow_outage, late, etcd.at_end),
-        api_servers=_etcd_scene.api_servers(bare, observed),
-        late=late,
-        giving=(giving.old, giving.heir),
-        later=giving.later,
-        parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
-        begun=_begun(request, bare, observed),
-    )
+    scene = _scene(settings, request, observed, _Cast(placed, bare, gone, coming), etcd, giving, allow_outage)
+    masters = scene.masters
     versions, notes = _versions(settings, placed, observed, request)
     plan = _plan.plan(request, scene)
     plan = dataclasses.replace(plan, notes=(*plan.notes, *notes))
@@ -244,6 +215,16 @@ def build(
     speakers = _speakers(masters, observed, _etcd_scene.answering(placed, observed), moving["move"])
     speaker = _speaker(speakers, observed, acts)
     lock_places = _lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters))
+    order = {
+        **_orders(inventory, observed, etcd, scene.mode, joining, speaker),
+        "lease": speaker if _lock.CLUSTER in lock_places else (),
+        "given_up": [n for n in speaker if _cluster_record.of(observed.get(n)).get("name") == settings.cluster_name],
+        **_parting(scene.going, scene.mode),
+        "leaving_stranded": scene.stranded,
+        "renewed": request.renewed,
+        **_rolling.orders(scene, bare),
+        **moving,
+    }
     return Topology(
         settings=settings,
         hosts=_complete(bare, masters, etcd, _etcd_scene.cluster(bare, observed)),
@@ -252,28 +233,15 @@ def build(
         workers=scene.workers,
         members=inventory.members,
         stacked=set(inventory.members) == set(masters),
-        endpoint_mode=mode,
+        endpoint_mode=scene.mode,
         endpoint_able=_endpoint.heirs_of(scene.parts).names,
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
-        order=tuple(
-            sorted(
-                {
-                    **_orders(inventory, observed, etcd, mode, joining, speaker),
-                    "lease": speaker if _lock.CLUSTER in lock_places else (),
-                    "given_up": [n for n in speaker if _recorded(observed.get(n)).get("name") == settings.cluster_name],
-                    **_parting(going, mode),
-                    "leaving_stranded": stranded,
-                    "renewed": request.renewed,
-                    **_rolling.orders(scene, bare),
-                    **moving,
-                }.items()
-            )
-        ),
+        order=tuple(sorted(order.items())),
         joining=joining,
         leaving=_leaving(gone, etcd),
-        forgotten=_forgotten(going, request, etcd, joining),
+        forgotten=_forgotten(scene.going, request, etcd, joining),
         asked=request.nodes or (settings.cluster_name,),
         turns=_rolling.in_order(bare, observed),
         drains=request.kind == _request.UPGRADE,
@@ -286,6 +254,50 @@ def build(
         versions=versions,
         ca_may_be_created=not ca_store_exists
         and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cast:
+    """Hold the hosts by what becomes of them: all, who stays, who leaves, and who stays and is not part of the cluster yet."""
+
+    placed: tuple
+    staying: tuple
+    gone: tuple
+    coming: tuple
+
+
+def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
+    """Return the _plan.Scene, which the plan is made from and some orders are read off."""
+    masters = tuple(host.name for host in cast.staying if host.master)
+    served = tuple(host.name for host in cast.placed if host.master and host.name not in {one.name for one in cast.coming})
+    rolling = _rolling.rolling(cast.staying, observed, request, giving)
+    late = _rolling.late(cast.staying, observed, request, giving)
+    order = [name for name, _master, _holds in rolling]
+    return _plan.Scene(
+        going=_going(cast.gone, observed),
+        coming=cast.coming,
+        renewed=request.renewed,
+        lost=tuple((host.name, host.node_name) for host in cast.staying if host.name in etcd.lost),
+        dead=tuple(target for _name, target in etcd.dead),
+        stranded=_stranded(cast.gone, observed, etcd),
+        etcd=etcd.planned,
+        founders=etcd.start,
+        cluster=etcd.now,
+        founded=etcd.founded,
+        at_end=etcd.at_end,
+        masters=masters,
+        workers=tuple(host.name for host in cast.staying if host.worker),
+        mode_before=_endpoint.wanted_state(served, settings.endpoint_mode) if served else "",
+        mode=_endpoint.wanted_state(masters, settings.endpoint_mode),
+        rolling=rolling,
+        verdicts=_rolling.verdicts(cast.staying, observed, order, allow_outage, late, etcd.at_end),
+        api_servers=_etcd_scene.api_servers(cast.staying, observed),
+        late=late,
+        giving=(giving.old, giving.heir),
+        later=giving.later,
+        parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
+        begun=_begun(request, cast.staying, observed),
     )
 
 
@@ -367,15 +379,10 @@ def _placed(inventory, observed, endpoint_address, request):
                 worker=name in workers,
                 member=name in members,
                 etcd_leftover=_leftover(observation),
-                replaces=taken.get(name) or _recorded(observation).get("replaces") or "",
+                replaces=taken.get(name) or _cluster_record.of(observation).get("replaces") or "",
             )
         )
     return tuple(hosts)
-
-
-def _recorded(observation):
-    """Return what a host's own record says of the cluster it belongs to; nothing of a bare one."""
-    return (observation or {}).get("cluster") or {}
 
 
 def _leftover(observation):
@@ -384,7 +391,7 @@ def _leftover(observation):
     A removed member serves nobody, so data that etcd serves are no leftover, whatever a run that was cut off left recorded.
     """
     serves = (((observation or {}).get("etcd") or {}).get("status") or {}).get("healthy")
-    return bool(_recorded(observation).get("etcd_leftover")) and not serves
+    return bool(_cluster_record.of(observation).get("etcd_leftover")) and not serves
 
 
 def _complete(hosts, masters, etcd, present):
@@ -417,7 +424,7 @@ def _measured_timing(members, observed):
     }
     present = None
     for name in members:
-        cluster = _recorded(observed.get(name))
+        cluster = _cluster_record.of(observed.get(name))
         if cluster.get("heartbeat_ms") and cluster.get("election_ms"):
             present = (int(cluster["heartbeat_ms"]), int(cluster["election_ms"]))
             break
@@ -492,7 +499,7 @@ def _begun(request, hosts, observed):
     again = [host for host in hosts if host.name in request.renewed and host.member]
     if any(_new_member(host, observed.get(host.name)) for host in again):
         return True
-    return _recorded(observed.get(request.by or next(iter(request.nodes), ""))).get("replaces") in request.nodes
+    return _cluster_record.of(observed.get(request.by or next(iter(request.nodes), ""))).get("replaces") in request.nodes
 
 
 def _forgotten(going, request, etcd, joining):

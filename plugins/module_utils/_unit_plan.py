@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 #: Names of the two variables in the drop-in: the hash of everything, and of the part a reload cannot change.
 ALL, FIXED = "MULTIMASTER_INPUTS", "MULTIMASTER_UNIT"
 #: States in which a unit's start job is over or under way (systemd.unit(5), org.freedesktop.systemd1(5)).
 UP = ("active", "reloading", "refreshing")
+#: What units are to be, as module unit_set takes it: DOWN are those in which nothing runs.
+STARTED, CONFIGURED, STOPPED, ABSENT = GOALS = ("started", "configured", "stopped", "absent")
+DOWN = (STOPPED, ABSENT)
 #: UnitFileState values that `systemctl enable` cannot or need not change (systemctl(1), is-enabled).
 FIXED_STATES = ("enabled", "static", "indirect", "generated", "transient", "alias")
 
@@ -62,8 +65,30 @@ class Identity:
     parts: tuple[tuple[str, str], ...] = ()
 
 
+#: What a process runs with that was not started by this collection.
+NOTHING = Identity("", "")
 #: What a process runs with whose program was replaced on disk: equal to nothing that can be wanted.
 REPLACED = Identity("replaced", "replaced")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Hold what was read of one unit; of one that is to be down its state is enough.
+
+    ``wanted``, ``running``: what it would be started with now and was started with; ``drop_in``: ours, as it is. ``sources``: the
+    files behind ``wanted``, of which it takes up ``reloads`` without a restart. ``missing``: inputs that do not exist.
+    ``enabled``: whether it is to come up at boot.
+    """
+
+    state: State
+    wanted: Identity | None = None
+    running: Identity = NOTHING
+    drop_in: str = ""
+    sources: tuple[str, ...] = ()
+    reloads: tuple[str, ...] | None = None  # None: it cannot reload
+    missing: tuple[str, ...] = ()
+    has_file: bool = True
+    enabled: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,6 +156,50 @@ def difference(wanted: Identity, running: Identity, written: Identity) -> str:
     before, after = dict(written.parts), {path: value[:16] for path, value in wanted.parts}
     said = [f"{path} {'is new' if path not in before else 'changed'}" for path in after if before.get(path) != after[path]]
     return ", ".join(said + [f"{path} is no longer read" for path in before if path not in after])
+
+
+def obstacles(goal: str, seen: Sequence[Seen], check: bool) -> list[str]:
+    """Return all that makes it impossible to bring units up; in check mode files may still have to be written."""
+    if goal in DOWN:
+        return []
+    found = [impossible(one.state, one.has_file, check) for one in seen]
+    if not check:
+        found += [f"{one.state.name} reads {path}, which does not exist; write it first" for one in seen for path in one.missing]
+    return [said for said in found if said]
+
+
+def decide(goal: str, seen: Sequence[Seen], restart: bool = True, changing: Iterable[str] = ()) -> list[Verdict]:
+    """Return what brings units to be as ``goal`` says; with ``restart`` false those that run are left alone.
+
+    ``changing``: in a check the files that a run would write before it looks.
+    """
+    if goal in DOWN:
+        return [decide_down(one.state, goal == ABSENT) for one in seen]
+    verdicts = [
+        decide_started(one.state, one.wanted, one.running, one.drop_in, one.reloads is not None, one.enabled) for one in seen
+    ]
+    if goal == CONFIGURED:
+        verdicts = only_configure(verdicts)
+    elif not restart:
+        verdicts = hold_restarts(verdicts)
+    return foresee(
+        verdicts, {one.state.name: one.sources for one in seen}, set(changing), restart and goal != CONFIGURED,
+        {one.state.name: one.reloads for one in seen if one.reloads is not None},
+        [one.state.name for one in seen if one.state.active == "activating"],
+    )
+
+
+def told(verdicts: Sequence[Verdict]) -> dict:
+    """Return what a result says of verdicts: the units by what was, or would be, done to them, and why."""
+    def named(action: str) -> list[str]:
+        return [verdict.name for verdict in verdicts if verdict.action == action]
+
+    return {
+        "changed": any(verdict.changed for verdict in verdicts),
+        "started": named("start"), "restarted": named("restart"), "reloaded": named("reload"), "stopped": named("stop"),
+        "restart_needed": named("hold"),
+        "reasons": {verdict.name: verdict.reason for verdict in verdicts if verdict.action != "none"},
+    }
 
 
 def decide_started(

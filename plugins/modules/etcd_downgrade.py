@@ -91,16 +91,6 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _dow
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, StepFailed, Stepper, no_quorum
 
 
-def stands(observed):
-    """Return what each started member says, as _downgrade.Stands; one that was added and never started has no data."""
-    return tuple(_stand(one.name, observed.view_of(one.id)) for one in observed.members if one.started)
-
-
-def _stand(name, view):
-    status = view.status if view else None
-    return _downgrade.Stand(name, status.version, status.storage_version, status.downgrade) if status else _downgrade.Stand(name)
-
-
 def tell(stepper, observed, move, target):
     """Tell a member that serves; return (what was done, None), or (None, why it has to wait)."""
     client = stepper.serving(observed)
@@ -121,23 +111,23 @@ def run(params, observe, client, check=False, clock=time.monotonic, sleep=time.s
     """Bring etcd to the wanted state and return the module's result."""
     target = _downgrade.minor(params["version"]) if params["version"] else ""
     stepper = Stepper(observe, client, Patience(params["timeout"], clock, sleep))
+
+    def decide(observed):
+        return _downgrade.toward(params["state"], target, _downgrade.stands(observed), _downgrade.ENABLE in stepper.actions)
+
     first = stepper.look()
     if check:
-        move = _downgrade.toward(params["state"], target, stands(first)) if first.confirmed else no_quorum(first)
-        return _foretold(move, target, first)
-    last, move = stepper.run(
-        lambda observed: _downgrade.toward(params["state"], target, stands(observed), _downgrade.ENABLE in stepper.actions),
-        lambda observed, move: tell(stepper, observed, move, target),
-    )
+        return _foretold(decide(first) if first.confirmed else no_quorum(first), target, first)
+    last, move = stepper.run(decide, lambda observed, move: tell(stepper, observed, move, target))
     return _result(bool(stepper.actions), move.reason, stepper.actions, first, last)
 
 
 def _foretold(move, target, observed):
     if move.kind == _membership.REFUSE:
         raise StepFailed(move.reason, move.next_step)
-    acting = move.kind in (_downgrade.ENABLE, _downgrade.CANCEL)
+    acting = move.kind in _downgrade.TELLING
     result = _result(acting, move.reason, [move.kind] if acting else [], observed, observed)
-    result["diff"]["after"] = _shown(_downgrade.foretold(move.kind, target, stands(observed)))
+    result["diff"]["after"] = _shown(_downgrade.foretold(move.kind, target, _downgrade.stands(observed)))
     return result
 
 
@@ -146,7 +136,7 @@ def _shown(members):
 
 
 def _result(changed, reason, actions, first, last):
-    before, after = stands(first), stands(last)
+    before, after = _downgrade.stands(first), _downgrade.stands(last)
     return {
         "changed": changed, "reason": reason, "actions": actions, "before": [asdict(one) for one in before],
         "after": [asdict(one) for one in after], "diff": {"before": _shown(before), "after": _shown(after)},

@@ -84,8 +84,8 @@ verdict:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _failure, _https, _quorum
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import LOOK, Patience, cluster_of
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _failure, _https, _quorum, _quorum_gate
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, cluster_of
 
 
 def judged(params, observed):
@@ -96,25 +96,16 @@ def judged(params, observed):
 
 
 def run(params, observe, check=False, clock=time.monotonic, sleep=time.sleep):
-    """Return (verdict, refusal or "", errors of the last look) once the step was safe long enough, or the time is up."""
-    patience, safe_since = Patience(params["timeout"] + params["stable_for"], clock, sleep), None
+    """Return (verdict, whether the gate opened, errors of the last look) once it opens or the time is up; a check looks once."""
+    stable_for, since = 0 if check else params["stable_for"], None
+    patience = Patience(params["timeout"] + params["stable_for"], clock, sleep)
     while True:
         observed = observe()
-        verdict = judged(params, observed)
-        safe_since = (safe_since if safe_since is not None else clock()) if verdict.safe else None
-        if verdict.safe and (check or clock() - safe_since >= params["stable_for"]):
-            return verdict, "", observed.errors
-        if check or patience.over():
-            quiet = f"safe just now, but never for {params['stable_for']} s without interruption. Next: {LOOK}"
-            refusal = quiet if verdict.safe else f"{verdict.reason}. Next: {verdict.next_step}"
-            return verdict, refusal, observed.errors
-
-
-def told(params, refusal, errors):
-    """Return the refusal with what was done and who does not answer; what to do next comes last."""
-    said, _next, following = refusal.partition(". Next: ")
-    silent = f". Not answering: {'; '.join(errors)}" if errors else ""
-    return f"unsafe to {params['step']} {params['target']}: {said}{silent}. Next: {following}"
+        verdict, now = judged(params, observed), clock()
+        since = _quorum_gate.safe_since(verdict.safe, since, now)
+        opens = _quorum_gate.opens(since, now, stable_for)
+        if opens or check or patience.over():
+            return verdict, opens, observed.errors
 
 
 def main():
@@ -136,14 +127,14 @@ def main():
         opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], module.check_mode)
     except _https.CredentialsError as error:
         module.fail_json(msg=_failure.message(error, f"not known whether it is safe to {params['step']} {params['target']}"))
-    verdict, refusal, errors = run(params, lambda: _etcd.observe(params["endpoints"], opener), module.check_mode)
+    verdict, opens, errors = run(params, lambda: _etcd.observe(params["endpoints"], opener), module.check_mode)
     result = {"verdict": verdict.as_dict(), "reason": verdict.reason, "errors": list(errors)}
-    if refusal:
-        said = told(params, refusal, errors)
+    if not opens:
+        said = _quorum_gate.refusal(verdict, params["stable_for"], errors)
         if not module.check_mode:
             module.fail_json(msg=said, **result)
         module.warn(said)
-    module.exit_json(changed=False, safe=not refusal, **result)
+    module.exit_json(changed=False, safe=opens, **result)
 
 
 if __name__ == "__main__":

@@ -153,8 +153,7 @@ attached:
 from dataclasses import fields
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._drain import Wanted
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain, _failure
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import CredentialsError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import ARGUMENTS, Kube, KubeError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._node_flow import NodeError, NodeFlow
@@ -162,7 +161,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._node_flow 
 
 def run(module, kube):
     """Bring the node to its state and return the module's result."""
-    wanted = Wanted(**{field.name: module.params[field.name] for field in fields(Wanted)})
+    wanted = _drain.Wanted(**{field.name: module.params[field.name] for field in fields(_drain.Wanted)})
     flow = NodeFlow(kube, wanted, module.check_mode)
     return getattr(flow, module.params["state"])().as_dict(module._diff)
 
@@ -182,7 +181,7 @@ def main():
             "node_dead": {"type": "bool", "default": False},
             "missing_ok": {"type": "bool", "default": False},
             "keep_cordoned": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 300},
+            "timeout": {"type": "int", "default": _drain.SECONDS},
             "detach_timeout": {"type": "int", "default": 60},
             "retry_seconds": {"type": "int", "default": 60},
         },

@@ -177,48 +177,21 @@ UNIT = {
 ARGUMENTS = {
     **_files.ARGUMENTS,
     "units": {"type": "list", "elements": "dict", "required": True, "options": UNIT},
-    "state": {"type": "str", "default": "started", "choices": ["started", "configured", "stopped", "absent"]},
+    "state": {"type": "str", "default": _unit_plan.STARTED, "choices": list(_unit_plan.GOALS)},
     "restart": {"type": "bool", "default": True},
     "manifest": {"type": "path", "default": "/opt/multimaster/.artifacts.json"},
 }
 
 
-def decide(systemd, units, states, params, check):
-    """Return the verdicts and the wanted identities; raise UnitError with everything that makes it impossible."""
-    if params["state"] in ("stopped", "absent"):
-        return [_unit_plan.decide_down(states[unit.name], params["state"] == "absent") for unit in units], {}
-    wanted = {unit.name: systemd.identity(unit) for unit in units}
-    findings = [_unit_plan.impossible(states[unit.name], bool(systemd.unit_files(unit.name)), check) for unit in units]
-    if not check:
-        findings += [f"{unit.name} reads {path}, which does not exist; write it first"
-                     for unit in units for path in systemd.missing_inputs(unit)]
-    if any(findings):
-        said = "; ".join(filter(None, findings))
-        raise _systemd.UnitError(f"nothing was changed: {said}. Next: mend what is named, then run again")
-    verdicts = [
-        _unit_plan.decide_started(
-            states[unit.name], wanted[unit.name], systemd.running(states[unit.name]), systemd.drop_in(unit.name),
-            unit.reload, unit.enabled)
-        for unit in units
-    ]
-    if params["state"] == "configured":
-        return _unit_plan.only_configure(verdicts), wanted
-    return (verdicts if params["restart"] else _unit_plan.hold_restarts(verdicts)), wanted
-
-
-def report(verdicts, states, units):
-    """Return the module's result from what was decided, the states that are now, and the same as it is told."""
-    def named(action):
-        return [verdict.name for verdict in verdicts if verdict.action == action]
-
-    return {
-        "changed": any(verdict.changed for verdict in verdicts),
-        "started": named("start"), "restarted": named("restart"), "reloaded": named("reload"), "stopped": named("stop"),
-        "restart_needed": named("hold"),
-        "reasons": {verdict.name: verdict.reason for verdict in verdicts if verdict.action != "none"},
-        "pids": {name: state.pid for name, state in states.items()},
-        "units": units,
-    }
+def look(systemd, unit, state, goal):
+    """Return what there is to know of a unit that is to be as the goal says."""
+    if goal in _unit_plan.DOWN:
+        return _unit_plan.Seen(state)
+    return _unit_plan.Seen(
+        state, systemd.identity(unit), systemd.running(state), systemd.drop_in(unit.name), sources=tuple(systemd.sources(unit)),
+        reloads=unit.inputs if unit.reload else None, missing=tuple(systemd.missing_inputs(unit)),
+        has_file=bool(systemd.unit_files(unit.name)), enabled=unit.enabled,
+    )
 
 
 def main():
@@ -229,26 +202,28 @@ def main():
         _systemd.Unit(_unit_plan.service(item["name"]), tuple(item["inputs"]), item["ready"], item["reload"], item["enabled"])
         for item in module.params["units"]
     ]
+    goal, check = module.params["state"], module.check_mode
     try:
-        paths = _files.converge(module.params, module.check_mode)
+        paths = _files.converge(module.params, check)
         before = states = systemd.show([unit.name for unit in units])
-        verdicts, wanted = decide(systemd, units, states, module.params, module.check_mode)
-        if module.check_mode and wanted:
-            verdicts = _unit_plan.foresee(
-                verdicts, {unit.name: systemd.sources(unit) for unit in units}, {step.wanted.path for step in paths},
-                module.params["restart"] and module.params["state"] != "configured",
-                {unit.name: unit.inputs for unit in units if unit.reload},
-                [name for name, state in before.items() if state.active == "activating"])
-        if not module.check_mode:
+        seen = [look(systemd, unit, before[unit.name], goal) for unit in units]
+        obstacles = _unit_plan.obstacles(goal, seen, check)
+        if obstacles:
+            raise _systemd.UnitError(f"nothing was changed: {'; '.join(obstacles)}. Next: mend what is named, then run again")
+        changing = [step.wanted.path for step in paths] if check else ()
+        verdicts = _unit_plan.decide(goal, seen, module.params["restart"], changing)
+        if not check:
             systemd.act(units, verdicts, before)
-            if module.params["state"] != "configured":
+            if goal != _unit_plan.CONFIGURED:
+                wanted = {one.state.name: one.wanted for one in seen if one.wanted}
                 states = systemd.settle(units, verdicts, before, wanted)
             elif any(verdict.action == "stop" for verdict in verdicts):
                 states = systemd.show([unit.name for unit in units])
     except (_systemd.UnitError, _file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=_failure.message(error))
-    result = report(verdicts, states, systemd.told(states))
-    result.update(changed=result["changed"] or bool(paths), changed_paths=[step.wanted.path for step in paths])
+    result = {**_unit_plan.told(verdicts), "pids": {name: state.pid for name, state in states.items()},
+              "units": systemd.told(states), "changed_paths": [step.wanted.path for step in paths]}
+    result["changed"] |= bool(paths)
     if module._diff:
         files = _file_plan.diffs(paths, _files.names(paths))
         units_diff = _unit_plan.diff(verdicts, before)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _controller_file
 
 
 def publish(document, lines, form="text", output=""):
@@ -26,13 +26,8 @@ def publish(document, lines, form="text", output=""):
 
 def write(path, text):
     """Replace a file on the controller at once, readable by all; AnsibleActionFail says why it cannot be."""
-    folder = os.path.dirname(os.path.abspath(path))
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".document-")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        _controller_file.replace(path, text, 0o644)
     except OSError as error:
         following = _failure.remedy(error, path)
         raise AnsibleActionFail(f"the document cannot be written to {path}: {error}. Next: {following}") from error

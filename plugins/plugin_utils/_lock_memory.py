@@ -12,6 +12,7 @@ import json
 import os
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _controller_file
 
 MEMORY = "multimaster-lock.json"
 
@@ -44,9 +45,7 @@ class Memory:
         if state == "held":
             self.nodes = []
         self.nodes += self.unseen(arguments)
-        with open(self.path + ".new", "w", encoding="utf-8") as file:
-            json.dump({"places": self.places, "nodes": self.nodes}, file)
-        os.replace(self.path + ".new", self.path)
+        _controller_file.replace(self.path, json.dumps({"places": self.places, "nodes": self.nodes}), 0o600)
 
     def here(self, host):
         """Return the places that can be reached from a host: the Lease from any, a file only from its own."""

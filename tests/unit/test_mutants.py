@@ -77,7 +77,7 @@ MUTANTS = {
     ),
     "the leader is removed while it leads": Mutant(
         QUORUM,
-        "heir = _heir(cluster, target) if leads else None",
+        "heir = next_leader(cluster, target) if leads else None",
         "heir = None",
         "test__quorum.py::test_the_leadership_goes_to_the_most_up_to_date_healthy_voter",
     ),
@@ -899,7 +899,7 @@ MUTANTS = {
     ),
     "the lock ends before a long drain does": Mutant(
         "_beside_turns",
-        "drain = _lock.STEP_SECONDS + max(0, settings.drain_seconds - DRAIN_SECONDS)",
+        "drain = _lock.STEP_SECONDS + max(0, settings.drain_seconds - _drain.SECONDS)",
         "drain = _lock.STEP_SECONDS",
         "test__beside_turns.py::test_the_lock_is_held_for_as_long_as_pods_are_given_to_end",
     ),

@@ -154,21 +154,31 @@ def test_no_file_of_tasks_is_named_like_a_phase():
     assert not phases & {path.name for path in (ROOT / "playbooks/phases/tasks").glob("*.yml")}
 
 
-@pytest.mark.parametrize("path", yaml_files("playbooks"), ids=place)
+HOW_MANY = re.compile(r"\s*(?:- )?(serial|throttle|run_once|max_fail_percentage):")
+
+
+def without_reason(lines):
+    """Return the numbers of the lines that say how many at once, with no comment there or on the line above."""
+    comment = re.compile(r"(^|\s)#\s*\w")
+    return [
+        number
+        for number, (above, line) in enumerate(zip(["", *lines], lines), 1)
+        if HOW_MANY.match(line) and not comment.search(line) and not above.lstrip().startswith("#")
+    ]
+
+
+@pytest.mark.parametrize("path", yaml_files("playbooks", *(f"roles/{role.name}/tasks" for role in ROLES)), ids=place)
 def test_order_and_concurrency_give_their_reason(path):
     lines = path.read_text().splitlines()
-    for number, line in enumerate(lines):
-        if re.match(r"\s*(serial|throttle|run_once|max_fail_percentage):", line):
-            near = lines[max(0, number - 6) : number + 1]
-            assert any("#" in text for text in near), f"line {number + 1}: say in a comment why"
-            assert "//" not in line, f"line {number + 1}: the quorum gate decides, not a share of the hosts"
+    assert not without_reason(lines), "say why in a comment, on the line or on the one above"
+    shares = [line for line in lines if HOW_MANY.match(line) and "//" in line]
+    assert not shares, "the quorum gate decides, not a share of the hosts"
 
 
-def test_throttled_tasks_of_roles_give_their_reason():
-    for path in yaml_files(*(f"roles/{role.name}/tasks" for role in ROLES)):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            if re.match(r"\s*(serial|throttle|run_once):", line):
-                assert "#" in line, f"{place(path)}:{number}: say in a comment why"
+def test_a_comment_that_is_near_is_no_reason():
+    assert without_reason(["# what the play is for", "- hosts: all", "  serial: 1"]) == [3]
+    assert without_reason(['  throttle: "{{ n }}#2"', "- run_once: true  #"]) == [1, 2]
+    assert not without_reason(["- hosts: all", "  # one at a time, because", "  serial: 1", "  throttle: 1  # because"])
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
@@ -303,9 +313,9 @@ def test_a_module_is_documented_and_says_how_it_behaves_in_check_mode(path):
     assert all(isinstance(example, dict) for example in yaml.safe_load(blocks["EXAMPLES"]))
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "plugins" / "module_utils").glob("_*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*_utils/_*.py")), ids=place)
 def test_a_utility_has_its_mirrored_tests(path):
-    mirrored = ROOT / "tests" / "unit" / "plugins" / "module_utils" / f"test_{path.name}"
+    mirrored = ROOT / "tests" / "unit" / "plugins" / path.parent.name / f"test_{path.name}"
     assert mirrored.exists() and "\ndef test_" in mirrored.read_text(), "whoever changes it looks for its table there"
 
 

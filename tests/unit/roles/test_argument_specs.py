@@ -51,6 +51,7 @@ VERBS = {
     "api_endpoint": [{"api_endpoint_state": state} for state in STATES],
     "containerd": [{}, {"containerd_restart": True}],
     "etcd": [{}, {"etcd_wipe": True}],
+    "host_preparation": [{"host_preparation_recorded": one} for one in ({}, {"etcd_leftover": True}, {"replaces": ""})],
     "kube_apiserver": [
         {},
         {"kube_apiserver_restart": True, "kube_apiserver_etcd_servers": "{{ __self.etcd_now }}"},

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 
 import pytest
 import yaml
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _cluster_record,
     _etcd_host,
     _files,
     _host,
@@ -100,10 +102,10 @@ def test_what_modules_write_goes():
     paths = [
         host_kernel.ARGUMENTS[name]["default"] for name in ("modules_file", "sysctl_file")
     ] + [_etcd_host.Paths().data_dir, _etcd_host.Paths().record, _etcd_host.Paths().drop_in, "/" + _systemd.RECORDS]
-    paths += [_host.CLUSTER_FILE, _host.KUBELET_CERTIFICATE, _host.KUBELET_KUBECONFIG, *_host.CERTIFICATE_FOLDERS]
+    paths += [_cluster_record.PATH, _host.KUBELET_CERTIFICATE, _host.KUBELET_KUBECONFIG, *_host.CERTIFICATE_FOLDERS]
     paths += [f"{part.folder}/{_systemd.DROP_IN}" for part in plan.PARTS]
     assert [path for path in paths if not goes(path)] == []
-    assert plan.RECORD == _host.CLUSTER_FILE and plan.IDENTITY_DROP_IN == _systemd.DROP_IN
+    assert posixpath.dirname(_cluster_record.PATH) == plan.HOME and plan.IDENTITY_DROP_IN == _systemd.DROP_IN
     assert _files.ARGUMENTS["absent"]["default"] == []
 
 

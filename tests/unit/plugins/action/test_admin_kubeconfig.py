@@ -96,7 +96,7 @@ def test_what_cannot_be_written_says_why(run, path, world, monkeypatch):
     def full(_handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(admin_kubeconfig.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     said = f"cannot write the kubeconfig {path}: No space left on device. Next: make room"
     with pytest.raises(AnsibleActionFail, match=said):
         run()

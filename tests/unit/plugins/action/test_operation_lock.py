@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 from unittest import mock
@@ -15,7 +13,6 @@ from unittest import mock
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.multimaster.kubernetes.plugins.action import operation_lock
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _lock
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _lock_memory, _this_run
 
 GIVEN = {"purpose": "remove m1", "seconds": 60}
@@ -71,16 +68,6 @@ def test_a_run_is_named_by_its_controller_and_process(monkeypatch):
     assert given["holder"] == f"{me['controller']}/{given['run']}"
 
 
-def test_a_task_names_the_process_it_was_forked_from():
-    """Tasks run in children; the lock is the run's, whichever child asks for it."""
-    context = multiprocessing.get_context("fork")
-    mine, theirs = context.Pipe()
-    child = context.Process(target=lambda: theirs.send(_this_run.process()))
-    child.start()
-    assert mine.recv() == _this_run.process()
-    child.join()
-
-
 def test_what_is_given_stands_and_what_is_empty_is_filled_in():
     given = operation_lock.completed({"run": "nightly-7", "controller": "ctl9", "holder": "", "boot": None})
     assert (given["holder"], given["controller"], given["run"]) == ("ctl9/nightly-7", "ctl9", "nightly-7")
@@ -127,44 +114,6 @@ def test_a_living_run_is_waited_for(monkeypatch):
 def test_other_failures_are_passed_on(monkeypatch):
     for answer in ({"failed": True, "msg": "no python"}, {"unreachable": True}):
         assert Played(monkeypatch, GIVEN, answer).run() == answer
-
-
-def test_the_start_of_processes(ended):
-    assert _this_run.started(os.getpid()) > 0
-    assert _this_run.started(os.getpid()) >= _this_run.started(os.getppid())
-    assert _this_run.started(ended) is None
-    assert _this_run.started(2**80) == _lock.UNKNOWN
-
-
-def test_a_killed_process_that_nobody_waited_for_is_gone():
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    try:
-        assert _this_run.started(child.pid) > 0
-        os.kill(child.pid, signal.SIGKILL)
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert _this_run.started(child.pid) is None
-    finally:
-        child.kill()
-        child.wait()
-
-
-def test_a_process_hidden_from_this_account_may_be_alive(monkeypatch):
-    def hidden(*_args, **_more):
-        raise FileNotFoundError
-
-    for answer in (PermissionError, None):
-        monkeypatch.setattr(_this_run.os, "kill", mock.Mock(side_effect=answer))
-        monkeypatch.setattr("builtins.open", hidden)
-        assert _this_run.started(4711) == _lock.UNKNOWN
-        assert _this_run.boot() == ""
-        monkeypatch.undo()
-
-
-def test_a_program_may_be_called_anything(monkeypatch):
-    text = "4711 (a) Z (b) S 1 " + " ".join(str(number) for number in range(5, 53))
-    monkeypatch.setattr(_this_run.os, "kill", mock.Mock())
-    monkeypatch.setattr("builtins.open", mock.mock_open(read_data=text))
-    assert _this_run.started(4711) == 22
 
 
 def held(*places):

@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.multimaster.kubernetes.plugins.action import topology
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _inventory_view
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _inventory_view, _known
 from cluster_fixtures import VARIABLES, address, fresh, living, member
 
 
@@ -167,7 +167,7 @@ def test_a_living_cluster_without_its_store_is_not_given_a_new_one(tmp_path, war
     observed = {"m1": living("m1", [member("m1")])}
     assert "ca-store (cluster)" in run(task_vars(tmp_path, observed=observed))["msg"]
     (tmp_path / "pki").mkdir()
-    (tmp_path / "pki" / topology._ca_store.MANIFEST).write_text("{}")
+    (tmp_path / "pki" / _known._ca_store.MANIFEST).write_text("{}")
     assert not run(task_vars(tmp_path, observed=observed)).get("failed")
 
 
@@ -220,14 +220,14 @@ def living_three(tmp_path, **more):
     ],
 )
 def test_what_cannot_leave_is_refused_before_anything_is_touched(tmp_path, warned, shown, monkeypatch, leaving, check, said):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     result = run(living_three(tmp_path), remove=leaving)
     assert result["failed"] and check in result["msg"] and "Nothing was touched" in result["msg"]
     assert said in words(shown) and "ansible_facts" not in result
 
 
 def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path, warned, shown, monkeypatch):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     variables = living_three(tmp_path)
     variables["hostvars"]["m2"]["ansible_facts"] = {}
     assert "host-unreachable (m2)" in run(variables, remove="w1")["msg"]
@@ -239,7 +239,7 @@ def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path,
 
 
 def test_a_plan_with_steps_fails_where_it_must_be_empty(tmp_path, warned, shown, monkeypatch):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     variables = living_three(tmp_path)
     assert not run(variables, must="be_empty").get("failed")
     assert "Nobody joins, leaves or moves." in words(shown)
@@ -248,7 +248,7 @@ def test_a_plan_with_steps_fails_where_it_must_be_empty(tmp_path, warned, shown,
 
 
 def test_of_two_members_the_plan_is_shown_once_it_is_known_who_has_to_restart(tmp_path, warned, shown, monkeypatch):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     members = [member("m1"), member("m2", learner=True)]
     variables = task_vars(tmp_path, masters=("m1", "m2"), observed={name: living(name, members) for name in ("m1", "m2")})
     first = run(variables, must="be_empty")
@@ -267,7 +267,7 @@ def test_of_two_members_the_plan_is_shown_once_it_is_known_who_has_to_restart(tm
 
 
 def test_the_plan_is_one_line_for_a_program_and_kept_in_a_file(tmp_path, warned, shown, monkeypatch):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     kept = tmp_path / "plan.json"
     result = run(living_three(tmp_path), False, remove="w1", format="json", output=str(kept))
     assert json.loads(shown[-1]) == json.loads(kept.read_text()) == result["plan"]
@@ -275,7 +275,7 @@ def test_the_plan_is_one_line_for_a_program_and_kept_in_a_file(tmp_path, warned,
 
 
 def test_in_check_mode_the_plan_is_kept_nowhere(tmp_path, warned, shown, monkeypatch):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     kept = tmp_path / "plan.json"
     assert run(living_three(tmp_path), remove="w1", output=str(kept))["plan"]["steps"] and not kept.exists()
 
@@ -335,7 +335,7 @@ ARGUMENTS = {
 def in_lines(monkeypatch):
     """Have findings shown as lines, which no column breaks."""
     monkeypatch.setattr(topology._finding, "table", lambda findings: "\n".join(one.line() for one in findings))
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
 
 
 @pytest.mark.parametrize("program", ARGUMENTS)
@@ -366,7 +366,7 @@ def test_a_workers_own_configuration_is_read_and_of_it_the_gates_only(tmp_path, 
 
 
 def test_etcd_goes_back_a_minor_only_when_that_is_allowed_for_the_run(tmp_path, warned, shown, monkeypatch):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     refused = run(back_to_an_older_etcd(tmp_path), upgrade=True)
     assert "request-refused" in refused["msg"]
     assert "etcd_allow_downgrade=true" in "".join(words(shown).split())
@@ -393,7 +393,7 @@ def test_etcd_goes_back_a_minor_only_when_that_is_allowed_for_the_run(tmp_path, 
 def test_hooks_and_the_canary_are_for_turns_that_were_asked_for(
     tmp_path, warned, shown, monkeypatch, asked, operation, before, seconds
 ):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     (tmp_path / "before.yml").write_text("- name: x\n  ansible.builtin.debug:\n")
     more = {"multimaster_before_host": "before.yml", "multimaster_upgrade_canary_seconds": "30"}
     made = functools.partial(back_to_an_older_etcd, etcd_allow_downgrade=True) if "upgrade" in asked else living_three
@@ -416,7 +416,7 @@ def test_hooks_and_the_canary_are_for_turns_that_were_asked_for(
 def test_a_hook_that_cannot_be_used_stops_what_would_run_it_and_the_preflight(
     tmp_path, warned, shown, monkeypatch, asked, stops
 ):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     more = {"multimaster_before_host": "nothere.yml", "multimaster_after_host": "/nowhere/a.yml"}
     made = functools.partial(back_to_an_older_etcd, etcd_allow_downgrade=True) if "upgrade" in asked else living_three
     result = run(made(tmp_path, **more), **asked)
@@ -461,7 +461,7 @@ def test_a_move_that_nobody_can_make_is_refused_before_anything_is_touched(tmp_p
 
 @pytest.mark.parametrize("asked", [{"move": True}, {"upgrade": True}, {"remove": "m9"}])
 def test_a_refusal_is_no_check_to_leave_out_and_nobody_is_told_to(tmp_path, warned, shown, monkeypatch, asked):
-    monkeypatch.setattr(topology._ca_store, "exists", lambda store: True)
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     made = back_to_an_older_etcd if "upgrade" in asked else living_three
     variables = made(tmp_path, multimaster_preflight_ignore=["request-refused", "request-unknown", "ignore-unknown"])
     result = run(with_balancers(variables, ""), **asked)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _membership
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _etcd, _membership
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._downgrade import Stand
 
 NEW = ("3.7.3", "3.7.0", "")
@@ -97,6 +97,36 @@ def test_in_no_state_of_three_members_an_old_program_is_let_at_newer_data():
         if move.kind == _downgrade.ENABLE:
             assert all(_downgrade.line(one.version) == (3, 7) and not one.downgrade for one in members), three
     assert seen == {"done", "wait", "enable"}
+
+
+def status(name, version="3.7.3", storage="3.7.0", downgrade=""):
+    """Return what a member of this name says of itself."""
+    counters = dict.fromkeys(("raft_term", "raft_index", "raft_applied_index", "db_size", "db_size_in_use"), 0)
+    return _etcd.Status(
+        f"id-{name}", "c", "id-m1", False, version=version, storage_version=storage, downgrade=downgrade, **counters
+    )
+
+
+@pytest.mark.parametrize(
+    ("views", "stood"),
+    [
+        ([_etcd.View("https://m1:2379", status("m1", "3.7.3", "3.6.0", "3.6.0"), healthy=True)], Stand("m1", *FIT)),
+        # it answers and proves nothing: its word about itself is as good
+        ([_etcd.View("https://m1:2379", status("m1"), healthy=False)], Stand("m1", *NEW)),
+        ([_etcd.View("https://m1:2379", error="timed out")], Stand("m1", *SILENT)),
+        # another answers at its address, as after an exchange of hosts
+        ([_etcd.View("https://m1:2379", status("m2"), healthy=True)], Stand("m1", *SILENT)),
+        ([], Stand("m1", *SILENT)),
+    ],
+)
+def test_a_member_stands_where_it_says_itself_and_who_is_silent_stands_nowhere(views, stood):
+    members = (_etcd.Member("id-m1", "m1", (), (), False),)
+    assert _downgrade.stands(_etcd.Observed(members, tuple(views), True)) == (stood,)
+
+
+def test_who_was_added_and_never_started_has_no_data_to_fit():
+    members = (_etcd.Member("id-m1", "m1", (), (), False), _etcd.Member("id-m2", "", ("https://m2:2380",), (), True))
+    assert [one.name for one in _downgrade.stands(_etcd.Observed(members, (), True))] == ["m1"]
 
 
 @pytest.mark.parametrize(("text", "found"), [("3.6", "3.6"), ("3.6.16", "3.6"), ("v3.10.0-rc.1", "3.10")])

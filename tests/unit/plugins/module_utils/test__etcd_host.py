@@ -8,7 +8,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _etcd_host, _membership, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _etcd,
+    _etcd_host,
+    _membership,
+    _quorum,
+    _quorum_gate,
+)
 from fake_etcd import FakeEtcd
 
 MOVE, DONE = _membership.Move("move_leader", "it leads"), _membership.Move(_membership.DONE, "it does not lead")
@@ -68,7 +74,7 @@ def test_waiting_for_the_leader_is_bounded_and_ends_with_a_next_step():
         step.run(decide, act)
     said = str(failed.value)
     assert said.startswith("not within 5 s: no member serves just now as the leader (https://a:2379: ")
-    assert said.endswith(f". Next: {_etcd_host.LOOK}")
+    assert said.endswith(f". Next: {_quorum_gate.LOOK}")
     assert clock.now == 5
     assert asked == []
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _beside_turns, _lock, _preflight_hosts
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _beside_turns, _drain, _lock, _preflight_hosts
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 COLLECTION = "ansible_collections.multimaster.kubernetes.plugins"
@@ -190,11 +190,20 @@ def test_a_slow_step_is_longer_than_the_usual_one_and_no_longer_than_a_lock_may_
 WAITS = [("kube_node", "timeout", "detach_timeout"), ("cluster_ready", "timeout"), ("etcd_member", "timeout")]
 
 
+def documented(module):
+    return yaml.safe_load(importlib.import_module(f"{COLLECTION}.modules.{module}").DOCUMENTATION)["options"]
+
+
 @pytest.mark.parametrize("waits", [*WAITS, ("etcd_quorum", "timeout")], ids=lambda waits: waits[0])
 def test_no_module_waits_longer_than_a_step(waits):
     module, *options = waits
-    documented = yaml.safe_load(importlib.import_module(f"{COLLECTION}.modules.{module}").DOCUMENTATION)["options"]
-    assert 0 < sum(documented[option]["default"] for option in options) <= _lock.STEP_SECONDS
+    assert 0 < sum(documented(module)[option]["default"] for option in options) <= _lock.STEP_SECONDS
+
+
+def test_a_step_has_room_for_a_drain_and_for_the_node_to_be_ready_again():
+    drain, ready = documented("kube_node"), documented("cluster_ready")
+    assert drain["timeout"]["default"] == _drain.SECONDS, "documentation cannot import"
+    assert _drain.SECONDS + drain["detach_timeout"]["default"] + ready["timeout"]["default"] <= _lock.STEP_SECONDS
 
 
 def test_bounds_of_a_step():

@@ -519,7 +519,7 @@ MUTATIONS = {
         "promote: the newcomer counts as down": "PROMOTE: (h >= quorum(n + 1), n + 1, h + 1)",
         "promote: > for >=": "PROMOTE: (h + 1 > quorum(n + 1), n + 1, h + 1)",
     },
-    "heir = _heir(cluster, target) if leads else None": {"leader: not moved": "heir = None"},
+    "heir = next_leader(cluster, target) if leads else None": {"leader: not moved": "heir = None"},
     "others = [member for member in cluster.healthy if member != leader]": {
         "leader: moved to itself": "others = list(cluster.healthy)",
         "leader: moved to the dead": "others = [one for one in cluster.voters if one != leader]",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _reset_plan as plan
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._cluster_record import PATH as RECORD
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._unit_plan import State
 
 FOLDER, FILE = plan.Found("directory", names=("x",)), plan.Found()
@@ -15,7 +16,7 @@ UNIT = "[Service]\nExecStart=/opt/multimaster/containerd/2.3.7/containerd --conf
 
 def seen(*paths, record="prod", **more):
     """Return a host with a record and these paths; a dict among them gives what stands there."""
-    there = {} if record is None else {plan.HOME: plan.Found("directory", names=("multimaster.json",)), plan.RECORD: FILE}
+    there = {} if record is None else {plan.HOME: plan.Found("directory", names=("multimaster.json",)), RECORD: FILE}
     for path in paths:
         there.update(path if isinstance(path, dict) else {path: FILE})
     return plan.Seen(record=record, paths=there, **more)
@@ -35,7 +36,7 @@ def decide(host, cluster="prod", keep=True):
 def removed(host, keep=True):
     """Return what goes beside the record and its folder, which always come last."""
     done = decide(host, keep=keep)
-    assert not done.refused and done.remove[-2:] == (plan.RECORD, plan.HOME)
+    assert not done.refused and done.remove[-2:] == (RECORD, plan.HOME)
     return list(done.remove[:-2])
 
 
@@ -239,14 +240,7 @@ def test_chains_of_kube_proxy_are_for_it_to_clean(chains):
 # Reading
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "{}", '{"name": ""}', '{"name": 1}'])
-def test_a_record_without_a_name_is_none(text):
-    with pytest.raises(ValueError):
-        plan.parse_record(text)
-
-
-def test_records_tables_and_links_are_read_from_json():
-    assert plan.parse_record('{"name": "prod", "etcd": "stacked"}') == "prod"
+def test_tables_and_links_are_read_from_json():
     assert plan.parse_tables('{"nftables": [{"metainfo": {}}, {"table": {"family": "ip", "name": "a"}}]}') == (("ip", "a"),)
     assert plan.parse_links('[{"ifname": "a", "master": "b"}, {}]') == (plan.Link("a", "b"),)
     assert plan.parse_tables("") == () and plan.parse_links("") == ()

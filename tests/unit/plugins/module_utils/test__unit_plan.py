@@ -13,7 +13,7 @@ INPUTS = {"/etc/etcd/pki/server.crt": "b" * 64}
 WANTED = plan.identity(FILES, INPUTS)
 OTHER_INPUT = plan.identity(FILES, {"/etc/etcd/pki/server.crt": "c" * 64})
 OTHER_FILE = plan.identity({"/etc/systemd/system/etcd.service": "d" * 64}, INPUTS)
-NOBODY = plan.Identity("", "")
+NOBODY = plan.NOTHING
 #: As systemd 252 on Debian 12 prints it.
 SHOWN = """\
 MainPID=48
@@ -254,3 +254,85 @@ def test_counters_that_are_no_numbers_count_as_none():
 @pytest.mark.parametrize(("entered", "began"), [(12_500_000, 1012.5), (0, 0.0)])
 def test_when_a_unit_began_is_told_by_this_hosts_clock(entered, began):
     assert plan.began(state(entered=entered), 1100.0, 100.0) == began
+
+
+FILE, INPUT = "/etc/systemd/system/etcd.service", "/etc/etcd/pki/server.crt"
+
+
+def seen(now, running=WANTED, **more):
+    """Return a unit of one file and one input, as it was read."""
+    known = {"drop_in": plan.render_drop_in(WANTED), "sources": (FILE, INPUT), **more}
+    return plan.Seen(now, WANTED, running, **known)
+
+
+RIGHT, OTHER, DOWN = seen(state()), seen(state(), OTHER_INPUT), seen(state("inactive", "dead"), NOBODY)
+LOOPING, WAITING = seen(state("activating", "auto-restart")), seen(state("activating", "start"))
+RELOADING = seen(state(), OTHER_INPUT, reloads=(INPUT,))
+
+
+@pytest.mark.parametrize(("unit", "started", "held", "configured", "down"), [
+    (RIGHT, "none", "none", "none", "stop"),
+    (OTHER, "restart", "hold", "hold", "stop"),
+    (RELOADING, "reload", "hold", "hold", "stop"),
+    (DOWN, "start", "start", "configure", "none"),
+    (LOOPING, "restart", "restart", "stop", "stop"),
+    (WAITING, "wait", "wait", "configure", "stop"),
+])
+def test_what_brings_a_unit_to_each_goal(unit, started, held, configured, down):
+    assert [one.action for one in plan.decide("started", [unit])] == [started]
+    assert [one.action for one in plan.decide("started", [unit], restart=False)] == [held]
+    for restart in (True, False):
+        assert [one.action for one in plan.decide("configured", [unit], restart)] == [configured]
+        for goal in plan.DOWN:
+            assert [one.action for one in plan.decide(goal, [unit], restart)] == [down]
+
+
+def test_only_who_is_to_be_absent_is_not_started_at_boot_any_more():
+    assert [plan.decide(goal, [RIGHT])[0].disable for goal in plan.GOALS] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(("unit", "changing", "started", "held", "configured"), [
+    (RIGHT, [INPUT], "restart", "hold", "hold"),
+    (RIGHT, [FILE], "restart", "hold", "hold"),
+    (RIGHT, ["/etc/other"], "none", "none", "none"),
+    (seen(state(), reloads=(INPUT,)), [INPUT], "reload", "hold", "hold"),
+    (seen(state(), reloads=(INPUT,)), [INPUT, FILE], "restart", "hold", "hold"),
+    (seen(state(), reloads=()), [INPUT], "restart", "hold", "hold"),
+    (RELOADING, [FILE], "restart", "hold", "hold"),
+    (DOWN, [INPUT, FILE], "start", "start", "configure"),
+    (WAITING, [INPUT], "restart", "hold", "hold"),
+    (seen(state("activating", "start"), reloads=(INPUT,)), [INPUT], "restart", "hold", "hold"),
+])
+def test_a_check_foresees_what_files_that_would_change_do_to_who_was_started_with_them(unit, changing, started, held, configured):
+    assert [one.action for one in plan.decide("started", [unit], True, changing)] == [started]
+    assert [one.action for one in plan.decide("started", [unit], False, changing)] == [held]
+    assert [one.action for one in plan.decide("configured", [unit], True, changing)] == [configured]
+    assert plan.decide("stopped", [unit], True, changing) == plan.decide("stopped", [unit])
+
+
+@pytest.mark.parametrize(("unit", "check", "said"), [
+    (RIGHT, False, []),
+    (seen(state(), missing=("/a", "/b")), False, ["etcd.service reads /a", "etcd.service reads /b"]),
+    (seen(state(), missing=("/a",)), True, []),
+    (plan.Seen(plan.State("etcd.service"), WANTED, has_file=False), False, ["etcd.service has no unit file"]),
+    (plan.Seen(plan.State("etcd.service"), WANTED, has_file=False), True, []),
+    (plan.Seen(plan.State("etcd.service", "masked"), WANTED, missing=("/a",)), False,
+     ["etcd.service is masked", "etcd.service reads /a"]),
+    (plan.Seen(plan.State("etcd.service", "masked"), WANTED), True, ["etcd.service is masked"]),
+])
+def test_all_that_keeps_units_from_coming_up_is_named_and_none_of_it_from_going_down(unit, check, said):
+    for goal in (plan.STARTED, plan.CONFIGURED):
+        found = plan.obstacles(goal, [RIGHT, unit], check)
+        assert len(found) == len(said) and all(text.startswith(part) for text, part in zip(found, said))
+    for goal in plan.DOWN:
+        assert plan.obstacles(goal, [unit], check) == []
+
+
+@pytest.mark.parametrize(("action", "key"), [
+    ("start", "started"), ("restart", "restarted"), ("reload", "reloaded"), ("stop", "stopped"), ("hold", "restart_needed"),
+])
+def test_a_result_names_units_by_what_is_done_to_them_and_says_why(action, key):
+    told = plan.told([plan.Verdict("a", action, "so"), plan.Verdict("b", "none", "it runs with what is written")])
+    assert told.pop("changed") is (action != "hold")
+    assert told.pop("reasons") == {"a": "so"}
+    assert {name: units for name, units in told.items() if units} == {key: ["a"]}

@@ -1,0 +1,34 @@
+# Copyright: the multimaster.kubernetes maintainers
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Decide whether the gate before a step on etcd opens: the step is safe, and has been so for long enough.
+
+Solves: a cluster of which one member after the other restarts is safe again and again, and never for long. Leaves out: whether a
+step is safe at one moment (``_quorum``), looking again and the bound on that (module etcd_quorum).
+"""
+
+from __future__ import annotations
+
+# What to do when waiting was in vain and the last thing waited for says nothing better.
+LOOK = "health.yml names the members that do not serve; when they do, run this again"
+
+
+def safe_since(safe, before, now):
+    """Return since when a step has been safe without interruption, None while it is not; ``before``: as the last look gave it."""
+    if not safe:
+        return None
+    return now if before is None else before
+
+
+def opens(since, now, stable_for):
+    """Return whether a step that has been safe ``since`` then may be taken; the times are seconds of one clock."""
+    return since is not None and now - since >= stable_for
+
+
+def refusal(verdict, stable_for, silent=()):
+    """Return why the gate stayed shut, with what to do; ``verdict``: the last one, ``silent``: who does not answer, and why."""
+    said, following = verdict.reason, verdict.next_step
+    if verdict.safe:
+        said, following = f"safe just now, but never for {stable_for} s without interruption", LOOK
+    missing = f". Not answering: {'; '.join(silent)}" if silent else ""
+    return f"unsafe to {verdict.step.kind} {verdict.step.target}: {said}{missing}. Next: {following}"

@@ -1,0 +1,56 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read all that the topology is decided from: settings, inventory, observations, the controller's files, what is asked.
+
+Leaves out: how Ansible holds the parts (``_inventory_view``), deciding and judging.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _settings, _topology
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _inventory_view
+
+# Arguments of the action that ask something of the cluster.
+ASKED = ("remove", "replace", "by", "upgrade", "roll", "move")
+
+
+@dataclass(frozen=True)
+class Known:
+    """Hold what was read, before anything is decided; findings are those of the settings, `unknown` those of the request."""
+
+    settings: _settings.Settings
+    inventory: _topology.Inventory
+    hostvars: dict
+    folder: str
+    observed: dict
+    request: _request.Request
+    store_exists: bool
+    findings: tuple = ()
+    unknown: tuple = ()
+
+    @classmethod
+    def read(cls, task_vars, args):
+        """Read it from the variables and arguments of a task; observations of more than `max_age` seconds ago are none."""
+        hostvars = _inventory_view.once(task_vars["groups"], task_vars["hostvars"])
+        settings, inventory, findings, folder = _inventory_view.read(task_vars["groups"], hostvars)
+        request, unknown = _request.read(inventory.names, **{name: args[name] for name in ASKED})
+        observed = _inventory_view.observations(inventory.names, hostvars, time.time() - args["max_age"])
+        exists = _ca_store.exists(_beside(folder, settings.ca_store))
+        return cls(settings, inventory, hostvars, folder, observed, request, exists, findings, unknown)
+
+    def path(self, setting):
+        """Return where a file of the controller lies; a relative path is one beside the inventory."""
+        return _beside(self.folder, setting)
+
+    def wished(self, name, hosts):
+        """Tell whether the user wants it on one of these hosts."""
+        return _inventory_view.wished(name, hosts, self.hostvars)
+
+
+def _beside(folder, path):
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
