@@ -157,7 +157,7 @@ def flannel(version: str, arch: str) -> Recipe:
 
 
 def coredns(version: str, _arch: str) -> Recipe:
-    """Return the recipe of the CoreDNS image, with the plugins that main.go names and the official image's user and capability."""
+    """Return the recipe of the CoreDNS image: the plugins that main.go names, the official image's user and capability."""
     reference = f"registry.k8s.io/coredns/coredns:v{version}"
     return Recipe(
         (Image(reference, f"coredns-{version}", user="65532:65532", capability=CAP_NET_BIND_SERVICE),),
