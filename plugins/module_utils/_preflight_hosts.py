@@ -24,6 +24,7 @@ CLOCK_SKEW_SECONDS = 2.0
 OUR_BINARIES = "/opt/multimaster/"
 # Programs of the distribution that we run ourselves.
 OUR_PROCESSES = ("haproxy",)
+SUCCESSOR_ADDRESS = "Give the successor another address, or call it by the old name and leave `by` out."
 
 
 def hosts_observed(view):
@@ -65,10 +66,14 @@ def hostnames_once(view):
 
 
 def addresses_once(view):
-    """Want every node address to be one host's."""
-    values = {host.name: host.address for host in view.topology.hosts}
+    """Want every node address to be one host's.
+
+    A successor may not have that of the host that leaves, dead or not: by its peer URL a member is told to leave, so both would.
+    """
+    values = {host.name: host.address for host in (*view.topology.leaving, *view.topology.hosts)}
     fix = "Is one host listed twice? Else set multimaster_node_address per host."
-    return _once("duplicate-address", "node address", values, fix)
+    heirs = {host.name: SUCCESSOR_ADDRESS for host in view.topology.leaving}
+    return _once("duplicate-address", "node address", values, fix, heirs)
 
 
 def machine_ids_once(view):
@@ -150,17 +155,22 @@ def ports_free(view):
                 )
 
 
-def _once(check, what, values, fix):
-    """Return a finding for each value that more than one host has; empty values do not count."""
+def _once(check, what, values, fix, fixes=None):
+    """Return a finding for each value that more than one host has; empty values do not count.
+
+    `fixes` says of single hosts what to do instead when one of them is among those.
+    """
     hosts = {}
     for host, value in sorted(values.items()):
         if value:
             hosts.setdefault(value, []).append(host)
-    return [
-        Finding(names[0], check, f"{what} {value} on {', '.join(names)}", f"a {what} of its own on each host", fix)
-        for value, names in sorted(hosts.items())
-        if len(names) > 1
-    ]
+    found = []
+    for value, names in sorted(hosts.items()):
+        if len(names) > 1:
+            special = next((fixes[name] for name in names if name in (fixes or {})), fix)
+            said = f"{what} {value} on {', '.join(names)}"
+            found.append(Finding(names[0], check, said, f"a {what} of its own on each host", special))
+    return found
 
 
 def _needed(view, host):

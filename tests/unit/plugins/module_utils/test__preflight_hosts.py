@@ -140,6 +140,32 @@ def test_two_inventory_names_for_one_host_are_found():
     assert {"duplicate-address", "duplicate-hostname", "duplicate-machine-id"} <= checks
 
 
+@pytest.mark.parametrize(
+    ("kind", "node", "by", "address", "said"),
+    [
+        ("replace", "m1", "m4", "192.0.2.11", "node address 192.0.2.11 on m1, m4"),
+        ("replace", "m1", "m4", "192.0.2.14", None),
+        ("replace", "w1", "w2", "192.0.2.21", "node address 192.0.2.21 on w1, w2"),
+        ("replace", "w1", "w2", "192.0.2.22", None),
+        ("remove", "m1", "", "192.0.2.11", "node address 192.0.2.11 on m1, m4"),
+    ],
+)
+@pytest.mark.parametrize("dead", [True, False])
+def test_a_successor_may_not_have_the_address_of_the_host_that_leaves(kind, node, by, address, said, dead):
+    new = by or "m4"
+    masters, workers = ([name for name in (*NAMES, "w1", new) if name[0] == letter] for letter in "mw")
+    listed = inventory(masters, workers, **{new: {"ansible_host": address}})
+    members = [member(name) for name in NAMES]
+    observed = {name: living(name, members, master=name[0] == "m") for name in (*NAMES, "w1")}
+    observed[new] = fresh(new, addresses=[{"interface": "eth0", "address": address, "prefix": 24}], default_address=address)
+    if dead:
+        del observed[node]
+    topology = _topology.build(settings(), listed, observed, True, request=_request.Request(kind, (node,), by))
+    findings = _preflight.judge(_preflight.View(settings(), listed.without((node,)), observed, topology, True))
+    twice = [(one.found, one.fix) for one in findings if one.check == "duplicate-address"]
+    assert twice == ([(said, _preflight_hosts.SUCCESSOR_ADDRESS)] if said else [])
+
+
 def test_what_is_not_known_of_two_hosts_is_not_the_same_on_both():
     nothing = {"addresses": [], "default_address": "", "machine_id": ""}
     listed = inventory(["m1"], ["w1", "w2"], w1={"ansible_host": "w1.example.org"}, w2={"ansible_host": "w2.example.org"})
