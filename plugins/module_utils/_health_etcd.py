@@ -54,7 +54,7 @@ def etcd_alarms(seen):
         yield Finding(
             name if name in seen.cluster["hosts"] else "",
             "etcd-alarm",
-            f"etcd has raised {alarm} on {name or member_id}: no write is taken",
+            f"etcd has raised {alarm} on {name or _quorum.hex_id(member_id)}: no write is taken",
             "no alarm",
             _quorum.ALARM_NEXT + ".",
         )
@@ -128,8 +128,7 @@ def etcd_known(seen):
                 "etcd-stray",
                 f"etcd has {member.label} as a {'voter' if member.voter else 'learner'}, and the inventory does not know it",
                 "only members of the inventory",
-                "Add its host to the inventory again. Only if the machine is gone for good: etcdctl member remove "
-                f"{int(member.id):x}.",
+                f"Add its host to the inventory again. Only if the machine is gone for good: {_quorum.removal(member.id)}.",
                 WARNING,
             )
 
