@@ -194,7 +194,7 @@ def decide(systemd, units, states, params, check):
                      for unit in units for path in systemd.missing_inputs(unit)]
     if any(findings):
         said = "; ".join(filter(None, findings))
-        raise _systemd.UnitError(f"nothing was changed: {said}. Next: mend what is named, then run again")
+        raise _systemd.UnitError(f"no unit was touched: {said}. Next: mend what is named, then run again")
     verdicts = [
         _unit_plan.decide_started(
             states[unit.name], wanted[unit.name], systemd.running(states[unit.name]), systemd.drop_in(unit.name),
