@@ -111,7 +111,7 @@ def _namesake(members, own, mine):
         REFUSE,
         f"the cluster has a member {own.name} with another peer URL: {', '.join(namesake.peer_urls)}",
         namesake.id,
-        f"remove that member (id {hex_id(namesake.id)}) if it is this host's former self, then run again",
+        f"has this host's address changed, {MOVED_RUNBOOK}; is that member its former self, {_replacement(own.name)}",
     )
 
 
@@ -136,11 +136,16 @@ def _emptied(mine):
             REFUSE,
             f"the voter {mine.name or hex_id(mine.id)} lost its data: started empty it could vote against what it acknowledged",
             mine.id,
-            "replace it: remove the member, then let the host join as a new one",
+            _replacement(mine.name or "NAME"),
         )
     return Move(
         REMOVE, "it was added once and has no data here: a join was cut off, or the learner's disk was lost", mine.id
     )
+
+
+def _replacement(name):
+    """Return what takes a member out and its host in again; `etcdctl member remove` would not ask the gate of the quorum."""
+    return f"`replace_node.yml -e node={name}`: it removes that member behind the quorum gate, and this host joins as a new one"
 
 
 def _behind(own, mine, leader_index):

@@ -341,7 +341,7 @@ class Life(RuleBasedStateMachine):
         self.let_covers_expire()
         self.give_the_lost_up()
         if self.by_playbooks:
-            # what etcd_member says of a member without its data: remove it, let it join as a new one
+            # what etcd_member says of a member without its data comes to this: it is removed, and joins as a new one
             self.leave(self.without_data())
             self.aside |= self.without_data() & self.cluster.leaving
             if self.cluster.leaving:
