@@ -120,22 +120,35 @@ def addresses_known(view):
 def clocks_agree(view):
     """Want the hosts' clocks within 2 s of each other and of the controller's.
 
-    A host's clock was read somewhere within the window of the controller's clock; only what lies outside is skew.
+    A host's clock was read somewhere within the window of the controller's clock; only what lies outside is skew, and between two
+    hosts what the windows of both leave. Of several pairs the farthest apart is told.
     """
+    ahead = {}  # {host: by how much at least and at most its clock is ahead of the controller's}
     for host, observation in view.seen():
         window = observation.get("clock_window")
         if not window:
             continue
-        clock = observation["clock"]
-        skew = clock - window[1] if clock > window[1] else min(0.0, clock - window[0])
+        least, most = observation["clock"] - window[1], observation["clock"] - window[0]
+        skew = max(0.0, least) + min(0.0, most)
         if abs(skew) > CLOCK_SKEW_SECONDS:
-            yield Finding(
-                host.name,
-                "clock-skew",
-                f"the clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the controller's",
-                f"at most {CLOCK_SKEW_SECONDS:.0f} s",
-                "Let systemd-timesyncd or chrony run on the host and on the controller.",
-            )
+            yield _skewed(host.name, skew, "the controller")
+        else:
+            ahead[host.name] = least, most
+    fast = max(ahead, key=lambda name: ahead[name][0], default="")
+    slow = min(ahead, key=lambda name: ahead[name][1], default="")
+    apart = ahead[fast][0] - ahead[slow][1] if ahead else 0.0
+    if apart > CLOCK_SKEW_SECONDS:
+        yield _skewed(fast, apart, slow)
+
+
+def _skewed(name, skew, other):
+    return Finding(
+        name,
+        "clock-skew",
+        f"the clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} {other}'s",
+        f"at most {CLOCK_SKEW_SECONDS:.0f} s",
+        f"Let systemd-timesyncd or chrony run on the host and on {other}.",
+    )
 
 
 def ports_free(view):

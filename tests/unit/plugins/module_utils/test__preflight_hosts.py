@@ -79,6 +79,32 @@ def test_a_clock_that_is_wrong_is_told_with_its_direction(clock, said):
     assert [finding.found for finding in three(clock=clock)] == [f"the clock is {said} the controller's"]
 
 
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        # seconds that a clock is ahead of the controller's, read within a window of 1 s: 0.5 is in its middle
+        ({"m1": 2.4, "m3": -1.4}, [("m1", "the clock is 3 s ahead of m3's")]),
+        ({"m1": 2.4, "m2": 2.3, "m3": -1.4, "w1": -1.3}, [("m1", "the clock is 3 s ahead of m3's")]),
+        ({"m1": 1.6, "m3": -1.5}, [("m1", "the clock is 2 s ahead of m3's")]),
+        ({"m1": 1.5, "m3": -1.5}, []),
+        ({"m1": 2.4, "m3": 0.5}, []),
+        # who is wrong by the controller's is told of once
+        ({"m1": 9.0, "m3": -1.4}, [("m1", "the clock is 8 s ahead of the controller's")]),
+        ({"m1": 9.0, "m2": 2.4, "m3": -1.4}, [
+            ("m1", "the clock is 8 s ahead of the controller's"), ("m2", "the clock is 3 s ahead of m3's"),
+        ]),
+    ],
+)  # fmt: skip
+def test_clocks_are_apart_from_each_other_too(ahead, said):
+    observed = bare(*NAMES, "w1")
+    for number, (name, seen) in enumerate(observed.items()):
+        start = 1000.0 + 7 * number  # they are not all read at once
+        seen.update(clock_window=[start, start + 1.0], clock=start + ahead.get(name, 0.5))
+    findings = judge(inventory(NAMES, ["w1"]), observed)
+    assert [(one.host, one.found) for one in findings if one.check == "clock-skew"] == said
+    assert not [one for one in findings if one.check != "clock-skew"]
+
+
 def test_a_node_address_that_is_not_the_hosts_is_found():
     listed = inventory(["m1"], m1={"node_address": "192.0.2.99"})
     assert ("m1", "node-address") in found(judge(listed, bare("m1")), "error")
