@@ -146,13 +146,7 @@ def alarms_none(view):
     cluster = _etcd_scene.cluster(view.topology.hosts, view.observed)
     for member_id, alarm in cluster.alarms:
         label = next((member.label for member in cluster.called(member_id)), _quorum.hex_id(member_id))
-        yield Finding(
-            "",
-            "etcd-alarm",
-            f"etcd has raised {alarm} on {label}: no write is taken",
-            "no alarm",
-            _quorum.ALARM_NEXT + ".",
-        )
+        yield Finding("", "etcd-alarm", *_quorum.alarm_words(alarm, label))
 
 
 def etcd_known(view):

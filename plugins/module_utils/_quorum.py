@@ -152,6 +152,11 @@ def removal(member_id: str) -> str:
     return f"`etcdctl member remove {hex_id(member_id)}`"
 
 
+def alarm_words(alarm, label):
+    """Return what was found, what is wanted and what to do about an alarm that a member has raised."""
+    return f"etcd has raised {alarm} on {label}: no write is taken", "no alarm", ALARM_NEXT + "."
+
+
 def quorum(voters: int) -> int:
     """Return how many of so many voters must agree; 1 for none, so that nothing never has a quorum."""
     return voters // 2 + 1

@@ -211,6 +211,12 @@ def test_ids_are_said_as_etcdctl_shows_and_takes_them(told, shown):
     assert gone.reason == f"NOSPACE is raised on {shown}"
 
 
+def test_an_alarm_is_told_with_what_to_do_about_it():
+    found, wanted, fix = _quorum.alarm_words("NOSPACE", "m2")
+    assert (found, wanted) == ("etcd has raised NOSPACE on m2: no write is taken", "no alarm")
+    assert "defragment" in fix and fix.endswith("CORRUPT: replace that member.")
+
+
 def test_a_learner_is_ours_by_its_peer_url_before_it_has_a_name():
     newcomer = Member("id-n", is_learner=True, peer_urls=("https://192.0.2.4:2380",))
     known = cluster([UP] * 3)
