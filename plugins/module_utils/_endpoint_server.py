@@ -22,6 +22,10 @@ BRING_UP = (
     "bring one up (`systemctl status kube-apiserver` on its master says why it is not), or allow the outage for this run "
     "(-e etcd_allow_outage=true)"
 )
+COME_BACK = (
+    "`journalctl -u kube-apiserver -n 50` on {name} says whether it serves; if so, whether this host reaches it (health.yml); "
+    "then run again"
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def bring(haproxy, systemd, wanted, check, sleep=time.sleep, clock=time.monotoni
         _order(haproxy, steps)
         servers, said = wait(haproxy, lambda now: not_there(now[name], drained, timeout), timeout, sleep, clock)
         if said:
-            raise _haproxy.HaproxyError(said)
+            raise _haproxy.HaproxyError(said if drained else f"{said}. Next: {COME_BACK.format(name=name)}")
         after = servers[name]
     reason = f"{name} was {before.stands}, check {'on' if before.checked else 'off'}" if steps else "it is as wanted"
     reason += "".join(f"; {other} was left drained and is taken back" for other in back)

@@ -51,13 +51,8 @@ def etcd_alarms(seen):
     names = {member.id: seen.place_of(member) for member in seen.etcd.members}
     for member_id, alarm in seen.etcd.alarms:
         name = names.get(member_id, "")
-        yield Finding(
-            name if name in seen.cluster["hosts"] else "",
-            "etcd-alarm",
-            f"etcd has raised {alarm} on {name or member_id}: no write is taken",
-            "no alarm",
-            _quorum.ALARM_NEXT + ".",
-        )
+        host = name if name in seen.cluster["hosts"] else ""
+        yield Finding(host, "etcd-alarm", *_quorum.alarm_words(alarm, name or _quorum.hex_id(member_id)))
 
 
 def etcd_led(seen):
@@ -128,8 +123,7 @@ def etcd_known(seen):
                 "etcd-stray",
                 f"etcd has {member.label} as a {'voter' if member.voter else 'learner'}, and the inventory does not know it",
                 "only members of the inventory",
-                "Add its host to the inventory again. Only if the machine is gone for good: etcdctl member remove "
-                f"{int(member.id):x}.",
+                f"Add its host to the inventory again. Only if the machine is gone for good: {_quorum.removal(member.id)}.",
                 WARNING,
             )
 

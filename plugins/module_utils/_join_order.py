@@ -41,9 +41,11 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum imp
     Member,
     Step,
     Verdict,
+    hex_id,
     judge,
     next_leader,
     placement_losses,
+    removal,
 )
 
 # Steps of a plan besides those that _quorum judges: they change no membership.
@@ -257,7 +259,8 @@ def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
     for host in wanted.staying:
         member = _member(observed, host)
         if member is not None and member.voter and _lost(host, member):
-            reason = f"its etcd member {member.name or member.id} ran and this host has lost the data: it must not start again"
+            called = member.name or hex_id(member.id)
+            reason = f"its etcd member {called} ran and this host has lost the data: it must not start again"
             found.append(Obstacle(host.name, reason, f"replace_node.yml -e node={host.name}"))
             continue
         if member is not None and not _never_ran(member):
@@ -271,9 +274,8 @@ def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
             found.append(Obstacle(host.name, reason, remedy))
     for member in _strays(observed, wanted):
         reason = "it is a member of the etcd cluster and no host of the inventory accounts for it"
-        found.append(
-            Obstacle(member.label, reason, f"list its host again, or remove it by exactly this id: {member.id}")
-        )
+        remedy = f"list its host again; only if the machine is gone for good: {removal(member.id)}"
+        found.append(Obstacle(member.label, reason, remedy))
     return tuple(found)
 
 

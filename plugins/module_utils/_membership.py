@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import LOST_QUORUM_RUNBOOK
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import LOST_QUORUM_RUNBOOK, hex_id
 
 # Where etcd keeps its write-ahead log below its data folder (server/storage/datadir of etcd 3.6).
 WAL = "member/wal"
@@ -111,7 +111,7 @@ def _namesake(members, own, mine):
         REFUSE,
         f"the cluster has a member {own.name} with another peer URL: {', '.join(namesake.peer_urls)}",
         namesake.id,
-        f"remove that member (id {namesake.id}) if it is this host's former self, then run again",
+        f"has this host's address changed, {MOVED_RUNBOOK}; is that member its former self, {_replacement(own.name)}",
     )
 
 
@@ -134,13 +134,18 @@ def _emptied(mine):
     if not mine.is_learner and mine.client_urls:
         return Move(
             REFUSE,
-            f"the voter {mine.name or mine.id} lost its data: started empty it could vote against what it acknowledged",
+            f"the voter {mine.name or hex_id(mine.id)} lost its data: started empty it could vote against what it acknowledged",
             mine.id,
-            "replace it: remove the member, then let the host join as a new one",
+            _replacement(mine.name or "NAME"),
         )
     return Move(
         REMOVE, "it was added once and has no data here: a join was cut off, or the learner's disk was lost", mine.id
     )
+
+
+def _replacement(name):
+    """Return what takes a member out and its host in again; `etcdctl member remove` would not ask the gate of the quorum."""
+    return f"`replace_node.yml -e node={name}`: it removes that member behind the quorum gate, and this host joins as a new one"
 
 
 def _behind(own, mine, leader_index):
@@ -180,7 +185,7 @@ def toward_updated(members, own):
     if taken is not None:
         return Move(
             REFUSE,
-            f"{own.peer_url} is the peer URL of {taken.name or taken.id} already",
+            f"{own.peer_url} is the peer URL of {taken.name or hex_id(taken.id)} already",
             taken.id,
             "find out which host has that address; of two members with one URL neither could be told from the other",
         )

@@ -19,7 +19,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube impor
 PAUSE = 1.0
 # seconds until the same eviction is asked for again (kubectl drain waits as long)
 ASK_AGAIN = 5.0
-SWITCH_OFF = "switch that host off for good, or leave node_dead out, then run again"
+SWITCH_OFF = "switch that host off for good, or make it reachable by SSH, then run again: one that answers is drained"
 ABSENT = {"unschedulable": False, "operation": ""}
 
 
@@ -99,7 +99,7 @@ class NodeFlow:
             self.evicted = [one for one in verdicts if one.action in (_drain.EVICT, _drain.DELETE)]
             return self._outcome(node, cordon)
         if wanted.node_dead:
-            self.kube.wait_until(f"node {wanted.name} to be dead, as node_dead says", self._is_dead, wanted.timeout, SWITCH_OFF)
+            self.kube.wait_until(f"node {wanted.name} to be dead", self._is_dead, wanted.timeout, SWITCH_OFF)
         try:
             if cordon.change:
                 self._write(cordon.change)

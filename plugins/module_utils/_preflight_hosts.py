@@ -24,6 +24,7 @@ CLOCK_SKEW_SECONDS = 2.0
 OUR_BINARIES = "/opt/multimaster/"
 # Programs of the distribution that we run ourselves.
 OUR_PROCESSES = ("haproxy",)
+SUCCESSOR_ADDRESS = "Give the successor another address, or call it by the old name and leave `by` out."
 
 
 def hosts_observed(view):
@@ -65,10 +66,14 @@ def hostnames_once(view):
 
 
 def addresses_once(view):
-    """Want every node address to be one host's."""
-    values = {host.name: host.address for host in view.topology.hosts}
+    """Want every node address to be one host's.
+
+    A successor may not have that of the host that leaves, dead or not: by its peer URL a member is told to leave, so both would.
+    """
+    values = {host.name: host.address for host in (*view.topology.leaving, *view.topology.hosts)}
     fix = "Is one host listed twice? Else set multimaster_node_address per host."
-    return _once("duplicate-address", "node address", values, fix)
+    heirs = {host.name: SUCCESSOR_ADDRESS for host in view.topology.leaving}
+    return _once("duplicate-address", "node address", values, fix, heirs)
 
 
 def machine_ids_once(view):
@@ -115,22 +120,35 @@ def addresses_known(view):
 def clocks_agree(view):
     """Want the hosts' clocks within 2 s of each other and of the controller's.
 
-    A host's clock was read somewhere within the window of the controller's clock; only what lies outside is skew.
+    A host's clock was read somewhere within the window of the controller's clock; only what lies outside is skew, and between two
+    hosts what the windows of both leave. Of several pairs the farthest apart is told.
     """
+    ahead = {}  # {host: by how much at least and at most its clock is ahead of the controller's}
     for host, observation in view.seen():
         window = observation.get("clock_window")
         if not window:
             continue
-        clock = observation["clock"]
-        skew = clock - window[1] if clock > window[1] else min(0.0, clock - window[0])
+        least, most = observation["clock"] - window[1], observation["clock"] - window[0]
+        skew = max(0.0, least) + min(0.0, most)
         if abs(skew) > CLOCK_SKEW_SECONDS:
-            yield Finding(
-                host.name,
-                "clock-skew",
-                f"the clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the controller's",
-                f"at most {CLOCK_SKEW_SECONDS:.0f} s",
-                "Let systemd-timesyncd or chrony run on the host and on the controller.",
-            )
+            yield _skewed(host.name, skew, "the controller")
+        else:
+            ahead[host.name] = least, most
+    fast = max(ahead, key=lambda name: ahead[name][0], default="")
+    slow = min(ahead, key=lambda name: ahead[name][1], default="")
+    apart = ahead[fast][0] - ahead[slow][1] if ahead else 0.0
+    if apart > CLOCK_SKEW_SECONDS:
+        yield _skewed(fast, apart, slow)
+
+
+def _skewed(name, skew, other):
+    return Finding(
+        name,
+        "clock-skew",
+        f"the clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} {other}'s",
+        f"at most {CLOCK_SKEW_SECONDS:.0f} s",
+        f"Let systemd-timesyncd or chrony run on the host and on {other}.",
+    )
 
 
 def ports_free(view):
@@ -150,17 +168,22 @@ def ports_free(view):
                 )
 
 
-def _once(check, what, values, fix):
-    """Return a finding for each value that more than one host has; empty values do not count."""
+def _once(check, what, values, fix, fixes=None):
+    """Return a finding for each value that more than one host has; empty values do not count.
+
+    `fixes` says of single hosts what to do instead when one of them is among those.
+    """
     hosts = {}
     for host, value in sorted(values.items()):
         if value:
             hosts.setdefault(value, []).append(host)
-    return [
-        Finding(names[0], check, f"{what} {value} on {', '.join(names)}", f"a {what} of its own on each host", fix)
-        for value, names in sorted(hosts.items())
-        if len(names) > 1
-    ]
+    found = []
+    for value, names in sorted(hosts.items()):
+        if len(names) > 1:
+            special = next((fixes[name] for name in names if name in (fixes or {})), fix)
+            said = f"{what} {value} on {', '.join(names)}"
+            found.append(Finding(names[0], check, said, f"a {what} of its own on each host", special))
+    return found
 
 
 def _needed(view, host):

@@ -77,7 +77,7 @@ _SENTENCES = {
     ),
     "stray_learner": (
         "{member} is a learner that no host of the inventory accounts for, and it takes a learner's place",
-        "if nobody is adding it just now, remove it by exactly this id: {id}",
+        "only if nobody is adding it just now: {removal}",
     ),
     "no_target": (
         "there is no member {target}",
@@ -142,6 +142,21 @@ _SENTENCES = {
 }
 
 
+def hex_id(member_id: str) -> str:
+    """Return a member's id as etcdctl shows and takes it; etcd's JSON gateway tells it in decimal."""
+    return f"{int(member_id):x}" if member_id.isdecimal() else member_id
+
+
+def removal(member_id: str) -> str:
+    """Return the command that removes exactly this member."""
+    return f"`etcdctl member remove {hex_id(member_id)}`"
+
+
+def alarm_words(alarm, label):
+    """Return what was found, what is wanted and what to do about an alarm that a member has raised."""
+    return f"etcd has raised {alarm} on {label}: no write is taken", "no alarm", ALARM_NEXT + "."
+
+
 def quorum(voters: int) -> int:
     """Return how many of so many voters must agree; 1 for none, so that nothing never has a quorum."""
     return voters // 2 + 1
@@ -178,7 +193,7 @@ class Member:
     @property
     def label(self):
         """Return how to call it in a sentence."""
-        return self.name or f"the unnamed member {self.id} ({', '.join(self.peer_urls) or 'no URL'})"
+        return self.name or f"the unnamed member {hex_id(self.id)} ({', '.join(self.peer_urls) or 'no URL'})"
 
     def called(self, target):
         """Return whether `target` is its id, its name or one of its peer URLs."""
@@ -367,10 +382,10 @@ def _refuse_state(cluster, step, refusals):
     for member_id, alarm in cluster.alarms:
         if alarm != step.repairs:
             where = cluster.called(member_id)
-            refusals.add("alarm", alarm=alarm, member=where[0].label if where else member_id)
+            refusals.add("alarm", alarm=alarm, member=where[0].label if where else hex_id(member_id))
     for member in cluster.strays:
         if member.is_learner and not (step.kind == REMOVE and member.called(step.target)):
-            refusals.add("stray_learner", member=member.label, id=member.id)
+            refusals.add("stray_learner", member=member.label, removal=removal(member.id))
 
 
 def _refuse_target(cluster, step, refusals):

@@ -60,7 +60,7 @@ def stray_lines(cluster, nodes, members):
     node_names, peer_urls = {host["node_name"] for host in hosts}, {host["peer_url"] for host in hosts if host["member"]}
     found = ["node " + node["name"] for node in nodes if node["name"] not in node_names]
     found += [
-        "etcd member " + (member["name"] or member["id"])
+        "etcd member " + (member["name"] or _quorum.hex_id(member["id"]))
         for member in members
         if not peer_urls.intersection(member["peer_urls"])
     ]

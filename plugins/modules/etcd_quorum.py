@@ -28,7 +28,8 @@ options:
     choices: [restart, remove, add_learner, promote, update]
     required: true
   target:
-    description: The member it is done to, by id, name or peer URL; the newcomer's name with O(step=add_learner).
+    description: The member it is done to, by id (in decimal, as M(multimaster.kubernetes.etcd_info) returns it), name or peer
+      URL; the newcomer's name with O(step=add_learner).
     type: str
     required: true
   ours:

@@ -209,7 +209,7 @@ def main():
         seen = [look(systemd, unit, before[unit.name], goal) for unit in units]
         obstacles = _unit_plan.obstacles(goal, seen, check)
         if obstacles:
-            raise _systemd.UnitError(f"nothing was changed: {'; '.join(obstacles)}. Next: mend what is named, then run again")
+            raise _systemd.UnitError(f"no unit was touched: {'; '.join(obstacles)}. Next: mend what is named, then run again")
         changing = [step.wanted.path for step in paths] if check else ()
         verdicts = _unit_plan.decide(goal, seen, module.params["restart"], changing)
         if not check:

@@ -187,6 +187,25 @@ def test_there_is_something_to_judge():
     )
 
 
+# Ids that no person reads: {(file, what is put into a text): what it is for}.
+UNREAD = {
+    ("module_utils/_join_order.py", "member.id"): "a zone of its own",
+    ("module_utils/_quorum.py", "int(member_id)"): "hex_id itself",
+    ("module_utils/_membership.py", "member.id"): "etcd's own reading, ETCD_INITIAL_CLUSTER",
+}
+
+
+def test_ids_of_etcd_members_are_said_as_etcdctl_takes_them():
+    """In hexadecimal, by _quorum.hex_id; etcd's JSON gateway tells them in decimal."""
+    raw = set()
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            text = ast.unparse(node.value) if isinstance(node, ast.FormattedValue) else ""
+            if re.search(r"\.id\b|\bmember_id\b", text) and not re.search(r"\b(hex_id|removal)\(", text):
+                raw.add((place(path), text))
+    assert raw == set(UNREAD)
+
+
 ARP = "module_utils/_arp.py"
 
 

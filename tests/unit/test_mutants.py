@@ -1010,6 +1010,18 @@ MUTANTS = {
         "if False",
         "test__preflight_hosts.py::test_a_dead_host_that_leaves_is_refused_while_nobody_knows_its_address",
     ),
+    "a successor has the address of the host that leaves": Mutant(
+        "_preflight_hosts",
+        "for host in (*view.topology.leaving, *view.topology.hosts)}",
+        "for host in view.topology.hosts}",
+        "test__preflight_hosts.py::test_a_successor_may_not_have_the_address_of_the_host_that_leaves",
+    ),
+    "clocks are held to the controller's alone": Mutant(
+        "_preflight_hosts",
+        "if apart > CLOCK_SKEW_SECONDS:",
+        "if False:",
+        "test__preflight_hosts.py::test_clocks_are_apart_from_each_other_too",
+    ),
     "site.yml goes to the next minor": Mutant(
         PREFLIGHT,
         "if newest and wanted.line > newest.line:",

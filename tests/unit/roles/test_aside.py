@@ -72,19 +72,41 @@ def test_a_turn_says_what_it_failed_on(result, said):
     assert told == f"The turn of m1 ended before its etcd member stopped. {said}"
 
 
-def tasks_of(name):
-    return yaml.safe_load((TASKS / name).read_text())
+def tasks_in(listed):
+    """Yield every task of a list, those of its blocks too."""
+    for task in listed:
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from tasks_in(task.get(part, ()))
 
 
-@pytest.mark.parametrize("name", ["leave.yml", "return.yml", "keep_lock.yml", "cordon.yml"])
+def asking():
+    """Return {file: its tasks that are delegated to another host} of what is done to one host."""
+    found = {}
+    for path in sorted(TASKS.glob("*.yml")):
+        tasks = [task for task in tasks_in(yaml.safe_load(path.read_text()) or ()) if "delegate_to" in task]
+        if tasks:
+            found[path.name] = tasks
+    return found
+
+
+ASKING = asking()
+
+
+@pytest.mark.parametrize("name", ASKING)
 def test_a_host_that_is_asked_and_falls_silent_ends_the_turn_and_not_its_rescue(name):
     """Ansible runs neither rescue nor always of a host that counts as unreachable, also when another one was asked for it."""
-    asking = [task for task in tasks_of(name) if "delegate_to" in task]
-    assert asking and all(task.get("ignore_unreachable") is True for task in asking)
+    for task in ASKING[name]:
+        assert task.get("ignore_unreachable") is True, task["name"]
+
+
+def test_the_search_finds_who_asks():
+    assert {"leave.yml", "return.yml", "keep_lock.yml", "cordon.yml", "node_services.yml", "stop.yml"} <= set(ASKING)
 
 
 def test_the_turn_ends_though_unreachable_is_ignored():
+    included = ("tasks/turn", *(f"tasks/{name}" for name in ASKING if name != "stop.yml"))  # which ends everything anyway
     for path in (ROOT / "playbooks/phases").glob("*.yml"):
         for play in yaml.safe_load(path.read_text()):
-            asks = "hosts" in play and any(name in str(play) for name in ("tasks/turn", "tasks/keep_lock", "tasks/leave"))
+            asks = "hosts" in play and any(name in str(play) for name in included)
             assert not asks or play.get("any_errors_fatal") is True, path.name

@@ -196,7 +196,9 @@ class Cluster:
         """
         self._begin()
         self._see_quorum()
-        for one in self.plan():
+        plan = self.plan()
+        yield from self._prepare()
+        for one in plan:
             yield from self.take(one.step)
         yield from self._start_servers()
         together = self.masters() + self._leaving_masters()
@@ -216,6 +218,7 @@ class Cluster:
         demote = [self._host_of(step.target) for step in plan if step.kind == _quorum.REMOVE]
         if self.leaving or set(demote) - self.goal:
             raise Stopped("site.yml takes no host out")
+        yield from self._prepare()
         yield from self._grow(plan, demote)
         yield from self._point_servers(self.masters())
         yield from self._start_servers()
@@ -261,6 +264,7 @@ class Cluster:
         joining = tuple(host.name for host in scene.coming)
         forgotten = _topology._forgotten(scene.going, request, etcd, joining)["members"]
         yield from self._forget(forgotten, [one for one in _topology._leaving(gone, etcd) if one.name in scene.stranded])
+        yield from self._prepare()
         yield from self._record(request)
         demote = [name for name in removed if name in self.goal and name not in forgotten]
         yield from self._grow(plan, demote)
@@ -288,6 +292,14 @@ class Cluster:
             yield from self._repoint(host.name, host.etcd_now)
         for name in members:
             yield from self._remove(name)
+
+    def _prepare(self):
+        """Record that no data are a former member's where etcd proves it, as role host_preparation does."""
+        for name in sorted(self.goal & self.answered):
+            if self.machines[name].leftover and not self._leftover(name):
+                self._reach(name)
+                self.machines[name].leftover = False
+                yield f"{name} has no leftover"
 
     def _record(self, request):
         """Record whose place the new machine takes, as playbooks/phases/prepare.yml does."""
@@ -448,7 +460,7 @@ class Cluster:
             elif move.kind == _membership.START:
                 etcd.start(name, without_log=name not in etcd.logs)
             yield f"{move.kind} {name}"
-        if machine.leftover:
+        if wipe:
             machine.leftover = False
             yield f"{name} has no leftover"
 

@@ -341,7 +341,7 @@ class Life(RuleBasedStateMachine):
         self.let_covers_expire()
         self.give_the_lost_up()
         if self.by_playbooks:
-            # what etcd_member says of a member without its data: remove it, let it join as a new one
+            # what etcd_member says of a member without its data comes to this: it is removed, and joins as a new one
             self.leave(self.without_data())
             self.aside |= self.without_data() & self.cluster.leaving
             if self.cluster.leaving:
@@ -368,7 +368,7 @@ class Life(RuleBasedStateMachine):
         assert sorted(cluster.running_servers()) == cluster.masters()
         for name, urls in cluster.running_servers().items():
             assert {url[8:-5] for url in urls} == ({name} if name in voters else voters)
-        assert not any(host.leftover for host in wanted.hosts)
+        assert not any(cluster.machines[name].leftover for name in cluster.goal), "the next run would record it"
         holders = cluster.segment.holders()
         assert len(holders) == 1 and set(holders) <= set(cluster.masters())
         assert cluster.segment.serves()

@@ -14,9 +14,11 @@ import collections
 import copy
 import functools
 import itertools
+import pathlib
 from dataclasses import replace
 
 import pytest
+import yaml
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum
 from cluster_model import Cluster, Machine
 from etcd_model import Refused
@@ -134,6 +136,27 @@ def test_from_any_masters_to_any_others_a_run_is_cut_off_after_any_act_and_the_n
         life = wished(order_of(set(before), set(after)), before, after)
         assert life.run_into(cut=cut) == "cut off"
         life.finish()
+
+
+def test_a_demotion_that_is_cut_off_is_ended_and_recorded_by_the_next_run():
+    calm = asked("3 -> 2")
+    assert calm.run_into() == ""
+    calm.at_rest()
+    first, last = (next(n for n, act in enumerate(calm.told) if f"has {word} leftover" in act) for word in ("a", "no"))
+    for cut in range(first, last + 2):
+        life = asked("3 -> 2")
+        assert life.run_into(cut=cut) == "cut off"
+        life.finish()
+
+
+@pytest.mark.parametrize("phase", ["etcd", "demote"])
+def test_wherever_a_member_joins_it_is_recorded_that_the_data_are_its_own(phase):
+    """As `Cluster._join` has it."""
+    path = pathlib.Path(__file__).resolve().parents[3] / f"playbooks/phases/{phase}.yml"
+    (tasks,) = (play["tasks"] for play in yaml.safe_load(path.read_text()) if "'tasks_from': 'join'" in str(play))
+    (joins,) = (n for n, task in enumerate(tasks) if "'tasks_from': 'join'" in str(task))
+    (after,) = (task for task in tasks[joins:] if "{'etcd_leftover': False}" in str(task))
+    assert after.get("when") == (None if phase == "demote" else "__self.etcd_leftover")
 
 
 def its_etcd_fails(cluster, name):

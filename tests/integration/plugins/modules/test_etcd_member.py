@@ -186,7 +186,7 @@ def test_a_voter_that_lost_its_disk_is_never_started(world):
     world.bootstrap("a", "b", "c")
     world.lab.member("c").kill()
     shutil.rmtree(world.lab.member("c").data_dir)
-    with pytest.raises(StepFailed, match="the voter c lost its data.*remove the member"):
+    with pytest.raises(StepFailed, match="the voter c lost its data.*replace_node.yml -e node=c"):
         world.module("c", "learner", ask=["a", "b"])
     with pytest.raises(StepFailed, match="lost its data"):
         world.module("c", "learner", ask=["a", "b"], check=True)

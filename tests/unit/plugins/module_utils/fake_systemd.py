@@ -28,6 +28,7 @@ class Fake:
     outcome: str = "active"  # active | failed | auto-restart | activating | assert | exited
     looks: int = 1  # `show` calls until the outcome is there
     job: bool = False
+    masked: bool = False
 
 
 class FakeSystemd:
@@ -82,6 +83,7 @@ class FakeSystemd:
     def _show(self, name):
         unit = self.units.get(name, Fake(enabled=""))
         there = (self.folder / name).exists()
+        load = "masked" if unit.masked else "loaded" if there else "not-found"
         if unit.job:
             unit.looks -= 1
             if unit.looks <= 0:
@@ -89,7 +91,7 @@ class FakeSystemd:
         stale = unit.loaded is not None and unit.loaded != self._text(name)
         return (
             f"MainPID={unit.pid}\nResult={unit.result}\nNRestarts={unit.restarts}\nId={name}\n"
-            f"LoadState={'loaded' if there else 'not-found'}\nActiveState={unit.active}\nSubState={unit.sub}\n"
+            f"LoadState={load}\nActiveState={unit.active}\nSubState={unit.sub}\n"
             f"UnitFileState={unit.enabled if there else ''}\nActiveEnterTimestamp=Sun 2026-11-22 17:47:25 UTC\n"
             f"ActiveEnterTimestampMonotonic={unit.pid and 12500000}\n"
             f"Job={'431' if unit.job else ''}\nNeedDaemonReload={'yes' if stale else 'no'}\nInvocationID={unit.invocation}\n"

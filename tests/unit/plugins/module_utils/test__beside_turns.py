@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import itertools
+import pathlib
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _beside_turns, _lock, _request
 from cluster_fixtures import settings
 
+DOCS = pathlib.Path(__file__).resolve().parents[4] / "docs"
 TURNING = (_request.UPGRADE, _request.ROLL)
 OTHERS = (_request.CONVERGE, _request.REMOVE, _request.REPLACE, _request.MOVE)
 
@@ -103,3 +105,26 @@ def test_the_lock_is_held_for_as_long_as_pods_are_given_to_end(kind, given, long
     assert made["drain_seconds"] == given
     assert made["seconds"]["drain"] == usual + longer <= _lock.LONGEST_SECONDS
     assert made["seconds"]["turns"] == {"member": usual, "master": usual, "node": usual + longer, "restart": usual + longer}
+
+
+def longest(**more):
+    """Return for how many seconds the lock may be held at most, of an upgrade with a person to ask and of a roll with reboots."""
+    made = [fact(kind, "confirm_each", "reboot", **more)["seconds"] for kind in TURNING]
+    return max(_lock.duration(seconds) for one in made for seconds in (*one.pop("turns").values(), *one.values()))
+
+
+@pytest.mark.parametrize("page", ["operations/README.md", "runbooks/master-is-dead.md", "runbooks/upgrade-stopped.md"])
+def test_whoever_waits_for_a_dead_runs_lock_is_told_how_long(page):
+    text = " ".join((DOCS / page).read_text().split())
+    assert "31 minutes at most, by default" in text or "after 11 minutes at most, 31 in those steps, by default" in text
+    assert (_lock.duration(_lock.STEP_SECONDS), longest()) == (11 * 60, 31 * 60)
+    assert "names the end" in text
+
+
+def test_from_which_settings_on_the_lock_lasts_longer():
+    text = " ".join((DOCS / "operations/README.md").read_text().split())
+    assert "with more than 1500 or 1200 in these settings" in text and "at most two and a quarter hours" in text
+    assert longest(drain_seconds=1500) == longest(upgrade_canary_seconds=1200) == longest()
+    assert longest(drain_seconds=1501) == longest(upgrade_canary_seconds=1201) == longest() + 1
+    most = max(longest(drain_seconds=7200), longest(upgrade_canary_seconds=3600))
+    assert 2 * 3600 < most < 2.25 * 3600

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_server, _haproxy
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_server, _failure, _haproxy
 from fake_haproxy import FakeHaproxy
 from fake_master import BALANCER, World
 
@@ -99,8 +99,20 @@ def test_one_that_does_not_come_back_is_an_error_and_a_check_foresees_that_it_do
     balancer = Balancer(m1=DRAINED, m2=UP)
     assert balancer.bring("m1", "ready", check=True).changed
     balancer.fake.servers["m2"].update(status="DOWN", check="L4CON")
-    with pytest.raises(_haproxy.HaproxyError, match="m2 is down .* after 1 s, not up"):
+    with pytest.raises(_haproxy.HaproxyError, match="m2 is down .* after 1 s, not up") as caught:
         balancer.bring("m2", "ready")
+    said = _failure.message(caught.value)
+    assert said.partition(". Next: ")[2].startswith("`journalctl -u kube-apiserver -n 50` on m2 ")
+    assert "haproxy" not in said, "HAProxy did what it is for"
+
+
+def test_where_a_drain_is_not_obeyed_haproxy_is_looked_at():
+    balancer = Balancer(m1=UP, m2=UP)
+    answer = balancer.fake.answer
+    balancer.fake.answer = lambda said: answer(said) if said.startswith("show") else "\n"
+    with pytest.raises(_haproxy.HaproxyError, match="after 1 s, not drained") as caught:
+        balancer.bring("m1", "drained")
+    assert ". Next: `systemctl status haproxy` and " in _failure.message(caught.value)
 
 
 def test_a_server_that_is_not_there_is_nobodys_turn():

@@ -488,6 +488,12 @@ def test_obstacles(members, names, expected):
     assert all(text in one.reason and one.next_step for one, (_host, text) in zip(found, expected))
 
 
+def test_a_stray_is_removed_by_the_id_that_etcdctl_takes():
+    observed = replace(cluster("m1"), members=(member("m1"), Member("10501334649042878790", "x9")))
+    (one,) = obstacles(observed, wanted("m1", observed))
+    assert one.next_step.endswith("only if the machine is gone for good: `etcdctl member remove 91bc3c398fb3c146`")
+
+
 def test_a_healthy_member_ran_even_if_its_urls_are_not_known():
     observed = replace(cluster("m1"), members=(replace(member("m1"), client_urls=()),))
     assert plan_joins(observed, wanted("m1", observed)) == ()

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _beside_turns, _drain, _lock, _preflight_hosts
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _beside_turns, _drain, _health_api, _lock, _preflight_hosts,
+)
 
-ROOT = pathlib.Path(__file__).resolve().parents[4]
 COLLECTION = "ansible_collections.multimaster.kubernetes.plugins"
 END = 1000.0
 ME = _lock.Run("ctl1/b", "remove m1", "ctl1", "boot1", 20, 200, "b")
@@ -214,7 +215,7 @@ def test_bounds_of_a_step():
 
 
 def test_clocks_are_trusted_as_far_as_preflight_holds_them():
-    assert _lock.CLOCK_SECONDS == _preflight_hosts.CLOCK_SKEW_SECONDS
+    assert _lock.CLOCK_SECONDS == _health_api.LEASE_SLACK == _preflight_hosts.CLOCK_SKEW_SECONDS
 
 
 def test_what_a_module_returns_of_it():

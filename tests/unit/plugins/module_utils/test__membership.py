@@ -72,6 +72,14 @@ def test_the_way_to_a_learner(members, here, wipe, kind):
     assert move.next_step or kind != m.REFUSE
 
 
+@pytest.mark.parametrize("case", ["voter lost its disk", "namesake elsewhere"])
+def test_a_member_is_replaced_behind_the_gate_and_nobody_is_sent_to_remove_it_by_hand(case):
+    members, here, wipe, _kind = LEARNER_MOVES[case]
+    said = m.toward_learner(members, here, leader_index=600, wipe=wipe).next_step
+    assert "`replace_node.yml -e node=b`" in said and "etcdctl" not in said
+    assert (m.MOVED_RUNBOOK in said) is (case == "namesake elsewhere")
+
+
 def test_wiping_is_never_a_default():
     assert m.toward_learner((A,), own(data=True), 100).kind == m.REFUSE
 

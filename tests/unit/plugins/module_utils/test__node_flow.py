@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube, _node_flow
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _kube, _node_flow
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._drain import Wanted
 from drain_fixtures import MARK, budget, node, owner, pod
 from fake_kube import FakeKube
@@ -276,8 +276,11 @@ def test_pods_of_a_dead_host_are_deleted_and_its_volumes_left_to_the_control_pla
 
 def test_a_host_that_lives_is_not_treated_as_dead():
     world = World(web(), ready="True")
-    with pytest.raises(_kube.KubeNotYet, match="still reports Ready"):
+    with pytest.raises(_kube.KubeNotYet, match="still reports Ready") as caught:
         world.flow(node_dead=True, timeout=40).drained()
+    said = _failure.message(caught.value)
+    assert "node_dead" not in said, "playbooks set it, nobody who reads this"
+    assert said.endswith(f"Next: {_node_flow.SWITCH_OFF}") and "make it reachable by SSH" in said
     assert world.wrote() == []
     world.at = {60: lambda: world.fake.objects.update({NODE: node(ready="Unknown")})}
     assert world.flow(node_dead=True).drained().changed

@@ -183,7 +183,7 @@ def raised(observed, host, member_id, alarm="NOSPACE"):
     ("member_id", "alarm", "said"),
     [
         (member("m2")["id"], "NOSPACE", "etcd has raised NOSPACE on m2: no write is taken"),
-        ("4711", "CORRUPT", "etcd has raised CORRUPT on 4711: no write is taken"),
+        ("4711", "CORRUPT", "etcd has raised CORRUPT on 1267: no write is taken"),
     ],
 )
 def test_an_alarm_of_etcd_is_an_error_that_names_the_member_whoever_tells_of_it(member_id, alarm, said):

@@ -79,6 +79,32 @@ def test_a_clock_that_is_wrong_is_told_with_its_direction(clock, said):
     assert [finding.found for finding in three(clock=clock)] == [f"the clock is {said} the controller's"]
 
 
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        # seconds that a clock is ahead of the controller's, read within a window of 1 s: 0.5 is in its middle
+        ({"m1": 2.4, "m3": -1.4}, [("m1", "the clock is 3 s ahead of m3's")]),
+        ({"m1": 2.4, "m2": 2.3, "m3": -1.4, "w1": -1.3}, [("m1", "the clock is 3 s ahead of m3's")]),
+        ({"m1": 1.6, "m3": -1.5}, [("m1", "the clock is 2 s ahead of m3's")]),
+        ({"m1": 1.5, "m3": -1.5}, []),
+        ({"m1": 2.4, "m3": 0.5}, []),
+        # who is wrong by the controller's is told of once
+        ({"m1": 9.0, "m3": -1.4}, [("m1", "the clock is 8 s ahead of the controller's")]),
+        ({"m1": 9.0, "m2": 2.4, "m3": -1.4}, [
+            ("m1", "the clock is 8 s ahead of the controller's"), ("m2", "the clock is 3 s ahead of m3's"),
+        ]),
+    ],
+)  # fmt: skip
+def test_clocks_are_apart_from_each_other_too(ahead, said):
+    observed = bare(*NAMES, "w1")
+    for number, (name, seen) in enumerate(observed.items()):
+        start = 1000.0 + 7 * number  # they are not all read at once
+        seen.update(clock_window=[start, start + 1.0], clock=start + ahead.get(name, 0.5))
+    findings = judge(inventory(NAMES, ["w1"]), observed)
+    assert [(one.host, one.found) for one in findings if one.check == "clock-skew"] == said
+    assert not [one for one in findings if one.check != "clock-skew"]
+
+
 def test_a_node_address_that_is_not_the_hosts_is_found():
     listed = inventory(["m1"], m1={"node_address": "192.0.2.99"})
     assert ("m1", "node-address") in found(judge(listed, bare("m1")), "error")
@@ -138,6 +164,32 @@ def test_two_inventory_names_for_one_host_are_found():
     observed = {"m1": fresh("m1"), "m2": fresh("m1")}
     checks = {check for _host, check in found(judge(listed, observed), "error")}
     assert {"duplicate-address", "duplicate-hostname", "duplicate-machine-id"} <= checks
+
+
+@pytest.mark.parametrize(
+    ("kind", "node", "by", "address", "said"),
+    [
+        ("replace", "m1", "m4", "192.0.2.11", "node address 192.0.2.11 on m1, m4"),
+        ("replace", "m1", "m4", "192.0.2.14", None),
+        ("replace", "w1", "w2", "192.0.2.21", "node address 192.0.2.21 on w1, w2"),
+        ("replace", "w1", "w2", "192.0.2.22", None),
+        ("remove", "m1", "", "192.0.2.11", "node address 192.0.2.11 on m1, m4"),
+    ],
+)
+@pytest.mark.parametrize("dead", [True, False])
+def test_a_successor_may_not_have_the_address_of_the_host_that_leaves(kind, node, by, address, said, dead):
+    new = by or "m4"
+    masters, workers = ([name for name in (*NAMES, "w1", new) if name[0] == letter] for letter in "mw")
+    listed = inventory(masters, workers, **{new: {"ansible_host": address}})
+    members = [member(name) for name in NAMES]
+    observed = {name: living(name, members, master=name[0] == "m") for name in (*NAMES, "w1")}
+    observed[new] = fresh(new, addresses=[{"interface": "eth0", "address": address, "prefix": 24}], default_address=address)
+    if dead:
+        del observed[node]
+    topology = _topology.build(settings(), listed, observed, True, request=_request.Request(kind, (node,), by))
+    findings = _preflight.judge(_preflight.View(settings(), listed.without((node,)), observed, topology, True))
+    twice = [(one.found, one.fix) for one in findings if one.check == "duplicate-address"]
+    assert twice == ([(said, _preflight_hosts.SUCCESSOR_ADDRESS)] if said else [])
 
 
 def test_what_is_not_known_of_two_hosts_is_not_the_same_on_both():

@@ -9,6 +9,7 @@ outside, found by trying every subset; a cluster lives when some majority of it 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import sys
@@ -192,7 +193,28 @@ def test_a_stray_learner_may_be_removed_itself_by_id_or_peer_url():
     assert codes(judge(observed, Step(RESTART, "m2"))) == ["stray_learner"]
     assert judge(observed, Step(REMOVE, "id-x")).safe
     assert judge(observed, Step(REMOVE, "https://192.0.2.9:2380")).safe
-    assert "id-x" in judge(observed, Step(RESTART, "m2")).next_step
+    assert judge(observed, Step(RESTART, "m2")).next_step.endswith(": `etcdctl member remove id-x`")
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [("10501334649042878790", "91bc3c398fb3c146"), ("9372538179322589801", "8211f1d0f64f3269"), ("13", "d"), ("id-x", "id-x")],
+)
+def test_ids_are_said_as_etcdctl_shows_and_takes_them(told, shown):
+    assert _quorum.hex_id(told) == shown
+    assert _quorum.removal(told) == f"`etcdctl member remove {shown}`"
+    stray = Member(told, is_learner=True)
+    known = cluster([UP] * 3, alarms=((told, "NOSPACE"),))
+    verdict = judge(dataclasses.replace(known, members=(*known.members, stray)), Step(RESTART, "m2"))
+    assert verdict.reason.count(f"the unnamed member {shown} (") == 2
+    gone = judge(known, Step(RESTART, "m2"))
+    assert gone.reason == f"NOSPACE is raised on {shown}"
+
+
+def test_an_alarm_is_told_with_what_to_do_about_it():
+    found, wanted, fix = _quorum.alarm_words("NOSPACE", "m2")
+    assert (found, wanted) == ("etcd has raised NOSPACE on m2: no write is taken", "no alarm")
+    assert "defragment" in fix and fix.endswith("CORRUPT: replace that member.")
 
 
 def test_a_learner_is_ours_by_its_peer_url_before_it_has_a_name():

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import collections
 import os
+import pathlib
+import re
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _snapshot
@@ -137,3 +139,11 @@ def test_every_part_of_the_answer_is_wanted(missing, tmp_path):
     programs = install(tmp_path / "etcd", utl={key: value for key, value in TOLD.items() if key != missing})
     with pytest.raises(_snapshot.SnapshotError, match="cannot be read"):
         _snapshot.inspect("/x.db", programs, _command.run)
+
+
+def test_what_the_runbook_lets_a_person_do_has_as_long_as_a_copy_has():
+    """etcdctl gives up after 5 s by default, and a defragmentation of gigabytes takes longer."""
+    page = pathlib.Path(__file__).resolve().parents[4] / "docs/runbooks/quorum-at-risk.md"
+    slow = re.findall(r"^e (?:compact|defrag) .*", page.read_text(), re.MULTILINE)
+    assert len(slow) == 2
+    assert all(f"--command-timeout={_snapshot.BOUND / 60:.0f}m " in line for line in slow)

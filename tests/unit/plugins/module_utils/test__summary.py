@@ -46,8 +46,8 @@ def test_a_node_and_a_member_that_the_inventory_lacks_are_named():
 
 
 def test_a_member_that_never_started_is_known_by_its_peer_url():
-    unnamed = [{**one, "name": "", "id": "7"} for one in members("m3", "e1")]
-    assert _summary.stray_lines(cluster(), [], unnamed)[0].endswith(": etcd member 7")
+    unnamed = [{**one, "name": "", "id": "10501334649042878790"} for one in members("m3", "e1")]
+    assert _summary.stray_lines(cluster(), [], unnamed)[0].endswith(": etcd member 91bc3c398fb3c146"), "as etcdctl calls it"
 
 
 def test_a_balancer_of_somebody_elses_is_pointed_at_the_port_the_api_servers_listen_on():

@@ -76,6 +76,15 @@ def test_outside_check_mode_everything_that_is_missing_is_named_and_nothing_is_d
     assert "etcd.service has no unit file" in result["msg"] and "web.service reads /nowhere" in result["msg"]
 
 
+def test_files_that_were_written_are_not_said_to_be_unchanged_where_no_unit_can_start(fake, call, tmp_path):
+    fake.add("etcd.service", masked=True)
+    source = tmp_path / "input"
+    files = [{"path": str(source), "content": "new", "mode": "0644"}]
+    result = call(unit_set, {"units": [{"name": "etcd", "inputs": [str(source)]}], "files": files})
+    assert result["failed"] and source.read_text() == "new" and fake.commands() == []
+    assert result["msg"].startswith("no unit was touched: etcd.service is masked; run `systemctl unmask etcd.service`")
+
+
 def test_restarts_can_be_only_reported(fake, call, tmp_path):
     source = tmp_path / "input"
     source.write_text("1")
