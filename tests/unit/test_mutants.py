@@ -880,9 +880,21 @@ MUTANTS = {
     ),
     "work begins on what somebody cordoned again": Mutant(
         DRAIN,
-        "    if marked is not None and not _left_over(node):",
-        "    if marked is not None:",
+        "    ours = marked is not None and not _left_over(node)",
+        "    ours = marked is not None",
         "test__drain.py::test_a_drain_makes_resumes_or_refuses_a_cordon",
+    ),
+    "work begins on what was taken over from somebody": Mutant(
+        DRAIN,
+        "    if ours and (take_over or found is None):",
+        "    if ours:",
+        "test__drain.py::test_a_drain_makes_resumes_or_refuses_a_cordon",
+    ),
+    "a cordon that was taken over is taken back": Mutant(
+        DRAIN,
+        "    if found is not None:",
+        "    if False:",
+        "test__drain.py::test_only_a_cordon_of_ours_is_taken_back",
     ),
     "somebody's cordon is taken back": Mutant(
         DRAIN,
