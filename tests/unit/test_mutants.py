@@ -100,6 +100,18 @@ MUTANTS = {
         "return member.healthy is not True, voting.count",
         "test__join_order.py::test_leave_order",
     ),
+    "who could not be asked goes as dead": Mutant(
+        JOIN_ORDER,
+        " and m not in untold]",
+        "]",
+        "test__join_order.py::test_who_could_not_be_asked_does_not_go_as_dead_and_is_an_obstacle",
+    ),
+    "who does not run may serve": Mutant(
+        "_etcd_scene",
+        ' and etcd["unit"] not in _membership.NOT_RUNNING',
+        "",
+        "test__etcd_scene.py::test_a_member_may_serve_where_it_could_not_be_asked_and_its_unit_may_run",
+    ),
     "voters grow by one": Mutant(JOIN_ORDER, "else min(2, places)", "else 1", "test__join_order.py::test_plan"),
     "even voters are left": Mutant(
         JOIN_ORDER,
@@ -140,8 +152,8 @@ MUTANTS = {
     ),
     "only who lost its data goes before any is added": Mutant(
         JOIN_ORDER,
-        "if member.healthy is not True]\n    return [",
-        "if False]\n    return [",
+        "if m.healthy is not True and m not in untold]",
+        "if False]",
         "test__plan.py::test_a_replacement_in_order",
     ),
     # replacements
