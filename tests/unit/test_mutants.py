@@ -612,6 +612,14 @@ MUTANTS = {
         "_endpoint_server", 'wanted["in_use"]) if drained', "()) if drained",
         "test__endpoint_server.py::test_whoever_was_left_drained_each_turn_has_another_server_up",
     ),
+    "a server is used again before anybody looks whether it answers": Mutant(
+        "_endpoint_server", "        sleep(CHECKED)\n", "",
+        "test__endpoint_server.py::test_a_server_is_checked_before_it_gets_connections_again",
+    ),
+    "who leaves is used again": Mutant(
+        "_endpoint_server", 'servers(), "", names)', 'servers(), "", haproxy.servers())',
+        "test__endpoint_server.py::test_whatever_a_cut_left_drained_of_those_that_stay_is_in_use_again",
+    ),
     "who comes back takes others with it": Mutant(
         "_endpoint_server", 'wanted["in_use"]) if drained else {}', 'wanted["in_use"])',
         "test__endpoint_server.py::test_a_server_that_comes_back_leaves_the_others_alone",
