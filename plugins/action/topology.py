@@ -8,6 +8,7 @@ Everything here is reading: the decisions are _settings, _topology and _prefligh
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import time
@@ -19,6 +20,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _finding,
     _preflight,
     _request,
+    _settings,
     _topology,
     _topology_fact,
     _upgrade_refusals,
@@ -59,6 +61,7 @@ class ActionModule(ActionBase):
         settings, inventory, findings, folder = _inventory_view.read(task_vars["groups"], hostvars)
         asked = {name: args[name] for name in ("remove", "replace", "by", "upgrade", "roll", "move")}
         request, unknown = _request.read(inventory.names, **asked)
+        settings = within_forks(settings, inventory.without(request.leaving), int(task_vars.get("ansible_forks") or 0))
         store = os.path.normpath(os.path.join(folder, os.path.expanduser(settings.ca_store)))
         exists = _ca_store.exists(store)
         observed = _inventory_view.observations(inventory.names, hostvars, time.time() - args["max_age"])
@@ -116,6 +119,12 @@ class ActionModule(ActionBase):
             if args["must"] == "be_empty" and topology.plan.steps:
                 result.update(failed=True, msg=to_do(topology.plan))
         return result
+
+
+def within_forks(settings, inventory, forks):
+    """Return the settings with no more workers in a batch than this run works on at once."""
+    workers = len(set(inventory.workers) - set(inventory.masters))
+    return dataclasses.replace(settings, upgrade_batch=_settings.batch_within(settings.upgrade_batch, workers, forks))
 
 
 def to_do(plan):

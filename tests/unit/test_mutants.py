@@ -929,6 +929,9 @@ MUTANTS = {
         "_topology_fact", " if topology.drains else ()", "",
         "test__topology_fact.py::test_nodes_that_are_to_be_drained_are_known_beforehand",
     ),
+    "a batch drains in waves": Mutant(
+        "_settings", "0 < forks < batch_size", "0 > forks > batch_size", "test__settings.py::test_a_batch_drains_at_once"
+    ),
     "the lock ends before a long drain does": Mutant(
         "_beside_turns",
         "drain = _lock.STEP_SECONDS + max(0, settings.drain_seconds - DRAIN_SECONDS)",
