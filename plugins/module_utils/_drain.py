@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 #: The annotation by which a cordon of ours is known again; its value is the operation's id.
 MARK = "multimaster.kubernetes/operation"
+#: Beside the mark: whose cordon was taken over, so that the node stays cordoned when the operation is given up.
+FOUND = "multimaster.kubernetes/found-cordoned"
 #: Under this name our requests stand in a node's managedFields (``_kube.FIELD_MANAGER``).
 MANAGER = "multimaster"
 #: The kubelet marks the API's image of a static pod with it (k8s.io/api/core/v1, MirrorPodAnnotationKey).
@@ -53,7 +55,8 @@ class Wanted:
 class Cordon:
     """What to do about a node's cordon: nothing, a merge patch that makes the ``change``, or a refusal with a next step.
 
-    ``undo`` is the merge patch that makes the node as it was found; None when there is nothing to take back.
+    ``undo`` is the merge patch that makes the node as it was found; None when there is nothing to take back. A change without
+    ``spec`` leaves the cordon itself alone.
     """
 
     reason: str
@@ -82,13 +85,17 @@ class Verdict:
         return {"pod": self.title, "reason": self.reason}
 
 
-def _mark(node):
-    return (node["metadata"].get("annotations") or {}).get(MARK)
+def _mark(node, which=MARK):
+    return (node["metadata"].get("annotations") or {}).get(which)
 
 
-def _patch(unschedulable, operation):
-    """Return the merge patch that sets both; None removes a field (RFC 7386)."""
-    return {"metadata": {"annotations": {MARK: operation}}, "spec": {"unschedulable": unschedulable or None}}
+def _patch(unschedulable, operation, found=None):
+    """Return the merge patch that sets a cordon with its marks; None removes a field (RFC 7386)."""
+    return {**_marks(operation, found), "spec": {"unschedulable": unschedulable or None}}
+
+
+def _marks(operation, found):
+    return {"metadata": {"annotations": {MARK: operation, FOUND: found}}}
 
 
 def _setters(node, *path):
@@ -120,11 +127,11 @@ def cordon_of(node):
 
 
 def cordons_of_ours(nodes, stay):
-    """Return the names of the nodes that a run of ours left cordoned, of summaries as ``_kube_reading`` makes them.
+    """Return the names of the nodes whose cordon carries a mark that a run of ours left, of ``_kube_reading``'s summaries.
 
     ``nodes``: None where they cannot be read, as in a check before there is a cluster. ``stay``: names of the nodes that do not
-    leave. Whoever else cordoned a node has not set the mark; a mark that is left over is told apart when the cordon is taken
-    back.
+    leave. Whoever else cordoned a node has not set the mark; one that is left over, and a cordon that was taken over, are told
+    apart when the cordon is taken back.
     """
     ours = [node["name"] for node in nodes or () if node["unschedulable"] and MARK in node["annotations"]]
     return [name for name in ours if name in stay]
@@ -137,15 +144,19 @@ def _by_whom(node):
 
 
 def judge_cordon(node, operation, take_over):
-    """Judge the cordon before a drain: make it, resume one of ours, or refuse to work beside somebody else."""
-    name, marked = node["metadata"]["name"], _mark(node)
+    """Judge the cordon before a drain: make it, resume one of ours, or refuse to work beside somebody else.
+
+    One that was taken over is resumed by who would take it over. For anybody else it is theirs who made it.
+    """
+    name, marked, found = node["metadata"]["name"], _mark(node), _mark(node, FOUND)
     if not node.get("spec", {}).get("unschedulable"):
         return Cordon("it is cordoned", _patch(True, operation), _patch(False, None))
-    if marked is not None and not _left_over(node):
+    ours = marked is not None and not _left_over(node)
+    if ours and (take_over or found is None):
         return Cordon(f"it was cordoned by our operation {marked!r} before")
-    who = _by_whom(node)
+    who = found if ours else _by_whom(node)
     if take_over:
-        return Cordon(f"the cordon of {who} is taken over", _patch(True, operation), _patch(True, marked))
+        return Cordon(f"the cordon of {who} is taken over", _patch(True, operation, who), _patch(True, marked, found))
     return Cordon("", refusal=(
         f"node {name} was cordoned by somebody else ({who}), so somebody may be at work on it; nothing was changed. Next: "
         f"ask them; when they are done, `kubectl uncordon {name}` and run again"
@@ -153,14 +164,17 @@ def judge_cordon(node, operation, take_over):
 
 
 def judge_uncordon(node):
-    """Judge the end of an operation: a cordon of ours goes, with its mark; anybody else's stays."""
-    marked = _mark(node)
+    """Judge the end of an operation: a cordon of ours goes, with its mark; anybody else's stays, also one that was taken over."""
+    marked, found = _mark(node), _mark(node, FOUND)
     if not node.get("spec", {}).get("unschedulable"):
         if marked is None:
             return Cordon("it takes pods")
         return Cordon(f"it takes pods; the mark that operation {marked!r} left goes", _patch(False, None))
     if marked is None or _left_over(node):
         return Cordon(f"it was cordoned by somebody else ({_by_whom(node)}) and stays so; `kubectl uncordon` is up to them")
+    if found is not None:
+        said = f"it was cordoned by somebody else ({found}) before operation {marked!r} and stays so"
+        return Cordon(f"{said}; `kubectl uncordon` is up to them", _marks(None, None))
     return Cordon(f"the cordon of operation {marked!r} goes", _patch(False, None))
 
 

@@ -4,7 +4,8 @@
 """Take one API server out of a balancer, or bring it back: judge, wait for another one, do it, prove it.
 
 Solves: the API must stay reachable through this balancer, so another server is up before one is drained, also where a run that
-was cut off left the others drained. Leaves out which server has its turn, and what HAProxy understands (`_haproxy`).
+was cut off left the others drained; and whatever it left so is used again before the next run can fail on another host. Leaves
+out which server has its turn, and what HAProxy understands (`_haproxy`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _hap
 
 #: Seconds between two looks; a health check of the balancer is due each second.
 PAUSE = 0.05
+#: Seconds in which a server that is checked again, and does not answer, is found down: two checks, the first within 1 s and the
+#: other 0.2 s later (role api_endpoint: inter 1s fastinter 200ms fall 2), and twice as long is no matter.
+CHECKED = 2.5
 BALANCER = "haproxy.service"
+NO_BALANCER = "no balancer runs on this host"
 BRING_UP = (
     "bring one up (`systemctl status kube-apiserver` on its master says why it is not), or allow the outage for this run "
     "(-e etcd_allow_outage=true)"
@@ -30,18 +35,22 @@ COME_BACK = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """Hold what became, or in a check would become, of the server; ``unsafe`` says why a run would not go on as things are."""
+    """Hold what became, or in a check would become, of the server; ``unsafe`` says why a run would not go on as things are.
+
+    ``back``: names of the servers whose drain that was left is taken back.
+    """
 
     changed: bool
     reason: str
     before: _haproxy.Server | None = None
     after: _haproxy.Server | None = None
     unsafe: str = ""
+    back: tuple = ()
 
     def as_dict(self):
         """Return plain data, for the module's result."""
         servers = {name: server and server.as_dict() for name, server in (("before", self.before), ("after", self.after))}
-        return {"changed": self.changed, "reason": self.reason, **servers}
+        return {"changed": self.changed, "reason": self.reason, "back": list(self.back), **servers}
 
 
 def not_spared(servers, name):
@@ -88,7 +97,7 @@ def bring(haproxy, systemd, wanted, check, sleep=time.sleep, clock=time.monotoni
     """
     name, drained, timeout = wanted["name"], wanted["state"] == "drained", wanted["timeout"]
     if not systemd.show([BALANCER])[BALANCER].up:
-        return Outcome(False, "no balancer runs on this host")
+        return Outcome(False, NO_BALANCER)
     servers = haproxy.servers()
     if name not in servers:
         return Outcome(False, f"HAProxy here knows no server {name}, only {', '.join(servers) or 'none'}")
@@ -109,7 +118,28 @@ def bring(haproxy, systemd, wanted, check, sleep=time.sleep, clock=time.monotoni
         after = servers[name]
     reason = f"{name} was {before.stands}, check {'on' if before.checked else 'off'}" if steps else "it is as wanted"
     reason += "".join(f"; {other} was left drained and is taken back" for other in back)
-    return Outcome(bool(steps or back), reason, before, after, unsafe and _foreseen(name, unsafe, timeout))
+    return Outcome(bool(steps or back), reason, before, after, unsafe and _foreseen(name, unsafe, timeout), tuple(back))
+
+
+def take_back(haproxy, systemd, names, check, sleep=time.sleep):
+    """Return the Outcome of using all of these servers again that are drained; raise HaproxyError where HAProxy refuses it.
+
+    Whether one answers is HAProxy's to find out: it is checked while still in drain, so that one that is down gets no
+    connections. One that is brought up later is used then. A HAProxy that says nothing ends no run: the run may be to mend it.
+    """
+    if not systemd.show([BALANCER])[BALANCER].up:
+        return Outcome(False, NO_BALANCER)
+    try:
+        back = left_drained(haproxy.servers(), "", names)
+    except _haproxy.HaproxyError as error:
+        return Outcome(False, f"nobody says what is drained: {error}")
+    steps = [step for of_one in back.values() for step in of_one]
+    if steps and not check:
+        _order(haproxy, [step for step in steps if step[0] == "checks"])
+        sleep(CHECKED)
+        _order(haproxy, [step for step in steps if step[0] != "checks"])
+    reason = f"{', '.join(back)} was left drained and is taken back" if back else "none was left drained"
+    return Outcome(bool(back), reason, back=tuple(back))
 
 
 def _order(haproxy, steps):

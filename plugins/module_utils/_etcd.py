@@ -56,11 +56,14 @@ class EtcdError(Exception):
 
 
 class EtcdUnreachable(EtcdError):
-    """No answer. When ``sent`` is true the request may have been carried out: read before asking again."""
+    """No answer. When ``sent`` is true the request may have been carried out: read before asking again.
 
-    def __init__(self, asked, where, came_back, sent=False):
+    ``tls``: TLS failed, so somebody listens and says nothing to us.
+    """
+
+    def __init__(self, asked, where, came_back, sent=False, tls=False):
         super().__init__(asked, where, came_back)
-        self.sent = sent
+        self.sent, self.tls = sent, tls
 
 
 class EtcdRefused(EtcdError):
@@ -173,7 +176,7 @@ class Etcd:
         try:
             answer = self._opener("POST", self.endpoint + path, data, headers, timeout or self._timeout)
         except TransportError as error:
-            raise EtcdUnreachable(path, self.endpoint, error.cause, error.sent) from error
+            raise EtcdUnreachable(path, self.endpoint, error.cause, error.sent, error.tls) from error
         try:
             parsed = json.loads(answer.body.decode() or "{}")
         except ValueError as error:
@@ -251,7 +254,10 @@ class Etcd:
 
 @dataclass(frozen=True)
 class View:
-    """What one endpoint said: ``healthy`` = served a linearizable read (a learner: follows a leader)."""
+    """What one endpoint said: ``healthy`` = served a linearizable read (a learner: follows a leader).
+
+    ``asked``: whether the question reached it; not where TLS failed, and then its silence says nothing.
+    """
 
     endpoint: str
     status: Status | None = None
@@ -259,6 +265,7 @@ class View:
     members: tuple | None = None
     members_confirmed: bool = False
     error: str = ""
+    asked: bool = True
 
 
 @dataclass(frozen=True)
@@ -314,7 +321,8 @@ def look(endpoint, opener, timeout=READ_TIMEOUT):
         members, confirmed, healthy = client.member_list(), True, True
         return View(endpoint, status, healthy, members, confirmed)
     except EtcdError as error:
-        return View(endpoint, status, healthy, members, confirmed, str(error))
+        asked = not (isinstance(error, EtcdUnreachable) and error.tls)
+        return View(endpoint, status, healthy, members, confirmed, str(error), asked)
 
 
 def _look_at_all(endpoints, opener, timeout, bound):
@@ -352,11 +360,12 @@ def observe(endpoints, opener, timeout=READ_TIMEOUT):
 
 
 def status_for_host_info(endpoint, opener, timeout=READ_TIMEOUT):
-    """Return the ``etcd.status`` dict of a host's observation; ``healthy`` as in View."""
+    """Return the ``etcd.status`` dict of a host's observation; ``healthy`` and ``asked`` as in View."""
     view = look(endpoint, opener, timeout)
     known = view.status
     return {
         "ok": known is not None,
+        "asked": view.asked,
         "error": view.error,
         "member_id": known.member_id if known else "",
         "cluster_id": known.cluster_id if known else "",

@@ -179,5 +179,6 @@ def _wanted_host(host, observation):
         peer_url=host.peer_url,
         client_url=host.client_url,
         data=observation["etcd"]["data"] if observation else None,
+        unasked=_etcd_scene.unasked(observation),
         leftover=host.etcd_leftover,
     )

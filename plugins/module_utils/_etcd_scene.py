@@ -9,13 +9,22 @@ nothing. Leaves out: what is to be done about it (``_etcd_plan``, ``_giving_way`
 
 from __future__ import annotations
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _bootstrap, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _bootstrap, _membership, _quorum
 
 
 def answers(hosts, observed):
     """Return the status of each member that answered, in the order of the hosts."""
     found = (((observed.get(host.name) or {}).get("etcd") or {}).get("status") for host in hosts if host.member)
     return [status for status in found if status and status.get("ok")]
+
+
+def unasked(observation):
+    """Return whether a host's member may run and serve although it told nothing: nobody could ask it.
+
+    Not so while its unit is known not to run, nor where it was looked at repeatedly (`_host`), or its host was not reached.
+    """
+    etcd = (observation or {}).get("etcd") or {}
+    return not (etcd.get("status") or {"asked": True})["asked"] and etcd["unit"] not in _membership.NOT_RUNNING
 
 
 def newest(told):

@@ -68,6 +68,12 @@ ETCD_CLIENT = {
     "key": "/etc/etcd/pki/operator-client.key",
 }
 ETCD_PORT = 2379
+# A member whose unit runs, or comes up, is silent for a moment while systemd restarts it (RestartSec of 1 s) or a leader is
+# elected (some election timeouts of 1 s). So it is looked at three times, the last time 4 s after the first.
+ETCD_LOOKS = 3
+ETCD_PAUSE = 2.0
+# Seconds after the first look within which another one begins: a look at a member that hangs takes as long by itself.
+ETCD_PATIENCE = 5.0
 KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -161,6 +167,14 @@ class System:
         """Return seconds since the epoch."""
         return time.time()
 
+    def monotonic(self):
+        """Return seconds of a clock that nobody sets."""
+        return time.monotonic()
+
+    def sleep(self, seconds):
+        """Wait so many seconds."""
+        time.sleep(seconds)
+
     def facts(self):
         """Return (hostname, machine type, kernel release, Python version, CPUs)."""
         name = os.uname()
@@ -203,7 +217,7 @@ def observe(
         **_machine(system),
         **network,
         "listening": listeners,
-        "etcd": _etcd(system, units["etcd"][0], listeners, etcd_status or read_etcd_status),
+        "etcd": _etcd(system, units["etcd"][0], listeners, ports, etcd_status or read_etcd_status),
         "certificates": certificates,
         "ca_fingerprints": {name: _fingerprints(system, paths) for name, paths in CAS.items()},
         "units": {name: state for name, (state, _pid) in units.items()},
@@ -256,7 +270,7 @@ def _network(system, endpoint_address):
     }
 
 
-def _etcd(system, unit, listeners, ask):
+def _etcd(system, unit, listeners, ports, ask):
     """Return the part of the observation about the host's own etcd member, which is asked when there may be one."""
     data = _membership.has_data(system.names(ETCD_WAL))
     return {
@@ -264,8 +278,23 @@ def _etcd(system, unit, listeners, ask):
         "record": _json(system.read(_membership.RECORD)),
         "first_start": system.exists(_membership.FIRST_START),
         "unit": unit,
-        "status": ask(ETCD_CLIENT, listeners) if data or unit == "active" else None,
+        "status": _patiently(system, unit, listeners, ports, ask) if data or unit == "active" else None,
     }
+
+
+def _patiently(system, unit, listeners, ports, ask):
+    """Return what the host's own member says of itself; while its unit may run, one that is silent is looked at again.
+
+    Whoever reads it may take silence for death then. Where it cannot be asked, another look tells nothing new.
+    """
+    begin, status = system.monotonic(), ask(ETCD_CLIENT, listeners)
+    for _again in range(ETCD_LOOKS - 1):
+        silent = not status["healthy"] and status["asked"] and unit not in _membership.NOT_RUNNING
+        if not silent or system.monotonic() + ETCD_PAUSE > begin + ETCD_PATIENCE:
+            break
+        system.sleep(ETCD_PAUSE)
+        status = ask(ETCD_CLIENT, listening(system, ports))
+    return status
 
 
 def parse_addresses(links):
@@ -491,7 +520,7 @@ def fdatasync_p99_ms(folder):
 
 
 def read_etcd_status(files, listeners):
-    """Ask the host's own etcd member who it is; `ok` is false and `error` says why when it cannot be asked."""
+    """Ask the host's own etcd member who it is; `ok` is false and `error` says why when it does not say."""
     from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
 
     url = etcd_url(listeners)
@@ -500,7 +529,7 @@ def read_etcd_status(files, listeners):
     try:
         opener = _https.https_opener(files["ca"], files["cert"], files["key"])
     except _https.CredentialsError as reason:
-        return no_status(str(reason))
+        return no_status(str(reason), asked=False)
     return _etcd.status_for_host_info(url, opener)
 
 
@@ -514,10 +543,11 @@ def etcd_url(listeners):
     return "https://{}:{}".format(f"[{address}]" if ":" in address else address, ETCD_PORT)
 
 
-def no_status(error):
-    """Return the status of a member that could not be asked, in the shape of a real one."""
+def no_status(error, asked=True):
+    """Return the status of a member that says nothing, or could not be asked, in the shape of a real one."""
     return {
         "ok": False,
+        "asked": asked,
         "error": error,
         "member_id": "",
         "cluster_id": "",

@@ -20,10 +20,13 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _fai
 
 
 class TransportError(Exception):
-    """No HTTP answer came: refused, timed out, TLS failed. ``sent`` tells whether the request may have been received."""
+    """No HTTP answer came: refused, timed out, TLS failed. ``sent`` tells whether the request may have been received.
 
-    def __init__(self, where, cause, sent=False):
-        self.where, self.cause, self.sent = where, cause, sent
+    ``tls`` tells whether TLS failed: then somebody listens there, who may well answer others.
+    """
+
+    def __init__(self, where, cause, sent=False, tls=False):
+        self.where, self.cause, self.sent, self.tls = where, cause, sent, tls
         super().__init__(f"{where}: {cause}")
 
 
@@ -107,7 +110,7 @@ def https_opener(ca, cert=None, key=None, check=False):
             response = connection.getresponse()
             return Answer(response.status, response.read(), {k.lower(): v for k, v in response.getheaders()})
         except (OSError, http.client.HTTPException) as error:
-            raise TransportError(where, _cause(error), sent) from error
+            raise TransportError(where, _cause(error), sent, isinstance(error, ssl.SSLError)) from error
         finally:
             connection.close()
 

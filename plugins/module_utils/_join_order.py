@@ -61,7 +61,8 @@ class Host:
     """One wanted etcd host: its node name, zone and etcd URLs.
 
     ``data``: whether etcd's data folder holds something; None is unknown, and such a host is left alone. ``leftover``:
-    that data is known to come from a member that was removed, so a join may wipe it.
+    that data is known to come from a member that was removed, so a join may wipe it. ``unasked``: its member may serve, though
+    it told nothing: nobody could ask it.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Host:
     client_url: str = ""
     data: bool | None = None
     leftover: bool = False
+    unasked: bool = False
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,7 @@ def leave_order(observed: Cluster, wanted: Wanted, names) -> tuple:
 
 
 def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
-    """Return what keeps hosts out of the plan, and the members nobody accounts for."""
+    """Return what keeps hosts out of the plan, who leaves and could not be asked, and the members nobody accounts for."""
     found = []
     for host in wanted.staying:
         member = _member(observed, host)
@@ -272,6 +274,10 @@ def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
             reason = "it holds etcd data and is no member of this cluster; joining would wipe the data"
             remedy = "find out whose data it is; if nobody needs it, remove /var/lib/etcd/member on this host and run again"
             found.append(Obstacle(host.name, reason, remedy))
+    for host, member in _untold(observed, wanted):
+        reason = f"its etcd member {member.name or member.id} may run, and could not be asked whether it serves or may go as dead"
+        remedy = "site.yml gives each listed host its certificates; where it is dead, stop etcd on this host; then run again"
+        found.append(Obstacle(host.name, reason, remedy))
     for member in _strays(observed, wanted):
         reason = "it is a member of the etcd cluster and no host of the inventory accounts for it"
         remedy = f"list its host again; only if the machine is gone for good: {removal(member.id)}"
@@ -299,6 +305,12 @@ def _learns(observed, host):
 def _leaving(observed, wanted):
     """Return the members named to leave."""
     return [member for member in observed.members if any(member.called(target) for target in wanted.leaving)]
+
+
+def _untold(observed, wanted):
+    """Return (host, its member) of each member that is to leave and could not be asked."""
+    going = _leaving(observed, wanted)
+    return [(host, member) for host in wanted.hosts if host.unasked for member in [_member(observed, host)] if member in going]
 
 
 def _strays(observed, wanted):
@@ -379,8 +391,12 @@ def dead(observed: Cluster, wanted: Wanted) -> tuple:
 
 
 def _removals(observed, wanted):
-    """Return (target, why) of each: those that are to leave and are not healthy, then ours that lost their data."""
-    ill = [member.name or member.id for member in _leaving(observed, wanted) if member.healthy is not True]
+    """Return (target, why) of each: those that are to leave and are not healthy, then ours that lost their data.
+
+    Who could not be asked leaves with the healthy, after its successor votes.
+    """
+    untold = [member for _host, member in _untold(observed, wanted)]
+    ill = [m.name or m.id for m in _leaving(observed, wanted) if m.healthy is not True and m not in untold]
     return [
         *((target, "it is to leave and is not healthy") for target in leave_order(observed, wanted, ill)),
         *((member.name or member.id, _LOST) for host, member in _staying(observed, wanted) if _lost(host, member)),

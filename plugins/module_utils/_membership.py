@@ -23,6 +23,9 @@ WAL = "member/wal"
 RECORD = "/etc/etcd/bootstrap.json"
 FIRST_START = "/run/systemd/system/etcd.service.d/10-first-start.conf"
 
+# What systemd calls a unit that is known not to run; not-found: there is none.
+NOT_RUNNING = ("inactive", "failed", "not-found")
+
 # Log entries a learner may lag behind the leader to count as in sync: about what a busy cluster writes in a second.
 # etcd's own bound (90 % of the leader's index, readyPercentThreshold in server/etcdserver/server.go) is asked again by
 # `member promote`.

@@ -20,7 +20,6 @@ PAUSE = 1.0
 # seconds until the same eviction is asked for again (kubectl drain waits as long)
 ASK_AGAIN = 5.0
 SWITCH_OFF = "switch that host off for good, or make it reachable by SSH, then run again: one that answers is drained"
-ABSENT = {"unschedulable": False, "operation": ""}
 
 
 class NodeError(Exception):
@@ -72,7 +71,7 @@ class NodeFlow:
         self.evicted, self.left = [], []
 
     def ready(self):
-        """Take back a cordon of ours; raise NodeError without a node."""
+        """Take back a cordon of ours, leave one that was taken over; raise NodeError without a node."""
         node = self._node()
         return self._uncordoned(node, _drain.judge_uncordon(node))
 
@@ -148,7 +147,9 @@ class NodeFlow:
         if cordon.change and not self.check:
             self._write(cordon.change)
         before = _drain.cordon_of(node)
-        return Outcome(bool(cordon.change), cordon.reason, before, dict(ABSENT) if cordon.change else before)
+        stays = before["unschedulable"] and "spec" not in (cordon.change or {})
+        after = {"unschedulable": stays, "operation": ""} if cordon.change else before
+        return Outcome(bool(cordon.change), cordon.reason, before, after)
 
     def _is_dead(self):
         alive = _drain.lives(self._node())

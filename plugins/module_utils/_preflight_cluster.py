@@ -126,7 +126,7 @@ def etcd_startable(view):
 def etcd_joinable(view):
     """Want nothing in the way of the members that are to join."""
     for name, reason, next_step in view.topology.etcd.obstacles:
-        yield Finding(name, "etcd-obstacle", reason, "a member that can be joined", next_step)
+        yield Finding(name, "etcd-obstacle", reason, "a member that can join, or go", next_step)
 
 
 def etcd_addressed(view):

@@ -115,7 +115,7 @@ SETTINGS = (
         "batch",
         "20%",
         "How many workers are upgraded or restarted at once, all of one zone: a number, or a percentage of all workers (at least "
-        "1).",
+        "1); never more than Ansible's forks.",
     ),
     Setting(
         "drain_seconds",
@@ -244,6 +244,17 @@ def batch_size(batch: str, count: int) -> int:
         raise ValueError(f"{batch!r} is neither a number from 1 on nor a percentage such as 20%")
     number = int(found.group(1))
     return max(1, count * number // 100) if found.group(2) else number
+
+
+def batch_within(batch: str, count: int, forks: int) -> str:
+    """Return the batch, or the number of Ansible's `forks` (0: not known) when it has more of `count` hosts than these work on.
+
+    The lock is held for one drain. What is no batch stays as it is, for others to refuse.
+    """
+    try:
+        return str(forks) if 0 < forks < batch_size(batch, count) else batch
+    except ValueError:
+        return batch
 
 
 def _comparable(value):

@@ -219,7 +219,7 @@ def build(
         **_orders(inventory, observed, etcd, scene.mode, joining, speaker),
         "lease": speaker if _lock.CLUSTER in lock_places else (),
         "given_up": [n for n in speaker if _cluster_record.of(observed.get(n)).get("name") == settings.cluster_name],
-        **_parting(scene.going, scene.mode),
+        **_parting(scene.going, scene.mode, masters),
         "leaving_stranded": scene.stranded,
         "renewed": request.renewed,
         **_rolling.orders(scene, bare),
@@ -562,12 +562,20 @@ def _going(gone, observed):
     )
 
 
-def _parting(going, mode):
-    """Return the orders of hosts that leave and can be reached: all, the masters, those with a part in an endpoint of ours."""
+def _parting(going, mode, masters):
+    """Return the orders of hosts that leave and can be reached: all, the masters, those with a part in an endpoint of ours.
+
+    And `balancing`: those and the masters that stay, each of which may run a balancer of ours, whatever the wanted endpoint is.
+    """
     alive = [host for host in going if host.alive]
-    masters = [host.name for host in alive if host.master]
-    balancers = masters if mode != _endpoint.EXTERNAL else []
-    return {"leaving": [host.name for host in alive], "leaving_masters": masters, "leaving_balancers": balancers}
+    leaving = [host.name for host in alive if host.master]
+    ours = mode != _endpoint.EXTERNAL
+    return {
+        "leaving": [host.name for host in alive],
+        "leaving_masters": leaving,
+        "leaving_balancers": leaving if ours else [],
+        "balancing": [*masters, *leaving] if ours else [],
+    }
 
 
 def _moving(request, plan, parts):

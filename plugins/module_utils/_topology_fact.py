@@ -141,14 +141,19 @@ def _etcd_fact(topology, leaving):
 
 
 def _leaving_fact(topology):
-    """Return who leaves and can be reached, in the order in which they do: ``nodes``, ``masters`` and ``members``."""
-    alive = dict(topology.order)["leaving"]
+    """Return who leaves and can be reached, in the order in which they do: ``nodes``, ``masters`` and ``members``.
+
+    And, in inventory names, the masters among them that may run a balancer of ours: ``balancers``.
+    """
+    orders = dict(topology.order)
+    alive = orders["leaving"]
 
     def told(parts):
         leaving = [host for host in topology.leaving if host.name in alive and any(getattr(host, part) for part in parts)]
         return [{"node_name": one.node_name, "peer_url": one.peer_url, "client_url": one.client_url} for one in leaving]
 
-    return {"nodes": told(("master", "worker")), "masters": told(("master",)), "members": told(("member",))}
+    hosts = {"nodes": told(("master", "worker")), "masters": told(("master",)), "members": told(("member",))}
+    return {**hosts, "balancers": list(orders["leaving_balancers"])}
 
 
 def _forgotten_fact(topology):

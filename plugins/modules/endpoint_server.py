@@ -20,17 +20,18 @@ extends_documentation_fragment:
   - multimaster.kubernetes.attributes.host
 options:
   name:
-    description: Node name of the master whose API server it is.
+    description: Node name of the master whose API server it is; not for V(taken_back).
     type: str
-    required: true
   state:
     description:
       - V(drained) - its health check is off and it gets no new connections; read back from HAProxy. Another server must be up
         to take them.
       - V(ready) - its health check is on, and HAProxy has seen it pass.
+      - V(taken_back) - those of O(in_use) that a run which was cut off left drained are checked and used again. One that does not
+        pass its check is used when it does, and is not waited for.
     type: str
     required: true
-    choices: [drained, ready]
+    choices: [drained, ready, taken_back]
   in_use:
     description: Node names of the masters that are to be in use while this one is V(drained). One of them that a run which was
       cut off left drained is brought back first. O(name) among them means nothing.
@@ -58,11 +59,16 @@ EXAMPLES = r"""
   multimaster.kubernetes.endpoint_server:
     name: m2
     state: ready
+
+- name: Leave nobody drained whose turn was cut off
+  multimaster.kubernetes.endpoint_server:
+    state: taken_back
+    in_use: [m1, m2, m3]
 """
 
 RETURN = r"""
 before:
-  description: The server as HAProxy saw it; null without a balancer.
+  description: The server as HAProxy saw it; null without a balancer, and with V(taken_back).
   returned: always
   type: dict
 after:
@@ -70,6 +76,12 @@ after:
   returned: always
   type: dict
   sample: {name: m2, status: drain, checked: false, proven: false, up: false, sessions: 4}
+back:
+  description: Node names of others, or with V(taken_back) of all, that were left drained and are, or would be, taken back.
+  returned: always
+  type: list
+  elements: str
+  sample: [m1]
 reason:
   description: What was done, or why nothing was.
   returned: always
@@ -85,26 +97,39 @@ def shown(server):
     return "" if server is None else f"{server['status']}, checked: {server['checked']}\n"
 
 
+def drains(names):
+    """Return the servers that were left drained as lines of a diff."""
+    return "".join(f"{name} was left drained\n" for name in names)
+
+
 def main():
     """Read, decide, act unless in check mode, report."""
     module = AnsibleModule(
         {
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "required": True, "choices": ["drained", "ready"]},
+            "name": {"type": "str"},
+            "state": {"type": "str", "required": True, "choices": ["drained", "ready", "taken_back"]},
             "in_use": {"type": "list", "elements": "str", "default": []},
             "allow_outage": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 30},
         },
+        required_if=[("state", "drained", ["name"]), ("state", "ready", ["name"])],
         supports_check_mode=True,
     )
+    wanted, haproxy, systemd = module.params, _haproxy.Haproxy(), _systemd.Systemd()
+    about = wanted["name"] or ", ".join(wanted["in_use"])
     try:
-        outcome = _endpoint_server.bring(_haproxy.Haproxy(), _systemd.Systemd(), module.params, module.check_mode)
+        if wanted["state"] == "taken_back":
+            outcome = _endpoint_server.take_back(haproxy, systemd, wanted["in_use"], module.check_mode)
+        else:
+            outcome = _endpoint_server.bring(haproxy, systemd, wanted, module.check_mode)
     except (_haproxy.HaproxyError, _systemd.UnitError) as error:
-        module.fail_json(msg=_failure.message(error, f"{module.params['name']} is not {module.params['state']}"))
+        module.fail_json(msg=_failure.message(error, f"{about} is not {wanted['state']}"))
     if outcome.unsafe:
         module.warn(outcome.unsafe)
     result = outcome.as_dict()
-    if module._diff:
+    if module._diff and wanted["state"] == "taken_back":
+        result["diff"] = {"before": drains(outcome.back), "after": ""}
+    elif module._diff:
         drained, foretold = module.params["state"] == "drained", module.check_mode and result["changed"]
         after = {"status": "drain" if drained else "up", "checked": not drained} if foretold else result["after"]
         result["diff"] = {"before": shown(result["before"]), "after": shown(after)}

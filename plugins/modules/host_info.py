@@ -79,6 +79,8 @@ ansible_facts:
         - One host as seen just now. States of units are systemd's, or C(not-found).
         - C(versions) are those of the running processes, C(unit_versions) those that the unit files start.
         - C(disk_free_percent) is counted as a kubelet does, at what a process that is not root may use; null when not known.
+        - C(etcd.status) is what its member says of itself. While its unit runs or comes up, one that is silent is looked at three
+          times within about 5 seconds. C(asked) is false where it could not be asked, for want of a certificate that it accepts.
         - C(etcd.first_start) says whether the settings of the member's first start are still there, which are to go after it.
         - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(endpoint_files) are the masters that its keepalived and HAProxy are written for; null where neither is configured.

@@ -16,7 +16,8 @@ description:
     eviction API, which respects every PodDisruptionBudget, and this waits until they are gone. Pods of DaemonSets and
     static pods stay.
   - Our own cordon carries the annotation C(multimaster.kubernetes/operation), so that a run that was cut off is resumed. A
-    node that somebody else cordoned is refused, before anything is changed.
+    node that somebody else cordoned is refused, before anything is changed. Where O(take_over) has it drained nonetheless,
+    C(multimaster.kubernetes/found-cordoned) says whose cordon it was.
   - When a drain fails, the node is uncordoned again if this run cordoned it.
   - In check mode the pods that would be evicted are listed. Whether a budget would refuse them is only known by evicting
     them.
@@ -39,7 +40,7 @@ options:
   state:
     description:
       - V(drained) - it takes no new pods, and those it had are gone.
-      - V(ready) - it takes pods, unless somebody else cordoned it.
+      - V(ready) - it takes pods, unless somebody else cordoned it, also before O(take_over).
       - V(absent) - its object is deleted. Drain it first, and stop its kubelet, which registers the node again whenever it
         starts.
     type: str
@@ -50,7 +51,8 @@ options:
     type: str
     default: unnamed
   take_over:
-    description: Drain a node although somebody else cordoned it. From then on the cordon is ours.
+    description: Drain a node although somebody else cordoned it. V(ready) leaves it cordoned as it was found, and a drain without
+      this refuses it.
     type: bool
     default: false
   force:

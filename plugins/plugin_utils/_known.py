@@ -8,9 +8,9 @@ Leaves out: how Ansible holds the parts (``_inventory_view``), deciding and judg
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
-from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _settings, _topology
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _inventory_view
@@ -19,7 +19,7 @@ from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_
 ASKED = ("remove", "replace", "by", "upgrade", "roll", "move")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Known:
     """Hold what was read, before anything is decided; findings are those of the settings, `unknown` those of the request."""
 
@@ -40,6 +40,7 @@ class Known:
         settings, inventory, findings, folder = _inventory_view.read(task_vars["groups"], hostvars)
         request, unknown = _request.read(inventory.names, **{name: args[name] for name in ASKED})
         observed = _inventory_view.observations(inventory.names, hostvars, time.time() - args["max_age"])
+        settings = _within_forks(settings, inventory.without(request.leaving), int(task_vars.get("ansible_forks") or 0))
         exists = _ca_store.exists(_beside(folder, settings.ca_store))
         return cls(settings, inventory, hostvars, folder, observed, request, exists, findings, unknown)
 
@@ -54,3 +55,9 @@ class Known:
 
 def _beside(folder, path):
     return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
+
+
+def _within_forks(settings, inventory, forks):
+    """Return the settings with no more workers in a batch than this run works on at once."""
+    workers = len(set(inventory.workers) - set(inventory.masters))
+    return dataclasses.replace(settings, upgrade_batch=_settings.batch_within(settings.upgrade_batch, workers, forks))

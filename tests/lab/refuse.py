@@ -36,7 +36,9 @@ WITHIN = 45.0
 SETTLED = 120.0  # seconds until the cluster is whole again
 # The first tasks, after looking, judging and the lock, of the playbooks that are run here.
 TOUCHES = cutoff.Cut(
-    "task", task=r"host_preparation : |Send its API server no new connections|Take the pods of one node after the other as gone"
+    "task",
+    task="Use those again that stay|host_preparation : |Send its API server no new connections|"
+    "Take the pods of one node after the other as gone",
 )
 # They leave by themselves when they cannot renew their lease, ten seconds after the last time (client-go's renew deadline).
 LEADERS = ("kube-controller-manager", "kube-scheduler", "csr-approver")

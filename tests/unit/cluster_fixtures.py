@@ -106,6 +106,7 @@ def status(name, members, healthy=True, leader=None):
     own = next((one for one in members if one["id"] == str(NUMBERS[name])), None)
     return {
         "ok": True,
+        "asked": True,
         "error": "",
         "member_id": str(NUMBERS[name]),
         "cluster_id": "77",

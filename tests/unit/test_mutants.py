@@ -100,6 +100,18 @@ MUTANTS = {
         "return member.healthy is not True, voting.count",
         "test__join_order.py::test_leave_order",
     ),
+    "who could not be asked goes as dead": Mutant(
+        JOIN_ORDER,
+        " and m not in untold]",
+        "]",
+        "test__join_order.py::test_who_could_not_be_asked_does_not_go_as_dead_and_is_an_obstacle",
+    ),
+    "who does not run may serve": Mutant(
+        "_etcd_scene",
+        ' and etcd["unit"] not in _membership.NOT_RUNNING',
+        "",
+        "test__etcd_scene.py::test_a_member_may_serve_where_it_could_not_be_asked_and_its_unit_may_run",
+    ),
     "voters grow by one": Mutant(JOIN_ORDER, "else min(2, places)", "else 1", "test__join_order.py::test_plan"),
     "even voters are left": Mutant(
         JOIN_ORDER,
@@ -140,8 +152,8 @@ MUTANTS = {
     ),
     "only who lost its data goes before any is added": Mutant(
         JOIN_ORDER,
-        "if member.healthy is not True]\n    return [",
-        "if False]\n    return [",
+        "if m.healthy is not True and m not in untold]",
+        "if False]",
         "test__plan.py::test_a_replacement_in_order",
     ),
     # replacements
@@ -600,6 +612,14 @@ MUTANTS = {
         "_endpoint_server", 'wanted["in_use"]) if drained', "()) if drained",
         "test__endpoint_server.py::test_whoever_was_left_drained_each_turn_has_another_server_up",
     ),
+    "a server is used again before anybody looks whether it answers": Mutant(
+        "_endpoint_server", "        sleep(CHECKED)\n", "",
+        "test__endpoint_server.py::test_a_server_is_checked_before_it_gets_connections_again",
+    ),
+    "who leaves is used again": Mutant(
+        "_endpoint_server", 'servers(), "", names)', 'servers(), "", haproxy.servers())',
+        "test__endpoint_server.py::test_whatever_a_cut_left_drained_of_those_that_stay_is_in_use_again",
+    ),
     "who comes back takes others with it": Mutant(
         "_endpoint_server", 'wanted["in_use"]) if drained else {}', 'wanted["in_use"])',
         "test__endpoint_server.py::test_a_server_that_comes_back_leaves_the_others_alone",
@@ -880,9 +900,21 @@ MUTANTS = {
     ),
     "work begins on what somebody cordoned again": Mutant(
         DRAIN,
-        "    if marked is not None and not _left_over(node):",
-        "    if marked is not None:",
+        "    ours = marked is not None and not _left_over(node)",
+        "    ours = marked is not None",
         "test__drain.py::test_a_drain_makes_resumes_or_refuses_a_cordon",
+    ),
+    "work begins on what was taken over from somebody": Mutant(
+        DRAIN,
+        "    if ours and (take_over or found is None):",
+        "    if ours:",
+        "test__drain.py::test_a_drain_makes_resumes_or_refuses_a_cordon",
+    ),
+    "a cordon that was taken over is taken back": Mutant(
+        DRAIN,
+        "    if found is not None:",
+        "    if False:",
+        "test__drain.py::test_only_a_cordon_of_ours_is_taken_back",
     ),
     "somebody's cordon is taken back": Mutant(
         DRAIN,
@@ -896,6 +928,9 @@ MUTANTS = {
     "a node that keeps its pods is asked about": Mutant(
         "_topology_fact", " if topology.drains else ()", "",
         "test__topology_fact.py::test_nodes_that_are_to_be_drained_are_known_beforehand",
+    ),
+    "a batch drains in waves": Mutant(
+        "_settings", "0 < forks < batch_size", "0 > forks > batch_size", "test__settings.py::test_a_batch_drains_at_once"
     ),
     "the lock ends before a long drain does": Mutant(
         "_beside_turns",

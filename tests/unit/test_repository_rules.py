@@ -446,6 +446,19 @@ def test_cordons_that_a_cut_left_are_taken_back_before_any_node_is_drained():
     assert all(draining.values()), "its pods find no other node, or a budget lets none of them go"
 
 
+# What a run does before anything can fail on a host but what it looks at: it holds the lock, and asks.
+BEFORE = {"topology", "operation_lock", "role multimaster.kubernetes.preflight"}
+
+
+def test_drains_that_a_cut_left_are_taken_back_before_anything_else_is_done():
+    first, known = {}, {path.stem for path in MODULES}
+    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+        done = [what for what in order_of(path) if what in known or what.startswith("role ")]
+        first[path.stem] = next((what for what in done if what not in BEFORE), None)
+    taking = {name for name, what in first.items() if what == "endpoint_server"}
+    assert taking == {"remove_node", "replace_node", "roll", "site", "upgrade"}, first
+
+
 # A path below docs/ that stands for itself, and a YAML file by its name or path; URLs are taken out before.
 NAMED_DOCUMENT = re.compile(r"(?<![\w./-])docs/[\w./-]*\w")
 NAMED_PLAYBOOK = re.compile(r"(?<![\w/*.<-])[\w-][\w./-]*\.yml\b")

@@ -225,11 +225,14 @@ def task_names(path):
 def test_a_run_that_is_not_refused_is_cut_off_at_the_first_task_that_would_touch_a_host():
     phases = ROOT / "playbooks" / "phases"
     first = {
+        "in_use.yml": "Use those again that stay",
         "prepare.yml": "multimaster.kubernetes.host_preparation : Any",
         # where no host leaves whose member alone is dead
         "forget.yml": "Take the pods of one node after the other as gone",
     }
-    assert first["forget.yml"] in task_names(phases / "forget.yml")
+    for phase in ("in_use.yml", "forget.yml"):
+        assert first[phase] in task_names(phases / phase)
+    assert yaml.safe_load((phases / "begin.yml").read_text())[-1]["ansible.builtin.import_playbook"] == "in_use.yml"
     leave = yaml.safe_load((phases / "tasks" / "leave.yml").read_text())
     assert refuse.TOUCHES.matches({"event": "task", "task": leave[0]["name"]})
     prepare = next(one for one in yaml.safe_load((phases / "prepare.yml").read_text()) if "hosts" in one)

@@ -110,3 +110,10 @@ def test_the_turn_ends_though_unreachable_is_ignored():
         for play in yaml.safe_load(path.read_text()):
             asks = "hosts" in play and any(name in str(play) for name in included)
             assert not asks or play.get("any_errors_fatal") is True, path.name
+
+
+def test_an_api_server_leaves_every_balancer_and_comes_back_into_every_one():
+    """Of a master that leaves too: it may have the endpoint address while those that stay take their turns."""
+    for name in ("leave.yml", "return.yml"):
+        asked = [task["loop"] for task in tasks_of(name) if "multimaster.kubernetes.endpoint_server" in task]
+        assert asked == ["{{ multimaster.masters }}", "{{ multimaster.leaving.balancers }}"], name

@@ -76,6 +76,12 @@ def words(shown):
     return " ".join(" ".join(shown).split())
 
 
+@pytest.mark.parametrize(("forks", "batch"), [({}, "4"), ({"ansible_forks": 3}, "3"), ({"ansible_forks": "4"}, "4")])
+def test_no_more_workers_restart_together_than_forks_drain_them(tmp_path, warned, forks, batch):
+    variables = task_vars(tmp_path, workers=["w1", "w2"], multimaster_upgrade_batch="4")
+    assert run({**variables, **forks})["ansible_facts"]["multimaster"]["upgrade_batch"] == batch
+
+
 def test_one_master_and_one_worker_become_the_fact(tmp_path, warned):
     result = run(task_vars(tmp_path, workers=["w1"]))
     fact = result["ansible_facts"]["multimaster"]

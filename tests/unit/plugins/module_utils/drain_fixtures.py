@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 MARK = "multimaster.kubernetes/operation"
+FOUND = "multimaster.kubernetes/found-cordoned"
 
 
-def node(name="w1", cordoned=False, mark=None, setters=(), ready="Unknown", address="192.0.2.21"):
+def node(name="w1", cordoned=False, mark=None, setters=(), ready="Unknown", address="192.0.2.21", found=None):
     """Return a node; ``setters`` are (manager, time, fields) with fields out of "cordon" and "mark"."""
+    annotations = {key: value for key, value in ((MARK, mark), (FOUND, found)) if value is not None}
     held = {"cordon": {"f:spec": {"f:unschedulable": {}}}, "mark": {"f:metadata": {"f:annotations": {f"f:{MARK}": {}}}}}
     managed = [
         {"manager": manager, "time": time, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": fields}
@@ -17,7 +19,7 @@ def node(name="w1", cordoned=False, mark=None, setters=(), ready="Unknown", addr
         for fields in [{key: value for one in which for key, value in held[one].items()}]
     ]
     return {
-        "metadata": {"name": name, "annotations": {} if mark is None else {MARK: mark}, "managedFields": managed},
+        "metadata": {"name": name, "annotations": annotations, "managedFields": managed},
         "spec": {"unschedulable": True} if cordoned else {},
         "status": {
             "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],

@@ -10,7 +10,7 @@ import itertools
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain, _kube
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._drain import DELETE, EVICT, LEAVE, REFUSE, WAIT, Wanted
-from drain_fixtures import MARK, budget, node, owner, pod
+from drain_fixtures import FOUND, MARK, budget, node, owner, pod
 
 EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
 OURS, THEIRS = "multimaster", "kubectl-cordon"
@@ -18,13 +18,13 @@ OURS, THEIRS = "multimaster", "kubectl-cordon"
 
 def test_our_name_is_the_one_requests_are_made_under():
     assert _drain.MANAGER == _kube.FIELD_MANAGER
-    assert _drain.MARK == MARK
+    assert (_drain.MARK, _drain.FOUND) == (MARK, FOUND)
 
 
 # --- whose cordon --------------------------------------------------------------------------------------------------
 
 CORDONS = {
-    # name: (node, is it a cordon of ours; None = it is not cordoned)
+    # name: (node, is it a cordon of ours; None = it is not cordoned, "" = it was taken over)
     "no cordon": (node(), None),
     "no cordon, a mark left over": (node(mark="op"), None),
     "ours, nothing known of who": (node(cordoned=True, mark="op"), True),
@@ -32,9 +32,15 @@ CORDONS = {
     "ours by name": (node(cordoned=True, mark="op", setters=[(OURS, EARLY, ["cordon", "mark"])]), True),
     "ours, somebody cordoned it once more": (
         node(cordoned=True, mark="op", setters=[(OURS, EARLY, ["cordon", "mark"]), (THEIRS, LATE, ["cordon"])]), True),
-    "taken over": (node(cordoned=True, mark="op", setters=[(THEIRS, EARLY, ["cordon"]), (OURS, LATE, ["mark"])]), True),
+    "no cordon, marks of one that was taken over left over": (node(mark="op", found=THEIRS), None),
+    "taken over": (
+        node(cordoned=True, mark="op", found=THEIRS, setters=[(THEIRS, EARLY, ["cordon"]), (OURS, LATE, ["mark"])]), ""),
     "taken over within the same second": (
-        node(cordoned=True, mark="op", setters=[(THEIRS, EARLY, ["cordon"]), (OURS, EARLY, ["mark"])]), True),
+        node(cordoned=True, mark="op", found=THEIRS, setters=[(THEIRS, EARLY, ["cordon"]), (OURS, EARLY, ["mark"])]), ""),
+    "taken over before that was recorded": (
+        node(cordoned=True, mark="op", setters=[(THEIRS, EARLY, ["cordon"]), (OURS, LATE, ["mark"])]), True),
+    "taken over, uncordoned and cordoned by somebody": (
+        node(cordoned=True, mark="op", found="x", setters=[(OURS, EARLY, ["mark"]), (THEIRS, LATE, ["cordon"])]), False),
     "uncordoned and cordoned by somebody, our mark left over": (
         node(cordoned=True, mark="op", setters=[(OURS, EARLY, ["mark"]), (THEIRS, LATE, ["cordon"])]), False),
     "ours, the record of the mark is lost": (node(cordoned=True, mark="op", setters=[(THEIRS, LATE, ["cordon"])]), True),
@@ -43,21 +49,24 @@ CORDONS = {
 }  # fmt: skip
 
 
+def patch(mark, found, unschedulable):
+    return {"metadata": {"annotations": {MARK: mark, FOUND: found}}, "spec": {"unschedulable": unschedulable}}
+
+
 @pytest.mark.parametrize(("found", "ours"), CORDONS.values(), ids=CORDONS)
 @pytest.mark.parametrize("take_over", [False, True])
 def test_a_drain_makes_resumes_or_refuses_a_cordon(found, ours, take_over):
     judged = _drain.judge_cordon(found, "new", take_over)
-    makes = {"metadata": {"annotations": {MARK: "new"}}, "spec": {"unschedulable": True}}
     if ours is None:
-        assert (judged.change, judged.refusal) == (makes, "")
-        assert judged.undo == {"metadata": {"annotations": {MARK: None}}, "spec": {"unschedulable": None}}
-    elif ours:
+        assert (judged.change, judged.refusal) == (patch("new", None, True), "")
+        assert judged.undo == patch(None, None, None)
+    elif ours or (ours == "" and take_over):
         assert (judged.change, judged.undo, judged.refusal) == (None, None, "")
         assert "was cordoned by our operation" in judged.reason
     elif take_over:
-        before = found["metadata"]["annotations"].get(MARK)
-        assert (judged.change, judged.refusal) == (makes, "")
-        assert judged.undo == {"metadata": {"annotations": {MARK: before}}, "spec": {"unschedulable": True}}
+        before = found["metadata"]["annotations"]
+        assert (judged.change, judged.refusal) == (patch("new", _drain._by_whom(found), True), "")
+        assert judged.undo == patch(before.get(MARK), before.get(FOUND), True)
     else:
         assert (judged.change, judged.undo) == (None, None)
         assert "w1 was cordoned by somebody else" in judged.refusal
@@ -67,11 +76,12 @@ def test_a_drain_makes_resumes_or_refuses_a_cordon(found, ours, take_over):
 @pytest.mark.parametrize(("found", "ours"), CORDONS.values(), ids=CORDONS)
 def test_only_a_cordon_of_ours_is_taken_back(found, ours):
     judged = _drain.judge_uncordon(found)
-    takes_back = {"metadata": {"annotations": {MARK: None}}, "spec": {"unschedulable": None}}
-    marked = MARK in found["metadata"]["annotations"]
-    assert judged.change == (takes_back if ours or (ours is None and marked) else None)
+    takes_back, marked = patch(None, None, None), MARK in found["metadata"]["annotations"]
+    if ours == "":
+        del takes_back["spec"]
+    assert judged.change == (takes_back if ours or ours == "" or (ours is None and marked) else None)
     assert judged.refusal == ""
-    assert ("somebody else" in judged.reason) is (ours is False)
+    assert ("somebody else" in judged.reason) is (ours in (False, ""))
 
 
 def test_a_refusal_names_who_the_api_server_saw_last():

@@ -32,6 +32,10 @@ class Balancer:
         tool = _haproxy.Haproxy(connector=self.fake)
         return _endpoint_server.bring(tool, World(up=(BALANCER,)), wanted, check, self.sleep, lambda: self.now)
 
+    def take_back(self, names, check=False):
+        tool = _haproxy.Haproxy(connector=self.fake)
+        return _endpoint_server.take_back(tool, World(up=(BALANCER,)), names, check, self.sleep)
+
     def up(self):
         """Return the servers that take new connections here."""
         return {name for name, one in _haproxy.Haproxy(connector=self.fake).servers().items() if one.up}
@@ -118,7 +122,7 @@ def test_where_a_drain_is_not_obeyed_haproxy_is_looked_at():
 def test_a_server_that_is_not_there_is_nobodys_turn():
     outcome = Balancer(m1=UP).bring("m9", "drained")
     assert outcome.as_dict() == {
-        "changed": False, "reason": "HAProxy here knows no server m9, only m1", "before": None, "after": None,
+        "changed": False, "reason": "HAProxy here knows no server m9, only m1", "back": [], "before": None, "after": None,
     }  # fmt: skip
 
 
@@ -167,3 +171,55 @@ def test_a_server_that_comes_back_leaves_the_others_alone():
     balancer = Balancer(m1=DRAINED, m2=DRAINED)
     balancer.bring("m1", "ready", in_use=("m1", "m2"))
     assert balancer.up() == {"m1"}
+
+
+MAINTAINED = {"status": "MAINT", "check": "", "checked": False}
+
+
+@pytest.mark.parametrize(
+    ("servers", "back"),
+    [
+        ({"m1": UP, "m2": UP}, []),
+        ({"m1": DRAINED, "m2": UP}, ["m1"]),
+        # the other one broke meanwhile
+        ({"m1": DRAINED, "m2": DOWN}, ["m1"]),
+        ({"m1": DRAINED, "m2": DRAINED}, ["m1", "m2"]),
+        ({"m1": MAINTAINED, "m2": {"checked": False}}, ["m1", "m2"]),
+        # one that leaves, and one that this balancer does not know
+        ({"m1": UP, "m3": DRAINED}, []),
+    ],
+)
+def test_whatever_a_cut_left_drained_of_those_that_stay_is_in_use_again(servers, back):
+    balancer = Balancer(**servers)
+    seen = balancer.take_back(["m1", "m2"], check=True)
+    assert (seen.changed, list(seen.back), balancer.orders, balancer.slept) == (bool(back), back, [], 0)
+    done = balancer.take_back(["m1", "m2"])
+    assert done == seen and done.as_dict()["back"] == back
+    assert balancer.up() == {name for name, entry in servers.items() if name in back or entry is UP}
+    assert not balancer.take_back(["m1", "m2"]).changed
+
+
+def test_a_server_is_checked_before_it_gets_connections_again():
+    balancer = Balancer(m1=DRAINED, m2=DRAINED)
+    at, answer = [], balancer.fake.answer
+    balancer.fake.answer = lambda command: at.append((balancer.now, command.split()[0])) or answer(command)
+    balancer.take_back(["m1", "m2"])
+    assert [one for one in at if one[1] != "show"] == [
+        (0, "enable"), (0, "enable"), (_endpoint_server.CHECKED, "set"), (_endpoint_server.CHECKED, "set"),
+    ]  # fmt: skip
+
+
+def test_a_host_without_a_balancer_and_one_that_says_nothing_end_no_run():
+    balancer = Balancer(m1=DRAINED)
+    tool = _haproxy.Haproxy(connector=balancer.fake)
+    assert _endpoint_server.take_back(tool, World(), ["m1"], False).reason == "no balancer runs on this host"
+    balancer.fake.down = True
+    outcome = balancer.take_back(["m1"])
+    assert not outcome.changed and "does not answer" in outcome.reason
+
+
+def test_a_drain_that_cannot_be_taken_back_is_an_error():
+    balancer = Balancer(m1=DRAINED)
+    balancer.fake.refuse = "Permission denied"
+    with pytest.raises(_haproxy.HaproxyError, match="Permission denied"):
+        balancer.take_back(["m1"])

@@ -240,7 +240,7 @@ def test_a_member_that_hangs_does_not_hold_the_others_up(monkeypatch):
 
 
 def test_the_status_for_host_info_has_every_key_of_the_contract():
-    keys = {"ok", "error", "member_id", "cluster_id", "leader_id", "is_learner", "raft_term", "raft_index", "db_size",
+    keys = {"ok", "asked", "error", "member_id", "cluster_id", "leader_id", "is_learner", "raft_term", "raft_index", "db_size",
             "version", "storage_version", "downgrade", "healthy", "alarms", "members"}  # fmt: skip
     fake = FakeEtcd("a")
     fake.alarms = [("1001", "NOSPACE")]
@@ -251,4 +251,13 @@ def test_the_status_for_host_info_has_every_key_of_the_contract():
     ]
     assert good["alarms"] == [{"member_id": "1001", "alarm": "NOSPACE"}]
     assert json.dumps(good)
-    assert not silent["ok"]
+    assert not silent["ok"] and silent["asked"]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_where_tls_fails_the_member_was_not_asked(tls):
+    def opener(*_arguments):
+        raise TransportError("https://a:2379", "no", tls=tls)
+
+    status = _etcd.status_for_host_info("https://a:2379", opener)
+    assert (status["ok"], status["asked"]) == (False, not tls)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _host, _request, _topology
 from cluster_fixtures import fresh, inventory, living, member, settings
 
 OLD = "https://192.0.2.99:2380"
@@ -75,6 +75,24 @@ def test_members_without_a_host_are_strays_and_are_never_planned_for():
     decided = etcd(inventory(["m1", "m2"]), {name: living(name, members) for name in ("m1", "m2")})
     assert (decided.strays, decided.action) == (("m3",), "none")
     assert decided.join == decided.promote == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "unit", "dead", "obstacles"),
+    [
+        (True, "active", (("m3", "m3"),), []),
+        (True, "failed", (("m3", "m3"),), []),
+        (False, "failed", (("m3", "m3"),), []),
+        (False, "active", (), ["m3"]),
+        (False, "activating", (), ["m3"]),
+    ],
+)
+def test_a_silent_member_that_leaves_goes_as_dead_unless_it_may_serve(asked, unit, dead, obstacles):
+    members = [member(name) for name in ("m1", "m2", "m3")]
+    observed = {**{name: living(name, members) for name in ("m1", "m2", "m3")}, **bare("m4")}
+    observed["m3"]["etcd"].update(unit=unit, status=_host.no_status("it is silent", asked))
+    decided = etcd(inventory(["m1", "m2", "m3", "m4"]), observed, _request.Request(_request.REPLACE, ("m3",), by="m4"))
+    assert (decided.dead, [name for name, _reason, _next in decided.obstacles]) == (dead, obstacles)
 
 
 def test_a_half_done_join_is_finished():

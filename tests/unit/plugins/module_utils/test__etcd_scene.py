@@ -11,6 +11,7 @@ NAMES = ("m1", "m2", "m3")
 HOSTS = tuple(host(name) for name in NAMES)
 URLS = {name: f"https://{address(name)}:2380" for name in NUMBERS}
 SILENT = {"ok": False, "error": "no answer in time"}
+UNASKED = {**SILENT, "asked": False}
 
 
 def observed(members, **statuses):
@@ -45,6 +46,31 @@ def told(cluster):
 def test_who_answered_is_heard_in_the_order_of_the_hosts(seen, names):
     for hosts, order in ((HOSTS, names.split()), (HOSTS[::-1], names.split()[::-1])):
         assert [one["member_id"] for one in _etcd_scene.answers(hosts, seen)] == [str(NUMBERS[name]) for name in order]
+
+
+@pytest.mark.parametrize(
+    ("status", "unit", "unasked"),
+    [
+        (UNASKED, "active", True),
+        (UNASKED, "activating", True),
+        (UNASKED, "unknown", True),
+        (UNASKED, "failed", False),
+        (UNASKED, "inactive", False),
+        (UNASKED, "not-found", False),
+        (SILENT, "active", False),
+        ({}, "active", False),
+        (None, "active", False),
+    ],
+)
+def test_a_member_may_serve_where_it_could_not_be_asked_and_its_unit_may_run(status, unit, unasked):
+    seen = three(m1=status)["m1"]
+    seen["etcd"]["unit"] = unit
+    assert _etcd_scene.unasked(seen) is unasked
+
+
+@pytest.mark.parametrize("seen", [None, {}, fresh("m1")])
+def test_a_host_that_was_not_reached_or_is_bare_has_no_member_that_may_serve(seen):
+    assert not _etcd_scene.unasked(seen)
 
 
 def test_who_is_to_have_no_member_is_not_heard():

@@ -89,7 +89,7 @@ class Picture:
         self.commands.update(commands or {})
         self.paths = set(paths) | set(self.files)
         self.connects = connects or {}
-        self.ran = []
+        self.ran, self.now = [], 0.0
 
     def read(self, path):
         return self.files.get(path)
@@ -129,12 +129,24 @@ class Picture:
     def clock(self):
         return 1763831820.25
 
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
     def facts(self):
         return "m1", "x86_64", "6.1.0-30-amd64", "3.11.2", 4
 
 
+SERVES, SILENT, UNASKED, ALONE = (
+    {"ok": ok, "healthy": healthy, "asked": asked}
+    for ok, healthy, asked in ((True, True, True), (False, False, True), (False, False, False), (True, False, True))
+)
+
+
 def observe(picture=None, **arguments):
-    arguments.setdefault("etcd_status", lambda files, listeners: {"ok": True})
+    arguments.setdefault("etcd_status", lambda files, listeners: SERVES)
     return _host.observe(picture or Picture(), **arguments)
 
 
@@ -266,7 +278,53 @@ def test_etcd_data_and_record_are_seen_while_it_is_down():
     wal = "/var/lib/etcd/member/wal/0000000000000000-0000000000000000.wal"
     picture = Picture({"/etc/etcd/bootstrap.json": json.dumps(record)}, {"systemctl": ""}, paths=[wal])
     seen = observe(picture)["etcd"]
-    assert (seen["data"], seen["record"], seen["status"]) == (True, record, {"ok": True})
+    assert (seen["data"], seen["record"], seen["status"]) == (True, record, SERVES)
+
+
+@pytest.mark.parametrize(
+    ("unit", "answers", "takes", "at"),
+    [
+        ("active", [SERVES], 0, [0]),
+        # systemd restarts it, or its voters elect a leader
+        ("active", [SILENT, SERVES], 0, [0, 2]),
+        ("activating", [SILENT, SILENT, SERVES], 0, [0, 2, 4]),
+        ("active", [ALONE, SERVES], 0, [0, 2]),
+        ("active", [SILENT, SILENT, SILENT, SERVES], 0, [0, 2, 4]),
+        # one that hangs
+        ("active", [SILENT, SILENT, SILENT], 1, [0, 3]),
+        ("active", [SILENT, SERVES], 3, [0, 5]),
+        ("active", [SILENT, SERVES], 3.1, [0]),
+        # it does not run, or who asks is not let in
+        ("failed", [SILENT, SERVES], 0, [0]),
+        ("inactive", [SILENT, SERVES], 0, [0]),
+        ("active", [UNASKED, SERVES], 0, [0]),
+    ],
+)
+def test_a_member_that_may_run_is_silent_only_after_repeated_looks(unit, answers, takes, at):
+    wal = "/var/lib/etcd/member/wal/0000000000000000-0000000000000000.wal"
+    picture = Picture(commands={"systemctl": UNITS.replace("ActiveState=active", f"ActiveState={unit}", 1)}, paths=[wal])
+    looks, replies = [], iter(answers)
+
+    def ask(_files, listeners):
+        looks.append(picture.now)
+        assert [one["port"] for one in listeners if one["process"] == "etcd"] == [2379]
+        picture.now += takes
+        return next(replies)
+
+    assert observe(picture, etcd_status=ask)["etcd"]["status"] is answers[len(at) - 1]
+    assert looks == at
+
+
+def test_the_process_is_found_anew_for_each_look():
+    picture, ports = Picture(), []
+
+    def ask(_files, listeners):
+        ports.append([one["port"] for one in listeners])
+        picture.files["/proc/net/tcp"] = TCP.replace("0B0200C0:094B 00000000", "0B0200C0:094C 00000000")
+        return SILENT
+
+    observe(picture, etcd_status=ask)
+    assert 2379 in ports[0] and 2380 in ports[1] and 2379 not in ports[1]
 
 
 def test_a_member_folder_without_a_log_is_no_data():
@@ -286,12 +344,13 @@ def test_a_member_without_certificates_says_so():
     status = _host.read_etcd_status(
         {"ca": "/none/ca.crt", "cert": "/none/c", "key": "/none/k"}, [{"port": 2379, "address": "::"}]
     )
-    assert (status["ok"], status["healthy"]) == (False, False)
+    assert (status["ok"], status["healthy"], status["asked"]) == (False, False, False)
     assert "/none/ca.crt" in status["error"]
 
 
 def test_a_member_that_does_not_listen_says_so():
-    assert "nothing listens on port 2379" in _host.read_etcd_status({}, [])["error"]
+    status = _host.read_etcd_status({}, [])
+    assert "nothing listens on port 2379" in status["error"] and status["asked"]
 
 
 def test_the_status_of_an_unasked_member_has_the_shape_of_a_real_one():

@@ -63,14 +63,17 @@ def cluster(text, leader="m1"):
 
 
 def hosts(text, observed):
-    """Return hosts from `m1`, with zones `m1@a`; a member has data, `m1-` has none, `m1=` a leftover, `m1?` unknown."""
+    """Return hosts from `m1`, with zones `m1@a`; a member has data, `m1-` has none, `m1=` a leftover, `m1?` unknown.
+
+    Of `m1*` the member could not be asked.
+    """
     known = {url for m in observed.members if m.started for url in m.peer_urls}
     found = []
     for one in text.split():
         name, _at, zone = one.partition("@")
-        mark, name = name[name.rstrip("-=?+") != name and -1 :], name.rstrip("-=?+")
+        mark, name = name[name.rstrip("-=?+*") != name and -1 :], name.rstrip("-=?+*")
         data = {"-": False, "=": True, "+": True, "?": None}.get(mark, peer(name) in known)
-        found.append(Host(name, zone, peer(name), client(name), data, mark == "="))
+        found.append(Host(name, zone, peer(name), client(name), data, mark == "=", mark == "*"))
     return tuple(found)
 
 
@@ -492,6 +495,28 @@ def test_a_stray_is_removed_by_the_id_that_etcdctl_takes():
     observed = replace(cluster("m1"), members=(member("m1"), Member("10501334649042878790", "x9")))
     (one,) = obstacles(observed, wanted("m1", observed))
     assert one.next_step.endswith("only if the machine is gone for good: `etcdctl member remove 91bc3c398fb3c146`")
+
+
+@pytest.mark.parametrize(
+    ("members", "names", "leaving", "plan"),
+    [
+        ("m1 m2 m3!", "m1 m2 m3 m4", "m3", "remove m3; add_learner m4; promote m4"),
+        ("m1 m2 m3!", "m1 m2 m3* m4", "m3", "add_learner m4; promote m4; remove m3"),
+        ("m1 m2 m3! m4! m5", "m1 m2 m3* m4 m5 m6", "m3 m4", "remove m4 m3; add_learner m6"),
+    ],
+)
+def test_who_could_not_be_asked_does_not_go_as_dead_and_is_an_obstacle(members, names, leaving, plan):
+    observed = cluster(members)
+    asked_for = wanted(names, observed, leaving=tuple(peer(name) for name in leaving.split()))
+    assert said(plan_joins(observed, asked_for)) == plan
+    found = obstacles(observed, asked_for)
+    assert [one.host for one in found] == ["m3"] * ("m3*" in names)
+    assert all("could not be asked" in one.reason and "site.yml" in one.next_step for one in found)
+
+
+def test_who_stays_and_could_not_be_asked_is_no_obstacle():
+    observed = cluster("m1 m2 m3!")
+    assert obstacles(observed, wanted("m1 m2 m3*", observed)) == ()
 
 
 def test_a_healthy_member_ran_even_if_its_urls_are_not_known():

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import pathlib
 from dataclasses import replace
 
 import pytest
 import yaml
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
-    _beside_turns, _drain, _health_api, _lock, _preflight_hosts,
+    _beside_turns,
+    _drain,
+    _health_api,
+    _lock,
+    _preflight_hosts,
 )
 
 COLLECTION = "ansible_collections.multimaster.kubernetes.plugins"

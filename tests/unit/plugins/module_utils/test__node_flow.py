@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _kube, _node_flow
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._drain import Wanted
-from drain_fixtures import MARK, budget, node, owner, pod
+from drain_fixtures import FOUND, MARK, budget, node, owner, pod
 from fake_kube import FakeKube
 
 NODE = "/api/v1/nodes/w1"
@@ -307,6 +307,7 @@ def test_a_node_nobody_knows_is_a_misspelt_name(state):
         ({"mark": "op"}, True, "mark that operation 'op' left goes", False),
         ({"cordoned": True, "mark": "another"}, True, "cordon of operation 'another' goes", False),
         ({"cordoned": True}, False, "cordoned by somebody else", True),
+        ({"cordoned": True, "mark": "op", "found": "kubectl-cordon"}, True, "before operation 'op' and stays", True),
     ],
 )
 def test_ready_takes_back_what_is_ours(about, changed, words, cordoned):
@@ -316,8 +317,20 @@ def test_ready_takes_back_what_is_ours(about, changed, words, cordoned):
     done = world.flow().ready()
     assert (done.changed, world.cordoned, world.mark) == (changed, cordoned, None)
     assert words in done.reason
-    assert done.after["unschedulable"] is cordoned
+    assert done.after == {"unschedulable": cordoned, "operation": ""}
+    assert FOUND not in world.fake.objects[NODE]["metadata"]["annotations"]
     assert not world.flow().ready().changed
+
+
+def test_a_removal_that_is_given_up_leaves_a_node_cordoned_as_it_found_it():
+    world = World(web(), cordoned=True, setters=[("kubectl-cordon", "2026-01-01T00:00:00Z", ["cordon"])])
+    world.flow(take_over=True).drained()
+    assert world.mark == "op"
+    assert not world.flow(take_over=True, operation="again").drained().changed, "a run that goes on finds it so"
+    assert "kubectl-cordon at 2026-01-01T00:00:00Z" in str(world.fails(operation="upgrade")), "it is still theirs"
+    world.flow().ready()
+    assert (world.cordoned, world.mark) == (True, None)
+    assert world.fake.objects[NODE]["metadata"]["annotations"] == {}
 
 
 def test_absent_deletes_the_object_once():

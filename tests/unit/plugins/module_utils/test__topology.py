@@ -272,9 +272,20 @@ def test_who_leaves_gives_up_its_part_in_an_endpoint_of_ours(mode, wanted):
     observed = {name: living(name, members, master=name[0] == "m") for name in ("m1", "m2", "m3", "w1")}
     request = _request.Request(_request.REMOVE, ("m1", "w1", "w2"))
     topology = _topology.build(settings(endpoint_mode=mode), listed, observed, True, request=request)
-    order = _topology_fact.as_fact(topology)["order"]
+    made = _topology_fact.as_fact(topology)
+    order = made["order"]
+    assert made["leaving"]["balancers"] == (["m1"] if mode == "managed" else [])
     assert sorted(order["leaving"].split(",")) == ["m1", "w1"], "w2 cannot be reached"
     assert (order["leaving_masters"], order["leaving_balancers"]) == ("m1", wanted)
+    assert order["balancing"] == (wanted if mode == "external" else "m2,m3,m1")
+
+
+def test_a_balancer_is_asked_what_it_left_drained_where_one_master_is_to_be_left():
+    listed, members = inventory(["m1", "m2"]), [member("m1"), member("m2", learner=True)]
+    observed = {name: living(name, members) for name in ("m1", "m2")}
+    topology = _topology.build(settings(), listed, observed, True, request=_request.Request(_request.REMOVE, ("m2",)))
+    order = _topology_fact.as_fact(topology)["order"]
+    assert (order["balancing"], order["balancers"]) == ("m1,m2", NOBODY)
 
 
 def test_the_lock_lies_where_every_run_would_look():

@@ -20,7 +20,8 @@ def run(call, monkeypatch, world):
         original = _haproxy.Haproxy.__init__
         monkeypatch.setattr(endpoint_server._systemd, "Systemd", lambda: played)
         monkeypatch.setattr(_haproxy.Haproxy, "__init__", lambda self: original(self, connector=played.haproxy))
-        result = call(endpoint_server, {"name": name, "state": state, "timeout": 0.1, **more}, check)
+        named = {"name": name} if name else {}
+        result = call(endpoint_server, {**named, "state": state, "timeout": 0.1, **more}, check)
         monkeypatch.setattr(_haproxy.Haproxy, "__init__", original)
         return result
 
@@ -96,3 +97,22 @@ def test_a_second_one_is_not_drained_beside_a_first(run):
     assert run(world, "drained", name="m1")["changed"]
     assert "m1 is drain" in run(world, "drained", name="m2")["msg"]
     assert not run(world, "drained", name="m1")["changed"], "who is drained already stays so"
+
+
+def test_what_was_left_drained_is_taken_back(run, world, monkeypatch):
+    monkeypatch.setattr(endpoint_server._endpoint_server, "CHECKED", 0)
+    played = World(up=(BALANCER,))
+    for server in played.haproxy.servers.values():
+        server.update(status="DRAIN", check="", checked=False)
+    world.watch(played.picture)
+    checked, done, _again = world.prove(lambda check: run(played, "taken_back", check, name="", in_use=["m1", "m2"]))
+    assert checked["diff"] == done["diff"] == {"before": "m1 was left drained\nm2 was left drained\n", "after": ""}
+    assert checked["back"] == done["back"] == ["m1", "m2"] and done["before"] is done["after"] is None
+    played.haproxy.servers["m1"].update(status="DRAIN", check="", checked=False)
+    played.haproxy.refuse = "Permission denied"
+    failed = run(played, "taken_back", name="", in_use=["m1", "m2"])
+    assert failed["failed"] and failed["msg"].startswith("m1, m2 is not taken_back") and "Next: " in failed["msg"]
+
+
+def test_who_is_drained_has_a_name(run):
+    assert "name" in run(World(up=(BALANCER,)), "drained", name="")["msg"]
