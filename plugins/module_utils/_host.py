@@ -202,11 +202,13 @@ def observe(
     ports=_ports.NUMBERS,
     etcd_status=None,
     arp_probe=None,
+    drained=None,
 ):
     """Return the observation `multimaster_host` of one host.
 
     `peers` maps names to addresses for the round-trip times; `probe_arp` says when to ask who holds the endpoint address;
-    `etcd_status` (of certificate files and listeners) and `arp_probe` (of interface and address) default to the real ones.
+    `etcd_status` (of certificate files and listeners), `arp_probe` (of interface and address) and `drained` (of nothing) default
+    to the real ones.
     """
     network = _network(system, endpoint_address)
     units = parse_units(system.run(units_command(UNITS))[1], UNITS)
@@ -227,6 +229,7 @@ def observe(
         "kubelet_credentials": _kubelet_credentials(system),
         "arp": _arp(network["addresses"], endpoint_address, arp_probe) if asks else None,
         "endpoint_files": endpoint_files(system),
+        "drained": (drained or read_drained)() if units["haproxy"][0] == "active" else [],
         "rtt_ms": round_trips(system, peers or {}, peer_port),
         "disk_fdatasync_p99_ms": fdatasync_p99_ms(_existing("/var/lib/etcd", "/var/lib")) if disk_latency else None,
         "cluster": _json(system.read(_cluster_record.PATH)),
@@ -385,6 +388,15 @@ def endpoint_files(system):
         "peers": _keepalived.parse_peers(vrrp or "", _keepalived.INSTANCE) or [],
         "servers": _haproxy.parse_configured(balancer or ""),
     }
+
+
+def read_drained():
+    """Return the names of the API servers that this host's balancer keeps out of use; none when it says nothing."""
+    try:
+        servers = _haproxy.Haproxy().servers()
+    except _haproxy.HaproxyError:
+        return []
+    return [name for name, server in servers.items() if _haproxy.drain_steps(server, False)]
 
 
 def parse_os_release(text):

@@ -275,7 +275,8 @@ def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
             remedy = "find out whose data it is; if nobody needs it, remove /var/lib/etcd/member on this host and run again"
             found.append(Obstacle(host.name, reason, remedy))
     for host, member in _untold(observed, wanted):
-        reason = f"its etcd member {member.name or member.id} may run, and could not be asked whether it serves or may go as dead"
+        who = member.name or hex_id(member.id)
+        reason = f"its etcd member {who} may run, and could not be asked whether it serves or may go as dead"
         remedy = "site.yml gives each listed host its certificates; where it is dead, stop etcd on this host; then run again"
         found.append(Obstacle(host.name, reason, remedy))
     for member in _strays(observed, wanted):

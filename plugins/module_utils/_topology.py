@@ -219,7 +219,8 @@ def build(
         **_orders(inventory, observed, etcd, scene.mode, joining, speaker),
         "lease": speaker if _lock.CLUSTER in lock_places else (),
         "given_up": [n for n in speaker if _cluster_record.of(observed.get(n)).get("name") == settings.cluster_name],
-        **_parting(scene.going, scene.mode, masters),
+        **_parting(scene.going, scene.mode),
+        "balancing": _draining(placed, observed, scene.mode),
         "leaving_stranded": scene.stranded,
         "renewed": request.renewed,
         **_rolling.orders(scene, bare),
@@ -562,20 +563,18 @@ def _going(gone, observed):
     )
 
 
-def _parting(going, mode, masters):
-    """Return the orders of hosts that leave and can be reached: all, the masters, those with a part in an endpoint of ours.
-
-    And `balancing`: those and the masters that stay, each of which may run a balancer of ours, whatever the wanted endpoint is.
-    """
+def _parting(going, mode):
+    """Return the orders of hosts that leave and can be reached: all, the masters, those with a part in an endpoint of ours."""
     alive = [host for host in going if host.alive]
-    leaving = [host.name for host in alive if host.master]
+    masters = [host.name for host in alive if host.master]
+    balancers = masters if mode != _endpoint.EXTERNAL else []
+    return {"leaving": [host.name for host in alive], "leaving_masters": masters, "leaving_balancers": balancers}
+
+
+def _draining(hosts, observed, mode):
+    """Return the hosts, also those that leave, whose balancer of ours keeps an API server out of use."""
     ours = mode != _endpoint.EXTERNAL
-    return {
-        "leaving": [host.name for host in alive],
-        "leaving_masters": leaving,
-        "leaving_balancers": leaving if ours else [],
-        "balancing": [*masters, *leaving] if ours else [],
-    }
+    return [host.name for host in hosts if ours and (observed.get(host.name) or {}).get("drained")]
 
 
 def _moving(request, plan, parts):

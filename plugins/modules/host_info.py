@@ -84,6 +84,7 @@ ansible_facts:
         - C(etcd.first_start) says whether the settings of the member's first start are still there, which are to go after it.
         - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(endpoint_files) are the masters that its keepalived and HAProxy are written for; null where neither is configured.
+        - C(drained) are the API servers, by node name, that its balancer keeps out of use, in a turn or since a cut.
         - C(clock_window) holds the controller's clock before and after the execution, in seconds since the epoch.
       type: dict
       returned: always
@@ -121,6 +122,7 @@ ansible_facts:
         endpoint_address: {held_on: []}
         arp: []
         endpoint_files: {source: 192.0.2.11, peers: [192.0.2.12], servers: {m1: 192.0.2.11, m2: 192.0.2.12}}
+        drained: []
         rtt_ms: {m2: 0.412}
         disk_fdatasync_p99_ms: null
         cluster: null

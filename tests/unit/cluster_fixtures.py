@@ -85,6 +85,7 @@ def fresh(name, **changes):
         "endpoint_address": {"held_on": []},
         "arp": None,
         "endpoint_files": None,
+        "drained": [],
         "rtt_ms": {other: 0.3 for other in NUMBERS if other != name},
         "disk_fdatasync_p99_ms": None,
         "cluster": None,

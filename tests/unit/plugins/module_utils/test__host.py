@@ -7,7 +7,7 @@ import json
 import pathlib
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp, _host, _https, _membership
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _arp, _haproxy, _host, _https, _membership
 
 LINKS = [
     {
@@ -242,6 +242,31 @@ def test_the_masters_that_its_balancer_and_vrrp_are_written_for_are_told():
     assert observe()["endpoint_files"] is None
     alone = {ENDPOINT_FILES[0]: files[ENDPOINT_FILES[0]]}
     assert observe(Picture(alone))["endpoint_files"] == {"source": "", "peers": [], "servers": servers}
+
+
+@pytest.mark.parametrize(("state", "told"), [("active", ["m2"]), ("inactive", [])])
+def test_who_is_drained_is_asked_of_a_balancer_that_runs(state, told):
+    units = f"Id=haproxy.service\nLoadState=loaded\nActiveState={state}\nMainPID=0\n"
+    assert observe(Picture(commands={"systemctl": units}), drained=lambda: ["m2"])["drained"] == told
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ({"m1": ("up", True), "m2": ("drain", False), "m3": ("down", True)}, ["m2"]),
+        ({"m1": ("up", True), "m2": ("drain", True), "m3": ("up", False)}, ["m2", "m3"]),  # cut between check and state
+        (None, []),
+    ],
+)
+def test_the_drained_are_those_whose_state_or_check_is_not_that_of_use(monkeypatch, seen, told):
+    class Balancer:
+        def servers(self):
+            if seen is None:
+                raise _haproxy.HaproxyError("no answer")
+            return {name: _haproxy.Server(name, "", status, True, checked, 0, "", 0) for name, (status, checked) in seen.items()}
+
+    monkeypatch.setattr(_haproxy, "Haproxy", Balancer)
+    assert _host.read_drained() == told
 
 
 def test_the_etcd_members_of_a_running_api_server_are_read_from_its_command_line():

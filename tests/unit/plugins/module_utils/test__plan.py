@@ -161,8 +161,9 @@ def test_members_leave_in_the_order_of_the_plan_that_was_shown(leaving, masters,
 def test_the_fact_keeps_the_hosts_that_leave_apart_from_those_that_stay():
     fact = _topology_fact.as_fact(removal(["m1", "w1"], THREE))
     assert fact["masters"] == ["m2", "m3"] and fact["workers"] == []
-    parts = {part: sorted(one["node_name"] for one in hosts) for part, hosts in fact["leaving"].items()}
+    parts = {part: sorted(one["node_name"] for one in fact["leaving"][part]) for part in ("nodes", "masters", "members")}
     assert parts == {"nodes": ["m1", "w1"], "masters": ["m1"], "members": ["m1"]}
+    assert fact["leaving"]["balancers"] == ["m1"]
     assert set(fact["hosts"]) == {"m1", "m2", "m3", "w1"}
     assert fact["etcd"]["endpoints"] == ["https://192.0.2.12:2379", "https://192.0.2.13:2379"]
     assert fact["hosts"]["m2"]["vrrp"]["peers"] == ["192.0.2.13"]
