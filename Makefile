@@ -134,8 +134,8 @@ test: ## Run what CI runs: lint, unit tests, the scenarios
 	@.ci/run
 
 .PHONY: test-long
-test-long: ## Run every scenario, also the long ones
-	@for scenario in $(ALL_SCENARIOS); do $(MAKE) --no-print-directory scenario S=$$scenario; done
+test-long: setup ## Run what `make test` runs with every scenario, also the long ones; one that fails stops no other
+	@$(BIN)/python tests/tools/run_all.py $(ALL_SCENARIOS)
 
 .PHONY: bench
 bench: setup artifacts ## Measure the times that docs/performance.md promises

@@ -7,7 +7,8 @@
     interrupt.py mol-interrupted remove_node.yml --at 'Drain the node' --at 'Remove the member' -e node=m1 -e confirmed=true
 
 `--at` names a step by its task (a regular expression), in the order of the plan. Each step is cut twice: before any host works on
-it, and some milliseconds after one has begun. After every cut the API must answer through the endpoint, no two hosts may have the
+it, and some milliseconds after one has begun. The plan is read first, and a kind of step in it that no `--at` names is an error:
+none may be left out. After every cut the API must answer through the endpoint, no two hosts may have the
 address, and etcd must have its quorum. With `--sample` versions and quorum are read all along (see sampler.py). What is not known
 here goes to ansible-playbook. A seed repeats the milliseconds.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import random
 import sys
 from pathlib import Path
@@ -27,11 +29,48 @@ import sampler
 WITHIN = 1200  # milliseconds after a host has begun
 ANSWERS = 20.0  # seconds after which the API must answer and etcd must have its quorum
 
+# Where a step of a plan happens, by its kind; any one of several tasks will do.
+PART = "Bring this master into its part"
+HAPPENS = {
+    "forget": ("Delete its node", "Take its pods as gone"),
+    "prepare": ("Fetch, verify and place the release files",),
+    "found": ("Start the first voters from one bootstrap record",),
+    "start": ("Start or restart the member",),
+    "serve": ("kube_apiserver : Write the unit",),
+    "register": ("kubelet : Write the unit",),
+    "add_learner": ("Join as a learner and get in sync",),
+    "promote": ("Become a voter",),
+    "remove": ("Remove the member behind the quorum gate", "Remove the voter behind the quorum gate"),
+    "repoint": ("kube_apiserver : Write the unit", "Drain the API server in this balancer"),
+    "drain": ("Drain the node",),
+    "stop": ("Stop API server, controller manager, scheduler and approver",),
+    "clean": ("Stop and remove what this collection made",),
+    "restart": ("Start or restart the member", "kube_apiserver : Write the unit", "kubelet : Write the unit"),
+    **dict.fromkeys(("hold", "balance", "promote_ip", "give_back", "yield"), (PART,)),
+}
+# What the same command is to `plan.yml`: its variables by those of the playbook.
+ASKS = {"remove_node.yml": {"node": "remove"}, "replace_node.yml": {"node": "replace", "by": "by"}}
+
 
 def cuts(steps: list[str], seed: int) -> list[str]:
     """Return the cuts of a series: before and inside each step."""
     chance = random.Random(seed)  # noqa: S311
     return [cut for step in steps for cut in (f"before {step}", f"inside {step} +{chance.randrange(WITHIN)}")]
+
+
+def asking(playbook: str, extra: list[str]) -> list[str]:
+    """Return the arguments of `plan.yml` that ask for the plan of a command."""
+    values = dict(value.split("=", 1) for option, value in zip(extra, extra[1:]) if option == "-e")
+    asked = {told: values[name] for name, told in ASKS.get(playbook, {}).items() if name in values}
+    if playbook == "upgrade.yml":
+        asked["upgrade"] = "true"
+    return [part for name, value in asked.items() for part in ("-e", f"{name}={value}")]
+
+
+def left_out(steps: list[dict], at: list[str]) -> list[str]:
+    """Return the steps of a plan, as its JSON has them, that happen in no task where the series cuts."""
+    missed = {step["kind"]: step["host"] for step in reversed(steps) if not set(HAPPENS[step["kind"]]) & set(at)}
+    return [f"no cut is at a step that the plan has: {kind} {host}" for kind, host in missed.items()]
 
 
 def broken(cluster: access.Cluster) -> list[str]:
@@ -71,7 +110,12 @@ def main(argv: list[str]) -> int:
     options, extra = parser.parse_known_args(argv)
     inventories = [part for path in options.inventory for part in ("--inventory", path)]
     run = [options.lab, options.playbook, *inventories, *extra]
-    name, wrong = options.playbook.split(".")[0], []
+    name = options.playbook.split(".")[0]
+    file = access.Cluster(options.lab).results / f"{name}-plan.json"
+    ask = ["-e", "plan_format=json", "-e", f"plan_output={file}", *asking(options.playbook, extra)]
+    if play.main([options.lab, "plan.yml", *inventories, *ask, "--name", f"{name}-asked"]):
+        return 1
+    wrong = left_out(json.loads(file.read_text())["steps"], options.at)
     print(f"seed {options.seed}", flush=True)
     watch = contextlib.nullcontext()
     if options.sample:

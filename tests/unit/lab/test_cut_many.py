@@ -15,6 +15,7 @@ import cut_many  # noqa: E402
 import cutoff  # noqa: E402
 import interrupt  # noqa: E402
 import yaml  # noqa: E402
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _plan, _quorum  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -78,3 +79,31 @@ def test_one_authority_everywhere_is_fine_and_is_remembered():
 def test_an_authority_made_twice_or_differing_between_hosts_is_found():
     assert cut_many.second_authorities({"/ca.crt": "a"}, {"/ca.crt": {"b"}}) == ["/ca.crt was made a second time"]
     assert "/ca.crt differs between hosts" in cut_many.second_authorities({}, {"/ca.crt": {"a", "b"}})
+
+
+def test_every_kind_of_step_that_a_plan_can_have_has_a_task_where_it_is_cut():
+    plan = "FORGET PREPARE FOUND SERVE REGISTER DRAIN YIELD STOP CLEAN HOLD BALANCE PROMOTE_ADDRESS GIVE_BACK RESTART"
+    names = {getattr(_plan, name) for name in plan.split()}
+    names |= {_quorum.ADD_LEARNER, _quorum.PROMOTE, _quorum.REMOVE, _join_order.START, _join_order.REPOINT}
+    assert set(interrupt.HAPPENS) == names
+
+
+def test_where_a_step_happens_is_a_task_that_a_run_tells():
+    told = set(task_names())
+    assert not [task for tasks in interrupt.HAPPENS.values() for task in tasks if not any(re.search(task, one) for one in told)]
+
+
+def test_a_step_of_the_plan_that_no_cut_is_at_is_told():
+    steps = [{"kind": kind, "host": "m2"} for kind in ("forget", "remove", "promote")]
+    assert interrupt.left_out(steps, ["Delete its node", "Become a voter"]) == [
+        "no cut is at a step that the plan has: remove m2"
+    ]
+    assert interrupt.left_out([], []) == []
+
+
+def test_the_plan_is_asked_for_what_the_command_is():
+    extra = ["-e", "node=m2", "-e", "by=m4", "-e", "confirmed=true"]
+    assert interrupt.asking("replace_node.yml", extra) == ["-e", "replace=m2", "-e", "by=m4"]
+    assert interrupt.asking("remove_node.yml", extra) == ["-e", "remove=m2"]
+    assert interrupt.asking("upgrade.yml", extra) == ["-e", "upgrade=true"]
+    assert interrupt.asking("site.yml", []) == []
