@@ -18,9 +18,9 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _hap
 
 #: Seconds between two looks; a health check of the balancer is due each second.
 PAUSE = 0.05
-#: Seconds in which a server that is checked again, and does not answer, is found down: two checks, the first within 1 s and the
-#: other 0.2 s later (role api_endpoint: inter 1s fastinter 200ms fall 2), and twice as long is no matter.
-CHECKED = 2.5
+#: Seconds in which a server that is checked again, and does not answer, is found down (role api_endpoint: inter 1s, fastinter
+#: 200ms, fall 2, timeout check 2s): 1 s until the first check, 2 s for it where the server hangs, 0.2 s until the next, 2 s.
+CHECKED = 5.5
 BALANCER = "haproxy.service"
 NO_BALANCER = "no balancer runs on this host"
 BRING_UP = (

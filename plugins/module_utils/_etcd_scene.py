@@ -24,7 +24,8 @@ def unasked(observation):
     Not so while its unit is known not to run, nor where it was looked at repeatedly (`_host`), or its host was not reached.
     """
     etcd = (observation or {}).get("etcd") or {}
-    return not (etcd.get("status") or {"asked": True})["asked"] and etcd["unit"] not in _membership.NOT_RUNNING
+    # A fact cache may hold a look of the version before, which did not say so.
+    return not (etcd.get("status") or {}).get("asked", True) and etcd["unit"] not in _membership.NOT_RUNNING
 
 
 def newest(told):

@@ -215,8 +215,9 @@ def observe(
     listeners = listening(system, ports)
     certificates = any(name.endswith((".crt", ".key")) for path in CERTIFICATE_FOLDERS for name in system.names(path))
     asks = endpoint_address and (probe_arp == ALWAYS or (probe_arp == BARE and not certificates))
-    return {
-        **_machine(system),
+    machine, read_at = _machine(system), system.monotonic()
+    seen = {
+        **machine,
         **network,
         "listening": listeners,
         "etcd": _etcd(system, units["etcd"][0], listeners, ports, etcd_status or read_etcd_status),
@@ -234,6 +235,7 @@ def observe(
         "disk_fdatasync_p99_ms": fdatasync_p99_ms(_existing("/var/lib/etcd", "/var/lib")) if disk_latency else None,
         "cluster": _json(system.read(_cluster_record.PATH)),
     }
+    return {**seen, "after_clock": system.monotonic() - read_at}
 
 
 def _machine(system):

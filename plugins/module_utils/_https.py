@@ -22,7 +22,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _fai
 class TransportError(Exception):
     """No HTTP answer came: refused, timed out, TLS failed. ``sent`` tells whether the request may have been received.
 
-    ``tls`` tells whether TLS failed: then somebody listens there, who may well answer others.
+    ``tls`` tells whether TLS refused it: then somebody listens there, who may well answer others.
     """
 
     def __init__(self, where, cause, sent=False, tls=False):
@@ -41,6 +41,11 @@ class Answer:
     status: int
     body: bytes
     headers: dict = field(default_factory=dict)
+
+
+def _refused_by_tls(error):
+    """Tell whether one side did not accept the other; a process that dies in the handshake ends the connection instead."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
 
 
 def _cause(error):
@@ -110,7 +115,7 @@ def https_opener(ca, cert=None, key=None, check=False):
             response = connection.getresponse()
             return Answer(response.status, response.read(), {k.lower(): v for k, v in response.getheaders()})
         except (OSError, http.client.HTTPException) as error:
-            raise TransportError(where, _cause(error), sent, isinstance(error, ssl.SSLError)) from error
+            raise TransportError(where, _cause(error), sent, _refused_by_tls(error)) from error
         finally:
             connection.close()
 

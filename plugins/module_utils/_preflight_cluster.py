@@ -124,7 +124,7 @@ def etcd_startable(view):
 
 
 def etcd_joinable(view):
-    """Want nothing in the way of the members that are to join."""
+    """Want nothing in the way of the members that are to join, or to go."""
     for name, reason, next_step in view.topology.etcd.obstacles:
         yield Finding(name, "etcd-obstacle", reason, "a member that can join, or go", next_step)
 

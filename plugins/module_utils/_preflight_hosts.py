@@ -25,6 +25,7 @@ OUR_BINARIES = "/opt/multimaster/"
 # Programs of the distribution that we run ourselves.
 OUR_PROCESSES = ("haproxy",)
 SUCCESSOR_ADDRESS = "Give the successor another address, or call it by the old name and leave `by` out."
+STAYING_ADDRESS = "Give the host that stays another address (multimaster_node_address), or list it only when the removal is done."
 
 
 def hosts_observed(view):
@@ -70,10 +71,12 @@ def addresses_once(view):
 
     A successor may not have that of the host that leaves, dead or not: by its peer URL a member is told to leave, so both would.
     """
-    values = {host.name: host.address for host in (*view.topology.leaving, *view.topology.hosts)}
+    staying = {host.name: host.address for host in view.topology.hosts}
+    leaving = {host.name: host.address for host in view.topology.leaving if host.address in staying.values()}
+    replaced = {host.replaces for host in view.topology.hosts}
     fix = "Is one host listed twice? Else set multimaster_node_address per host."
-    heirs = {host.name: SUCCESSOR_ADDRESS for host in view.topology.leaving}
-    return _once("duplicate-address", "node address", values, fix, heirs)
+    fixes = {name: SUCCESSOR_ADDRESS if name in replaced else STAYING_ADDRESS for name in leaving}
+    return _once("duplicate-address", "node address", leaving | staying, fix, fixes)
 
 
 def machine_ids_once(view):

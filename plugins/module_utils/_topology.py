@@ -572,9 +572,9 @@ def _parting(going, mode):
 
 
 def _draining(hosts, observed, mode):
-    """Return the hosts, also those that leave, whose balancer of ours keeps an API server out of use."""
+    """Return the masters, also those that leave, whose balancer of ours keeps an API server out of use."""
     ours = mode != _endpoint.EXTERNAL
-    return [host.name for host in hosts if ours and (observed.get(host.name) or {}).get("drained")]
+    return [host.name for host in hosts if ours and host.master and (observed.get(host.name) or {}).get("drained")]
 
 
 def _moving(request, plan, parts):

@@ -85,7 +85,9 @@ ansible_facts:
         - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(endpoint_files) are the masters that its keepalived and HAProxy are written for; null where neither is configured.
         - C(drained) are the API servers, by node name, that its balancer keeps out of use, in a turn or since a cut.
-        - C(clock_window) holds the controller's clock before and after the execution, in seconds since the epoch.
+        - C(after_clock) is how many seconds the look went on after it had read the host's clock.
+        - C(clock_window) holds the controller's clock before the execution, and so many seconds before its end, in seconds since the
+          epoch.
       type: dict
       returned: always
       sample:
@@ -101,6 +103,7 @@ ansible_facts:
         disk_free_percent: {/var/lib/containerd: 61.25, /var/lib/kubelet: 61.25}
         clock: 1763831820.25
         clock_window: [1763831819.9, 1763831820.4]
+        after_clock: 0.31
         swap: false
         cgroup: 2
         addresses: [{interface: eth0, address: 192.0.2.11, prefix: 24}]

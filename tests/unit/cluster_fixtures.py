@@ -65,6 +65,7 @@ def fresh(name, **changes):
         "disk_free_percent": {"/var/lib/containerd": 61.25, "/var/lib/kubelet": 61.25},
         "clock": 1000.5,
         "clock_window": [1000.0, 1001.0],
+        "after_clock": 0.25,
         "swap": False,
         "cgroup": 2,
         "addresses": [{"interface": "eth0", "address": address(name), "prefix": 24}],

@@ -60,13 +60,13 @@ def test_the_controllers_clock_is_noted_around_the_execution(monkeypatch):
 
     def execute(module_args=None, task_vars=None):
         given.update(module_args)
-        return {"ansible_facts": {"multimaster_host": {"clock": 5.0}}}
+        return {"ansible_facts": {"multimaster_host": {"clock": 5.0, "after_clock": 3.5}}}
 
     monkeypatch.setattr(plugin, "_execute_module", execute)
     clock = iter([1.0, 9.0])
     monkeypatch.setattr(host_info.time, "time", lambda: next(clock))
     result = plugin.run(task_vars=task_vars("w1", {}, **HOSTS))
-    assert result["ansible_facts"]["multimaster_host"]["clock_window"] == [1.0, 9.0]
+    assert result["ansible_facts"]["multimaster_host"]["clock_window"] == [1.0, 5.5]
     assert given == {"probe_arp": "always", "endpoint_address": "192.0.2.10"}
 
 

@@ -58,6 +58,7 @@ def test_who_answered_is_heard_in_the_order_of_the_hosts(seen, names):
         (UNASKED, "inactive", False),
         (UNASKED, "not-found", False),
         (SILENT, "active", False),
+        ({"ok": False, "healthy": False}, "active", False),  # of a fact cache, from before it was told
         ({}, "active", False),
         (None, "active", False),
     ],

@@ -336,8 +336,10 @@ def test_a_member_that_may_run_is_silent_only_after_repeated_looks(unit, answers
         picture.now += takes
         return next(replies)
 
-    assert observe(picture, etcd_status=ask)["etcd"]["status"] is answers[len(at) - 1]
+    seen = observe(picture, etcd_status=ask)
+    assert seen["etcd"]["status"] is answers[len(at) - 1]
     assert looks == at
+    assert seen["after_clock"] == picture.now, "the clock was read before"
 
 
 def test_the_process_is_found_anew_for_each_look():

@@ -43,3 +43,17 @@ def test_in_check_mode_missing_credentials_mean_that_nobody_answers(tmp_path):
 )
 def test_causes_in_one_line(error, said):
     assert _https._cause(error).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), True),
+        (ssl.SSLError(1, "tlsv1 alert unknown ca"), True),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), False),  # it died in the handshake
+        (ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed"), False),
+        (ConnectionRefusedError(111, "Connection refused"), False),
+    ],
+)
+def test_a_process_that_dies_in_the_handshake_has_refused_nobody(error, refused):
+    assert _https._refused_by_tls(error) is refused

@@ -189,7 +189,17 @@ def test_a_successor_may_not_have_the_address_of_the_host_that_leaves(kind, node
     topology = _topology.build(settings(), listed, observed, True, request=_request.Request(kind, (node,), by))
     findings = _preflight.judge(_preflight.View(settings(), listed.without((node,)), observed, topology, True))
     twice = [(one.found, one.fix) for one in findings if one.check == "duplicate-address"]
-    assert twice == ([(said, _preflight_hosts.SUCCESSOR_ADDRESS)] if said else [])
+    fix = _preflight_hosts.SUCCESSOR_ADDRESS if by else _preflight_hosts.STAYING_ADDRESS
+    assert twice == ([(said, fix)] if said else [])
+
+
+def test_two_that_leave_may_have_been_reached_at_one_address():
+    listed = inventory(NAMES, ["w1", "w2"], w2={"ansible_host": "192.0.2.21"})
+    members = [member(name) for name in NAMES]
+    observed = {name: living(name, members) for name in NAMES}
+    topology = _topology.build(settings(), listed, observed, True, request=_request.Request("remove", ("w1", "w2")))
+    view = _preflight.View(settings(), listed.without(("w1", "w2")), observed, topology, True)
+    assert not [one for one in _preflight.judge(view) if one.check == "duplicate-address"]
 
 
 def test_what_is_not_known_of_two_hosts_is_not_the_same_on_both():
