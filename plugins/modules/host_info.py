@@ -86,8 +86,8 @@ ansible_facts:
         - C(endpoint_files) are the masters that its keepalived and HAProxy are written for; null where neither is configured.
         - C(drained) are the API servers, by node name, that its balancer keeps out of use, in a turn or since a cut.
         - C(after_clock) is how many seconds the look went on after it had read the host's clock.
-        - C(clock_window) holds the controller's clock before the execution, and so many seconds before its end, in seconds since the
-          epoch.
+        - C(clock_window) holds the controller's clock before the execution, and so many seconds before its end, in seconds since
+          the epoch.
       type: dict
       returned: always
       sample:
