@@ -33,6 +33,9 @@ PROPERTIES = ("Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,UnitFi
 POLL, SLOW_POLL, SLOW_AFTER = 0.1, 0.5, 3.0
 #: Seconds a newly started unit that cannot be asked has to stay up: Type=simple is "active" before its program has run.
 STAY = 0.3
+#: A unit that systemd has started anew so often in so many seconds ends by itself, most often for a setting: nothing comes of
+#: waiting. One that waits for another takes longer over each try (an API server without etcd 20 s), and gets its whole time.
+LOOP_RESTARTS, LOOP_SECONDS = 10, 30.0
 #: Seconds a blocking systemctl call may take: TimeoutStopSec is 90 s by default.
 BLOCKING = 100.0
 JOURNAL_LINES = 15
@@ -174,16 +177,18 @@ class Systemd:
     ) -> dict[str, plan.State]:
         """Wait until every unit is up (newly, when it was restarted) and ready; return the states.
 
-        Raises UnitError as soon as a unit has failed for good, or when its time is over.
+        Raises UnitError as soon as a unit has failed for good or ends again and again, or when its time is over.
         """
         started = looked = self._monotonic()
         pending, arrived, words = {unit.name: unit for unit in units}, {}, {}
         seen: dict[str, tuple[str, float]] = {}  # unit: (invocation, since when it is known to be up)
         quiet = all(verdicts[unit.name].action in ("none", "hold") for unit in units)
         states = dict(before) if quiet else self.show(list(pending))
+        tries, late = {name: state.restarts for name, state in states.items()}, 0.0
         while True:
             lost = []
             for name, unit in list(pending.items()):
+                loops = late >= LOOP_SECONDS and states[name].restarts - tries[name] >= LOOP_RESTARTS
                 if plan.arrived(states[name], before[name], verdicts[name]):
                     if seen.get(name, ("",))[0] != states[name].invocation:
                         seen[name] = (states[name].invocation, looked)
@@ -192,7 +197,7 @@ class Systemd:
                     if ready and (stayed or verdicts[name].action not in ("start", "restart", "wait")):
                         arrived[name] = states[name]
                         del pending[name]
-                elif plan.lost(states[name]):
+                elif loops or plan.lost(states[name]):
                     lost.append(unit)
             late = self._monotonic() - started
             lost += [unit for unit in pending.values() if late >= unit.timeout and unit not in lost]

@@ -25,8 +25,10 @@ class Fake:
     invocation: str = ""
     loaded: str | None = None  # the unit's text when systemd last read it
     environment: str = ""
-    outcome: str = "active"  # active | failed | auto-restart | activating | assert | exited
+    outcome: str = "active"  # active | failed | auto-restart | loop | activating | assert | exited
     looks: int = 1  # `show` calls until the outcome is there
+    since: float = 0.0  # when it was started
+    every: float = 1.0  # seconds from one start of a loop to the next
     job: bool = False
     masked: bool = False
 
@@ -88,6 +90,8 @@ class FakeSystemd:
             unit.looks -= 1
             if unit.looks <= 0:
                 self._arrive(unit)
+        elif unit.outcome == "loop" and unit.active == "activating":
+            unit.restarts = int((self.now - unit.since) / unit.every)
         stale = unit.loaded is not None and unit.loaded != self._text(name)
         return (
             f"MainPID={unit.pid}\nResult={unit.result}\nNRestarts={unit.restarts}\nId={name}\n"
@@ -100,7 +104,7 @@ class FakeSystemd:
     def _start(self, name):
         unit = self.units[name]
         unit.loaded = unit.loaded or self._text(name)
-        unit.job, unit.active, unit.sub, unit.pid = True, "activating", "start", 0
+        unit.job, unit.active, unit.sub, unit.pid, unit.since = True, "activating", "start", 0, self.now
         if unit.looks <= 0:
             unit.looks = 1
 
@@ -125,6 +129,8 @@ class FakeSystemd:
         elif unit.outcome == "failed":
             unit.active = unit.sub = "failed"
             unit.result = "exit-code"
+        elif unit.outcome == "loop":
+            unit.active, unit.sub, unit.result = "activating", "auto-restart", "exit-code"
         elif unit.outcome == "auto-restart":
             unit.active, unit.sub, unit.result, unit.restarts = "activating", "auto-restart", "exit-code", unit.restarts + 1
         else:

@@ -263,11 +263,23 @@ def test_an_assertion_that_is_not_met_fails_at_once(host):
     assert host.fake.now - 100 < 1
 
 
-def test_a_unit_in_a_restart_loop_gets_its_whole_time(host):
-    host.fake.add("web.service", outcome="auto-restart")
-    with pytest.raises(_systemd.UnitError, match=r"auto-restart.*restarted 1 times"):
-        host.run(unit(ready={"timeout": 4}))
-    assert 4 <= host.fake.now - 100 < 5
+@pytest.mark.parametrize(
+    ("every", "timeout", "took", "said"),
+    [
+        (1.0, 180, 30, r"after 30\.. s \(limit 180 s\): it is activating \(auto-restart\).*restarted \d\d times"),
+        (0.1, 180, 30, "restarted ... times"),
+        (5.0, 180, 50, "restarted 10 times"),
+        (1.0, 20, 20, "restarted 1. times"),
+        (20.0, 180, 180, "restarted 8 times"),  # it waits for another, which may come
+    ],
+)
+def test_a_unit_that_ends_again_and_again_is_given_up_and_one_that_tries_for_long_gets_its_whole_time(
+    host, every, timeout, took, said
+):
+    host.fake.add("web.service", outcome="loop", every=every)
+    with pytest.raises(_systemd.UnitError, match=said):
+        host.run(unit(ready={"timeout": timeout}))
+    assert took <= host.fake.now - 100 < took + 1
 
 
 def test_a_unit_that_cannot_be_asked_has_to_stay_up_for_a_moment(host):
