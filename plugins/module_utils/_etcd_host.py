@@ -66,8 +66,8 @@ class Host:
         """Return ``running`` (also while it comes up) or ``down`` (stopped, failed, or waiting to be restarted)."""
         text = self._systemctl("show", self.unit, "-p", "ActiveState", "-p", "SubState")
         state = dict(line.split("=", 1) for line in text.split() if "=" in line)
-        up = state.get("ActiveState") in ("active", "activating", "reloading") and state.get("SubState") != "auto-restart"
-        return "running" if up else "down"
+        waits = state.get("SubState", "").startswith("auto-restart")
+        return "running" if state.get("ActiveState") in ("active", "activating", "reloading") and not waits else "down"
 
     def record(self):
         """Return the bootstrap record, or None."""

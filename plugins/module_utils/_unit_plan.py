@@ -208,14 +208,16 @@ def decide_started(
     """Return what brings a unit to run with ``wanted``; ``drop_in`` is the present content of its drop-in.
 
     A reload is enough when only inputs differ and the unit can do it; a unit that runs with an identity of nobody's is
-    restarted, because unknown counts as different.
+    restarted, because unknown counts as different. One that systemd starts again and again counts as down also in the moment of
+    a try, unless it tries with what is written.
     """
     text = render_drop_in(wanted)
     common = {
         "enable": enabled and state.file_state not in FIXED_STATES,
         "drop_in": text if text != drop_in else None,
     }
-    if state.active == "failed" or state.sub == "auto-restart":
+    waits, tries = state.sub.startswith("auto-restart"), state.active == "activating" and state.restarts > 0
+    if state.active == "failed" or waits or (tries and running.all != wanted.all):
         return Verdict(state.name, "start" if state.active == "failed" else "restart",
                        f"it was {state.words}", reset=True, **common)
     if not state.up and state.active != "activating":

@@ -190,10 +190,14 @@ def test_somebody_elses_cordon_is_respected_also_under_a_mark_of_ours(world):
     with pytest.raises(NodeError, match=r"somebody else \(kubectl-cordon at 20.*Z\)"):
         world.flow().drained()
     assert not world.flow().ready().changed
-    # taken over, it is ours to resume and to give back
+    # taken over, it is there to resume for who takes over, and stays as it was found when that is given up
     assert world.flow(take_over=True).drained().changed
-    assert not world.flow().drained().changed
+    assert not world.flow(take_over=True).drained().changed
+    with pytest.raises(NodeError, match="somebody else"):
+        world.flow().drained()
     assert world.flow().ready().changed
+    assert world.stands() == {"unschedulable": True, "operation": ""}
+    as_kubectl(world, False)
     assert world.stands() == FREE
     # they uncordon a node of ours, which leaves our mark, and cordon it later for themselves
     world.flow().drained()

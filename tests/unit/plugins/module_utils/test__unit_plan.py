@@ -92,7 +92,24 @@ def test_the_running_process_decides(now, running, can_reload, action):
 def test_failures_are_forgotten_before_a_failed_or_looping_unit_is_started_again():
     assert decide(state("failed", "failed")).reset
     assert decide(state("activating", "auto-restart")).reset
+    assert decide(state("activating", "auto-restart-queued")).reset  # systemd 254 and newer
     assert not decide(state("inactive", "dead")).reset
+
+
+@pytest.mark.parametrize(("restarts", "running", "action", "reset"), [
+    (319, OTHER_INPUT, "restart", True),  # seen in the moment of a try, with the flag that ends it
+    (319, NOBODY, "restart", True),
+    (319, WANTED, "wait", False),  # it tries with what is written: maybe for another that is to come
+    (0, OTHER_INPUT, "restart", False),  # its first start, which may well succeed
+])
+def test_a_looping_unit_is_one_in_the_moment_of_a_try_as_well(restarts, running, action, reset):
+    verdict = decide(state("activating", "start", restarts=restarts), running)
+    assert (verdict.action, verdict.reset) == (action, reset)
+    held, configured = plan.hold_restarts([verdict])[0], plan.only_configure([verdict])[0]
+    if reset:
+        assert (held.action, configured.action) == ("restart", "stop"), "nobody counts on it, so it is no restart to put off"
+    else:
+        assert held.action in ("hold", "wait") and configured.action in ("hold", "configure")
 
 
 @pytest.mark.parametrize(("file_state", "enable"), [
