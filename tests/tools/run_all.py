@@ -5,25 +5,31 @@
 """Run every check of the project, the cheap ones first, and end with one line that counts.
 
 Usage: run_all.py [SCENARIO…]    (default: what `make scenarios` lists)
-Each part's output goes to the screen and to .cache/logs/; a scenario is run only when all cheap parts have passed. The last
-lines are the time of each part and `N passed, N failed`, where tests count one each and a part without tests counts one. A part
-whose tests were all skipped has failed: it showed nothing.
+Each part's output goes to the screen and to .cache/logs/; a scenario is run only when all cheap parts have passed. Parts that keep
+one core busy at most are run side by side, and shown one after the other. The last lines are the time of each part and `N passed,
+N failed`, where tests count one each and a part without tests counts one. A part whose tests were all skipped has failed: it
+showed nothing.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".cache" / "logs"
-CHEAP = (
-    ("lint", "lint"), ("sanity", "sanity"), ("unit tests", "unit"), ("the prober's own tests", "prober-test"),
-    ("modules on real components", "integration"),
-)  # fmt: skip
+UNIT = ("unit tests", "unit")  # on all cores
+# What is in one lane is run one after the other, beside the other lane.
+LANES = (
+    (("lint", "lint"), ("sanity", "sanity"), ("the prober's own tests", "prober-test")),
+    (("modules on real components", "integration"),),
+)
+SCREEN = threading.Lock()
 SUMMARY = re.compile(r"^(?:=+ )?(\d+ (?:passed|failed|error|skipped|deselected)[^\n]*) in [\d.]+s", re.M)
 
 
@@ -33,21 +39,32 @@ def scenarios():
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
 
-def run(name, *target):
+def run(name, *target, show=print):
     """Run one make target; return (name, seconds, passed, failed)."""
-    print(f"\n===== {name} =====", flush=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     began, text = time.monotonic(), []
+    show(f"\n===== {name} =====\n", end="", flush=True)
     with open(LOGS / (re.sub(r"\W+", "-", name) + ".log"), "w", encoding="utf-8") as log:
         process = subprocess.Popen(
             ["make", "--no-print-directory", *target], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, text=True, errors="replace",
         )  # fmt: skip
         for line in process.stdout:
-            print(line, end="", flush=True)
+            show(line, end="", flush=True)
             log.write(line)
             text.append(line)
     return name, time.monotonic() - began, *verdict(process.wait(), "".join(text))
+
+
+def lane(parts):
+    """Run parts one after the other, each of which is shown as a whole when it has ended; return what `run` does of each."""
+    done = []
+    for name, target in parts:
+        lines = []
+        done.append(run(name, target, show=lambda line, lines=lines, **_how: lines.append(line)))
+        with SCREEN:
+            print("".join(lines), end="", flush=True)
+    return done
 
 
 def verdict(code, text):
@@ -70,14 +87,16 @@ def count(text):
 
 def main():
     """Run all parts and print the account."""
-    parts = [run(name, target) for name, target in CHEAP]
+    began, parts = time.monotonic(), [run(*UNIT)]
+    with concurrent.futures.ThreadPoolExecutor(len(LANES)) as pool:
+        parts += [part for done in pool.map(lane, LANES) for part in done]
     if not any(failed for _name, _seconds, _passed, failed in parts):
         parts.append(run("components and images", "artifacts-next"))
         parts += [run(f"scenario {name}", "scenario", f"S={name}") for name in sys.argv[1:] or scenarios()]
     print("\n===== account =====")
     for name, seconds, passed, failed in parts:
         print(f"{seconds:8.1f} s  {name:32} {passed} passed, {failed} failed")
-    print(f"{sum(part[1] for part in parts):8.1f} s  in all")
+    print(f"{time.monotonic() - began:8.1f} s  in all, some of them side by side")
     failed = sum(part[3] for part in parts)
     print(f"{sum(part[2] for part in parts)} passed, {failed} failed")
     sys.exit(bool(failed))

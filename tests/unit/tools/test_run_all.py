@@ -52,3 +52,20 @@ def test_tests_are_summed_over_all_summaries(text, counted):
 )
 def test_a_part_is_judged_by_its_code_and_its_tests(code, text, expected):
     assert run_all.verdict(code, text) == expected
+
+
+def test_a_part_beside_others_is_shown_as_a_whole_when_it_has_ended(monkeypatch, capsys):
+    def run(name, *_target, show):
+        for line in (f"===== {name} =====\n", "1 passed in 0.1s\n"):
+            show(line, end="", flush=True)
+            assert not capsys.readouterr().out
+        return name, 0.1, 1, 0
+
+    monkeypatch.setattr(run_all, "run", run)
+    assert run_all.lane((("lint", "lint"),)) == [("lint", 0.1, 1, 0)]
+    assert capsys.readouterr().out == "===== lint =====\n1 passed in 0.1s\n"
+
+
+def test_every_cheap_part_is_in_one_lane_or_the_first():
+    targets = [target for _name, target in (run_all.UNIT, *(part for lane in run_all.LANES for part in lane))]
+    assert sorted(targets) == ["integration", "lint", "prober-test", "sanity", "unit"]
