@@ -5,10 +5,10 @@
 """Run every check of the project, the cheap ones first, and end with one line that counts.
 
 Usage: run_all.py [SCENARIO…]    (default: what `make scenarios` lists)
-Each part's output goes to the screen and to .cache/logs/; a scenario is run only when all cheap parts have passed. Parts that keep
-one core busy at most are run side by side, and shown one after the other. The last lines are the time of each part and `N passed,
-N failed`, where tests count one each and a part without tests counts one. A part whose tests were all skipped has failed: it
-showed nothing.
+Each part's output goes to the screen and to .cache/logs/; a scenario is run only when all cheap parts have passed. Parts that
+keep one core busy at most are run side by side, and shown one after the other. The last lines are the time of each part and
+`N passed, N failed`, where tests count one each and a part without tests counts one. A part whose tests were all skipped has
+failed: it showed nothing.
 """
 
 from __future__ import annotations
