@@ -89,7 +89,7 @@ _SENTENCES = {
     ),
     "exists": (
         "{target} is a member already",
-        "start or promote it, or remove it first when it lost its data",
+        "start or promote it; one that lost its data is taken out and added anew by replace_node.yml",
     ),
     "voter_already": (
         "{target} is a voter already",

@@ -304,6 +304,10 @@ SAID = {
         "2 of 3 voters are healthy and 3 must be before another joins: it may fail once it votes",
         "bring back m3, or remove the dead member first: replacing is remove, wipe, add",
     ),
+    ((UP, UP, UP), (), ADD_LEARNER, "m2"): (
+        "m2 is a member already",
+        "start or promote it; one that lost its data is taken out and added anew by replace_node.yml",
+    ),
     ((UP, DOWN, UNKNOWN), (UP,), PROMOTE, "l1"): (
         "1 of 3 voters are healthy and 2 must agree to any change of membership; "
         "with l1 as a voter 2 of 4 would be healthy and 3 are needed",
