@@ -109,6 +109,7 @@ class Flow:
             unit=host.unit_state() if host else "down",
             status=view.status if view else None,
             added=self._added,
+            host=wanted.host,
         )
 
     def found(self, record, check=False):
@@ -227,7 +228,10 @@ class Flow:
 
 @dataclass(frozen=True)
 class WantedMember:
-    """Which member, and where to ask about it; ``ours``: names or peer URLs the inventory accounts for, None = all."""
+    """Which member, and where to ask about it; ``ours``: names or peer URLs the inventory accounts for, None = all.
+
+    ``host``: the name of its host in the inventory, "" when that is the member's.
+    """
 
     name: str
     peer_url: str = ""
@@ -235,3 +239,4 @@ class WantedMember:
     endpoints: tuple = ()
     ours: tuple | None = None
     wipe: bool = False
+    host: str = ""

@@ -91,7 +91,7 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
         promote=targets(_quorum.PROMOTE),
         strays=tuple(sorted(member.label for member in cluster.strays)),
         obstacles=tuple(
-            (named[obstacle.host], obstacle.reason, obstacle.next_step)
+            (named[obstacle.host], obstacle.reason, obstacle.next_step.format(host=named[obstacle.host]))
             for obstacle in _join_order.obstacles(cluster, wanted)
             if obstacle.host in named and observed.get(named[obstacle.host]) and named[obstacle.host] not in request.renewed
         ),

@@ -106,7 +106,7 @@ class Roles:
 
 
 class Obstacle(typing.NamedTuple):
-    """A host that the plan leaves alone, why, and what to do."""
+    """A host that the plan leaves alone, why, and what to do; there ``{host}`` stands for its name in the inventory."""
 
     host: str
     reason: str
@@ -263,7 +263,7 @@ def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
         if member is not None and member.voter and _lost(host, member):
             called = member.name or hex_id(member.id)
             reason = f"its etcd member {called} ran and this host has lost the data: it must not start again"
-            found.append(Obstacle(host.name, reason, f"replace_node.yml -e node={host.name}"))
+            found.append(Obstacle(host.name, reason, "replace_node.yml -e node={host}"))
             continue
         if member is not None and not _never_ran(member):
             continue

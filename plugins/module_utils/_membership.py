@@ -45,7 +45,7 @@ class Own:
     """Hold this host's side: ``data`` = a write-ahead log exists, ``status`` = what its member answers (None = silent).
 
     ``unit`` is the unit's state (``running`` also while it comes up, ``down`` when it is stopped or fails).
-    ``added`` is the id under which this run added it, "" when this run did not.
+    ``added`` is the id under which this run added it, "" when this run did not. ``host`` is this host's name in the inventory.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Own:
     unit: str = "down"
     status: object = None
     added: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def toward_learner(members, own, leader_index, wipe=False):
         if own.unit == "running":
             return Move(WAIT, "etcd runs here and does not answer yet", mine.id, JOURNAL)
         return Move(START, "it is a member and etcd is not running here", mine.id, JOURNAL)
-    return _emptied(mine)
+    return _emptied(mine, own)
 
 
 def _namesake(members, own, mine):
@@ -114,7 +115,7 @@ def _namesake(members, own, mine):
         REFUSE,
         f"the cluster has a member {own.name} with another peer URL: {', '.join(namesake.peer_urls)}",
         namesake.id,
-        f"has this host's address changed, {MOVED_RUNBOOK}; is that member its former self, {_replacement(own.name)}",
+        f"has this host's address changed, {MOVED_RUNBOOK}; is that member its former self, {_replacement(own)}",
     )
 
 
@@ -132,23 +133,24 @@ def _foreign(own, mine, belongs, wipe):
     )
 
 
-def _emptied(mine):
+def _emptied(mine, own):
     """Say what becomes of a member whose host has no data: a voter that ran is refused, everything else added anew."""
     if not mine.is_learner and mine.client_urls:
         return Move(
             REFUSE,
             f"the voter {mine.name or hex_id(mine.id)} lost its data: started empty it could vote against what it acknowledged",
             mine.id,
-            _replacement(mine.name or "NAME"),
+            _replacement(own),
         )
     return Move(
         REMOVE, "it was added once and has no data here: a join was cut off, or the learner's disk was lost", mine.id
     )
 
 
-def _replacement(name):
-    """Return what takes a member out and its host in again; `etcdctl member remove` would not ask the gate of the quorum."""
-    return f"`replace_node.yml -e node={name}`: it removes that member behind the quorum gate, and this host joins as a new one"
+def _replacement(own):
+    """Return what takes this host's member out and it in again; `etcdctl member remove` would not ask the gate of the quorum."""
+    command = f"replace_node.yml -e node={own.host or own.name}"
+    return f"`{command}`: it removes that member behind the quorum gate, and this host joins as a new one"
 
 
 def _behind(own, mine, leader_index):

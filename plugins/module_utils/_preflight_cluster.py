@@ -205,11 +205,12 @@ def masters_known(view):
         if parts and not host.master:
             known.add(host.address)
             yield _left_out(host.name, f"it is not listed as a master and has the units {' and '.join(parts)}", host.name)
-    called = {host.address: host.name for host in view.topology.hosts}
+    called = {key: host.name for host in view.topology.hosts for key in (host.address, host.node_name)}
     peers = _identity.vrrp_peers({host.name: seen for host, seen in ours if host.master})
     for address, hosts in sorted(peers.items()):
         if address not in known:
-            name = called.get(address) or _identity.server_at(address, view.observed)
+            node_name = _identity.server_at(address, view.observed)
+            name = called.get(address) or called.get(node_name, node_name)
             said = f"{name} ({address})" if name else address
             yield _left_out("", f"{said} is a VRRP peer of {some(hosts)} and no master of the inventory", name or "NAME")
 
@@ -220,8 +221,9 @@ def _left_out(host, found, name):
         "master-stray",
         found,
         "every master of the living cluster",
-        f"List it under {_topology.MASTER_GROUP} again, with the address it has or had, then remove_node.yml -e node={name}, "
-        "also when it is gone: unlisted it goes on as a master, and could hold the endpoint address beside another.",
+        f"List it as {name} under {_topology.MASTER_GROUP} again, with the address it has or had, then "
+        f"remove_node.yml -e node={name}, also when it is gone: unlisted it goes on as a master, and could hold the endpoint "
+        "address beside another.",
     )
 
 

@@ -73,6 +73,10 @@ options:
       O(data_dir).
     type: bool
     default: false
+  host:
+    description: The name of this host in the inventory, where that is not O(name), for messages that tell which command to run.
+    type: str
+    default: ""
   timeout:
     description: Seconds to wait at most.
     type: int
@@ -171,6 +175,7 @@ ARGUMENTS = {
     "cluster": {"type": "str", "default": ""},
     "ours": {"type": "list", "elements": "str"},
     "wipe": {"type": "bool", "default": False},
+    "host": {"type": "str", "default": ""},
     "timeout": {"type": "int", "default": 180},
     "data_dir": {"type": "path", "default": Paths.data_dir},
     "record": {"type": "path", "default": Paths.record},
@@ -191,6 +196,7 @@ def run(params, check, runner=_command.run, clock=time.monotonic, sleep=time.sle
         tuple(params["endpoints"] or ()),
         None if params["ours"] is None else tuple(params["ours"]),
         params["wipe"],
+        params["host"],
     )
     opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], check)
     flow = Flow(wanted, host, opener, clock, sleep, params["timeout"])

@@ -30,14 +30,15 @@ def removal(leaving, masters, learners=(), dead=(), holder="m1", **more):
 
 def asked(
     request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",), alarms=(), records=None,
-    ill=(), etcd=(),
+    ill=(), etcd=(), nodes="",
 ):  # fmt: skip
     """Return the topology of such a cluster for any request.
 
-    `bare` masters are listed and new, `wiped` ones lost their disk, the etcd of `ill` ones fails while their hosts live.
+    `bare` masters are listed and new, `wiped` ones lost their disk, the etcd of `ill` ones fails while their hosts live. `nodes`
+    begins the hostname of each, and so the name of its node and its member, which else is its name in the inventory.
     """
     carriers, leader = (etcd, etcd[-1]) if etcd else (masters, "m1")
-    members = [member(name, learner=name in learners) for name in carriers]
+    members = [{**member(name, learner=name in learners), "name": f"{nodes}{name}"} for name in carriers]
     seen = {}
     for name in (*masters, *workers, *etcd):
         if name in dead:
@@ -55,6 +56,8 @@ def asked(
         seen[name]["etcd"].update(data=False, status=None)
     for name in ill:
         seen[name]["etcd"].update(unit="failed", status=None)
+    for name in seen:
+        seen[name]["hostname"] = f"{nodes}{name}"
     new, members = [name for name in bare if name not in (*masters, *workers)], [name for name in bare if name[0] == "e"]
     listed = inventory((*masters, *(name for name in new if name not in members)), workers, (*etcd, *members), zones or ZONES)
     return _topology.build(settings(), listed, seen, True, request=request)
@@ -387,10 +390,12 @@ def test_a_former_self_is_forgotten_only_as_far_as_it_is_gone():
     assert new["order"]["grow"] == "m2" and new["order"]["any_master"] == "m1"
 
 
-def test_a_voter_without_its_data_is_an_obstacle_until_it_is_replaced():
-    [(host, reason, next_step)] = asked(_request.Request(), THREE, wiped=("m2",)).etcd.obstacles
-    assert host == "m2" and "lost the data" in reason and next_step == "replace_node.yml -e node=m2"
-    assert replaced("m2", wiped=("m2",)).etcd.obstacles == ()
+@pytest.mark.parametrize("nodes", ["", "node-"])
+def test_a_voter_without_its_data_is_an_obstacle_until_it_is_replaced(nodes):
+    [(host, reason, next_step)] = asked(_request.Request(), THREE, wiped=("m2",), nodes=nodes).etcd.obstacles
+    assert host == "m2" and f"member {nodes}m2 " in reason and "lost the data" in reason
+    assert next_step == "replace_node.yml -e node=m2"
+    assert replaced("m2", wiped=("m2",), nodes=nodes).etcd.obstacles == ()
 
 
 def test_the_plan_is_plain_data_and_the_same_each_time():

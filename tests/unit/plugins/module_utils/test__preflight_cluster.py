@@ -314,13 +314,20 @@ def test_a_master_that_is_dropped_while_others_know_it_as_a_peer_is_an_error(kep
     assert [(one.host, one.level) for one in findings] == [("", "error")] * len(gone)
     for name, one in zip(gone, findings, strict=True):
         assert one.found == f"{name} ({address(name)}) is a VRRP peer of {', '.join(kept)} and no master of the inventory"
-        assert f"remove_node.yml -e node={name}," in one.fix and "List it under kube_control_plane again" in one.fix
+        assert f"remove_node.yml -e node={name}," in one.fix and f"List it as {name} under kube_control_plane again" in one.fix
 
 
 def test_a_dropped_master_that_no_balancer_names_is_told_by_its_address():
     files = {"source": address("m1"), "peers": ["192.0.2.77"], "servers": {}}
     (finding,) = with_parts(masters=["m1"], names=["m1"], seen={"m1": {"endpoint_files": files}})
     assert finding.found.startswith("192.0.2.77 is a VRRP peer of m1 and") and "-e node=NAME," in finding.fix
+
+
+def test_a_master_that_balancers_know_by_its_node_name_is_called_as_the_inventory_lists_it():
+    files = {"source": address("m1"), "peers": ["192.0.2.77"], "servers": {"node-w1": "192.0.2.77"}}
+    seen = {"m1": {"endpoint_files": files}, "w1": {"hostname": "node-w1"}}
+    (finding,) = with_parts(masters=["m1"], names=["m1"], workers=["w1"], seen=seen)
+    assert finding.found.startswith("w1 (192.0.2.77) is a VRRP peer of m1 and") and "-e node=w1," in finding.fix
 
 
 def test_a_master_that_is_listed_as_a_worker_is_told_once_alive_or_dead():

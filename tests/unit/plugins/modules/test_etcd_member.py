@@ -122,6 +122,11 @@ def test_the_gates_verdict_is_in_the_failure(fake, call):
     assert result["verdict"]["safe"] is False
 
 
+def test_the_command_to_run_names_the_host_as_the_inventory_does(fake, unit, call):
+    fake.running.discard("b")
+    assert "replace_node.yml -e node=master-2`" in call(etcd_member, local(unit, "learner", host="master-2"))["msg"]
+
+
 @pytest.mark.parametrize("state", ["started_first", "bootstrapped", "learner", "voter", "follower", "updated", "absent"])
 def test_what_a_state_needs_is_asked_for(call, state):
     result = call(etcd_member, {"state": state, "name": "b"})
