@@ -26,11 +26,11 @@ class Etcd:
 
     `initial_cluster` is ((node name, peer URL), ...); `strays` names members as etcd knows them, since they have no host;
     `obstacles` is ((host, reason, next step), ...). `remove` names the hosts whose members go, in order; `demote` those of them
-    that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `dead` is ((host, its member as the steps
-    name it), ...) of the members that go before any is added; `learners` the hosts whose members are learners now; `moved` is
-    ((host, the peer URLs its member is reached at), ...) where that is not the host's address; `planned` is the whole plan, each
-    step with its expected verdict; `now` is the cluster as it was seen, `founded` as it is before these steps and `at_end` after
-    them.
+    that stay, as learners; `lost` the hosts whose member ran and whose data are gone; `dead` is ((host, its member as
+    `_join_order` names it), ...) of the members that go before any is added; `learners` the hosts whose members are learners now;
+    `moved` is ((host, the peer URLs its member is reached at), ...) where that is not the host's address; `planned` is the whole
+    plan, each step with its expected verdict, which calls the member as etcd does; `now` is the cluster as it was seen, `founded`
+    as it is before these steps and `at_end` after them.
     """
 
     action: str
@@ -70,14 +70,14 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
         cluster = _founded(decision.initial_cluster, members, cluster.ours)
     if old:
         cluster = _giving_way.learners_started(cluster, staying, observed)
-    planned = () if decision.action == _bootstrap.REFUSE else _join_order.preview(cluster, wanted)
-    steps = tuple(one.step for one in planned)
     roles = _join_order.at_rest(cluster, wanted)
     named = _names(hosts, cluster)
+    planned = () if decision.action == _bootstrap.REFUSE else _join_order.preview(cluster, wanted)
+    planned = tuple(_of_host(one, named) for one in planned)
     lost = tuple(named[name] for name in _join_order.lost(cluster, wanted) if name in named)
 
     def targets(*kinds):
-        return tuple(dict.fromkeys(named.get(step.target, step.target) for step in steps if step.kind in kinds))
+        return tuple(dict.fromkeys(one.step.target for one in planned if one.step.kind in kinds))
 
     return Etcd(
         action=decision.action,
@@ -106,6 +106,12 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
         founded=cluster,
         at_end=_join_order.at_end(cluster, wanted),
     )
+
+
+def _of_host(planned, named):
+    """Return a planned step with its host's inventory name as the target; a member without a host keeps its own."""
+    target = planned.step.target
+    return dataclasses.replace(planned, step=dataclasses.replace(planned.step, target=named.get(target, target)))
 
 
 def _moved(hosts, cluster, observed, renewed):
@@ -163,12 +169,14 @@ def _wanted(settings, hosts, observed, leaving, stand_by):
 
     Who leaves is known by its peer URL alone: a host that stays may have got its name.
     """
+    servers = [host for host in hosts if host.name not in leaving]
+    node_names = {host.name: host.node_name for host in servers}
     return _join_order.Wanted(
         hosts=tuple(_wanted_host(host, observed.get(host.name)) for host in hosts if host.member),
         even_voters=settings.even_voters,
         stand_by=stand_by,
         leaving=tuple(host.peer_url for host in hosts if host.member and host.name in leaving),
-        api_servers=_etcd_scene.api_servers([host for host in hosts if host.name not in leaving], observed),
+        api_servers=tuple((node_names[name], urls) for name, urls in _etcd_scene.api_servers(servers, observed)),
     )
 
 

@@ -66,9 +66,9 @@ def _member(item, status, zones=None):
 
 
 def api_servers(hosts, observed):
-    """Return (node name, etcd URLs in use) of each API server that runs."""
+    """Return (host, etcd URLs in use) of each API server that runs, by inventory name."""
     return tuple(
-        (host.node_name, tuple(observed[host.name]["api_server"]["etcd_servers"]))
+        (host.name, tuple(observed[host.name]["api_server"]["etcd_servers"]))
         for host in hosts
         if host.master and (observed.get(host.name) or {}).get("api_server")
     )
@@ -80,8 +80,7 @@ def answering(hosts, observed):
     Systemd calls an API server active as long as it tries; without etcd it answers nothing that it is asked.
     """
     serving = {url for member in cluster(hosts, observed).healthy for url in member.client_urls}
-    names = {host.node_name: host.name for host in hosts}
-    return frozenset(names[node_name] for node_name, urls in api_servers(hosts, observed) if serving.intersection(urls))
+    return frozenset(name for name, urls in api_servers(hosts, observed) if serving.intersection(urls))
 
 
 def state(host, observation):

@@ -59,10 +59,9 @@ ETCD, VRRP = _skew.COMPONENTS["etcd"], "keepalived"
 
 @dataclass(frozen=True)
 class Going:
-    """One host that is to leave: inventory and node name, what it is, and what was seen of it."""
+    """One host that is to leave: what it is, and what was seen of it."""
 
     name: str
-    node_name: str = ""
     master: bool = False
     node: bool = True
     alive: bool = True
@@ -77,7 +76,6 @@ class Coming:
     """One host that is new or half-way in: what it is to be, and whether it can be reached."""
 
     name: str
-    node_name: str = ""
     master: bool = False
     worker: bool = False
     member: bool = False
@@ -90,14 +88,14 @@ class Scene:
     """The cluster as it was seen and as it is to be, in inventory names.
 
     ``going``: hosts that leave, those that cannot be reached first, the holder last. ``coming``: hosts that are not part of the
-    cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: (name, node name) of
-    hosts whose member ran and whose data are provably gone; ``dead``: members that go before any is added, as their steps call
-    them; ``stranded``: masters that leave whose API server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the
-    whole change; ``founders``: hosts that found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those
+    cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: hosts whose member ran and
+    whose data are provably gone; ``dead``: hosts whose members go before any is added; ``stranded``: masters that leave whose API
+    server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the whole change, with the host as the target;
+    ``founders``: hosts that found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those
     steps and after them. ``masters``, ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as
     ``_endpoint.wanted_state`` names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of
     the hosts to restart, in order; ``verdicts``: what ``_quorum`` says of restarting the etcd member of each, by name;
-    ``api_servers``: (node name, etcd URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives
+    ``api_servers``: (name, etcd URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives
     way that cannot restart in place, ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps;
     ``later``: voters that the run leaves to the next one. ``parts``: what was seen of each master's part in the endpoint, as
     ``_endpoint.MasterState``. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is
@@ -133,8 +131,7 @@ class Scene:
 class Step:
     """One step: its kind, whom it is about, why, and what it finds and leaves, as ``_plan_state`` describes it.
 
-    ``host`` is the inventory name. In a step that comes from ``_join_order`` it is that one's target: the node name, or the id
-    of a member without a name. All that compares it with inventory names looks at the kind first.
+    ``host`` is the inventory name; of a member that no host accounts for it is the member's own name, or its id without one.
     """
 
     kind: str
@@ -191,7 +188,7 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     register = [Step(REGISTER, h.name, "its kubelet asks for its certificate") for h in scene.coming if h.master or h.worker]
     # A kubelet finds the API at the endpoint address; nobody leaves for a newcomer before it takes pods.
     behind = request.kind == _request.CONVERGE
-    again = {*request.renewed} - {*dict(scene.lost), *(host.name for host in scene.coming)} if scene.begun else ()
+    again = {*request.renewed} - {*scene.lost, *(host.name for host in scene.coming)} if scene.begun else ()
     steps = [
         *(Step(_join_order.REPOINT, name, STRANDED, restarts=_plan_state.CONTROL_PLANE) for name in scene.stranded),
         *(_forgotten(host) for host in scene.going if not host.alive and host.node),
@@ -357,7 +354,7 @@ def _refusals(request, scene):
 def _replacement_refusals(request, scene):
     coming = {host.name: host for host in scene.coming}
     for name in request.renewed:
-        if name not in coming and name not in dict(scene.lost) and not scene.begun:
+        if name not in coming and name not in scene.lost and not scene.begun:
             yield (
                 f"{name} has its data and its credentials: it is no new machine, nothing has to be replaced",
                 f"if it is to be another machine, name that one (-e by=NAME), or take {name} out and bring it in again "
@@ -423,7 +420,7 @@ def _founding(scene):
 def _etcd(scene, *planned):
     """Yield steps of etcd; who was taken out and comes back restarts, unless it is another machine or has lost its data."""
     out = {one.step.target for one in scene.etcd if one.step.kind == _quorum.REMOVE}
-    out -= {*dict(scene.lost).values(), *(host.node_name or host.name for host in scene.coming)}
+    out -= {*scene.lost, *(host.name for host in scene.coming)}
     for one in planned:
         step = Step(one.step.kind, one.step.target, one.step.why)
         if step.kind == _join_order.REPOINT:  # which is taken at another time than `_join_order` asks for it

@@ -279,8 +279,8 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
         going=_going(cast.gone, observed),
         coming=cast.coming,
         renewed=request.renewed,
-        lost=tuple((host.name, host.node_name) for host in cast.staying if host.name in etcd.lost),
-        dead=tuple(target for _name, target in etcd.dead),
+        lost=etcd.lost,
+        dead=tuple(name for name, _target in etcd.dead),
         stranded=_stranded(cast.gone, observed, etcd),
         etcd=etcd.planned,
         founders=etcd.start,
@@ -469,7 +469,6 @@ def _coming(hosts, observed, joining):
     return tuple(
         _plan.Coming(
             name=host.name,
-            node_name=host.node_name,
             master=host.master,
             worker=host.worker,
             member=host.member,
@@ -529,7 +528,7 @@ def _stranded(gone, observed, etcd):
         host.name
         for host in gone
         if host.master and host.name in dict(etcd.dead) and _host_scene.has_api_server(observed.get(host.name))
-        if living and not living & set(used.get(host.node_name, ()))
+        if living and not living & set(used.get(host.name, ()))
     )
 
 
@@ -550,7 +549,6 @@ def _going(gone, observed):
     return tuple(
         _plan.Going(
             name=host.name,
-            node_name=host.node_name,
             master=host.master,
             node=host.master or host.worker,
             alive=bool(observed.get(host.name)),

@@ -247,10 +247,10 @@ class Cluster:
         scene = _plan.Scene(
             going=tuple(self._going()),
             coming=tuple(
-                _plan.Coming(n, n, m.master, member=m.member) for n, m in self._masters() if m.api is None or not m.joined
+                _plan.Coming(n, m.master, member=m.member) for n, m in self._masters() if m.api is None or not m.joined
             ),
             renewed=request.renewed,
-            lost=tuple((name, name) for name in _join_order.lost(observed, wanted)),
+            lost=_join_order.lost(observed, wanted),
             dead=tuple(target for _name, target in dead),
             stranded=_topology._stranded(gone, seen, etcd),
             etcd=planned,
@@ -337,7 +337,7 @@ class Cluster:
         parts = self.segment.parts
         order = sorted(self.leaving, key=lambda name: (self.machines[name].up, parts[name].address, name))
         return [
-            _plan.Going(name, name, machine.master, machine.master, machine.up, parts[name].address, member=machine.member)
+            _plan.Going(name, machine.master, machine.master, machine.up, parts[name].address, member=machine.member)
             for name in order
             for machine in [self.machines[name]]
         ]

@@ -137,12 +137,12 @@ def test_an_alarm_that_one_member_tells_and_a_second_cluster_are_seen_once_each(
     assert cluster.cluster_ids == ("66", "77")
 
 
-def test_api_servers_that_run_are_told_by_their_node_with_the_etcd_they_use():
+def test_api_servers_that_run_are_told_by_their_host_with_the_etcd_they_use():
     seen = {**three(), "m4": living("m4", [member("m1")]), "e1": living("e1", [member("e1")]), "m5": None}
     seen["m2"]["api_server"] = None
     hosts = (*HOSTS, host("m4"), host("m5"), host("e1"), host("w1"))
     own = {name: (f"https://{address(name)}:2379",) for name in NAMES}
-    assert _etcd_scene.api_servers(hosts, seen) == (("node-m1", own["m1"]), ("node-m3", own["m3"]), ("node-m4", own["m1"]))
+    assert _etcd_scene.api_servers(hosts, seen) == (("m1", own["m1"]), ("m3", own["m3"]), ("m4", own["m1"]))
 
 
 @pytest.mark.parametrize(

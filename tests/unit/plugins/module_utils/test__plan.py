@@ -406,6 +406,32 @@ def test_the_plan_is_plain_data_and_the_same_each_time():
 @pytest.mark.parametrize(
     "made",
     [
+        lambda **more: removal(["m1"], THREE, **more),
+        lambda **more: removal(["m2"], THREE, dead=("m2",), **more),
+        lambda **more: removal(["m1"], ("m1", "m2"), learners=("m2",), **more),
+        lambda **more: removal(["m1"], THREE, dead=("m2",), **more),
+        lambda **more: replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE, **more),
+        lambda **more: replaced("m2", "m4", dead=("m2",), bare=("m4",), zones=SAME_ZONE, **more),
+        lambda **more: replaced("m2", "m4", ill=("m2",), bare=("m4",), zones=SAME_ZONE, **more),
+        lambda **more: replaced("m2", wiped=("m2",), **more),
+        lambda **more: replaced("m2", dead=("m2",), bare=("m2",), **more),
+        lambda **more: replaced("m2", masters=("m1", "m2"), learners=("m1",), ill=("m2",), **more),
+        lambda **more: asked(_request.Request(), ("m1",), bare=("m2", "m3"), **more),
+        lambda **more: asked(_request.Request(), (), bare=THREE, workers=(), **more),
+        lambda **more: asked(_request.Request(_request.ROLL, ("m1", "m2")), ("m1", "m2"), learners=("m2",), **more),
+    ],
+)
+def test_hosts_are_called_as_the_inventory_does_whatever_their_hostnames(made):
+    same, other = made().plan, made(nodes="node-").plan
+    assert (same.steps or same.refusals) and steps(made(nodes="node-")) == steps(made())
+    plain = [{**step, "why": step["why"].replace("node-", "")} for step in other.as_dict()["steps"]]
+    assert plain == same.as_dict()["steps"] and other.notes == same.notes
+    assert [said.split(":")[0] for said, _next in other.refusals] == [said.split(":")[0] for said, _next in same.refusals]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
         lambda: removal(["m1"], THREE),
         lambda: removal(["m1", "m2"], FIVE),
         lambda: removal(["m2"], THREE, dead=("m2",)),
