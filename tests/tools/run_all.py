@@ -5,10 +5,10 @@
 """Run every check of the project, the cheap ones first, and end with one line that counts.
 
 Usage: run_all.py [SCENARIO…]    (default: what `make scenarios` lists)
-Each part's output goes to the screen and to .cache/logs/; a scenario is run only when all cheap parts have passed. Parts that
-keep one core busy at most are run side by side, and shown one after the other. The last lines are the time of each part and
-`N passed, N failed`, where tests count one each and a part without tests counts one. A part whose tests were all skipped has
-failed: it showed nothing.
+Each part's output goes to the screen and to .cache/logs/. Parts that keep one core busy at most are run side by side, and shown
+one after the other; the scenarios that measure come last, and only when all of those have passed. The last lines are the time
+of each part and `N passed, N failed`, where tests count one each and a part without tests counts one. A part whose tests were
+all skipped has failed: it showed nothing.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".cache" / "logs"
 UNIT = ("unit tests", "unit")  # on all cores
-# What is in one lane is run one after the other, beside the other lane.
+# What is in one lane is run one after the other, beside the other lanes.
 LANES = (
     (("lint", "lint"), ("sanity", "sanity"), ("the prober's own tests", "prober-test")),
     (("modules on real components", "integration"),),
 )
+# One host and no prober: this scenario waits more than it works. Others measure, and have the machine to themselves.
+BESIDE = "single"
 SCREEN = threading.Lock()
 SUMMARY = re.compile(r"^(?:=+ )?(\d+ (?:passed|failed|error|skipped|deselected)[^\n]*) in [\d.]+s", re.M)
 
@@ -37,6 +39,11 @@ def scenarios():
     """Return the names that the Makefile lists for `make test`, in order."""
     command = ["make", "--no-print-directory", "scenarios"]
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+
+
+def scenario(name):
+    """Return one scenario as a part."""
+    return f"scenario {name}", "scenario", f"S={name}"
 
 
 def run(name, *target, show=print):
@@ -59,9 +66,9 @@ def run(name, *target, show=print):
 def lane(parts):
     """Run parts one after the other, each of which is shown as a whole when it has ended; return what `run` does of each."""
     done = []
-    for name, target in parts:
+    for name, *target in parts:
         lines = []
-        done.append(run(name, target, show=lambda line, lines=lines, **_how: lines.append(line)))
+        done.append(run(name, *target, show=lambda line, lines=lines, **_how: lines.append(line)))
         with SCREEN:
             print("".join(lines), end="", flush=True)
     return done
@@ -87,12 +94,13 @@ def count(text):
 
 def main():
     """Run all parts and print the account."""
-    began, parts = time.monotonic(), [run(*UNIT)]
-    with concurrent.futures.ThreadPoolExecutor(len(LANES)) as pool:
-        parts += [part for done in pool.map(lane, LANES) for part in done]
+    began, parts, chosen = time.monotonic(), [run(*UNIT)], sys.argv[1:] or scenarios()
+    lanes = [*LANES, *([scenario(name)] for name in chosen if name == BESIDE)]
+    with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
+        parts += [part for done in pool.map(lane, lanes) for part in done]
     if not any(failed for _name, _seconds, _passed, failed in parts):
         parts.append(run("components and images", "artifacts-next"))
-        parts += [run(f"scenario {name}", "scenario", f"S={name}") for name in sys.argv[1:] or scenarios()]
+        parts += [run(*scenario(name)) for name in chosen if name != BESIDE]
     print("\n===== account =====")
     for name, seconds, passed, failed in parts:
         print(f"{seconds:8.1f} s  {name:32} {passed} passed, {failed} failed")

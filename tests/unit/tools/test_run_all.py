@@ -69,3 +69,21 @@ def test_a_part_beside_others_is_shown_as_a_whole_when_it_has_ended(monkeypatch,
 def test_every_cheap_part_is_in_one_lane_or_the_first():
     targets = [target for _name, target in (run_all.UNIT, *(part for lane in run_all.LANES for part in lane))]
     assert sorted(targets) == ["integration", "lint", "prober-test", "sanity", "unit"]
+
+
+@pytest.mark.parametrize("failing", ["", "lint"])
+def test_what_measures_has_the_machine_to_itself_and_comes_when_the_rest_has_passed(monkeypatch, failing):
+    ran = []
+
+    def run(name, *_target, **_how):
+        ran.append(name)
+        return name, 0.1, 1, int(name == failing)
+
+    monkeypatch.setattr(run_all, "run", run)
+    monkeypatch.setattr(sys, "argv", ["run_all.py", "single", "life"])
+    with pytest.raises(SystemExit) as ended:
+        run_all.main()
+    measured = ["components and images", "scenario life"]
+    assert ran[0] == "unit tests" and set(ran[1:7]) >= {"lint", "sanity", "modules on real components", "scenario single"}
+    assert ran[6:] == ([] if failing else measured)
+    assert ended.value.code == bool(failing)
