@@ -67,7 +67,7 @@ class ActionModule(ActionBase):
 def look(cluster, hostvars, now, max_age):
     """Return the _health_view.View of what the hosts told; `now` and `max_age` in seconds."""
     names = sorted(cluster["hosts"])
-    observed = _inventory_view.observations(names, hostvars, now - max_age)
+    observed = _inventory_view.observations(names, hostvars, now, max_age)
     read, certificates = {}, []
     reasons = _inventory_view.reasons(names, hostvars)
     for name in names:

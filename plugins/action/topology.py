@@ -103,18 +103,14 @@ class ActionModule(ActionBase):
         """Return the findings on settings, hosts and the request, in order, without those the user leaves out."""
         ignored = known.settings.preflight_ignore
         found, requested = known.findings, known.unknown
-        # The address is moved off a master that is not well, too: a move asks who holds it and who can take it, and no more.
-        if only != "topology" and known.request.kind != _request.MOVE:
+        if only != "topology":
             staying = known.inventory.without(known.request.leaving)
             why = _inventory_view.reasons(staying.names, known.hostvars)
             own = _inventory_view.own_eviction(staying.names, known.hostvars)
             wrong = _hooks.wrong(_hooks.paths(known.settings, known.folder) if only else turns["hooks"], self._loader)
             view = _preflight.View(known.settings, staying, known.observed, topology, known.store_exists, why, own, wrong)
-            # What the plan of an upgrade says of versions is said for this very purpose.
-            purpose = ("version-skew",) if known.request.kind == _request.UPGRADE else ()
-            found += _preflight.judge(view, (*ignored, *purpose))
-        # Of checks the user may know better; a request is refused for what the hosts and phases could not do.
-        if only != "topology":
+            found += _preflight.judge(view, (*ignored, *_preflight.left_out(known.request.kind)))
+            # Of checks the user may know better; a request is refused for what the hosts and phases could not do.
             requested += refused(topology.plan)
         return _finding.in_order(_finding.without(found, ignored) + requested)
 

@@ -179,9 +179,13 @@ def judge_uncordon(node):
 
 
 def lives(node):
-    """Tell whether a node's kubelet still reports: then its pods run, and a second one beside them could do harm."""
+    """Tell whether a node's kubelet still reports: then its pods run, and a second one beside them could do harm.
+
+    A kubelet writes True or False itself, False while its runtime or network is sick. Of one that says nothing any more the
+    control plane writes Unknown (kubernetes.io, "Node status").
+    """
     conditions = node.get("status", {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+    return any(one.get("type") == "Ready" and one.get("status") in ("True", "False") for one in conditions)
 
 
 def classify(pod, wanted, daemonsets):

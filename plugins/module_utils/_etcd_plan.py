@@ -154,13 +154,17 @@ def _founded(initial_cluster, members, ours):
 
 
 def _names(hosts, cluster):
-    """Return {node name, peer URL or member id: inventory name}."""
+    """Return {node name, peer URL, member name or id: inventory name}.
+
+    A member has the name that its host had when it joined: a new machine under the inventory name may have another.
+    """
     named = {host.node_name: host.name for host in hosts}
     named.update({host.peer_url: host.name for host in hosts if host.member})
     for member in cluster.members:
         known = [named[url] for url in (*member.peer_urls, member.name) if url in named]
         if known:
             named[member.id] = known[0]
+            named.setdefault(member.name, known[0])
     return named
 
 

@@ -153,7 +153,7 @@ class NodeFlow:
 
     def _is_dead(self):
         alive = _drain.lives(self._node())
-        return not alive, "its kubelet still reports Ready; when the host is gone the control plane notices within a minute"
+        return not alive, "its kubelet still reports; when the host is gone the control plane notices within a minute"
 
     def _look(self):
         """Return (verdicts, {uid: pod}) of all pods that are on the node now."""

@@ -18,6 +18,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _preflight_inventory,
     _preflight_machine,
     _preflight_view,
+    _request,
     _settings,
     _skew,
 )
@@ -32,6 +33,17 @@ FURTHER = {
     **_skew.CHECKS,
     "version-hop": "Want site.yml to bring no newer minor: that is upgrade.yml's.",
 }
+
+
+def left_out(kind):
+    """Return the checks that a request of this kind does without.
+
+    What the plan of an upgrade says of versions is said for this very purpose. The address is moved off a master that is not
+    well, too: a move asks who holds it and who can take it, and whether it would write a master out that nobody listed.
+    """
+    if kind == _request.MOVE:
+        return tuple(check for check in CHECKS if check not in ("etcd-stray", "master-stray"))
+    return ("version-skew",) if kind == _request.UPGRADE else ()
 
 
 def judge(view, ignore=()):

@@ -160,11 +160,12 @@ def _forgotten_fact(topology):
     """Return what is forgotten before anything joins: ``nodes`` and ``members``.
 
     ``address``: by which the node of a host that leaves is found, since one that cannot be asked may have another hostname than
-    the inventory's name; "" where a host that stays has it.
+    the inventory's name; "" where a host that stays has it. Of a renewed host it is its own: its new kubelet has no node yet, so
+    whoever has that address is its former self, whatever that was called.
     """
     hosts = {host.name: host for host in (*topology.hosts, *topology.leaving)}
-    taken = {host.address for host in topology.hosts}
-    addresses = {host.name: host.address for host in topology.leaving if host.address not in taken}
+    taken = {host.address for host in topology.hosts if host.name not in topology.forgotten["nodes"]}
+    addresses = {name: host.address for name, host in hosts.items() if host.address not in taken}
     nodes, members = ([hosts[name] for name in topology.forgotten[part]] for part in ("nodes", "members"))
     return {
         "nodes": [{"node_name": host.node_name, "address": addresses.get(host.name, "")} for host in nodes],

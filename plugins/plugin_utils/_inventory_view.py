@@ -26,6 +26,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 FACT = "multimaster_host"
 # What role preflight registers of its one task.
 OBSERVATION = "preflight_result"
+# Seconds by which this clock may have been set back, by who keeps it right, since an observation of this run ended.
+CLOCK_SLEW = 2.0
 # An input of the role kubelet: who gives limits at which pods are evicted is told nothing about ours.
 KUBELET_CONFIG = "kubelet_extra_config"
 
@@ -102,15 +104,15 @@ def variable(host, name, default):
         return default
 
 
-def observations(names, hostvars, oldest):
-    """Return {host: observation}; one from before `oldest` (seconds since the epoch) counts as none.
+def observations(names, hostvars, now, max_age):
+    """Return {host: observation}; one that ended more than `max_age` seconds before `now`, by this clock, counts as none.
 
-    A fact cache would else show what a dead host was like last week.
+    A fact cache would else show what a dead host was like last week. So does one of the future: the clock was set back since.
     """
     found = {}
     for name in names:
         observation = variable(hostvars[name], "ansible_facts", {}).get(FACT)
-        if observation and observation.get("clock_window", (0, 0))[1] >= oldest:
+        if observation and now - max_age <= observation.get("clock_window", (0, 0))[1] <= now + CLOCK_SLEW:
             found[name] = observation
     return found
 

@@ -39,7 +39,7 @@ class Known:
         hostvars = _inventory_view.once(task_vars["groups"], task_vars["hostvars"])
         settings, inventory, findings, folder = _inventory_view.read(task_vars["groups"], hostvars)
         request, unknown = _request.read(inventory.names, **{name: args[name] for name in ASKED})
-        observed = _inventory_view.observations(inventory.names, hostvars, time.time() - args["max_age"])
+        observed = _inventory_view.observations(inventory.names, hostvars, time.time(), args["max_age"])
         settings = _within_forks(settings, inventory.without(request.leaving), int(task_vars.get("ansible_forks") or 0))
         exists = _ca_store.exists(_beside(folder, settings.ca_store))
         return cls(settings, inventory, hostvars, folder, observed, request, exists, findings, unknown)

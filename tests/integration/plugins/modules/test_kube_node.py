@@ -150,7 +150,7 @@ def test_a_host_that_reports_is_not_dead(world):
     world.pod("web")
     ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     world.patch(f"/api/v1/nodes/{world.node}/status", ready)
-    with pytest.raises(_kube.KubeNotYet, match="still reports Ready"):
+    with pytest.raises(_kube.KubeNotYet, match="its kubelet still reports"):
         world.flow(node_dead=True, timeout=0).drained()
     assert (world.names(), world.stands()) == (["web"], FREE)
 

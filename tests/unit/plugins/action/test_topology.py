@@ -459,6 +459,14 @@ def test_a_move_is_shown_though_hosts_are_not_as_they_should_be(tmp_path, warned
     assert order["any_master"] == "m2", "the lock is not asked for through the master that is to be relieved"
 
 
+def test_a_move_writes_no_master_out_that_nobody_listed(tmp_path, warned, shown):
+    """Who holds the address would send it no adverts any more, and it would take the address beside the new holder."""
+    variables = with_balancers(living_three(tmp_path), "m1")
+    variables["groups"]["kube_control_plane"].remove("m3")
+    result = run(variables, move=True)
+    assert result["failed"] and "etcd-stray" in result["msg"] and "ansible_facts" not in result
+
+
 def test_a_move_that_nobody_can_make_is_refused_before_anything_is_touched(tmp_path, warned, shown):
     result = run(with_balancers(living_three(tmp_path), ""), move=True)
     assert result["failed"] and "request-refused" in result["msg"] and "Nothing was touched" in result["msg"]

@@ -276,7 +276,7 @@ def test_pods_of_a_dead_host_are_deleted_and_its_volumes_left_to_the_control_pla
 
 def test_a_host_that_lives_is_not_treated_as_dead():
     world = World(web(), ready="True")
-    with pytest.raises(_kube.KubeNotYet, match="still reports Ready") as caught:
+    with pytest.raises(_kube.KubeNotYet, match="its kubelet still reports") as caught:
         world.flow(node_dead=True, timeout=40).drained()
     said = _failure.message(caught.value)
     assert "node_dead" not in said, "playbooks set it, nobody who reads this"

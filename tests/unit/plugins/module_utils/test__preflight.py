@@ -27,6 +27,18 @@ def test_a_finished_cluster_has_no_finding():
     assert judge(inventory(NAMES, ["w1"]), observed, store=True) == ()
 
 
+STRAYS = {"etcd-stray", "master-stray"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "judged"),
+    [(kind, set(_preflight.CHECKS)) for kind in ("converge", "remove", "replace", "roll")]
+    + [("move", STRAYS), ("upgrade", set(_preflight.CHECKS) - {"version-skew"})],
+)
+def test_a_move_asks_only_whether_it_would_write_a_master_out(kind, judged):
+    assert set(_preflight.CHECKS) - set(_preflight.left_out(kind)) == judged
+
+
 def test_every_finding_says_its_place_wish_and_remedy_and_is_known_by_its_id():
     observed = {"m1": fresh("m1", memory_mib=1, hostname="_", addresses=[], kernel="4.19", python="3.6.8", commands={})}
     findings = judge(inventory(["m1"], ["w1"]), observed, pod_cidr="192.0.2.0/24", zones=["a"])

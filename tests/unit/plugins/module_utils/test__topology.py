@@ -406,6 +406,22 @@ def test_a_dead_host_whose_inventory_name_is_another_than_its_hostname_is_found_
     assert forgotten["nodes"] == [{"node_name": "node-2", "address": "192.0.2.12"}]
 
 
+@pytest.mark.parametrize("node", ["m2", "node-b"])
+@pytest.mark.parametrize("former", ["m2", "node-a"])
+def test_a_new_machine_under_an_old_name_takes_its_former_self_out_whatever_either_is_called(former, node):
+    members = [member("m1"), {**member("m2"), "name": former}, member("m3")]
+    seen = {**{name: living(name, members) for name in ("m1", "m3")}, "m2": fresh("m2", hostname=node)}
+    request = _request.Request("replace", ("m2",))
+    made = _topology.build(settings(), inventory(["m1", "m2", "m3"]), seen, True, request=request)
+    assert not made.plan.refusals
+    assert [(step.kind, step.host) for step in made.plan.steps if step.kind in ("remove", "add_learner", "promote")] == [
+        ("remove", "m2"), ("add_learner", "m2"), ("promote", "m2"),
+    ]  # fmt: skip
+    forgotten = _topology_fact.as_fact(made)["forgotten"]
+    assert [one["peer_url"] for one in forgotten["members"]] == ["https://192.0.2.12:2380"]
+    assert [one["address"] for one in forgotten["nodes"]] == ["192.0.2.12"]
+
+
 def test_a_dead_master_with_etcd_elsewhere_is_known_by_the_balancers():
     members = [member("e1")]
     seen = {name: living(name, members, master=name[0] == "m") for name in ("m1", "e1")}

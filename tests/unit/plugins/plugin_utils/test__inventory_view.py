@@ -120,17 +120,25 @@ def test_a_wish_on_any_host_is_one_and_what_is_no_boolean_is_none(values, wished
 
 
 @pytest.mark.parametrize(
-    ("window", "counts"), [((NOW - 1, NOW), True), ((NOW, NOW + 1), True), ((NOW - 2, NOW - 0.1), False), (None, False)]
+    ("window", "counts"),
+    [
+        ((NOW - 31, NOW - 30), True),
+        ((NOW - 1, NOW), True),
+        ((NOW, NOW + 1), True),
+        ((NOW - 32, NOW - 30.1), False),
+        ((NOW + 3600, NOW + 3601), False),  # of last week, before the clock was set back
+        (None, False),
+    ],
 )
 def test_an_observation_counts_when_it_ended_in_time(window, counts):
     seen = {"hostname": "m1"} if window is None else {"hostname": "m1", "clock_window": window}
     hostvars = {"m1": {"ansible_facts": {"multimaster_host": seen}}}
-    assert view.observations(["m1"], hostvars, NOW) == ({"m1": seen} if counts else {})
+    assert view.observations(["m1"], hostvars, NOW, 30) == ({"m1": seen} if counts else {})
 
 
 def test_a_host_without_facts_was_not_observed():
     hostvars = {"m1": {}, "m2": {"ansible_facts": {"other": 1}}, "m3": Templated(("ansible_facts",))}
-    assert view.observations(list(hostvars), hostvars, NOW) == {}
+    assert view.observations(list(hostvars), hostvars, NOW, 30) == {}
 
 
 @pytest.mark.parametrize(
