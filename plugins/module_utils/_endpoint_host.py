@@ -248,7 +248,8 @@ class Master:
             if not (taken or self._loss):
                 raise EndpointError(
                     f"no other master took {self.address} within {TAKE_OVER:g} s, so keepalived was started again here",
-                    "`journalctl -u keepalived -n 50` on the other masters says why they do not; then run again",
+                    "`journalctl -u keepalived -n 50` on the other masters says why they do not, and site.yml starts it where it "
+                    "is down; then run again",
                 )
         except Exception:
             # Nobody else may have it.

@@ -337,6 +337,7 @@ def _refusals(request, scene):
     if request.kind == _request.MOVE:
         yield from _endpoint.move(scene.parts, scene.masters, scene.mode).refusals
         return
+    yield from _nobody_takes(request, scene)
     if request.kind == _request.ROLL:
         for name, verdict in scene.verdicts:
             if not verdict.safe:
@@ -349,6 +350,25 @@ def _refusals(request, scene):
         if one.verdict is not None and not one.verdict.safe:
             yield f"{one.step.kind} {one.step.target}: {one.verdict.reason}", one.verdict.next_step
             return
+
+
+def _nobody_takes(request, scene):
+    """Give the reason not to take the address off a master that leaves, or restarts, while no other one could have it.
+
+    So it is when a run was cut off in the turn of the only other master, which gives up its part until the turn's end. One that
+    has its turn before the holder has it back by then.
+    """
+    if request.kind == _request.ROLL:
+        order = sorted((name for name, _master, _holds in scene.rolling), key=lambda name: name in scene.late)
+        holder = next((name for name, master, holds in scene.rolling if master and holds), "")
+        balanced, before = scene.mode == _endpoint.BALANCED, order[: order.index(holder)] if holder else ()
+    else:
+        holder = next((host.name for host in scene.going if host.master and host.holds and host.alive), "")
+        balanced, before = scene.mode_before == _endpoint.BALANCED, ()
+    heirs = _heirs(scene, holder)
+    if holder and balanced and not heirs.names and not set(before) & set(_others(scene, holder)):
+        why = "; ".join(f"{name} {why}" for name, why in heirs.unfit) or "there is no other"
+        yield f"nobody could take the endpoint address from {holder}: {why}", "run site.yml, which mends that, then this again"
 
 
 def _replacement_refusals(request, scene):

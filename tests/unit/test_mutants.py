@@ -1045,6 +1045,12 @@ MUTANTS = {
         "if False",
         "test__preflight_hosts.py::test_a_dead_host_that_leaves_is_refused_while_nobody_knows_its_address",
     ),
+    "a master gives the address up though nobody could take it": Mutant(
+        "_plan",
+        "if holder and balanced and not heirs.names and",
+        "if False and",
+        "test__plan.py::test_the_address_is_not_taken_off_a_master_whom_nobody_could_relieve",
+    ),
     "a successor has the address of the host that leaves": Mutant(
         "_preflight_hosts",
         "leaving | staying, fix",
