@@ -22,7 +22,7 @@ NEXT_COMPONENTS := kubernetes-1.37.2 etcd-3.7.3
 APT_PACKAGES := podman runc conmon netavark aardvark-dns iptables debootstrap debian-archive-keyring openssh-client \
   iproute2 make git gcc libc6-dev libseccomp-dev pkg-config python3-venv
 # The scenarios of `make test`, in this order; test-long runs all there are.
-SCENARIOS ?= single external_etcd life
+SCENARIOS ?= single life external_etcd
 ALL_SCENARIOS := $(sort $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
 
 .PHONY: help

@@ -87,3 +87,27 @@ def test_what_measures_has_the_machine_to_itself_and_comes_when_the_rest_has_pas
     assert ran[0] == "unit tests" and set(ran[1:7]) >= {"lint", "sanity", "modules on real components", "scenario single"}
     assert ran[6:] == ([] if failing else measured)
     assert ended.value.code == bool(failing)
+
+
+@pytest.mark.parametrize(
+    ("name", "took", "spent", "within", "begun"),
+    [
+        ("external_etcd", 2000, 3000, 5100, True),
+        ("external_etcd", 2000, 4200, 5100, False),
+        ("external_etcd", 2000, 4200, 0, True),
+        ("life", 2000, 5000, 5100, True),  # there is no measure for it: it is what is to be shown
+    ],
+)
+def test_a_scenario_that_would_not_end_in_time_is_not_begun(name, took, spent, within, begun):
+    assert run_all.fits(name, [("lint", 100, 1, 0), ("scenario life", took, 40, 0)], spent, within) is begun
+
+
+def test_a_scenario_that_was_not_begun_is_named_and_counted(monkeypatch, capsys):
+    monkeypatch.setattr(run_all, "run", lambda name, *_target, **_how: (name, 0.1, 1, 0))
+    monkeypatch.setattr(run_all, "fits", lambda name, *_rest: name == "life")
+    monkeypatch.setattr(sys, "argv", ["run_all.py", "--within", "5100", "single", "life", "external_etcd"])
+    with pytest.raises(SystemExit) as ended:
+        run_all.main()
+    told = capsys.readouterr().out.splitlines()
+    assert ended.value.code is False and told[-1] == "8 passed, 0 failed, 1 skipped"
+    assert any("external_etcd" in line and "NOT RUN" in line for line in told)
