@@ -36,6 +36,6 @@ def test_api_servers_behind_another_balancer_keep_their_own_port_and_its_owner_i
     assert secure_port(**external) == "6443"
     advice = render("api_endpoint", "__api_endpoint_advice", **external)
     assert "at 192.0.2.11:6443, 192.0.2.12:6443, 192.0.2.13:6443 (TCP" in advice
-    assert advice.endswith("answer on 192.0.2.10:443.")
+    assert "answer on 192.0.2.10:443. Its check" in advice and advice.endswith("within kube_apiserver_shutdown_delay.")
     assert render("kubelet", "kubelet_server", "m1", **external) == "https://192.0.2.11:6443"
     assert render("kubelet", "kubelet_server", "w1", **external) == "https://192.0.2.10:443"
