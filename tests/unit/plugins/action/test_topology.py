@@ -3,36 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import collections.abc
 import functools
 import json
 import time
 from unittest import mock
 
 import pytest
-from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.multimaster.kubernetes.plugins.action import topology
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _inventory_view, _known
 from cluster_fixtures import VARIABLES, address, fresh, living, member
-
-
-class Templated(collections.abc.Mapping):
-    """A host's variables of which one cannot be worked out, as Ansible hands them over."""
-
-    def __init__(self, variables):
-        self.variables = variables
-
-    def __getitem__(self, name):
-        if name == "multimaster_network":
-            raise AnsibleError("'nothere' is undefined")
-        return self.variables[name]
-
-    def __iter__(self):
-        return iter(self.variables)
-
-    def __len__(self):
-        return len(self.variables)
+from hostvars_fixtures import Templated
 
 
 def task_vars(folder, masters=("m1",), workers=(), observed=None, age=0.0, **more):
@@ -190,7 +171,7 @@ def test_hosts_with_other_settings_are_reported(tmp_path, warned):
 
 def test_a_template_that_cannot_be_worked_out_is_reported_with_the_rest(tmp_path, warned, shown):
     variables = task_vars(tmp_path, multimaster_network="x", multimaster_endpoint_port="y")
-    variables["hostvars"]["m1"] = Templated(variables["hostvars"]["m1"])
+    variables["hostvars"]["m1"] = Templated(("multimaster_network",), **variables["hostvars"]["m1"])
     run(variables)
     assert "nothere" in words(shown)
     assert "multimaster_endpoint_port" in words(shown)

@@ -5,33 +5,13 @@
 
 from __future__ import annotations
 
-import collections.abc
-
 import pytest
-from ansible.errors import AnsibleError
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _inventory_view as view
 from cluster_fixtures import VARIABLES, host
+from hostvars_fixtures import Templated
 
 NOW = 1_000_000.0
-
-
-class Templated(collections.abc.Mapping):
-    """A host's variables as Ansible hands them over: worked out when they are looked up, and some cannot be."""
-
-    def __init__(self, broken=(), **variables):
-        self.variables, self.broken = {**variables, **dict.fromkeys(broken)}, broken
-
-    def __getitem__(self, name):
-        if name in self.broken:
-            raise AnsibleError("'nothere' is undefined")
-        return self.variables[name]
-
-    def __iter__(self):
-        return iter(self.variables)
-
-    def __len__(self):
-        return len(self.variables)
 
 
 class Merging(dict):
