@@ -23,6 +23,7 @@ PAUSE = 0.05
 CHECKED = 5.5
 BALANCER = "haproxy.service"
 NO_BALANCER = "no balancer runs on this host"
+NOT_OURS = "the HAProxy on this host is not ours, so it balances something else"
 BRING_UP = (
     "bring one up (`systemctl status kube-apiserver` on its master says why it is not), or allow the outage for this run "
     "(-e etcd_allow_outage=true)"
@@ -96,8 +97,9 @@ def bring(haproxy, systemd, wanted, check, sleep=time.sleep, clock=time.monotoni
     steps that come before this one and bring another server up were not taken either.
     """
     name, drained, timeout = wanted["name"], wanted["state"] == "drained", wanted["timeout"]
-    if not systemd.show([BALANCER])[BALANCER].up:
-        return Outcome(False, NO_BALANCER)
+    none = _no_balancer(systemd)
+    if none:
+        return Outcome(False, none)
     servers = haproxy.servers()
     if name not in servers:
         return Outcome(False, f"HAProxy here knows no server {name}, only {', '.join(servers) or 'none'}")
@@ -127,8 +129,9 @@ def take_back(haproxy, systemd, names, check, sleep=time.sleep):
     Whether one answers is HAProxy's to find out: it is checked while still in drain, so that one that is down gets no
     connections. One that is brought up later is used then. A HAProxy that says nothing ends no run: the run may be to mend it.
     """
-    if not systemd.show([BALANCER])[BALANCER].up:
-        return Outcome(False, NO_BALANCER)
+    none = _no_balancer(systemd)
+    if none:
+        return Outcome(False, none)
     try:
         back = left_drained(haproxy.servers(), "", names)
     except _haproxy.HaproxyError as error:
@@ -140,6 +143,16 @@ def take_back(haproxy, systemd, names, check, sleep=time.sleep):
         _order(haproxy, [step for step in steps if step[0] != "checks"])
     reason = f"{', '.join(back)} was left drained and is taken back" if back else "none was left drained"
     return Outcome(bool(back), reason, back=tuple(back))
+
+
+def _no_balancer(systemd):
+    """Return why there is nothing to tell here, "" where a balancer of ours runs.
+
+    Where the endpoint is external a master may run an HAProxy of its owner's, for services. One of ours has our drop-in.
+    """
+    if not systemd.show([BALANCER])[BALANCER].up:
+        return NO_BALANCER
+    return "" if systemd.drop_in(BALANCER) else NOT_OURS
 
 
 def _order(haproxy, steps):

@@ -27,6 +27,8 @@ AUTHORITIES = ("kubernetes", "front_proxy", "etcd_client", "etcd_peer")
 # Which key of a host's record is which setting.
 RECORDED = {
     "endpoint": "endpoint_address",
+    "endpoint_port": "endpoint_port",
+    "endpoint_mode": "endpoint_mode",
     "service_cidr": "service_cidr",
     "pod_cidr": "pod_cidr",
     "cluster_domain": "cluster_domain",
@@ -95,7 +97,7 @@ def same_cluster(view):
 
 
 def settings_kept(view):
-    """Want a living cluster to keep what it was made with: endpoint address, service and pod network, domain."""
+    """Want a living cluster to keep what it was made with: endpoint address, port and mode, service and pod network, domain."""
     for key, setting in RECORDED.items():
         wanted = getattr(view.settings, setting)
         made = {}

@@ -14,7 +14,8 @@ author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Before an API server is stopped on purpose, every balancer stops sending it new connections; those it has are kept
     until the API server itself ends them. So this runs on every master, for the one API server.
-  - A host without a running balancer has nothing to do, nor one whose balancer does not know the server (yet, or any more).
+  - A host without a running balancer has nothing to do, nor one whose HAProxy is not of this collection, or does not know the
+    server (yet, or any more).
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host

@@ -40,6 +40,7 @@ WRITTEN = (
     "/etc/kubernetes", "/etc/etcd", "/etc/haproxy", "/etc/keepalived", "/etc/containerd", "/etc/cni", "/etc/systemd/system",
     "/opt/multimaster", "/usr/local/lib/multimaster",
 )  # fmt: skip
+API_PORT = 6443  # of the API servers behind a balancer that is not ours, whatever port that has
 FOLDERS = ("/var/lib/etcd", "/var/lib/kubelet")
 TEST_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
 CTR = "ctr --address /run/containerd/containerd.sock --namespace k8s.io"
@@ -135,9 +136,14 @@ class Cluster:
         return len(self.members) - 1 + len(self.members) % 2
 
     @property
+    def managed(self) -> bool:
+        """Say whether the endpoint address is ours to move."""
+        return self.variable("multimaster_endpoint_mode") != "external"
+
+    @property
     def balanced(self) -> bool:
         """Say whether balancers of ours are to stand before the API servers."""
-        return len(self.masters) > 1 and self.variable("multimaster_endpoint_mode") != "external"
+        return len(self.masters) > 1 and self.managed
 
     def variable(self, name: str, host: str = "", default=None):
         """Return an inventory variable as written."""
@@ -260,7 +266,8 @@ class Cluster:
 
     def server_of(self, host: str) -> str:
         """Return the URL of a master's own API server."""
-        return f"https://{self.addresses[host]}:{urllib.parse.urlsplit(self.credentials['server']).port}"
+        port = urllib.parse.urlsplit(self.credentials["server"]).port if self.managed else API_PORT
+        return f"https://{self.addresses[host]}:{port}"
 
     def local_addresses(self, check: bool = True) -> dict[str, list[str]]:
         """Return {host: addresses on all its interfaces, lo included} of the hosts that are on.

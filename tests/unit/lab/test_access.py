@@ -54,3 +54,10 @@ def test_an_answer_of_etcd_that_cannot_be_read_is_an_error_that_is_waited_out(sa
 )
 def test_several_masters_are_balanced_unless_somebody_else_does_it(masters, variables, balanced):
     assert cluster(masters=masters, **variables).balanced is balanced
+
+
+@pytest.mark.parametrize("mode,port", [("managed", 443), ("external", 6443)])
+def test_a_master_s_own_api_server_has_the_endpoints_port_unless_that_is_somebody_elses(mode, port):
+    made = cluster(masters=["m1"], multimaster_endpoint_mode=mode)
+    made.addresses, made.credentials = {"m1": "192.0.2.11"}, {"server": "https://192.0.2.10:443"}
+    assert made.server_of("m1") == f"https://192.0.2.11:{port}"

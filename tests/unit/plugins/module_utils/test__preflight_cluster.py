@@ -82,6 +82,8 @@ def test_hosts_in_the_middle_of_a_ca_rotation_agree():
 MADE = {
     "name": "prod",
     "endpoint": ENDPOINT,
+    "endpoint_port": 6443,
+    "endpoint_mode": "managed",
     "service_cidr": "10.96.0.0/16",
     "pod_cidr": "10.244.0.0/16",
     "cluster_domain": "cluster.local",
@@ -100,6 +102,8 @@ def recorded(record, **more):
     ("more", "was"),
     [
         ({"endpoint_address": "192.0.2.99"}, ENDPOINT),
+        ({"endpoint_port": 8443}, "6443"),
+        ({"endpoint_mode": "external"}, "managed"),
         ({"service_cidr": "10.97.0.0/16"}, "10.96.0.0/16"),
         ({"pod_cidr": "10.245.0.0/16"}, "10.244.0.0/16"),
         ({"cluster_domain": "example.org"}, "cluster.local"),
@@ -117,7 +121,8 @@ def test_what_a_living_cluster_was_made_with_stays(more, was):
     ("record", "more"),
     [
         (MADE, {}),
-        (MADE, {"even_voters": True, "endpoint_port": 8443}),
+        (MADE, {"even_voters": True}),
+        ({"name": "prod", "endpoint": ENDPOINT}, {"endpoint_port": 8443, "endpoint_mode": "external"}),
         ({"name": "prod"}, {"service_cidr": "10.97.0.0/16", "pod_cidr": "10.245.0.0/16"}),
         ({"name": "prod", "endpoint": ENDPOINT}, {"cluster_domain": "example.org"}),
         (None, {"cluster_domain": "example.org"}),

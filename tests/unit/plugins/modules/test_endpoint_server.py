@@ -61,9 +61,15 @@ def test_an_api_server_that_does_not_come_back(run):
     assert result["failed"] and "m2 is down (L4CON" in result["msg"]
 
 
-def test_no_balancer_and_no_such_server(run):
+def test_no_balancer_one_that_is_not_ours_and_no_such_server(run):
     result = run(World(), "drained")
     assert not result["changed"] and result["reason"] == "no balancer runs on this host"
+    foreign = World(up=(BALANCER,))
+    foreign.drop_in = lambda _name: ""
+    for state in ("drained", "ready", "taken_back"):
+        result = run(foreign, state, in_use=["m1"])
+        assert not result["changed"] and "is not ours" in result["reason"]
+    assert not foreign.haproxy.commands, "nobody asks a stranger's HAProxy"
     result = run(World(up=(BALANCER,)), "drained", name="m9")
     assert not result["changed"] and "knows no server m9, only m1, m2" in result["reason"]
 
