@@ -42,10 +42,11 @@ def lab(*words: str, **options) -> None:
     subprocess.run([sys.executable, str(HERE.parent / "lab/lab.py"), *words], check=True, **options)
 
 
-def described() -> dict:
-    """Return the lab's data: hosts without groups, which the inventory of each run gives them."""
-    named = [(name, 11 + n) for n, name in enumerate(MASTERS)] + [(name, 21 + n) for n, name in enumerate(WORKERS)]
-    return {"name": LAB, "hosts": [{"name": name, "address": last, "zone": "abc"[last % 3]} for name, last in named]}
+def described(name: str, masters: int, workers: int) -> dict:
+    """Return a lab's data: hosts without groups, which the inventory of each run gives them."""
+    named = [(host, 11 + n) for n, host in enumerate(MASTERS[:masters])]
+    named += [(host, 21 + n) for n, host in enumerate(WORKERS[:workers])]
+    return {"name": name, "hosts": [{"name": host, "address": last, "zone": "abc"[last % 3]} for host, last in named]}
 
 
 def inventory(folder: pathlib.Path, masters: int, workers: int) -> pathlib.Path:
@@ -57,18 +58,23 @@ def inventory(folder: pathlib.Path, masters: int, workers: int) -> pathlib.Path:
     return path
 
 
+def converge(name: str, run: str, masters: int, workers: int, going: tuple[str, ...] = ()) -> dict:
+    """Let site.yml, or for those who go remove_node.yml, do its work for so many hosts that are listed; return the outcome."""
+    playbook = ["remove_node.yml", "-e", f"node={','.join(going)}", "-e", "confirmed=true"] if going else ["site.yml"]
+    with tempfile.TemporaryDirectory() as folder:
+        listed = inventory(pathlib.Path(folder), masters, workers)
+        play = [sys.executable, str(HERE.parent / "lab/play.py"), name, *playbook, "--inventory", str(listed), "--name", run]
+        subprocess.run(play, check=True, cwd=HERE.parents[1], stdout=subprocess.DEVNULL)
+    return json.loads((access.Cluster(name, []).results / f"{run}.json").read_text())
+
+
 def main() -> int:
     """Run everything in turn and print the seconds of each."""
-    lab("up", "-", input=json.dumps(described()), text=True)
+    lab("up", "-", input=json.dumps(described(LAB, len(MASTERS), len(WORKERS))), text=True)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            for number, (what, masters, workers, going) in enumerate(RUNS):
-                playbook = ["remove_node.yml", "-e", f"node={','.join(going)}", "-e", "confirmed=true"] if going else ["site.yml"]
-                listed = inventory(pathlib.Path(folder), masters, workers)
-                play = [sys.executable, str(HERE.parent / "lab/play.py"), LAB, *playbook, "--inventory", str(listed)]
-                subprocess.run([*play, "--name", f"scale-{number}"], check=True, cwd=HERE.parents[1], stdout=subprocess.DEVNULL)
-                outcome = json.loads((access.Cluster(LAB).results / f"scale-{number}.json").read_text())
-                print(f"{outcome['seconds']:6.1f} s  {max(outcome['executions'].values())} executions  {what}", flush=True)
+        for number, (what, masters, workers, going) in enumerate(RUNS):
+            outcome = converge(LAB, f"scale-{number}", masters, workers, going)
+            print(f"{outcome['seconds']:6.1f} s  {max(outcome['executions'].values())} executions  {what}", flush=True)
     finally:
         lab("down", LAB)
     return 0
