@@ -5,7 +5,7 @@
 """Start, stop and judge the probers of a lab.
 
     probe.py life start                one on this machine through the endpoint, one in a pod through the Service
-    probe.py life start --workload     besides, one on a master that asks a user's workload with a PodDisruptionBudget
+    probe.py life start --workload     besides, one on the last master that asks a user's workload with a PodDisruptionBudget
     probe.py life start --without-pod  none in a pod, where nodes will be drained or die
     probe.py life stop                 stop them, keep their results, fail unless all are clean
     probe.py life control              the negative control: every API server at once, without a drain, must be counted
@@ -112,8 +112,8 @@ def start(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
 
 
 def start_workload(cluster: access.Cluster, host: str) -> workloads.GuardedWeb:
-    """Make the workload anew, wait until two workers serve it, and start its prober on a host (default: the first master)."""
-    host = host or cluster.masters[0]
+    """Make the workload anew, wait until two workers serve it, and start its prober on a host (default: the last master)."""
+    host = host or cluster.masters[-1]
     if host not in cluster.nodes or len(cluster.workers) < workloads.REPLICAS:
         raise SystemExit(
             f"a workload's prober runs on a node and its pods on {workloads.REPLICAS} workers: "
@@ -258,7 +258,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--allow-workload", type=parse_allowed, metavar="…", help="for the workload (default: as --allow)")
     parser.add_argument("--workload", action="store_true", help="start: measure a workload too")
     parser.add_argument("--without-pod", action="store_true", help="start: none in a pod, since nodes will be drained")
-    parser.add_argument("--workload-from", default="", metavar="HOST", help="where its prober runs (default: the first master)")
+    parser.add_argument("--workload-from", default="", metavar="HOST", help="where its prober runs (default: the last master)")
     options = parser.parse_args(argv)
     if options.verb == "abandon":
         abandon(options.lab)
