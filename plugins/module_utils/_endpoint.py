@@ -28,6 +28,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint_p
 
 # States of the endpoint beside direct and balanced.
 EXTERNAL, NOBODY = "external", "nobody"
+#: Seconds an API server that stops goes on serving behind balancers of ours, which drain it before: for who missed that.
+SERVES_ON = 3
 
 # VRRP: virtual router ids 1-255 (RFC 5798, 5.2.3); priorities 1-254 for backups, 255 is the address owner's (5.2.4).
 VRID_MAX = 254

@@ -44,6 +44,9 @@ BATCH = re.compile(r"^([1-9][0-9]*)(%?)$")
 COUNT_MAX = 3600
 # Seconds: less ends no pod in an orderly way (Kubernetes' own grace period is 30), more holds up everybody behind one pod.
 DRAIN_MIN, DRAIN_MAX = 30, 7200
+# Seconds: in less than 3 no check takes a server out for sure, and an API server's unit has 90 to stop (role kube_apiserver), of
+# which requests in flight may take 60 (--request-timeout).
+CHECK_MIN, CHECK_MAX = 3, 30
 
 TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})
 FALSE = frozenset({"false", "no", "off", "0", "n", "f"})
@@ -90,6 +93,13 @@ SETTINGS = (
         "managed",
         "Whether this collection moves the endpoint address itself or a balancer of yours holds it.",
         choices=("managed", "external"),
+    ),
+    Setting(
+        "endpoint_check_seconds",
+        "patience",
+        CHECK_MAX,
+        "With an external balancer: how many seconds its health check may take to see that an API server is about to stop, 3 "
+        "to 30. The API server goes on serving for as long, so every restart of one takes as much longer.",
     ),
     Setting("pod_cidr", "network", "10.244.0.0/16", "Network of the pods; each node gets a /24 of it."),
     Setting("service_cidr", "network", "10.96.0.0/16", "Network of the services; the tenth address is the cluster's DNS."),
@@ -338,22 +348,14 @@ def _boolean(raw):
     raise ValueError("true or false")
 
 
-def _port(raw):
-    if isinstance(raw, bool) or not re.match(r"^[0-9]{1,5}$", str(raw).strip()) or not 1 <= int(str(raw)) <= 65535:
-        raise ValueError("a port number, 1 to 65535")
-    return int(str(raw))
+def _whole(wanted, low, high):
+    def check(raw):
+        text = str(raw).strip()
+        if isinstance(raw, bool) or not re.match(r"^[0-9]{1,5}$", text) or not low <= int(text) <= high:
+            raise ValueError(f"{wanted}, {low} to {high}")
+        return int(text)
 
-
-def _count(raw):
-    if isinstance(raw, bool) or not re.match(r"^[0-9]{1,4}$", str(raw).strip()) or int(str(raw)) > COUNT_MAX:
-        raise ValueError(f"a whole number, 0 to {COUNT_MAX}")
-    return int(str(raw))
-
-
-def _seconds(raw):
-    if isinstance(raw, bool) or not re.match(r"^[0-9]{1,4}$", str(raw).strip()) or not DRAIN_MIN <= int(str(raw)) <= DRAIN_MAX:
-        raise ValueError(f"a whole number of seconds, {DRAIN_MIN} to {DRAIN_MAX}")
-    return int(str(raw))
+    return check
 
 
 def _address(raw):
@@ -394,9 +396,10 @@ _CONVERT = {
     "batch": _matching(BATCH, "a number from 1 on, or a percentage such as 20%"),
     "version": _matching(VERSION, "a version such as 1.36.3, without v"),
     "boolean": _boolean,
-    "port": _port,
-    "count": _count,
-    "seconds": _seconds,
+    "port": _whole("a port number", 1, 65535),
+    "count": _whole("a whole number", 0, COUNT_MAX),
+    "seconds": _whole("a whole number of seconds", DRAIN_MIN, DRAIN_MAX),
+    "patience": _whole("a whole number of seconds", CHECK_MIN, CHECK_MAX),
     "address": _address,
     "network": _network,
     "list": _list,

@@ -91,11 +91,16 @@ def _etcd_orders(topology, undecided):
 
 
 def _endpoint_fact(topology):
-    """Return where the API answers, who sees to it, who could take the address, and the port of the API servers behind it."""
+    """Return where the API answers, who sees to it, who could take the address, and the port of the API servers behind it.
+
+    ``serves_on``: the seconds an API server that stops goes on serving, until whoever sends it connections has found out.
+    """
+    theirs = topology.endpoint_mode == _endpoint.EXTERNAL
     return {
         "address": topology.settings.endpoint_address,
         "port": topology.settings.endpoint_port,
         "api_port": topology.api_port,
+        "serves_on": topology.settings.endpoint_check_seconds if theirs else _endpoint.SERVES_ON,
         "mode": topology.endpoint_mode,
         "able": list(topology.endpoint_able),
         "vrid": topology.vrid,

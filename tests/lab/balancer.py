@@ -19,7 +19,7 @@ import sys
 import access
 
 PORT = 443
-#: Two checks that fail, each due after half a second and at most as long: 2 s of the 3 s there are.
+#: Two checks that fail, each due after half a second and at most as long: 2 s of the 5 s there are.
 CONFIGURATION = """\
 defaults
   mode tcp

@@ -13,8 +13,12 @@ from rendering import files, flags, render
 MASTERS = ("192.0.2.11", "192.0.2.12", "192.0.2.13")
 
 
+def flag(name, **more):
+    return flags(files("kube_apiserver", **more)["/etc/systemd/system/kube-apiserver.service"])[name]
+
+
 def secure_port(**more):
-    return flags(files("kube_apiserver", **more)["/etc/systemd/system/kube-apiserver.service"])["secure-port"]
+    return flag("secure-port", **more)
 
 
 def haproxy(**more):
@@ -36,6 +40,8 @@ def test_api_servers_behind_another_balancer_keep_their_own_port_and_its_owner_i
     assert secure_port(**external) == "6443"
     advice = render("api_endpoint", "__api_endpoint_advice", **external)
     assert "at 192.0.2.11:6443, 192.0.2.12:6443, 192.0.2.13:6443 (TCP" in advice
-    assert "answer on 192.0.2.10:443. Its check" in advice and advice.endswith("within kube_apiserver_shutdown_delay.")
+    assert "answer on 192.0.2.10:443. Its check" in advice and advice.endswith("within 30 s.")
+    assert flag("shutdown-delay-duration", **external) == "30s"
+    assert flag("shutdown-delay-duration", endpoint_check_seconds=12, **external) == "12s"
     assert render("kubelet", "kubelet_server", "m1", **external) == "https://192.0.2.11:6443"
     assert render("kubelet", "kubelet_server", "w1", **external) == "https://192.0.2.10:443"

@@ -454,6 +454,15 @@ def test_an_external_balancer_leaves_the_api_server_on_its_own_port():
     assert made["hosts"]["w1"]["api_server"] == "https://192.0.2.10:443"
 
 
+@pytest.mark.parametrize(
+    ("more", "seconds"),
+    [({}, 3), ({"endpoint_check_seconds": 12}, 3), ({"endpoint_mode": "external"}, 30),
+     ({"endpoint_mode": "external", "endpoint_check_seconds": 12}, 12)],
+)  # fmt: skip
+def test_an_api_server_that_stops_serves_until_somebody_elses_balancer_has_found_out(more, seconds):
+    assert fact(inventory(["m1"]), bare("m1"), **more)["endpoint"]["serves_on"] == seconds
+
+
 def test_who_could_take_the_address_is_told_from_what_runs():
     assert fact(inventory(["m1", "m2"]), bare("m1", "m2"))["endpoint"]["able"] == []
 
