@@ -100,6 +100,7 @@ prober-test: ## Test the program that counts failed requests
 .PHONY: lint
 lint: $(VENV)/.complete ## Check style, YAML, roles and playbooks
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --nocolor
 	$(BIN)/antsibull-changelog lint

@@ -83,9 +83,16 @@ class ActionModule(ActionBase):
         server = _kubeconfig.server_url(args["endpoint_address"], args["endpoint_port"])
         before = present.lines(wanted.ca) if present else []
         after = [*wanted.lines(), f"server: {server}", *(f"reason: {reason}" for reason in reasons)]
-        entry = {"before_header": path, "after_header": path,
-                 "before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after)}
+        entry = {
+            "before_header": path,
+            "after_header": path,
+            "before": "".join(f"{line}\n" for line in before),
+            "after": "".join(f"{line}\n" for line in after),
+        }
         return {
-            "changed": bool(reasons), "path": path, "server": server, "reasons": list(reasons),
+            "changed": bool(reasons),
+            "path": path,
+            "server": server,
+            "reasons": list(reasons),
             "diff": [entry] if self._task.diff and reasons else [],
         }

@@ -22,33 +22,49 @@ ARGUMENTS = {
     "cluster_name": {"type": "str", "required": True},
     "may_create": {"type": "bool", "default": False},
     "new_keys": {"type": "bool", "default": False, "no_log": False},
-    "certificates": {"type": "list", "elements": "dict", "default": [], "options": {
-        "path": {"type": "str", "required": True},
-        "ca": {"type": "str", "required": True, "choices": list(_pki.AUTHORITIES)},
-        "common_name": {"type": "str", "required": True},
-        "organizations": {"type": "list", "elements": "str", "default": []},
-        "dns": {"type": "list", "elements": "str", "default": []},
-        "ip": {"type": "list", "elements": "str", "default": []},
-        "usages": {"type": "list", "elements": "str", "default": ["client"], "choices": list(_pki.USAGES)},
-        "owner": {"type": "str", "default": "root"},
-        "group": {"type": "str", "default": "root"},
-        "days": {"type": "int"},
-        "minutes": {"type": "int"},
-    }, "mutually_exclusive": [["days", "minutes"]]},
-    "authorities": {"type": "list", "elements": "dict", "default": [], "options": {
-        "ca": {"type": "str", "required": True, "choices": list(_pki.AUTHORITIES)},
-        "path": {"type": "str", "required": True},
-        "key_path": {"type": "str", "no_log": False},
-        "owner": {"type": "str", "default": "root"},
-        "group": {"type": "str", "default": "root"},
-    }},
-    "shared": {"type": "list", "elements": "dict", "default": [], "options": {
-        "item": {"type": "str", "required": True, "choices": list(_pki.SHARED_ITEMS)},
-        "path": {"type": "str", "required": True},
-        "owner": {"type": "str", "default": "root"},
-        "group": {"type": "str", "default": "root"},
-        "mode": {"type": "str"},
-    }},
+    "certificates": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "path": {"type": "str", "required": True},
+            "ca": {"type": "str", "required": True, "choices": list(_pki.AUTHORITIES)},
+            "common_name": {"type": "str", "required": True},
+            "organizations": {"type": "list", "elements": "str", "default": []},
+            "dns": {"type": "list", "elements": "str", "default": []},
+            "ip": {"type": "list", "elements": "str", "default": []},
+            "usages": {"type": "list", "elements": "str", "default": ["client"], "choices": list(_pki.USAGES)},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+            "days": {"type": "int"},
+            "minutes": {"type": "int"},
+        },
+        "mutually_exclusive": [["days", "minutes"]],
+    },
+    "authorities": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "ca": {"type": "str", "required": True, "choices": list(_pki.AUTHORITIES)},
+            "path": {"type": "str", "required": True},
+            "key_path": {"type": "str", "no_log": False},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+        },
+    },
+    "shared": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "item": {"type": "str", "required": True, "choices": list(_pki.SHARED_ITEMS)},
+            "path": {"type": "str", "required": True},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+            "mode": {"type": "str"},
+        },
+    },
 }
 #: A CA this close to its end is worth a warning: leaves signed now already live shorter than a year.
 CA_WARNING_DAYS = 365
@@ -118,7 +134,8 @@ class ActionModule(ActionBase):
         requests = {item.wanted.path: item.request for item in plan.issue}
         asked = [
             {"path": item.wanted.path, "new_key": item.verdict.new_key}
-            for item in plan.issue if not item.request or item.verdict.new_key
+            for item in plan.issue
+            if not item.request or item.verdict.new_key
         ]
         if asked:
             answers = self._host("request", certificates=asked)["certificates"]
@@ -128,17 +145,19 @@ class ActionModule(ActionBase):
     def _install(self, plan, signed):
         files = [{**item.spec(), "content": item.content} for item in plan.write]
         certificates = [
-            {"path": item.wanted.path, "owner": item.wanted.owner, "group": item.wanted.group,
-             "certificate": signed[item.wanted.path]}
+            {
+                "path": item.wanted.path,
+                "owner": item.wanted.owner,
+                "group": item.wanted.group,
+                "certificate": signed[item.wanted.path],
+            }
             for item in plan.issue
         ]
         return self._host("install", files=files + list(plan.adjust), certificates=certificates)["changed_paths"]
 
     def _host(self, phase, **arguments):
         """Run one phase on the host and return its result; its error is the task's error."""
-        result = self._execute_module(
-            module_name=MODULE, module_args={"phase": phase, **arguments}, task_vars=self._task_vars
-        )
+        result = self._execute_module(module_name=MODULE, module_args={"phase": phase, **arguments}, task_vars=self._task_vars)
         if result.get("failed") or result.get("unreachable"):
             unsaid = f"{MODULE} failed in phase {phase}. Next: run again with -vvv, which shows what the host said"
             raise AnsibleActionFail(result.get("msg") or unsaid, result=result)
@@ -156,5 +175,6 @@ class ActionModule(ActionBase):
         ends = {name: store.authority(name)[0].not_valid_after_utc for name in _pki.AUTHORITIES}
         return [
             f"the {name} authority expires on {moment:%Y-%m-%d}; plan its rotation"
-            for name, moment in ends.items() if moment.timestamp() - now < CA_WARNING_DAYS * _pki.DAY
+            for name, moment in ends.items()
+            if moment.timestamp() - now < CA_WARNING_DAYS * _pki.DAY
         ]

@@ -51,9 +51,7 @@ class ActionModule(ActionBase):
         seen = look(args["cluster"], task_vars["hostvars"], now, args["max_age"])
         findings = _health.judge(seen)
         verdict = _health.verdict(seen, findings)
-        document = _health_report.document(
-            seen, findings, verdict, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-        )
+        document = _health_report.document(seen, findings, verdict, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)))
         output = "" if self._task.check_mode else args["output"]
         _document.publish(document, _health_report.lines(document), args["format"], output)
         result.update(changed=False, verdict=verdict.status)

@@ -29,12 +29,14 @@ def parse_holders(text, address):
     """Return the interfaces that carry an address, sorted, from the output of `ip -j address show`."""
     wanted = str(ipaddress.IPv4Address(str(address)))
     return tuple(
-        sorted({
-            link["ifname"]
-            for link in json.loads(text or "[]")
-            for entry in link.get("addr_info", ())
-            if entry.get("family") == "inet" and entry.get("local") == wanted
-        })
+        sorted(
+            {
+                link["ifname"]
+                for link in json.loads(text or "[]")
+                for entry in link.get("addr_info", ())
+                if entry.get("family") == "inet" and entry.get("local") == wanted
+            }
+        )
     )
 
 

@@ -155,7 +155,8 @@ def parse_checksum(text: str, name: str, where: str) -> str:
     named = {}
     for line in text.splitlines():
         match = re.fullmatch(r"\s*(?P<hex>[0-9a-fA-F]{64})\s+\*?(?P<name>\S.*?)\s*", line) or re.fullmatch(
-            r"\s*SHA256 \((?P<name>.+)\) = (?P<hex>[0-9a-fA-F]{64})\s*", line)
+            r"\s*SHA256 \((?P<name>.+)\) = (?P<hex>[0-9a-fA-F]{64})\s*", line
+        )
         if match:
             named[posixpath.basename(match["name"])] = match["hex"].lower()
     if name in named:
@@ -173,5 +174,11 @@ def space_needed(length: int, archive: bool) -> int:
 
 def entry(artifact: Artifact, source: str, sha256: str, stat: Stat, boot: str) -> dict:
     """Return the manifest entry of one installed file."""
-    return {"url": bare(artifact.url), "source": source, "sha256": sha256, "size": stat.size, "mtime_ns": stat.mtime_ns,
-            "boot": boot}
+    return {
+        "url": bare(artifact.url),
+        "source": source,
+        "sha256": sha256,
+        "size": stat.size,
+        "mtime_ns": stat.mtime_ns,
+        "boot": boot,
+    }

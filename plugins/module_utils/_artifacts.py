@@ -81,8 +81,13 @@ class Fetcher:
     """Bring artifacts to their places and keep the manifest."""
 
     def __init__(
-        self, manifest: str, opener: Opener = open_url, timeout: float = 30.0, boot: str | None = None,
-        sleep: Callable[[float], None] = time.sleep, parallel: int = PARALLEL,
+        self,
+        manifest: str,
+        opener: Opener = open_url,
+        timeout: float = 30.0,
+        boot: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        parallel: int = PARALLEL,
         free: Callable[[str], int] = lambda path: shutil.disk_usage(path).free,
     ) -> None:
         self._path, self._opener, self._timeout, self._sleep = manifest, opener, timeout, sleep
@@ -176,7 +181,8 @@ class Fetcher:
         if artifact.checksum_url not in self._checksums:  # no lock: at worst a few lines are fetched twice
             self._checksums[artifact.checksum_url] = self._retry(lambda: self._text(artifact.checksum_url))
         return plan.parse_checksum(
-            self._checksums[artifact.checksum_url], plan.file_name(artifact.url), bare(artifact.checksum_url))
+            self._checksums[artifact.checksum_url], plan.file_name(artifact.url), bare(artifact.checksum_url)
+        )
 
     def _text(self, url: str) -> str:
         with self._open(url) as response:
@@ -206,8 +212,14 @@ class Fetcher:
                 f"GET {bare(url)} answered HTTP {error.code} {error.reason}",
                 "check the artifact source, the version and whether this host may reach it, then run again",
             ) from error
-        except (urllib.error.URLError, http.client.HTTPException, socket.timeout, TimeoutError, ConnectionError,
-                ssl.SSLError) as error:  # Python 3.9: socket.timeout is no TimeoutError
+        except (
+            urllib.error.URLError,
+            http.client.HTTPException,
+            socket.timeout,
+            TimeoutError,
+            ConnectionError,
+            ssl.SSLError,
+        ) as error:  # Python 3.9: socket.timeout is no TimeoutError
             reason = getattr(error, "reason", None) or error
             final = isinstance(reason, (FileNotFoundError, PermissionError, IsADirectoryError, ssl.SSLCertVerificationError))
             raise (ArtifactError if final else Passing)(
@@ -235,13 +247,15 @@ class Fetcher:
             if digest != source:
                 raise ArtifactError(
                     f"{bare(artifact.url)} has the SHA-256 {digest}, expected {source}; nothing was installed from it: "
-                    "the mirror is damaged or serves another file under this name", "mend it there, then run again"
+                    "the mirror is damaged or serves another file under this name",
+                    "mend it there, then run again",
                 )
             missing = sorted(set(artifact.files) - set(hashes))
             if missing:
                 raise ArtifactError(
                     f"{bare(artifact.url)} does not hold {', '.join(missing)}{problem and f' ({problem})'}",
-                    "check the version's layout and the source, then run again")
+                    "check the version's layout and the source, then run again",
+                )
             return staged, hashes
         except BaseException:
             _discard(staged.values())
@@ -257,7 +271,7 @@ class Fetcher:
             if free < needed:
                 raise ArtifactError(
                     f"{bare(artifact.url)} needs {needed >> 20} MiB in {folder}, {max(free, 0) >> 20} MiB are free",
-                    "make room (old versions below /opt/multimaster may go), then run again"
+                    "make room (old versions below /opt/multimaster may go), then run again",
                 )
             self._reserved[device] = self._reserved.get(device, 0) + needed - plan.RESERVE
         try:

@@ -106,9 +106,7 @@ def _decide(hosts, first_voters, cluster_name, nonce):
         return _refuse([("no host is listed for etcd", "put the masters into kube_control_plane")])
     if len(ids) > 1:
         said = ", ".join(f"{host.name}: {host.answer.cluster_id}" for host in hosts if host.answer)
-        return _refuse(
-            [(f"the hosts belong to {len(ids)} different etcd clusters ({said})", "list one cluster's hosts only")]
-        )
+        return _refuse([(f"the hosts belong to {len(ids)} different etcd clusters ({said})", "list one cluster's hosts only")])
     serving = [host.answer for host in hosts if host.answer and host.answer.healthy]
     if serving:
         return _with_a_cluster(hosts, max(serving, key=lambda answer: len(answer.members)).members)
@@ -173,9 +171,7 @@ def _without_a_cluster(hosts, first_voters, cluster_name, nonce):
             f"{_names(set(forgotten))} may hold the data of a cluster that was founded before, and no member serves: "
             "its quorum is lost or etcd is stopped"
         )
-        remedy = (
-            f"start etcd on every host that has data; if no leader comes within a minute, follow {LOST_QUORUM_RUNBOOK}"
-        )
+        remedy = f"start etcd on every host that has data; if no leader comes within a minute, follow {LOST_QUORUM_RUNBOOK}"
         return _refuse([(problem, remedy)])
     records = {host.record for host in hosts if host.record}
     if len(records) > 1:

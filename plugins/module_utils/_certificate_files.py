@@ -23,6 +23,22 @@ OPENSSL_TIMEOUT = 30.0
 CERTIFICATE_MODE, KEY_MODE = "0644", "0600"
 #: openssl req insists on a section for the subject; what it says is ignored by the controller that signs.
 REQUEST_CONFIG = "[req]\ndistinguished_name=dn\nprompt=no\n[dn]\nCN=request\n"
+#: Options of one certificate, and of one shared file, of the module certificate_set.
+CERTIFICATE = {
+    "path": {"type": "path", "required": True},
+    **_files.ACCOUNT,
+    "new_key": {"type": "bool", "default": False, "no_log": False},
+    "certificate": {"type": "str"},
+}
+FILE = {
+    "path": {"type": "path", "required": True},
+    "mode": {"type": "str", "default": "0600"},
+    **_files.ACCOUNT,
+    "public": {"type": "bool", "default": False},
+    "authority": {"type": "bool", "default": False},
+    "sha256": {"type": "str"},
+    "content": {"type": "str", "no_log": True},
+}
 
 
 class RequestError(Exception):
@@ -52,7 +68,8 @@ def read(path, owner, group):
         "certificate": text,
         "key": key,
         "adjust": [
-            path + suffix for suffix, found in present.items()
+            path + suffix
+            for suffix, found in present.items()
             if found.kind == "file" and _adjusts(path + suffix, found, modes[suffix], owner, group)
         ],
     }
@@ -153,7 +170,8 @@ def installation(path, certificate, owner, group, folder):
     key = {"path": f"{path}.key", "content": _text(source), "mode": KEY_MODE, **account}
     crt = {"path": f"{path}.crt", "content": certificate, "mode": CERTIFICATE_MODE, **account}
     return [
-        _files.wanted(key, "file", secret=True), _files.wanted(crt, "file"),
+        _files.wanted(key, "file", secret=True),
+        _files.wanted(crt, "file"),
         _files.wanted({"path": pending(path)}, "absent"),
     ]
 

@@ -44,13 +44,16 @@ def run(argv: Sequence[str], timeout: float = 60.0) -> Result:
     environment = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
     try:
         done = subprocess.run(
-            list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, env=environment, check=False,
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            env=environment,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         out = (error.stdout or b"").decode("utf-8", "replace")
         return Result(tuple(argv), TIMED_OUT, out, f"no end within {timeout:g} s")
     except OSError as error:
         return Result(tuple(argv), NOT_FOUND, "", f"cannot run {argv[0]}: {error.strerror}")
-    return Result(
-        tuple(argv), done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-    )
+    return Result(tuple(argv), done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))

@@ -129,9 +129,7 @@ def _names(request, contents, node, others, reserved):
         elif name not in node.dns_names:
             yield f"the DNS name {name} is not one of node {node.name}"
     yield from (
-        f"the address {address} is not one of node {node.name}"
-        for address in contents.addresses
-        if address not in node.addresses
+        f"the address {address} is not one of node {node.name}" for address in contents.addresses if address not in node.addresses
     )
     for asked in (*contents.dns_names, *contents.addresses):
         if asked in reserved:

@@ -307,10 +307,7 @@ def overdue(wanted, pending, budgets, alive=True):
             "again, which then forgets it"
         )
     if budgets:
-        return (
-            f"{said}. Next: let more of their pods become Ready, or "
-            "change the budget, then run again"
-        )
+        return f"{said}. Next: let more of their pods become Ready, or change the budget, then run again"
     return (
         f"{said}. Next: `kubectl describe pod` on them (finalizers, a long grace period), or raise timeout "
         "(multimaster_drain_seconds in the inventory), then run again"

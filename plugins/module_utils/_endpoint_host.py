@@ -304,9 +304,7 @@ class Master:
     def _verdict(self, unit, action, enable=False):
         """Return the observed verdict on a unit with another action; it also enables and writes the drop-in."""
         known = self._facts.verdicts[unit.name]
-        return units.Verdict(
-            unit.name, action, known.reason, enable or known.enable, reset=known.reset, drop_in=known.drop_in
-        )
+        return units.Verdict(unit.name, action, known.reason, enable or known.enable, reset=known.reset, drop_in=known.drop_in)
 
     def _act(self, verdicts):
         """Let systemd do what was decided on some units, and wait until it is done."""

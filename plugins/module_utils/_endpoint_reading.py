@@ -29,14 +29,16 @@ def read(address, interface, ask_neighbours=True, systemd=None, addresses=None, 
     haproxy, keepalived = haproxy or _haproxy.Haproxy(), keepalived or _keepalived.Keepalived()
     services, errors = _gather({"units": lambda: _units(systemd or _systemd.Systemd())})
     running = services["units"] is not None and services["units"]["haproxy"]["up"]
-    values, more = _gather({
-        "held_on": lambda: list(addresses.holders(address)),
-        "others": lambda: probe(interface, address) if ask_neighbours else None,
-        "vrrp": lambda: keepalived.state().as_dict(),
-        "peers": keepalived.peers,
-        "servers": lambda: {k: v.as_dict() for k, v in haproxy.servers().items()} if running else None,
-        "haproxy": lambda: haproxy.info() if running else None,
-    })
+    values, more = _gather(
+        {
+            "held_on": lambda: list(addresses.holders(address)),
+            "others": lambda: probe(interface, address) if ask_neighbours else None,
+            "vrrp": lambda: keepalived.state().as_dict(),
+            "peers": keepalived.peers,
+            "servers": lambda: {k: v.as_dict() for k, v in haproxy.servers().items()} if running else None,
+            "haproxy": lambda: haproxy.info() if running else None,
+        }
+    )
     return {**services, **values, "errors": {**errors, **more}}
 
 

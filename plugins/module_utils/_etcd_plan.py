@@ -147,9 +147,7 @@ def _elsewhere(hosts, observed):
 def _founded(initial_cluster, members, ours):
     """Return the cluster as it will be once the first voters serve; the others join that."""
     of = {host.peer_url: ((host.client_url,), host.zone) for host in members}
-    founders = tuple(
-        _quorum.Member(name, name, False, True, 0, (url,), *of.get(url, ((), ""))) for name, url in initial_cluster
-    )
+    founders = tuple(_quorum.Member(name, name, False, True, 0, (url,), *of.get(url, ((), ""))) for name, url in initial_cluster)
     return _quorum.Cluster(founders, founders[0].id if founders else "", ours=ours)
 
 

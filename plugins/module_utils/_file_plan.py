@@ -15,13 +15,45 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: Directories of the Filesystem Hierarchy Standard 3.0 (and of systemd) that no cluster owns: never removed as a whole.
-PROTECTED = frozenset((
-    "/boot/efi", "/dev/shm", "/etc/apt", "/etc/default", "/etc/network", "/etc/ssh", "/etc/ssl", "/etc/sysctl.d",
-    "/etc/modules-load.d", "/etc/systemd", "/etc/systemd/system", "/etc/pki", "/opt/bin", "/run/systemd",
-    "/run/systemd/system", "/usr/bin", "/usr/lib", "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/local/sbin",
-    "/usr/sbin", "/usr/share", "/var/cache", "/var/lib", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd",
-    "/var/local", "/var/log", "/var/mail", "/var/opt", "/var/run", "/var/spool", "/var/tmp",
-))
+PROTECTED = frozenset(
+    (
+        "/boot/efi",
+        "/dev/shm",
+        "/etc/apt",
+        "/etc/default",
+        "/etc/network",
+        "/etc/ssh",
+        "/etc/ssl",
+        "/etc/sysctl.d",
+        "/etc/modules-load.d",
+        "/etc/systemd",
+        "/etc/systemd/system",
+        "/etc/pki",
+        "/opt/bin",
+        "/run/systemd",
+        "/run/systemd/system",
+        "/usr/bin",
+        "/usr/lib",
+        "/usr/local",
+        "/usr/local/bin",
+        "/usr/local/lib",
+        "/usr/local/sbin",
+        "/usr/sbin",
+        "/usr/share",
+        "/var/cache",
+        "/var/lib",
+        "/var/lib/apt",
+        "/var/lib/dpkg",
+        "/var/lib/systemd",
+        "/var/local",
+        "/var/log",
+        "/var/mail",
+        "/var/opt",
+        "/var/run",
+        "/var/spool",
+        "/var/tmp",
+    )
+)
 #: A diff of more bytes than this is noise (and memory) on the controller.
 DIFF_LIMIT = 128 * 1024
 #: What stands in a diff for a secret, and for one that takes another's place: were they the same, no diff would be shown.
@@ -99,8 +131,9 @@ def findings(wanted: Sequence[Wanted]) -> list[str]:
             said.append(f"{item.path} is asked for twice")
         seen.add(item.path)
         if item.kind != "absent":
-            said += [f"{item.path} is wanted inside {path}, which shall be absent" for path in gone
-                     if item.path.startswith(path + "/")]
+            said += [
+                f"{item.path} is wanted inside {path}, which shall be absent" for path in gone if item.path.startswith(path + "/")
+            ]
         elif item.path in PROTECTED or item.path.count("/") < 2:
             said.append(f"{item.path} belongs to the operating system and is never removed")
         if item.kind == "link" and not item.target:
@@ -127,8 +160,12 @@ def decide(wanted: Wanted, present: Present) -> Step:
     if wanted.kind == "link":
         if present.kind == "link" and present.target == wanted.target:
             return Step(wanted, present, "none", "right")
-        return Step(wanted, present, "link", "missing" if present.kind == "absent" else "points elsewhere"
-                    if present.kind == "link" else "a file stands there")
+        return Step(
+            wanted,
+            present,
+            "link",
+            "missing" if present.kind == "absent" else "points elsewhere" if present.kind == "link" else "a file stands there",
+        )
     if present.kind == "absent":
         return Step(wanted, present, "write", "missing")
     if present.kind == "link":
@@ -143,7 +180,9 @@ def _adjustment(wanted: Wanted, present: Present) -> Step:
     differs = [
         name
         for name, want, have in (
-            ("mode", wanted.mode, present.mode), ("owner", wanted.uid, present.uid), ("group", wanted.gid, present.gid),
+            ("mode", wanted.mode, present.mode),
+            ("owner", wanted.uid, present.uid),
+            ("group", wanted.gid, present.gid),
         )
         if want != have
     ]
@@ -168,12 +207,16 @@ def plan(wanted: Sequence[Wanted], present: Mapping[str, Present], check: bool =
     if not check:
         said += [
             f"{item.path}: there is no {what} {name!r} on this host; create it first"
-            for item in wanted if item.kind in ("file", "directory")
-            for what, name, number in (("user", item.owner, item.uid), ("group", item.group, item.gid)) if number is None
+            for item in wanted
+            if item.kind in ("file", "directory")
+            for what, name, number in (("user", item.owner, item.uid), ("group", item.group, item.gid))
+            if number is None
         ]
     rank = {"directory": 0, "file": 1, "link": 2, "absent": 3}
-    steps = [decide(item, present.get(item.path, Present())) for item in sorted(
-        wanted, key=lambda item: (rank[item.kind], item.path.count("/") if item.kind == "directory" else 0))]
+    steps = [
+        decide(item, present.get(item.path, Present()))
+        for item in sorted(wanted, key=lambda item: (rank[item.kind], item.path.count("/") if item.kind == "directory" else 0))
+    ]
     said += [step.reason for step in steps if step.action == "refuse"]
     if said:
         raise PlanError("nothing was changed: " + "; ".join(said))
@@ -213,8 +256,9 @@ def _diff(step: Step, names: Mapping[tuple[str, int], str]) -> dict:
     before = {"absent": "state: absent", "link": f"state: link to {present.target}"}.get(present.kind, f"state: {present.kind}")
     after = f"state: link to {wanted.target}" if wanted.kind == "link" else f"state: {wanted.kind}"
     if present.kind in ("file", "directory"):
-        before += _attributes(present.mode, names.get(("user", present.uid), str(present.uid)),
-                              names.get(("group", present.gid), str(present.gid)))
+        before += _attributes(
+            present.mode, names.get(("user", present.uid), str(present.uid)), names.get(("group", present.gid), str(present.gid))
+        )
     if wanted.kind in ("file", "directory"):
         after += _attributes(wanted.mode, wanted.owner, wanted.group)
     return {**head, "before": before + "\n", "after": after + "\n"}

@@ -24,25 +24,35 @@ from ._file_plan import PlanError, Present, Step, Wanted, parents, parse_mode, p
 #: Seconds a validator may take; upstream programs check a configuration in well under one.
 VALIDATE_TIMEOUT = 30.0
 
-_ACCOUNT = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
+ACCOUNT = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 
 
 def _entries(secret: bool) -> dict:
-    return {"type": "list", "elements": "dict", "default": [], "no_log": False, "options": {
-        "path": {"type": "path", "required": True},
-        "content": {"type": "str", "required": True, "no_log": secret},
-        "mode": {"type": "str", "default": "0600"},
-        "validate": {"type": "list", "elements": "str", "default": []},
-        **_ACCOUNT,
-    }}
+    return {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "no_log": False,
+        "options": {
+            "path": {"type": "path", "required": True},
+            "content": {"type": "str", "required": True, "no_log": secret},
+            "mode": {"type": "str", "default": "0600"},
+            "validate": {"type": "list", "elements": "str", "default": []},
+            **ACCOUNT,
+        },
+    }
 
 
 #: What a module takes to write sets of files; one shape for files and secrets (doc fragment `files`).
 ARGUMENTS = {
     "files": _entries(secret=False),
     "secrets": _entries(secret=True),
-    "directories": {"type": "list", "elements": "dict", "default": [], "options": {
-        "path": {"type": "path", "required": True}, "mode": {"type": "str", "default": "0755"}, **_ACCOUNT}},
+    "directories": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"path": {"type": "path", "required": True}, "mode": {"type": "str", "default": "0755"}, **ACCOUNT},
+    },
     "links": {"type": "dict", "default": {}},
     "absent": {"type": "list", "elements": "path", "default": []},
 }
@@ -77,10 +87,17 @@ def wanted(item: Mapping, kind: str, secret: bool = False) -> Wanted:
     """Return the wanted state of one entry of a module's arguments; raise PlanError on a mode that is none."""
     owner, group = item.get("owner") or "root", item.get("group") or "root"
     return Wanted(
-        path=item["path"], kind=kind, content=(item.get("content") or "").encode("utf-8", "surrogateescape"),
+        path=item["path"],
+        kind=kind,
+        content=(item.get("content") or "").encode("utf-8", "surrogateescape"),
         mode=parse_mode(item.get("mode") or ("0755" if kind == "directory" else "0600")),
-        uid=account("user", owner), gid=account("group", group), owner=owner, group=group, secret=secret,
-        target=item.get("target") or "", validate=tuple(item.get("validate") or ()),
+        uid=account("user", owner),
+        gid=account("group", group),
+        owner=owner,
+        group=group,
+        secret=secret,
+        target=item.get("target") or "",
+        validate=tuple(item.get("validate") or ()),
     )
 
 

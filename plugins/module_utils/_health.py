@@ -74,10 +74,22 @@ CHECKS = {
 # what follows from them, so the first of several errors is the one to mend first.
 DOWN_BY = frozenset({"etcd-quorum", "etcd-split", "etcd-alarm", "api-none", "endpoint-dead"})
 # The checks that only tell: their findings are warnings.
-TELLING = frozenset({
-    "etcd-stray", "etcd-address", "etcd-even", "etcd-survival", "etcd-downgrade", "etcd-view", "etcd-first-start", "zone-loss",
-    "balancer-stray", "disk-pressure", "node-cordoned", "node-stray",
-})
+TELLING = frozenset(
+    {
+        "etcd-stray",
+        "etcd-address",
+        "etcd-even",
+        "etcd-survival",
+        "etcd-downgrade",
+        "etcd-view",
+        "etcd-first-start",
+        "zone-loss",
+        "balancer-stray",
+        "disk-pressure",
+        "node-cordoned",
+        "node-stray",
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -110,9 +110,7 @@ def nodes_registered(seen):
     known = nodes(seen)
     for name in wanted_nodes(seen) if known is not None else ():
         if node_of(seen, name) is None:
-            yield Finding(
-                name, "node-missing", "the host is no node", "a registered node", "Run site.yml: it joins what is new."
-            )
+            yield Finding(name, "node-missing", "the host is no node", "a registered node", "Run site.yml: it joins what is new.")
 
 
 def nodes_ready(seen):

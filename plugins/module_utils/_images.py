@@ -28,8 +28,13 @@ class Images:
     """Give the two operations this collection needs of containerd's image store."""
 
     def __init__(
-        self, ctr: str, address: str, namespace: str, fetcher: _artifacts.Fetcher,
-        runner: _command.Runner = _command.run, folder: str = FOLDER,
+        self,
+        ctr: str,
+        address: str,
+        namespace: str,
+        fetcher: _artifacts.Fetcher,
+        runner: _command.Runner = _command.run,
+        folder: str = FOLDER,
     ) -> None:
         self._base = [ctr, "-a", address, "-n", namespace, "images"]
         self._runner, self._fetcher, self._folder = runner, fetcher, folder
@@ -51,9 +56,13 @@ class Images:
                 raise ImageError(f"cannot import {archive.reference} from {source}: {result}. Next: {LOOK}")
         absent = _image_plan.missing(archives, self.present()) if archives else []
         if absent:
-            raise ImageError("; ".join(
-                f"{bare(archive.path or archive.url)} was imported but does not hold {archive.reference}; the archive's own name "
-                "must be the full reference. Next: save it under that name and copy it again" for archive in absent))
+            raise ImageError(
+                "; ".join(
+                    f"{bare(archive.path or archive.url)} was imported but does not hold {archive.reference}; the archive's own "
+                    "name must be the full reference. Next: save it under that name and copy it again"
+                    for archive in absent
+                )
+            )
         return [archive.reference for archive in archives]
 
     @contextlib.contextmanager

@@ -162,8 +162,7 @@ def _followed(observed, wanted):
 def phases(plan) -> tuple:
     """Return the plan as (kind, targets): neighbouring steps of one kind together."""
     return tuple(
-        (kind, tuple(step.target for step in steps))
-        for kind, steps in itertools.groupby(plan, key=lambda step: step.kind)
+        (kind, tuple(step.target for step in steps)) for kind, steps in itertools.groupby(plan, key=lambda step: step.kind)
     )
 
 
@@ -194,9 +193,7 @@ def wanted_roles(observed: Cluster, wanted: Wanted) -> Roles:
     before a learner, the last to join first); else the first to leave. A host that cannot join now (see ``obstacles``) has no
     role yet, except before the cluster is founded.
     """
-    hosts = [
-        host for host in wanted.staying if not observed.voters or _member(observed, host) or _may_join(observed, host)
-    ]
+    hosts = [host for host in wanted.staying if not observed.voters or _member(observed, host) or _may_join(observed, host)]
     names = tuple(host.name for host in hosts)
     others = _unaccounted_voters(observed, wanted)
     present = _voting(observed, wanted)

@@ -36,13 +36,19 @@ class Host:
         loaded = plan.parse_modules(self._text("/proc/modules"))
         builtin = plan.parse_builtin(self._text(f"/lib/modules/{self._release}/modules.builtin")) & frozenset(names)
         builtin |= {name for name in names if name not in loaded and os.path.isdir(f"{self._root}/sys/module/{name}")}
-        builtin |= {name for name in names if name not in loaded and os.path.exists(
-            self._root + plan.TRACES.get(name, f"/sys/module/{name}"))}
+        builtin |= {
+            name
+            for name in names
+            if name not in loaded and os.path.exists(self._root + plan.TRACES.get(name, f"/sys/module/{name}"))
+        }
         if set(names) - loaded - builtin:
             builtin |= plan.parse_config(self._config(), names) - loaded
         return plan.Kernel(
-            loaded, frozenset(builtin), {key: self._value(key) for key in sysctls},
-            plan.parse_swaps(self._text("/proc/swaps")), self._text("/etc/fstab"),
+            loaded,
+            frozenset(builtin),
+            {key: self._value(key) for key in sysctls},
+            plan.parse_swaps(self._text("/proc/swaps")),
+            self._text("/etc/fstab"),
         )
 
     def apply(self, verdict: plan.Verdict) -> None:
@@ -51,18 +57,23 @@ class Host:
         for name in verdict.load:
             result = self._runner(["modprobe", "--", name], 30.0)
             if result.rc != 0:
-                refused.append((
-                    f"kernel module {name} is neither built in nor loaded, and {result}",
-                    f"`modprobe {name}` on the machine that owns the kernel (in a container: its host), or take it off the list"))
+                why = f"kernel module {name} is neither built in nor loaded, and {result}"
+                remedy = (
+                    f"`modprobe {name}` on the machine that owns the kernel (in a container: its host), or take it off the list"
+                )
+                refused.append((why, remedy))
         for key, (_before, value) in verdict.set.items():
             refused += self._set(key, value)
         if verdict.swaps:
             result = self._runner(["swapoff", "-a"], 120.0)
             left = plan.parse_swaps(self._text("/proc/swaps"))
             if result.rc != 0 or left:
-                refused.append((
-                    f"swap stays on ({', '.join(left) or 'it cannot be switched off'}): {result}",
-                    "`swapoff -a` on the machine that owns the kernel (in a container: its host)"))
+                refused.append(
+                    (
+                        f"swap stays on ({', '.join(left) or 'it cannot be switched off'}): {result}",
+                        "`swapoff -a` on the machine that owns the kernel (in a container: its host)",
+                    )
+                )
         if refused:
             raise KernelError(refused)
 

@@ -23,8 +23,14 @@ TRACES = {
 }
 #: Options of the kernel's configuration that are not the module's name in capitals.
 OPTIONS = {
-    "br_netfilter": "BRIDGE_NETFILTER", "overlay": "OVERLAY_FS", "ip_tables": "IP_NF_IPTABLES", "fuse": "FUSE_FS",
-    "ip6_tables": "IP6_NF_IPTABLES", "sch_prio": "NET_SCH_PRIO", "sch_fq": "NET_SCH_FQ", "8021q": "VLAN_8021Q",
+    "br_netfilter": "BRIDGE_NETFILTER",
+    "overlay": "OVERLAY_FS",
+    "ip_tables": "IP_NF_IPTABLES",
+    "fuse": "FUSE_FS",
+    "ip6_tables": "IP6_NF_IPTABLES",
+    "sch_prio": "NET_SCH_PRIO",
+    "sch_fq": "NET_SCH_FQ",
+    "8021q": "VLAN_8021Q",
 }
 HEAD = "# Written by multimaster.kubernetes.host_kernel\n"
 
@@ -102,7 +108,8 @@ def decide(modules: Sequence[str], sysctls: Mapping[str, object], swap_off: bool
         tuple(name for name in dict.fromkeys(names) if name not in kernel.loaded | kernel.builtin),
         {
             key: (kernel.values.get(key), normal(value))
-            for key, value in sysctls.items() if kernel.values.get(key) is None or normal(kernel.values[key]) != normal(value)
+            for key, value in sysctls.items()
+            if kernel.values.get(key) is None or normal(kernel.values[key]) != normal(value)
         },
         kernel.swaps if swap_off else (),
     )
@@ -111,8 +118,11 @@ def decide(modules: Sequence[str], sysctls: Mapping[str, object], swap_off: bool
 def findings(modules: Sequence[str], sysctls: Mapping[str, object]) -> list[str]:
     """Return names that cannot be names of modules or settings."""
     said = [f"{name!r} is no kernel module's name" for name in modules if not re.fullmatch(r"[A-Za-z0-9_-]+", name)]
-    said += [f"{key!r} is no kernel setting's name" for key in sysctls
-             if not re.fullmatch(r"[\w*-]+([./][\w:@*-]+)+", key) or ".." in key]
+    said += [
+        f"{key!r} is no kernel setting's name"
+        for key in sysctls
+        if not re.fullmatch(r"[\w*-]+([./][\w:@*-]+)+", key) or ".." in key
+    ]
     return said + [f"{key}: a value has one line" for key, value in sysctls.items() if "\n" in str(value)]
 
 
@@ -123,10 +133,14 @@ def diff(verdict: Verdict) -> list[dict[str, str]]:
     after = [f"{key} = {new}" for key, (_old, new) in verdict.set.items()] + [f"module {name}" for name in verdict.load]
     if not verdict.changed:
         return []
-    return [{
-        "before_header": "running kernel", "after_header": "running kernel",
-        "before": "".join(f"{line}\n" for line in before), "after": "".join(f"{line}\n" for line in after),
-    }]
+    return [
+        {
+            "before_header": "running kernel",
+            "after_header": "running kernel",
+            "before": "".join(f"{line}\n" for line in before),
+            "after": "".join(f"{line}\n" for line in after),
+        }
+    ]
 
 
 def render_modules(modules: Sequence[str], kernel: Kernel) -> str:
@@ -145,6 +159,7 @@ def render_sysctls(sysctls: Mapping[str, object]) -> str:
 
 def without_swap(fstab: str) -> str:
     """Return an fstab whose swap lines are comments."""
+
     def line(text: str) -> str:
         fields = text.split()
         is_swap = len(fields) >= 3 and not fields[0].startswith("#") and fields[2] == "swap"

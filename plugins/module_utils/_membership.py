@@ -142,9 +142,7 @@ def _emptied(mine, own):
             mine.id,
             _replacement(own),
         )
-    return Move(
-        REMOVE, "it was added once and has no data here: a join was cut off, or the learner's disk was lost", mine.id
-    )
+    return Move(REMOVE, "it was added once and has no data here: a join was cut off, or the learner's disk was lost", mine.id)
 
 
 def _replacement(own):

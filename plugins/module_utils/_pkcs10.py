@@ -27,9 +27,7 @@ EXTENSION_REQUEST, SUBJECT_ALT_NAME = "1.2.840.113549.1.9.14", "2.5.29.17"
 #: Context tags of GeneralName (RFC 5280 4.2.1.6) and of a request's attributes (RFC 2986 4.1).
 DNS_NAME, IP_ADDRESS = 0x82, 0x87
 ATTRIBUTES = 0xA0
-PEM = re.compile(
-    rb"\s*-----BEGIN CERTIFICATE REQUEST-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE REQUEST-----\s*"
-)
+PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE REQUEST-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE REQUEST-----\s*")
 
 
 class RequestError(ValueError):
@@ -122,9 +120,7 @@ def parse(pem):
     """Return the Contents of a PKCS#10 request (RFC 2986); raise RequestError on anything a kubelet does not write."""
     try:
         request = _asn1.one(parse_pem(pem), _asn1.SEQUENCE, "the request")
-        info, _algorithm, _signature = _asn1.children(
-            request, (_asn1.SEQUENCE, _asn1.SEQUENCE, _asn1.BIT_STRING), "the request"
-        )
+        info, _algorithm, _signature = _asn1.children(request, (_asn1.SEQUENCE, _asn1.SEQUENCE, _asn1.BIT_STRING), "the request")
         version, subject, _key, attributes = _asn1.children(
             info, (_asn1.INTEGER, _asn1.SEQUENCE, _asn1.SEQUENCE, ATTRIBUTES), "the request's information"
         )

@@ -121,8 +121,9 @@ def judge(present, wanted, now, new_keys=False):
         reasons.append(f"issued by another authority than the store's {wanted.ca}")
         replace_key = True
     if present.key != "matches":
-        reasons.append("its key {}".format({"missing": "is missing", "differs": "does not match"}.get(
-            present.key, "cannot be read")))
+        reasons.append(
+            "its key {}".format({"missing": "is missing", "differs": "does not match"}.get(present.key, "cannot be read"))
+        )
         replace_key = True
     if new_keys:
         reasons.append("a new key was asked for")
@@ -148,8 +149,7 @@ def _drift_reasons(present, wanted):
     reasons = []
     if present.common_name != wanted.common_name:
         reasons.append("common name is {}, wanted {}".format(present.common_name or "empty", wanted.common_name))
-    for title, field in (("organization", "organizations"), ("DNS name", "dns"), ("IP address", "ip"),
-                         ("usage", "usages")):
+    for title, field in (("organization", "organizations"), ("DNS name", "dns"), ("IP address", "ip"), ("usage", "usages")):
         found, asked = set(getattr(present, field)), set(getattr(wanted, field))
         reasons.extend(f"lacks the {title} {value}" for value in sorted(asked - found))
         reasons.extend(f"carries the {title} {value} nobody asked for" for value in sorted(found - asked))
@@ -257,8 +257,7 @@ def _problems(certificate):
             problems.append((f"common name or organization {name!r}", f"1 to {NAME_LIMIT} bytes"))
     problems.extend((f"DNS name {name!r}", "a host name") for name in certificate.dns if not is_dns_name(name))
     problems.extend(
-        (f"IP address {address!r}", "an IPv4 or IPv6 address")
-        for address in certificate.ip if not is_address(address)
+        (f"IP address {address!r}", "an IPv4 or IPv6 address") for address in certificate.ip if not is_address(address)
     )
     if set(certificate.usages) - set(USAGES):
         problems.append(("usages {}".format(", ".join(certificate.usages)), "client, server or both"))
@@ -267,8 +266,12 @@ def _problems(certificate):
     if not 1 <= certificate.lifetime <= LONGEST_DAYS * DAY:
         problems.append((f"lifetime {_duration(certificate.lifetime)}", f"up to {LONGEST_DAYS} days"))
     if ALMIGHTY in certificate.organizations and certificate.lifetime > ALMIGHTY_LIFETIME:
-        problems.append((f"{ALMIGHTY} for {_duration(certificate.lifetime)}",
-                         f"at most {_duration(ALMIGHTY_LIFETIME)}: it bypasses RBAC and cannot be revoked"))
+        problems.append(
+            (
+                f"{ALMIGHTY} for {_duration(certificate.lifetime)}",
+                f"at most {_duration(ALMIGHTY_LIFETIME)}: it bypasses RBAC and cannot be revoked",
+            )
+        )
     return problems
 
 
@@ -281,7 +284,8 @@ def authority_findings(raw):
             findings.append(_bad(place, "names the authority {!r}".format(entry.get("ca")), ", ".join(AUTHORITIES)))
         findings.extend(
             _bad(place, f"{path} is no usable path", "an absolute path without ..")
-            for path in (place, entry.get("key_path")) if path and not is_exact_path(path)
+            for path in (place, entry.get("key_path"))
+            if path and not is_exact_path(path)
         )
     return tuple(findings)
 
@@ -300,7 +304,10 @@ def shared_findings(raw):
 
 def _bad(place, found, wanted):
     return _finding.Finding(
-        host="", check="pki.certificate", found=f"{place}: {found}", wanted=wanted,
+        host="",
+        check="pki.certificate",
+        found=f"{place}: {found}",
+        wanted=wanted,
         fix="Correct the entry in the list given to the certificates role",
     )
 

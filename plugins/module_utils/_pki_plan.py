@@ -36,17 +36,20 @@ def for_host(host, cluster):
     master, member = bool(host.get("master")), bool(host.get("member"))
     certificates, authorities, shared = [], [], []
     if master or host.get("worker"):
-        authorities.append(dict({"ca": "kubernetes", "path": KUBERNETES + "ca.crt"},
-                                **({"key_path": KUBERNETES + "ca.key"} if master else {})))
+        authorities.append(
+            dict({"ca": "kubernetes", "path": KUBERNETES + "ca.crt"}, **({"key_path": KUBERNETES + "ca.key"} if master else {}))
+        )
     if master:
         certificates.extend(_control_plane(host, cluster))
         authorities.append({"ca": "front-proxy", "path": KUBERNETES + "front-proxy-ca.crt"})
         authorities.append({"ca": "etcd-client", "path": KUBERNETES + "etcd-client-ca.crt"})
-        shared.extend([
-            {"item": "sa.key", "path": KUBERNETES + "sa.key"},
-            {"item": "sa.pub", "path": KUBERNETES + "sa.pub"},
-            {"item": "encryption-config", "path": ENCRYPTION_CONFIG},
-        ])
+        shared.extend(
+            [
+                {"item": "sa.key", "path": KUBERNETES + "sa.key"},
+                {"item": "sa.pub", "path": KUBERNETES + "sa.pub"},
+                {"item": "encryption-config", "path": ENCRYPTION_CONFIG},
+            ]
+        )
     if master or member:
         certificates.append(_client(ETCD + "operator-client", "multimaster-operator", ca="etcd-client"))
         authorities.append({"ca": "etcd-client", "path": ETCD + "client-ca.crt"})
@@ -81,8 +84,16 @@ def _control_plane(host, cluster):
     network = cluster["network"]
     service = "kubernetes.default.svc"
     names = [
-        host["node_name"], "kubernetes", "kubernetes.default", service, service + "." + network["cluster_domain"],
-        "localhost", "127.0.0.1", host["address"], cluster["endpoint"]["address"], network["api_service_address"],
+        host["node_name"],
+        "kubernetes",
+        "kubernetes.default",
+        service,
+        service + "." + network["cluster_domain"],
+        "localhost",
+        "127.0.0.1",
+        host["address"],
+        cluster["endpoint"]["address"],
+        network["api_service_address"],
     ]
     return [
         _server(KUBERNETES + "apiserver", "kube-apiserver", names, ca="kubernetes", usages=["server"]),
@@ -102,14 +113,16 @@ def _member(host):
     local = [host["node_name"], "localhost", "127.0.0.1", host["address"]]
     return [
         dict(_server(ETCD + "server", "etcd-server", local, ca="etcd-client", usages=BOTH), **owner),
-        dict(_server(ETCD + "peer", "etcd-peer", [host["node_name"], host["address"]], ca="etcd-peer", usages=BOTH),
-             **owner),
+        dict(_server(ETCD + "peer", "etcd-peer", [host["node_name"], host["address"]], ca="etcd-peer", usages=BOTH), **owner),
     ]
 
 
 def _client(path, common_name, organization=None, ca="kubernetes"):
     return {
-        "path": path, "ca": ca, "common_name": common_name, "usages": ["client"],
+        "path": path,
+        "ca": ca,
+        "common_name": common_name,
+        "usages": ["client"],
         "organizations": [organization] if organization else [],
     }
 
@@ -117,7 +130,11 @@ def _client(path, common_name, organization=None, ca="kubernetes"):
 def _server(path, common_name, names, ca, usages):
     names = [str(name) for name in names if name]
     return {
-        "path": path, "ca": ca, "common_name": common_name, "usages": list(usages), "organizations": [],
+        "path": path,
+        "ca": ca,
+        "common_name": common_name,
+        "usages": list(usages),
+        "organizations": [],
         "dns": sorted({name.lower() for name in names if not _pki.is_address(name)}),
         "ip": sorted({name for name in names if _pki.is_address(name)}),
     }

@@ -159,9 +159,7 @@ def artifacts(sets, versions, architecture, source):
             if "dest" in row:
                 entry["dest"] = target + "/" + row["dest"]
             else:
-                entry["extract"] = {
-                    member.format(**fill): target + "/" + file for member, file in row["members"].items()
-                }
+                entry["extract"] = {member.format(**fill): target + "/" + file for member, file in row["members"].items()}
             wanted.append(entry)
     return wanted
 
@@ -192,7 +190,5 @@ def image_archives(source):
     archives = []
     for component, reference in IMAGES:
         url = "{0}/images/{1}-{2}.tar".format(base_url(source), component, VERSIONS[component])
-        archives.append(
-            {"reference": reference.format(version=VERSIONS[component]), "url": url, "checksum_url": url + ".sha256"}
-        )
+        archives.append({"reference": reference.format(version=VERSIONS[component]), "url": url, "checksum_url": url + ".sha256"})
     return archives

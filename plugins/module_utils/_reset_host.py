@@ -50,9 +50,14 @@ class Host:
     """Give what is seen of one host, and the steps that make it bare."""
 
     def __init__(
-        self, runner: _command.Runner = _command.run, root: str = "/", systemd: _systemd.Systemd | None = None,
-        kill: Callable[[int, int], None] = os.kill, remove: Callable[[str, bool], None] = remove,
-        sleep: Callable[[float], None] = time.sleep, monotonic: Callable[[], float] = time.monotonic,
+        self,
+        runner: _command.Runner = _command.run,
+        root: str = "/",
+        systemd: _systemd.Systemd | None = None,
+        kill: Callable[[int, int], None] = os.kill,
+        remove: Callable[[str, bool], None] = remove,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
         sync: Callable[[], None] = os.sync,
     ) -> None:
         self._run, self._root, self._kill, self._remove = runner, root.rstrip("/"), kill, remove
@@ -67,11 +72,17 @@ class Host:
         units = [part.unit for part in plan.PARTS]
         states = self._systemd.show(units)
         return plan.Seen(
-            self._record(), self._paths(), texts, states,
+            self._record(),
+            self._paths(),
+            texts,
+            states,
             {unit: found[0] for unit in units if (found := self._systemd.unit_files(unit))},
-            self._pods(texts, states), tuple(_files.mount_points(self._root + "/proc/self/mounts")),
-            plan.parse_binds(self._text("/proc/self/mountinfo") or ""), self._tables(),
-            plan.uses_iptables(texts.get(plan.PROXY_CONFIG, "")) and self._chains(), self._links(),
+            self._pods(texts, states),
+            tuple(_files.mount_points(self._root + "/proc/self/mounts")),
+            plan.parse_binds(self._text("/proc/self/mountinfo") or ""),
+            self._tables(),
+            plan.uses_iptables(texts.get(plan.PROXY_CONFIG, "")) and self._chains(),
+            self._links(),
         )
 
     def decide(self, cluster: str, keep_binaries: bool) -> plan.Plan:
@@ -122,8 +133,10 @@ class Host:
                 self._kill(pid, signal.SIGKILL)
         if not self._wait(lambda: not any(self._alive(pid) for pid in processes)):
             left = ", ".join(str(pid) for pid in processes if self._alive(pid))
-            raise ResetError(f"processes of pods do not end within {VANISH:g} s of SIGKILL: {left}; something holds them in the "
-                             "kernel (a file server that is gone?). Next: mend that or reboot the host, and run again")
+            raise ResetError(
+                f"processes of pods do not end within {VANISH:g} s of SIGKILL: {left}; something holds them in the "
+                "kernel (a file server that is gone?). Next: mend that or reboot the host, and run again"
+            )
         return []
 
     def _unmount(self, todo: plan.Plan) -> list[str]:
@@ -136,8 +149,10 @@ class Host:
                 continue
             lazy = self._run(["umount", "-l", "--", point], UNMOUNT)
             if lazy.rc != 0 and self._mounted(point):
-                raise ResetError(f"cannot unmount {point}: {result}; lazily neither: {lazy}. Next: see who uses it "
-                                 f"(`fuser -vm {point}`), end that, and run again")
+                raise ResetError(
+                    f"cannot unmount {point}: {result}; lazily neither: {lazy}. Next: see who uses it "
+                    f"(`fuser -vm {point}`), end that, and run again"
+                )
             said.append(f"{point}: was unmounted lazily, it ends with its last user; {result}")
         return said
 
@@ -155,8 +170,9 @@ class Host:
         for name in todo.links:
             result = self._run(["ip", "link", "delete", name], ASK)
             if result.rc != 0 and name in [link.name for link in self._links()]:  # a pod's end goes with the pod
-                raise ResetError(f"cannot delete the network interface {name}: {result}. Next: `ip link delete {name}` "
-                                 "by hand, and run again")
+                raise ResetError(
+                    f"cannot delete the network interface {name}: {result}. Next: `ip link delete {name}` by hand, and run again"
+                )
         return said
 
     def _remove_paths(self, todo: plan.Plan) -> list[str]:
@@ -165,14 +181,18 @@ class Host:
             if path == _cluster_record.PATH:
                 result = self._run(["systemctl", "daemon-reload"], _systemd.BLOCKING)
                 if result.rc != 0:
-                    raise ResetError(f"systemd does not read its units again: {result}. Next: mend that "
-                                     "(`systemctl daemon-reload` on this host), and run again")
+                    raise ResetError(
+                        f"systemd does not read its units again: {result}. Next: mend that "
+                        "(`systemctl daemon-reload` on this host), and run again"
+                    )
                 self._sync()
             try:
                 self._remove(self._root + path, path in todo.shells)
             except OSError as error:
-                raise ResetError(f"cannot remove {error.filename or path} of {path}: {error.strerror}. Next: "
-                                 f"{_failure.remedy(error, error.filename or path)}") from error
+                raise ResetError(
+                    f"cannot remove {error.filename or path} of {path}: {error.strerror}. Next: "
+                    f"{_failure.remedy(error, error.filename or path)}"
+                ) from error
         return []
 
     # Details of seeing
@@ -192,13 +212,16 @@ class Host:
             with open(self._root + _cluster_record.PATH, encoding="utf-8") as handle:
                 return _cluster_record.cluster_name(handle.read())
         except (OSError, ValueError) as error:
-            raise ResetError(f"nothing was changed: cannot tell from {_cluster_record.PATH} which cluster this host belongs "
-                             f'to: {error}. Next: mend it, {{"name": "<cluster>"}}, and run again') from error
+            raise ResetError(
+                f"nothing was changed: cannot tell from {_cluster_record.PATH} which cluster this host belongs "
+                f'to: {error}. Next: mend it, {{"name": "<cluster>"}}, and run again'
+            ) from error
 
     def _paths(self) -> dict[str, plan.Found]:
         """Return what stands at every path of the table, in /etc/kubernetes, and the links and namespaces of ours."""
-        commands, spaces = ([f"{folder}/{name}" for name in self._names(folder)] for folder in (
-            plan.COMMANDS, os.path.dirname(plan.NETNS)))
+        commands, spaces = (
+            [f"{folder}/{name}" for name in self._names(folder)] for folder in (plan.COMMANDS, os.path.dirname(plan.NETNS))
+        )
         paths = plan.table_paths() + [f"{plan.HOME}/{name}" for name in self._names(plan.HOME)]
         paths += [path for path in spaces if path.startswith(plan.NETNS)]
         found = {path: what for path in dict.fromkeys(paths) if (what := self._found(path))}
@@ -253,8 +276,9 @@ class Host:
             if entry.isdigit():
                 parents[int(entry)] = self._parent(int(entry))
                 with contextlib.suppress(OSError):  # the process may have ended
-                    program, space, own = (os.readlink(f"{self._root}/proc/{path}") for path in (
-                        f"{entry}/exe", f"{entry}/ns/pid", "self/ns/pid"))  # not the shims of a node in a container here
+                    program, space, own = (
+                        os.readlink(f"{self._root}/proc/{path}") for path in (f"{entry}/exe", f"{entry}/ns/pid", "self/ns/pid")
+                    )  # not the shims of a node in a container here
                     if space == own and program.startswith(plan.PROGRAMS + "/") and SHIM in os.path.basename(program):
                         words = (self._text(f"/proc/{entry}/cmdline") or "").split("\0")
                         shims[int(entry)] = words[words.index("-id") + 1] if "-id" in words[:-1] else ""
@@ -280,8 +304,9 @@ class Host:
     def _links(self) -> tuple[plan.Link, ...]:
         result = self._run(["ip", "-j", "link", "show"], ASK)
         if result.rc != 0:
-            raise ResetError(f"cannot list the network interfaces: {result}. Next: mend that (`ip link show` on this "
-                             "host), and run again")
+            raise ResetError(
+                f"cannot list the network interfaces: {result}. Next: mend that (`ip link show` on this host), and run again"
+            )
         return plan.parse_links(result.out)
 
     def _wait(self, done: Callable[[], bool]) -> bool:

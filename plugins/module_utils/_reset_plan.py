@@ -84,15 +84,18 @@ class Part:
 RUNTIME = Part(
     "containerd.service",
     paths=(
-        "/var/lib/containerd", "/etc/containerd", "/run/containerd",
+        "/var/lib/containerd",
+        "/etc/containerd",
+        "/run/containerd",
         # containerd writes this one from our template; addresses of pods that no longer live; libcni's cache.
-        "/etc/cni/net.d/10-containerd-net.conflist", "/var/lib/cni/networks/multimaster", "/var/lib/cni/results",
+        "/etc/cni/net.d/10-containerd-net.conflist",
+        "/var/lib/cni/networks/multimaster",
+        "/var/lib/cni/results",
     ),
     shells=("/etc/cni/net.d", "/etc/cni", "/var/lib/cni/networks", "/var/lib/cni"),
     mounts=("/run/containerd/", NETNS, "/var/lib/containerd/tmpmounts/"),
 )
-KUBELET = Part(
-    "kubelet.service", paths=(KUBELET_FOLDER, "/var/log/pods", "/var/log/containers"), mounts=("/var/lib/kubelet/",))
+KUBELET = Part("kubelet.service", paths=(KUBELET_FOLDER, "/var/log/pods", "/var/log/containers"), mounts=("/var/lib/kubelet/",))
 PROXY = Part("kube-proxy.service")
 FLANNEL = Part("flanneld.service", paths=("/run/flannel",))
 #: One row a unit, in no order that matters: systemd stops them by their own.
@@ -116,8 +119,12 @@ PARTS = (
 )
 #: What belongs to no unit. /etc/kubernetes (whose content goes one by one) and the programs are apart.
 HOST_PATHS = (
-    "/etc/modules-load.d/multimaster.conf", "/etc/sysctl.d/99-zz-multimaster.conf", "/var/log/kubernetes", "/run/multimaster",
-    "/var/lib/multimaster", LIBRARY,
+    "/etc/modules-load.d/multimaster.conf",
+    "/etc/sysctl.d/99-zz-multimaster.conf",
+    "/var/log/kubernetes",
+    "/run/multimaster",
+    "/var/lib/multimaster",
+    LIBRARY,
 )
 #: What stays on purpose: what, and why.
 KEPT = (
@@ -192,8 +199,10 @@ class Plan:
     def removed(self) -> list[str]:
         """Return what goes, in words: rules, tables, links and paths."""
         return [
-            *(["rules of kube-proxy"] if self.rules else []), *(f"table {family} {name}" for family, name in self.tables),
-            *(f"link {name}" for name in self.links), *self.remove,
+            *(["rules of kube-proxy"] if self.rules else []),
+            *(f"table {family} {name}" for family, name in self.tables),
+            *(f"link {name}" for name in self.links),
+            *self.remove,
         ]
 
     @property
@@ -205,7 +214,11 @@ class Plan:
 def table_paths() -> list[str]:
     """Return every path that has to be looked at, those inside /etc/kubernetes and links to programs left out."""
     return [
-        *(path for part in PARTS for path in (*part.removals, *part.all_shells)), *HOST_PATHS, PROGRAMS, HOME, RECORD,
+        *(path for part in PARTS for path in (*part.removals, *part.all_shells)),
+        *HOST_PATHS,
+        PROGRAMS,
+        HOME,
+        RECORD,
     ]
 
 
@@ -219,7 +232,9 @@ def decide(seen: Seen, cluster: str, keep_binaries: bool) -> Plan:
     if seen.record not in (None, cluster):
         return Plan(
             f"nothing was changed: this host belongs to cluster {seen.record!r} ({RECORD}), not to {cluster!r}. "
-            "Next: give that name, or take this host off the list", refused=True)
+            "Next: give that name, or take this host off the list",
+            refused=True,
+        )
     plan = _plan(seen, cluster, keep_binaries)
     if seen.record is None:
         plan = _without_record(plan, seen, keep_binaries)
@@ -232,11 +247,19 @@ def decide(seen: Seen, cluster: str, keep_binaries: bool) -> Plan:
 def _plan(seen: Seen, cluster: str, keep_binaries: bool) -> Plan:
     own = [part for part in PARTS if not _foreign(part, seen)]
     names = _links(seen, own)
-    tables = tuple(table for part, found in ((PROXY, PROXY_TABLES), (FLANNEL, FLANNEL_TABLES)) if part in own
-                   for table in found if table in seen.tables)
+    tables = tuple(
+        table
+        for part, found in ((PROXY, PROXY_TABLES), (FLANNEL, FLANNEL_TABLES))
+        if part in own
+        for table in found
+        if table in seen.tables
+    )
     remove, shells = _removals(seen, own, keep_binaries)
-    verdicts = {part: _unit_plan.decide_down(seen.states[part.unit], disable=True)
-                for part in own if ours(part, seen) and part.unit in seen.states}
+    verdicts = {
+        part: _unit_plan.decide_down(seen.states[part.unit], disable=True)
+        for part in own
+        if ours(part, seen) and part.unit in seen.states
+    }
     return Plan(
         f"this host has left cluster {cluster!r}",
         stop=tuple(verdict for part, verdict in verdicts.items() if part is not RUNTIME),
@@ -244,7 +267,11 @@ def _plan(seen: Seen, cluster: str, keep_binaries: bool) -> Plan:
         runtime=tuple(verdict for part, verdict in verdicts.items() if part is RUNTIME),
         unmount=unmounts(seen.mounts, [beginning for part in own for beginning in part.mounts], _own_binds(seen, own)),
         rules=PROXY in own and (seen.chains or bool(set(PROXY_TABLES) & set(seen.tables))),
-        tables=tables, links=names, remove=remove, shells=shells, kept=_kept(seen, own, remove, keep_binaries),
+        tables=tables,
+        links=names,
+        remove=remove,
+        shells=shells,
+        kept=_kept(seen, own, remove, keep_binaries),
     )
 
 
@@ -343,21 +370,30 @@ def _kept(seen: Seen, own: list[Part], remove: Iterable[str], keep_binaries: boo
         names = sorted(set(seen.paths.get(shell, Found()).names) - _names_in(shell, gone))
         if names and not any(name in names for name in _names_in(shell, RUNTIME.shells)):
             said.append(f"{shell}: holds what is not ours ({', '.join(names[:3])})")
-    said += [f"{found.target}: {path} is only a link to it" for path, found in seen.paths.items()
-             if path in gone and found.kind == "link" and posixpath.dirname(path) not in (COMMANDS, HOME)]
+    said += [
+        f"{found.target}: {path} is only a link to it"
+        for path, found in seen.paths.items()
+        if path in gone and found.kind == "link" and posixpath.dirname(path) not in (COMMANDS, HOME)
+    ]
     return tuple(said)
 
 
 def _without_record(plan: Plan, seen: Seen, keep_binaries: bool) -> Plan:
     """Return what may be done on a host that has no record: the last touch of a cut-off run, and programs nobody uses."""
     telling = [verdict.name for verdict in (*plan.stop, *plan.runtime) if verdict.changed]
-    telling += [path for path in plan.remove if path not in plan.shells and (
-        path in TELLING and seen.paths[path] != Found("directory") or path.startswith((HOME + "/", UNITS + "/")))]
+    telling += [
+        path
+        for path in plan.remove
+        if path not in plan.shells
+        and (path in TELLING and seen.paths[path] != Found("directory") or path.startswith((HOME + "/", UNITS + "/")))
+    ]
     if telling:
         return Plan(
             f"nothing was changed: this host belongs to no cluster of ours, {RECORD} is missing; what else is there "
             f"({', '.join(telling[:3])}{' and more' if len(telling) > 3 else ''}) is not touched. "
-            f'Next: if it was a host of ours, write that file back, {{"name": "<cluster>"}}, and run again', refused=True)
+            f'Next: if it was a host of ours, write that file back, {{"name": "<cluster>"}}, and run again',
+            refused=True,
+        )
     programs = [path for path in plan.remove if path == PROGRAMS or posixpath.dirname(path) == COMMANDS]
     rest = (*([] if keep_binaries or PROGRAMS not in seen.paths else programs), *(path for path in plan.remove if path == HOME))
     reason = "an earlier reset is finished" if rest else "nothing of a cluster of ours is on this host"
@@ -367,10 +403,16 @@ def _without_record(plan: Plan, seen: Seen, keep_binaries: bool) -> Plan:
 def _obstacles(plan: Plan, seen: Seen) -> list[str]:
     """Return what stands in the way of removing: other mounts, and links above a path."""
     going = set(plan.unmount)
-    said = [f"{point} is a mount point, and nothing mounted is emptied; unmount it" for point in dict.fromkeys(seen.mounts)
-            if point not in going and any(point == path or point.startswith(path + "/") for path in plan.remove)]
-    return said + [f"{path} lies behind the symbolic link {seen.paths[path].through}, and nothing is removed through one; "
-                   "remove it by hand" for path in plan.remove if path in seen.paths and seen.paths[path].through]
+    said = [
+        f"{point} is a mount point, and nothing mounted is emptied; unmount it"
+        for point in dict.fromkeys(seen.mounts)
+        if point not in going and any(point == path or point.startswith(path + "/") for path in plan.remove)
+    ]
+    return said + [
+        f"{path} lies behind the symbolic link {seen.paths[path].through}, and nothing is removed through one; remove it by hand"
+        for path in plan.remove
+        if path in seen.paths and seen.paths[path].through
+    ]
 
 
 def parse_tables(text: str) -> tuple[tuple[str, str], ...]:

@@ -32,18 +32,24 @@ ETCD_SECURITY_FLOOR = {(3, 6): (3, 6, 14), (3, 7): (3, 7, 1)}
 CHECKS = {
     "skew-version": "Want every program to say a version that is one.",
     "skew-apiserver": f"Want API servers at most {APISERVER_APART} minor apart.",
-    **{f"skew-{name}": f"Want {name} newer than no API server, and at most {KUBELET_BEHIND} minors older than the newest."
-       for name in ("kubelet", "kube-proxy")},
-    **{f"skew-{name}": f"Want {name} not newer than its own API server, and at most {CONTROLLER_BEHIND} minor older."
-       for name in ("kube-controller-manager", "kube-scheduler")},
+    **{
+        f"skew-{name}": f"Want {name} newer than no API server, and at most {KUBELET_BEHIND} minors older than the newest."
+        for name in ("kubelet", "kube-proxy")
+    },
+    **{
+        f"skew-{name}": f"Want {name} not newer than its own API server, and at most {CONTROLLER_BEHIND} minor older."
+        for name in ("kube-controller-manager", "kube-scheduler")
+    },
     "skew-etcd": "Want members at most one minor apart, and of a patch that goes beside the newer minor.",
     "etcd-security": "Want etcd without the security holes that are known.",
     "version-unreadable": "Want the versions of the inventory to be some.",
     "version-downgrade": "Want no older minor, and on the way back one at a time.",
     "version-older-patch": "Want no older patch.",
     "version-skips": "Want one minor at a time.",
-    **{f"version-{name}": f"Want {name} to go beside the API servers of the version that is wanted."
-       for name in ("kubelet", "kube-proxy")},
+    **{
+        f"version-{name}": f"Want {name} to go beside the API servers of the version that is wanted."
+        for name in ("kubelet", "kube-proxy")
+    },
     "version-etcd-floor": "Want etcd's members at the patch from which the wanted minor can join them.",
 }
 
@@ -146,9 +152,7 @@ def _servers_apart(servers, newest):
     for host, version in sorted(servers.items()):
         if _behind(version, newest) > APISERVER_APART:
             wanted = f"at most {APISERVER_APART} minor behind {newest}"
-            yield Finding(
-                host, "skew-apiserver", f"kube-apiserver {version}", wanted, "Upgrade it, one minor at a time."
-            )
+            yield Finding(host, "skew-apiserver", f"kube-apiserver {version}", wanted, "Upgrade it, one minor at a time.")
 
 
 def _nodes(name, versions, oldest, newest):
@@ -197,9 +201,7 @@ def _secure(host, version):
     floor = ETCD_SECURITY_FLOOR.get(version.line)
     if floor and version < floor:
         wanted = f"{_text(floor)} or later, without the known security holes"
-        yield Finding(
-            host, "etcd-security", f"etcd {version}", wanted, "Set multimaster_etcd_version and upgrade.", WARNING
-        )
+        yield Finding(host, "etcd-security", f"etcd {version}", wanted, "Set multimaster_etcd_version and upgrade.", WARNING)
 
 
 def _text(version):
@@ -274,9 +276,7 @@ def _nodes_after(known, target):
         for host, version in sorted(known[component].items()):
             if _behind(version, target) > KUBELET_BEHIND:
                 wanted = f"at most {KUBELET_BEHIND} minors behind {target}"
-                yield Finding(
-                    host, f"version-{name}", f"{name} {version}", wanted, "Upgrade this node before the masters."
-                )
+                yield Finding(host, f"version-{name}", f"{name} {version}", wanted, "Upgrade this node before the masters.")
             elif _behind(version, target) < 0:
                 fix = f"Set multimaster_kubernetes_version to {version} or later."
                 yield Finding(host, f"version-{name}", f"{name} {version}", f"not newer than {target}", fix)

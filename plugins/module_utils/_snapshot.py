@@ -75,8 +75,10 @@ def inspect(path, programs, runner):
         told = json.loads(read.out)
         found = {"revision": told["revision"], "keys": told["totalKey"], "bytes": told["totalSize"], "hash": told["hash"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise SnapshotError(f"etcdutl's answer about {path} cannot be read: {read.out[:200]!r}. Next: check that "
-                            f"{programs} holds etcd's own etcdutl, then save again under another path") from error
+        raise SnapshotError(
+            f"etcdutl's answer about {path} cannot be read: {read.out[:200]!r}. Next: check that "
+            f"{programs} holds etcd's own etcdutl, then save again under another path"
+        ) from error
     if not found["keys"]:
         raise SnapshotError(f"the copy {path} holds no key, so it is of no cluster. Next: name the member that serves the API")
     return found

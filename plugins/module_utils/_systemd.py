@@ -22,13 +22,20 @@ from . import _unit_plan as plan
 
 #: systemd's search path for unit files (systemd.unit(5)); drop-ins that last only until the next boot are first-start
 #: arguments or an administrator's trial and no part of a unit's identity.
-UNIT_PATH = ("etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system",
-             "lib/systemd/system")
+UNIT_PATH = (
+    "etc/systemd/system",
+    "run/systemd/system",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+)
 DROP_IN_PATH = tuple(path for path in UNIT_PATH if not path.startswith("run/"))
 DROP_IN = "50-multimaster.conf"
 RECORDS = "run/multimaster"
-PROPERTIES = ("Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,UnitFileState,NeedDaemonReload,InvocationID,"
-              "ActiveEnterTimestamp,ActiveEnterTimestampMonotonic,Job")
+PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,MainPID,NRestarts,Result,UnitFileState,NeedDaemonReload,InvocationID,"
+    "ActiveEnterTimestamp,ActiveEnterTimestampMonotonic,Job"
+)
 #: Seconds between two looks; a start takes 0.2-3 s, so the first looks are close together.
 POLL, SLOW_POLL, SLOW_AFTER = 0.1, 0.5, 3.0
 #: Seconds a newly started unit that cannot be asked has to stay up: Type=simple is "active" before its program has run.
@@ -65,8 +72,12 @@ class Systemd:
     """Give the few operations this collection needs of systemd."""
 
     def __init__(
-        self, runner: _command.Runner = _command.run, prober: _ready.Prober = _ready.probe, root: str = "/",
-        manifest: str = "/opt/multimaster/.artifacts.json", sleep: Callable[[float], None] = time.sleep,
+        self,
+        runner: _command.Runner = _command.run,
+        prober: _ready.Prober = _ready.probe,
+        root: str = "/",
+        manifest: str = "/opt/multimaster/.artifacts.json",
+        sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runner, self._prober, self._root = runner, prober, root
@@ -134,8 +145,11 @@ class Systemd:
         if state.pid:
             return plan.parse_environ(self._environ(state.pid))
         # A unit without a process (oneshot) that was started at boot: its loaded environment is all there is.
-        return plan.parse_environ(" " + self._call("show", state.name, "-p", "Environment", "--value").out) if state.up else (
-            plan.NOTHING)
+        return (
+            plan.parse_environ(" " + self._call("show", state.name, "-p", "Environment", "--value").out)
+            if state.up
+            else (plan.NOTHING)
+        )
 
     def drop_in(self, name: str) -> str:
         """Return the content of a unit's drop-in of ours, empty when there is none."""
@@ -147,15 +161,22 @@ class Systemd:
 
     def act(self, units: Sequence[Unit], verdicts: Sequence[plan.Verdict], states: Mapping[str, plan.State]) -> None:
         """Do what was decided: drop-ins, enable, one daemon-reload, stop, reload, then start all at once."""
+
         def named(choice: Callable[[plan.Verdict], bool]) -> list[str]:
             return [verdict.name for verdict in verdicts if choice(verdict)]
 
         for verdict in verdicts:
             if verdict.drop_in is not None:
                 _files.write(self._drop_in(verdict.name), verdict.drop_in, 0o600)
-        touched = {verdict.name for verdict in verdicts if verdict.drop_in is not None or (
-            verdict.action in ("configure", "start", "restart", "reload") and (
-                states[verdict.name].stale or states[verdict.name].load == "not-found"))}
+        touched = {
+            verdict.name
+            for verdict in verdicts
+            if verdict.drop_in is not None
+            or (
+                verdict.action in ("configure", "start", "restart", "reload")
+                and (states[verdict.name].stale or states[verdict.name].load == "not-found")
+            )
+        }
         enable = named(lambda verdict: verdict.enable)
         if enable:  # it would reload systemd a second time
             self._call("enable", "--quiet", "--no-reload", *enable, blame=enable)
@@ -173,7 +194,10 @@ class Systemd:
                 self._call(*command, *chosen, timeout=BLOCKING, blame=chosen)
 
     def wait(
-        self, units: Sequence[Unit], verdicts: Mapping[str, plan.Verdict], before: Mapping[str, plan.State],
+        self,
+        units: Sequence[Unit],
+        verdicts: Mapping[str, plan.Verdict],
+        before: Mapping[str, plan.State],
     ) -> dict[str, plan.State]:
         """Wait until every unit is up (newly, when it was restarted) and ready; return the states.
 
@@ -202,8 +226,9 @@ class Systemd:
             late = self._monotonic() - started
             lost += [unit for unit in pending.values() if late >= unit.timeout and unit not in lost]
             if lost:
-                raise UnitError("\n\n".join(
-                    self._blame(unit, states[unit.name], words.get(unit.name, ""), late) for unit in lost))
+                raise UnitError(
+                    "\n\n".join(self._blame(unit, states[unit.name], words.get(unit.name, ""), late) for unit in lost)
+                )
             if not pending:
                 return arrived
             self._sleep(POLL)
@@ -211,7 +236,10 @@ class Systemd:
                 states, looked = {**states, **self.show(list(pending))}, self._monotonic()
 
     def settle(
-        self, units: Sequence[Unit], verdicts: Sequence[plan.Verdict], before: Mapping[str, plan.State],
+        self,
+        units: Sequence[Unit],
+        verdicts: Sequence[plan.Verdict],
+        before: Mapping[str, plan.State],
         wanted: Mapping[str, plan.Identity],
     ) -> dict[str, plan.State]:
         """Wait for started units and write down what they run with, or see that stopped ones are down."""
@@ -261,7 +289,8 @@ class Systemd:
 
     def _journal(self, name: str) -> str:
         lines = self._runner(
-            ["journalctl", "-u", name, "-n", str(JOURNAL_LINES), "--no-pager", "-q", "-o", "short-iso"], 10.0).out.strip()
+            ["journalctl", "-u", name, "-n", str(JOURNAL_LINES), "--no-pager", "-q", "-o", "short-iso"], 10.0
+        ).out.strip()
         return f"Last journal lines of {name}:\n{lines or '(none)'}"
 
     def _hash(self, path: str) -> str:

@@ -118,6 +118,7 @@ def service(name: str) -> str:
 
 def identity(fixed: Mapping[str, str], inputs: Mapping[str, str]) -> Identity:
     """Return the identity of a unit from {path: hash} of its unit files and program, and of its inputs."""
+
     def digest(*groups: Mapping[str, str]) -> str:
         text = "\n\n".join("\n".join(f"{path}\0{group[path]}" for path in sorted(group)) for group in groups)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -183,7 +184,10 @@ def decide(goal: str, seen: Sequence[Seen], restart: bool = True, changing: Iter
     elif not restart:
         verdicts = hold_restarts(verdicts)
     return foresee(
-        verdicts, {one.state.name: one.sources for one in seen}, set(changing), restart and goal != CONFIGURED,
+        verdicts,
+        {one.state.name: one.sources for one in seen},
+        set(changing),
+        restart and goal != CONFIGURED,
         {one.state.name: one.reloads for one in seen if one.reloads is not None},
         [one.state.name for one in seen if one.state.active == "activating"],
     )
@@ -191,19 +195,28 @@ def decide(goal: str, seen: Sequence[Seen], restart: bool = True, changing: Iter
 
 def told(verdicts: Sequence[Verdict]) -> dict:
     """Return what a result says of verdicts: the units by what was, or would be, done to them, and why."""
+
     def named(action: str) -> list[str]:
         return [verdict.name for verdict in verdicts if verdict.action == action]
 
     return {
         "changed": any(verdict.changed for verdict in verdicts),
-        "started": named("start"), "restarted": named("restart"), "reloaded": named("reload"), "stopped": named("stop"),
+        "started": named("start"),
+        "restarted": named("restart"),
+        "reloaded": named("reload"),
+        "stopped": named("stop"),
         "restart_needed": named("hold"),
         "reasons": {verdict.name: verdict.reason for verdict in verdicts if verdict.action != "none"},
     }
 
 
 def decide_started(
-    state: State, wanted: Identity, running: Identity, drop_in: str, can_reload: bool, enabled: bool = True,
+    state: State,
+    wanted: Identity,
+    running: Identity,
+    drop_in: str,
+    can_reload: bool,
+    enabled: bool = True,
 ) -> Verdict:
     """Return what brings a unit to run with ``wanted``; ``drop_in`` is the present content of its drop-in.
 
@@ -218,8 +231,9 @@ def decide_started(
     }
     waits, tries = state.sub.startswith("auto-restart"), state.active == "activating" and state.restarts > 0
     if state.active == "failed" or waits or (tries and running.all != wanted.all):
-        return Verdict(state.name, "start" if state.active == "failed" else "restart",
-                       f"it was {state.words}", reset=True, **common)
+        return Verdict(
+            state.name, "start" if state.active == "failed" else "restart", f"it was {state.words}", reset=True, **common
+        )
     if not state.up and state.active != "activating":
         return Verdict(state.name, "start", f"it was {state.words}", **common)
     if running.all == wanted.all:
@@ -235,6 +249,7 @@ def only_configure(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
     One that systemd restarts by itself again and again is stopped, or its next try would be the start.
     """
+
     def configured(item: Verdict) -> Verdict:
         if item.reset and item.action == "restart":
             return Verdict(item.name, "stop", item.reason, item.enable, reset=True, drop_in=item.drop_in)
@@ -258,7 +273,9 @@ def decide_down(state: State, disable: bool) -> Verdict:
     """Return what stops a unit, and disables it when it shall not come back at boot."""
     down = state.active in ("inactive", "failed") or state.load == "not-found"
     return Verdict(
-        state.name, "none" if down else "stop", "it was down" if down else f"it was {state.words}",
+        state.name,
+        "none" if down else "stop",
+        "it was down" if down else f"it was {state.words}",
         disable=disable and state.file_state in ("enabled", "enabled-runtime"),
     )
 
@@ -270,15 +287,18 @@ def hold_restarts(verdicts: Sequence[Verdict]) -> list[Verdict]:
     counts as down: it goes on.
     """
     return [
-        Verdict(item.name, "hold", item.reason, item.enable)
-        if item.action in ("restart", "reload") and not item.reset else item
+        Verdict(item.name, "hold", item.reason, item.enable) if item.action in ("restart", "reload") and not item.reset else item
         for item in verdicts
     ]
 
 
 def foresee(
-    verdicts: Sequence[Verdict], sources: Mapping[str, Sequence[str]], changing: set[str], restart: bool,
-    reloads: Mapping[str, Sequence[str]], activating: Sequence[str] = (),
+    verdicts: Sequence[Verdict],
+    sources: Mapping[str, Sequence[str]],
+    changing: set[str],
+    restart: bool,
+    reloads: Mapping[str, Sequence[str]],
+    activating: Sequence[str] = (),
 ) -> list[Verdict]:
     """Return the verdicts of a check in which files would change that a unit which runs was started with.
 
@@ -305,7 +325,8 @@ def diff(verdicts: Sequence[Verdict], states: Mapping[str, State]) -> dict[str, 
         "after": "".join(
             f"{item.name}: {after.get(item.action, states[item.name].words)}, {item.reason}"
             f"{', enabled' if item.enable else ''}{', disabled' if item.disable else ''}\n"
-            for item in verdicts if item.changed
+            for item in verdicts
+            if item.changed
         ),
     }
 
@@ -341,10 +362,18 @@ def parse_show(text: str, names: Sequence[str]) -> dict[str, State]:
     for name, block in zip(names, blocks):
         row = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         states[name] = State(
-            name, row.get("LoadState", "not-found"), row.get("ActiveState", "inactive"), row.get("SubState", "dead"),
-            _integer(row.get("MainPID")), _integer(row.get("NRestarts")), row.get("Result", "success"),
-            row.get("UnitFileState", ""), row.get("NeedDaemonReload") == "yes", row.get("InvocationID", ""),
-            row.get("ActiveEnterTimestamp", ""), row.get("Job", "") not in ("", "0"),
+            name,
+            row.get("LoadState", "not-found"),
+            row.get("ActiveState", "inactive"),
+            row.get("SubState", "dead"),
+            _integer(row.get("MainPID")),
+            _integer(row.get("NRestarts")),
+            row.get("Result", "success"),
+            row.get("UnitFileState", ""),
+            row.get("NeedDaemonReload") == "yes",
+            row.get("InvocationID", ""),
+            row.get("ActiveEnterTimestamp", ""),
+            row.get("Job", "") not in ("", "0"),
             _integer(row.get("ActiveEnterTimestampMonotonic")),
         )
     return states

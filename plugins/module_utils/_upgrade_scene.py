@@ -65,7 +65,12 @@ def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=Fal
     joining = () if topology.giving.old else topology.etcd.promote
     hosts = tuple(_host(host, observed.get(host.name), cluster, joining) for host in topology.hosts)
     wanted = _upgrade.Wanted(
-        settings.kubernetes_version, settings.etcd_version, settings.upgrade_batch, allow_outage, allow_downgrade, extra or {},
+        settings.kubernetes_version,
+        settings.etcd_version,
+        settings.upgrade_batch,
+        allow_outage,
+        allow_downgrade,
+        extra or {},
         settings.even_voters,
     )
     made = _upgrade.plan(running_versions(seen), hosts, wanted, told(topology, observed))

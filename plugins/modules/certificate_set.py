@@ -136,18 +136,10 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _pki,
 )
 
-ACCOUNT = {"owner": {"type": "str", "default": "root"}, "group": {"type": "str", "default": "root"}}
 ARGUMENTS = {
     "phase": {"type": "str", "choices": ["read", "request", "install"], "default": "read"},
-    "certificates": {"type": "list", "elements": "dict", "default": [], "options": {
-        "path": {"type": "path", "required": True}, **ACCOUNT,
-        "new_key": {"type": "bool", "default": False, "no_log": False}, "certificate": {"type": "str"},
-    }},
-    "files": {"type": "list", "elements": "dict", "default": [], "options": {
-        "path": {"type": "path", "required": True}, "mode": {"type": "str", "default": "0600"}, **ACCOUNT,
-        "public": {"type": "bool", "default": False}, "authority": {"type": "bool", "default": False},
-        "sha256": {"type": "str"}, "content": {"type": "str", "no_log": True},
-    }},
+    "certificates": {"type": "list", "elements": "dict", "default": [], "options": _certificate_files.CERTIFICATE},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": _certificate_files.FILE},
 }
 
 
@@ -165,8 +157,11 @@ def read(params: dict, folder: str, check: bool) -> dict:
         for path in (path for path, found in certificates.items() if found["key"] == "matches"):
             _certificate_files.tidy(path)
     held = any(found["certificate"] for found in certificates.values()) or any(found["exists"] for found in files.values())
-    authorities = [(files[item["path"]]["sha256"], item["sha256"])
-                   for item in params["files"] if item["authority"] and files[item["path"]]["exists"]]
+    authorities = [
+        (files[item["path"]]["sha256"], item["sha256"])
+        for item in params["files"]
+        if item["authority"] and files[item["path"]]["exists"]
+    ]
     if not check and _pki.may_have_keys(held, authorities):
         for path, found in certificates.items():
             if found["certificate"] is None:
@@ -176,10 +171,13 @@ def read(params: dict, folder: str, check: bool) -> dict:
 
 def request(params: dict, folder: str, check: bool) -> dict:
     """Return a signing request for every certificate."""
-    return {"changed": False, "certificates": {
-        item["path"]: {"request": None if check else _certificate_files.request(item["path"], item["new_key"], folder)}
-        for item in params["certificates"]
-    }}
+    return {
+        "changed": False,
+        "certificates": {
+            item["path"]: {"request": None if check else _certificate_files.request(item["path"], item["new_key"], folder)}
+            for item in params["certificates"]
+        },
+    }
 
 
 def install(params: dict, folder: str, check: bool) -> dict:
@@ -188,7 +186,8 @@ def install(params: dict, folder: str, check: bool) -> dict:
     for item in params["files"]:
         wanted.append(
             _certificate_files.attributes(item["path"], item["mode"], item["owner"], item["group"])
-            if item["content"] is None else _files.wanted(item, "file", secret=True)
+            if item["content"] is None
+            else _files.wanted(item, "file", secret=True)
         )
     for item in params["certificates"]:
         account = (item["owner"], item["group"])
@@ -198,7 +197,8 @@ def install(params: dict, folder: str, check: bool) -> dict:
         _files.apply(steps)
     changed = [step for step in steps if step.changed and not step.wanted.path.endswith(".new")]
     return {
-        "changed": bool(changed), "changed_paths": [step.wanted.path for step in changed],
+        "changed": bool(changed),
+        "changed_paths": [step.wanted.path for step in changed],
         "diff": _file_plan.diffs(changed, _files.names(changed)),
     }
 

@@ -138,8 +138,12 @@ def _shown(members):
 def _result(changed, reason, actions, first, last):
     before, after = _downgrade.stands(first), _downgrade.stands(last)
     return {
-        "changed": changed, "reason": reason, "actions": actions, "before": [asdict(one) for one in before],
-        "after": [asdict(one) for one in after], "diff": {"before": _shown(before), "after": _shown(after)},
+        "changed": changed,
+        "reason": reason,
+        "actions": actions,
+        "before": [asdict(one) for one in before],
+        "after": [asdict(one) for one in after],
+        "diff": {"before": _shown(before), "after": _shown(after)},
     }
 
 

@@ -66,7 +66,8 @@ def main() -> None:
     except (_file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=_failure.message(error))
     module.exit_json(
-        changed=bool(changed), changed_paths=[step.wanted.path for step in changed],
+        changed=bool(changed),
+        changed_paths=[step.wanted.path for step in changed],
         reasons={step.wanted.path: step.reason for step in changed},
         diff=_file_plan.diffs(changed, _files.names(changed)) if module._diff else [],
     )

@@ -121,7 +121,10 @@ def main():
         module.fail_json(msg=_failure.message(error))
     changed = [step for step in steps if step.changed]
     module.exit_json(
-        changed=verdict.changed or bool(changed), loaded=list(verdict.load), set=dict(verdict.set), swaps=list(verdict.swaps),
+        changed=verdict.changed or bool(changed),
+        loaded=list(verdict.load),
+        set=dict(verdict.set),
+        swaps=list(verdict.swaps),
         changed_paths=[step.wanted.path for step in changed],
         diff=[*_kernel_plan.diff(verdict), *_file_plan.diffs(changed, _files.names(changed))] if module._diff else [],
     )

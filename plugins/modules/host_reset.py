@@ -112,8 +112,14 @@ def main():
     except (_reset_host.ResetError, _systemd.UnitError, _file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=_failure.message(error))
     module.exit_json(
-        changed=plan.changed, reason=plan.reason, stopped=plan.stopped, killed=list(plan.pods), unmounted=list(plan.unmount),
-        removed=plan.removed, kept=[*plan.kept, *said], diff=_reset_plan.diff(plan) if module._diff else {},
+        changed=plan.changed,
+        reason=plan.reason,
+        stopped=plan.stopped,
+        killed=list(plan.pods),
+        unmounted=list(plan.unmount),
+        removed=plan.removed,
+        kept=[*plan.kept, *said],
+        diff=_reset_plan.diff(plan) if module._diff else {},
     )
 
 

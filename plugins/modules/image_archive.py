@@ -81,11 +81,17 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _art
 
 ARGUMENTS = {
     "archives": {
-        "type": "list", "elements": "dict", "required": True, "required_one_of": [("url", "path")],
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "required_one_of": [("url", "path")],
         "mutually_exclusive": [("url", "path")],
         "options": {
-            "reference": {"type": "str", "required": True}, "url": {"type": "str"}, "path": {"type": "path"},
-            "sha256": {"type": "str"}, "checksum_url": {"type": "str"},
+            "reference": {"type": "str", "required": True},
+            "url": {"type": "str"},
+            "path": {"type": "path"},
+            "sha256": {"type": "str"},
+            "checksum_url": {"type": "str"},
         },
     },
     "namespace": {"type": "str", "default": "k8s.io"},

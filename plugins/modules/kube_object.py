@@ -129,9 +129,7 @@ def main():
     )
     not_let_in = NOT_LET_IN if module.params["forbidden"] == "fail" else (401,)  # a lack of rights is the answer then
     try:
-        kube = Kube.from_arguments(
-            module.params, module.params["retry_seconds"], module.check_mode, module.warn, not_let_in
-        )
+        kube = Kube.from_arguments(module.params, module.params["retry_seconds"], module.check_mode, module.warn, not_let_in)
         result = run(module, kube)
     except (KubeError, CredentialsError, ValueError) as error:
         if module.params["forbidden"] == "fail" or getattr(error, "reason", "") != "Forbidden":

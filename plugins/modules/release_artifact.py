@@ -106,13 +106,21 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 )
 
 ARTIFACT = {
-    "url": {"type": "str", "required": True}, "sha256": {"type": "str"}, "checksum_url": {"type": "str"},
-    "dest": {"type": "path"}, "extract": {"type": "dict"}, "mode": {"type": "str", "default": "0755"},
+    "url": {"type": "str", "required": True},
+    "sha256": {"type": "str"},
+    "checksum_url": {"type": "str"},
+    "dest": {"type": "path"},
+    "extract": {"type": "dict"},
+    "mode": {"type": "str", "default": "0755"},
 }
 ARGUMENTS = {
     "artifacts": {
-        "type": "list", "elements": "dict", "default": [], "options": ARTIFACT,
-        "mutually_exclusive": [("dest", "extract")], "required_one_of": [("dest", "extract"), ("sha256", "checksum_url")],
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": ARTIFACT,
+        "mutually_exclusive": [("dest", "extract")],
+        "required_one_of": [("dest", "extract"), ("sha256", "checksum_url")],
     },
     "links": {"type": "dict", "default": {}},
     "manifest": {"type": "path", "default": "/opt/multimaster/.artifacts.json"},
@@ -123,8 +131,12 @@ ARGUMENTS = {
 def artifact(item):
     """Return one entry of the arguments as an artifact."""
     return _artifact_plan.Artifact(
-        item["url"], {"": item["dest"]} if item["dest"] else dict(item["extract"] or {}), item["sha256"] or "",
-        item["checksum_url"] or "", _file_plan.parse_mode(item["mode"]))
+        item["url"],
+        {"": item["dest"]} if item["dest"] else dict(item["extract"] or {}),
+        item["sha256"] or "",
+        item["checksum_url"] or "",
+        _file_plan.parse_mode(item["mode"]),
+    )
 
 
 def predicted(judgements):
@@ -151,9 +163,12 @@ def main():
     linked = [step.wanted.path for step in links if step.changed]
     changed = sorted({*done["fetched"], *done["adjusted"]})
     module.exit_json(
-        changed=bool(changed or linked), linked=linked, **done,
+        changed=bool(changed or linked),
+        linked=linked,
+        **done,
         diff=[{"before": "", "after": "".join(f"{path}\n" for path in changed)}, *_file_plan.diffs(links)]
-        if module._diff and (changed or linked) else [],
+        if module._diff and (changed or linked)
+        else [],
     )
 
 

@@ -165,14 +165,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _failure, _file_plan, _files, _systemd, _unit_plan
 
 READY = {
-    "url": {"type": "str"}, "tcp": {"type": "str"}, "ca": {"type": "path"}, "cert": {"type": "path"},
-    "key": {"type": "path", "no_log": False}, "insecure": {"type": "bool", "default": False},
+    "url": {"type": "str"},
+    "tcp": {"type": "str"},
+    "ca": {"type": "path"},
+    "cert": {"type": "path"},
+    "key": {"type": "path", "no_log": False},
+    "insecure": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 60},
 }
 UNIT = {
-    "name": {"type": "str", "required": True}, "inputs": {"type": "list", "elements": "path", "default": []},
+    "name": {"type": "str", "required": True},
+    "inputs": {"type": "list", "elements": "path", "default": []},
     "ready": {"type": "dict", "options": READY, "mutually_exclusive": [("url", "tcp")]},
-    "reload": {"type": "bool", "default": False}, "enabled": {"type": "bool", "default": True},
+    "reload": {"type": "bool", "default": False},
+    "enabled": {"type": "bool", "default": True},
 }
 ARGUMENTS = {
     **_files.ARGUMENTS,
@@ -188,9 +194,15 @@ def look(systemd, unit, state, goal):
     if goal in _unit_plan.DOWN:
         return _unit_plan.Seen(state)
     return _unit_plan.Seen(
-        state, systemd.identity(unit), systemd.running(state), systemd.drop_in(unit.name), sources=tuple(systemd.sources(unit)),
-        reloads=unit.inputs if unit.reload else None, missing=tuple(systemd.missing_inputs(unit)),
-        has_file=bool(systemd.unit_files(unit.name)), enabled=unit.enabled,
+        state,
+        systemd.identity(unit),
+        systemd.running(state),
+        systemd.drop_in(unit.name),
+        sources=tuple(systemd.sources(unit)),
+        reloads=unit.inputs if unit.reload else None,
+        missing=tuple(systemd.missing_inputs(unit)),
+        has_file=bool(systemd.unit_files(unit.name)),
+        enabled=unit.enabled,
     )
 
 
@@ -221,8 +233,12 @@ def main():
                 states = systemd.show([unit.name for unit in units])
     except (_systemd.UnitError, _file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=_failure.message(error))
-    result = {**_unit_plan.told(verdicts), "pids": {name: state.pid for name, state in states.items()},
-              "units": systemd.told(states), "changed_paths": [step.wanted.path for step in paths]}
+    result = {
+        **_unit_plan.told(verdicts),
+        "pids": {name: state.pid for name, state in states.items()},
+        "units": systemd.told(states),
+        "changed_paths": [step.wanted.path for step in paths],
+    }
     result["changed"] |= bool(paths)
     if module._diff:
         files = _file_plan.diffs(paths, _files.names(paths))

@@ -85,10 +85,18 @@ def files(authorities, shared, store):
             found.append(File(entry["key_path"], "0600", owner, group, False, f"{entry['ca']} authority's key", "", content))
     for entry in shared:
         item = entry["item"]
-        found.append(File(
-            entry["path"], entry.get("mode") or SHARED_MODES.get(item, "0600"), entry.get("owner") or "root",
-            entry.get("group") or "root", item in PUBLIC, item, "", store.shared(item) if store else None,
-        ))
+        found.append(
+            File(
+                entry["path"],
+                entry.get("mode") or SHARED_MODES.get(item, "0600"),
+                entry.get("owner") or "root",
+                entry.get("group") or "root",
+                item in PUBLIC,
+                item,
+                "",
+                store.shared(item) if store else None,
+            )
+        )
     return tuple(found)
 
 
@@ -117,7 +125,8 @@ def plan(host, wanted, wanted_files, present, store, now, new_keys=False):
         if item.verdict.action == _pki.KEEP:
             adjust += [_attributes(item.wanted, path) for path in present["certificates"][item.wanted.path]["adjust"]]
     strangers = [
-        (item.wanted.path + ".crt", item.wanted.ca) for item in judged
+        (item.wanted.path + ".crt", item.wanted.ca)
+        for item in judged
         if item.present is not None and not item.present.problem and not item.present.issued_by_store
     ]
     return Plan(tuple(judged), tuple(write), tuple(adjust), _pki.guard(host, foreign, strangers, trusted))

@@ -34,16 +34,19 @@ def server_url(address, port):
 def compose(cluster_name, server, authority, certificate, key):
     """Return the text of a kubeconfig with everything embedded (all arguments are text)."""
     user = f"{USER}@{cluster_name}"
-    return yaml.safe_dump({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": str(cluster_name), "cluster": {
-            "server": str(server), "certificate-authority-data": _encode(authority)}}],
-        "users": [{"name": user, "user": {
-            "client-certificate-data": _encode(certificate), "client-key-data": _encode(key)}}],
-        "contexts": [{"name": user, "context": {"cluster": str(cluster_name), "user": user}}],
-        "current-context": user,
-    }, sort_keys=False)
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {"name": str(cluster_name), "cluster": {"server": str(server), "certificate-authority-data": _encode(authority)}}
+            ],
+            "users": [{"name": user, "user": {"client-certificate-data": _encode(certificate), "client-key-data": _encode(key)}}],
+            "contexts": [{"name": user, "context": {"cluster": str(cluster_name), "user": user}}],
+            "current-context": user,
+        },
+        sort_keys=False,
+    )
 
 
 def judge(content, path, cluster_name, server, authority, signer, wanted, now):

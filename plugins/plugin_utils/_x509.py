@@ -40,16 +40,12 @@ def new_key():
 
 def key_pem(key):
     """Return a private key as unencrypted PKCS #8 PEM, which Go, OpenSSL and Python all read."""
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
 
 
 def public_pem(key):
     """Return the public half of a private key as PEM."""
-    return key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ).decode()
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def pem(certificate):
@@ -89,10 +85,12 @@ def fingerprints(text):
 def new_authority(name, cluster_name, now):
     """Return (key, certificate) of a new authority: 10 years, signs leaves only (path length 0)."""
     key = new_key()
-    subject = x509.Name([
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, cluster_name),
-        x509.NameAttribute(NameOID.COMMON_NAME, f"{name}-ca"),
-    ])
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, cluster_name),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"{name}-ca"),
+        ]
+    )
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     certificate = (
         _builder(subject, subject, key.public_key(), now, now + CA_DAYS * _pki.DAY)
@@ -150,8 +148,15 @@ def _moment(seconds):
 def _key_usage(signs):
     """Return what the key may do: an authority signs certificates, a leaf signs handshakes (ECDSA enciphers nothing)."""
     return x509.KeyUsage(
-        digital_signature=True, key_cert_sign=signs, crl_sign=signs, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+        digital_signature=True,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 

@@ -179,13 +179,15 @@ def _made(masters, workers, etcd, zones, learners, bare, more):
             continue
         observed[name]["units"] = dict.fromkeys(UNITS, "active")
         host = fact["hosts"][name]
-        read[name] = copy.deepcopy({
-            "etcd": etcd_part(names, learners) if host["master"] or host["member"] else None,
-            "api": api_part(nodes) if host["master"] else None,
-            "endpoint": {"ready": True, "failed": [], "error": ""} if host["master"] or host["worker"] else None,
-            "balancer": balancer_part(name, joined, joined[0], mode) if host["master"] and mode != "external" else None,
-            "certificates": {},
-        })
+        read[name] = copy.deepcopy(
+            {
+                "etcd": etcd_part(names, learners) if host["master"] or host["member"] else None,
+                "api": api_part(nodes) if host["master"] else None,
+                "endpoint": {"ready": True, "failed": [], "error": ""} if host["master"] or host["worker"] else None,
+                "balancer": balancer_part(name, joined, joined[0], mode) if host["master"] and mode != "external" else None,
+                "certificates": {},
+            }
+        )
         files = _pki_plan.watched(host, fact)
         lives = {"leaf": 365.0, "kubelet": 365.0, "authority": 3650.0}
         certificates += [_health_view.Certificate(name, path, kind, lives[kind] - 1, lives[kind]) for path, kind in files.items()]

@@ -181,9 +181,7 @@ class Elector:
     def _write(self, lease, now):
         created = "resourceVersion" not in lease["metadata"]
         try:
-            self._lease = self._api.ask(
-                "POST" if created else "PUT", LEASES if created else f"{LEASES}/{LEASE}", lease
-            )
+            self._lease = self._api.ask("POST" if created else "PUT", LEASES if created else f"{LEASES}/{LEASE}", lease)
         except ApiError as error:
             if error.status != 409:
                 raise

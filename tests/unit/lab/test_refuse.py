@@ -197,14 +197,17 @@ def test_the_controls_of_what_is_held_follow_it(monkeypatch, tmp_path, only, don
     assert seen == done
 
 
-@pytest.mark.parametrize(("looks", "led"), [
-    ([("m1", "1")], False),  # it may be about to give up
-    ([("m1", "1"), ("m1", "1")], False),
-    ([("m1", "1"), ("m1", "2")], True),
-    ([("m1", "1"), ("", "2")], False),  # it gave up, and released its lease
-    ([("m1", "1"), ("", "2"), ("m2", "3")], False),
-    ([("m1", "1"), ("m2", "3"), ("m2", "4")], True),
-])
+@pytest.mark.parametrize(
+    ("looks", "led"),
+    [
+        ([("m1", "1")], False),  # it may be about to give up
+        ([("m1", "1"), ("m1", "1")], False),
+        ([("m1", "1"), ("m1", "2")], True),
+        ([("m1", "1"), ("", "2")], False),  # it gave up, and released its lease
+        ([("m1", "1"), ("", "2"), ("m2", "3")], False),
+        ([("m1", "1"), ("m2", "3"), ("m2", "4")], True),
+    ],
+)
 def test_leaders_are_settled_when_they_have_renewed_since(looks, led):
     first = {}
     for look in looks:

@@ -125,7 +125,10 @@ CLUSTERS = {
     "losing hosts": (ZONED, grown(ZONED, *ZONED.names), REMOVE, {}),
     "a replacement": (one := inventory(["m1", "m2", "m3", "m4"]), grown(one, "m1", "m2", "m3"), REPLACE, {}),
     "a replacement of a living master whose member is dead": (
-        one := inventory(["m1", "m2", "m3", "m4"]), dead_member(grown(one, "m1", "m2", "m3"), "m2"), REPLACE, {}
+        one := inventory(["m1", "m2", "m3", "m4"]),
+        dead_member(grown(one, "m1", "m2", "m3"), "m2"),
+        REPLACE,
+        {},
     ),
     "upgrading": (ZONED, grown(ZONED, *ZONED.names), UPGRADE, {"kubernetes_version": "1.37.2", "etcd_version": "3.7.3"}),
     "restarting": (ZONED, grown(ZONED, *ZONED.names), ROLL, {}),

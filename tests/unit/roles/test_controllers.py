@@ -20,7 +20,8 @@ def state(role, api_server):
     loader, known = variables(role, "m1")
     (task,) = loader.load_from_file(str(ROOT / f"roles/{role}/tasks/main.yml"), trusted_as_template=True)
     return Templar(loader=loader, variables={**known, "kube_apiserver_result": api_server}).template(
-        task["multimaster.kubernetes.unit_set"]["state"])
+        task["multimaster.kubernetes.unit_set"]["state"]
+    )
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -38,7 +39,9 @@ def test_the_api_server_it_waits_for_has_a_turn_and_comes_first_in_it():
     back = yaml.safe_load((ROOT / "playbooks/phases/tasks/return.yml").read_text())
     # Between the two every balancer is to see the API server up again.
     assert [next(iter(set(task) & ORDER), None) for task in back] == [
-        "ansible.builtin.import_role", *2 * ["multimaster.kubernetes.endpoint_server"], *2 * ["ansible.builtin.import_role"],
+        "ansible.builtin.import_role",
+        *2 * ["multimaster.kubernetes.endpoint_server"],
+        *2 * ["ansible.builtin.import_role"],
     ]
     send, _of_leaving = (task for task in back if "multimaster.kubernetes.endpoint_server" in task)
     assert send["multimaster.kubernetes.endpoint_server"]["state"] == "ready" and send["loop"] == "{{ multimaster.masters }}"

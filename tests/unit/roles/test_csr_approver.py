@@ -298,9 +298,7 @@ def test_the_key_comes_as_bytes(program, tmp_path):
     )  # fmt: skip
     path = tmp_path / "cert"
     path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = key().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    private = key().private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     connect = program.connector("https://192.0.2.11:6443", str(path), str(path), private)
     assert (connect(1.0).host, connect(1.0).port) == ("192.0.2.11", 6443)
     with pytest.raises(ssl.SSLError):

@@ -28,8 +28,16 @@ from rendering import ROOT, cluster, files, render, roles_with_files
 PATH = re.compile(r"(?<![\w.}/:-])/(?:etc|var|run|opt|usr/local)/[\w./-]*\w")
 # Named in a role but not made by it: read, part of a package, or inside a pod.
 NOT_OURS = {
-    "/etc/coredns", "/etc/coredns/Corefile", "/etc/resolv.conf", "/opt/cni/bin", "/run/haproxy", "/run/haproxy/admin.sock",
-    "/run/keepalived", "/usr/local/bin", "/usr/local/sbin", "/var/lib/haproxy",
+    "/etc/coredns",
+    "/etc/coredns/Corefile",
+    "/etc/resolv.conf",
+    "/opt/cni/bin",
+    "/run/haproxy",
+    "/run/haproxy/admin.sock",
+    "/run/keepalived",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/var/lib/haproxy",
 }
 # Folders shared with others, of which a reset removes what is ours.
 SHARED = {"/etc/cni/net.d", "/usr/local/lib"}
@@ -99,9 +107,12 @@ def test_marked_files_carry_our_mark_in_their_first_line():
 
 
 def test_what_modules_write_goes():
-    paths = [
-        host_kernel.ARGUMENTS[name]["default"] for name in ("modules_file", "sysctl_file")
-    ] + [_etcd_host.Paths().data_dir, _etcd_host.Paths().record, _etcd_host.Paths().drop_in, "/" + _systemd.RECORDS]
+    paths = [host_kernel.ARGUMENTS[name]["default"] for name in ("modules_file", "sysctl_file")] + [
+        _etcd_host.Paths().data_dir,
+        _etcd_host.Paths().record,
+        _etcd_host.Paths().drop_in,
+        "/" + _systemd.RECORDS,
+    ]
     paths += [_cluster_record.PATH, _host.KUBELET_CERTIFICATE, _host.KUBELET_KUBECONFIG, *_host.CERTIFICATE_FOLDERS]
     paths += [f"{part.folder}/{_systemd.DROP_IN}" for part in plan.PARTS]
     assert [path for path in paths if not goes(path)] == []

@@ -246,9 +246,7 @@ class Cluster:
         gone, seen = [self._placed(name) for name in sorted(self.leaving)], self._seen()
         scene = _plan.Scene(
             going=tuple(self._going()),
-            coming=tuple(
-                _plan.Coming(n, m.master, member=m.member) for n, m in self._masters() if m.api is None or not m.joined
-            ),
+            coming=tuple(_plan.Coming(n, m.master, member=m.member) for n, m in self._masters() if m.api is None or not m.joined),
             renewed=request.renewed,
             lost=_join_order.lost(observed, wanted),
             dead=tuple(target for _name, target in dead),
@@ -589,4 +587,3 @@ class Cluster:
         if plan.refusals:
             raise Stopped(f"{state} on {name}: {plan.reason}")
         return plan
-

@@ -37,6 +37,7 @@ class Blow(NamedTuple):
     after: int
     lasts: int = 10_000
 
+
 # Acts before something happens in a run: most often within the first few, which all runs have.
 ACTS = st.integers(1, 8) | st.integers(1, LONGEST)
 
@@ -297,9 +298,7 @@ class Life(RuleBasedStateMachine):
         cluster = self.cluster
         observed, wanted = cluster.observe(), cluster.wanted(set(cluster.machines))
         backwards = replace(observed, members=observed.members[::-1])
-        turned = replace(
-            wanted, hosts=wanted.hosts[::-1], leaving=wanted.leaving[::-1], api_servers=wanted.api_servers[::-1]
-        )
+        turned = replace(wanted, hosts=wanted.hosts[::-1], leaving=wanted.leaving[::-1], api_servers=wanted.api_servers[::-1])
         assert _join_order.plan_joins(observed, wanted) == _join_order.plan_joins(backwards, turned)
 
     def promises(self):

@@ -29,26 +29,77 @@ COLLECTIONS = pathlib.Path(certificates.__file__).parents[5]
 ME, GROUP = getpass.getuser(), str(os.getgid())
 
 PLAY = [
-    {"hosts": "all", "gather_facts": False, "tasks": [{"multimaster.kubernetes.certificates": {
-        "store": "{{ base }}/inv/pki", "cluster_name": "{{ cluster }}", "may_create": "{{ may_create }}",
-        "new_keys": "{{ new_keys }}",
-        "certificates": [
-            {"path": "{{ root }}/k/apiserver", "ca": "kubernetes", "common_name": "kube-apiserver", "usages": ["server"],
-             "dns": ["{{ inventory_hostname }}"], "ip": ["{{ address }}"], "owner": ME, "group": GROUP},
-            {"path": "{{ root }}/e/peer", "ca": "etcd-peer", "common_name": "etcd-peer", "usages": ["server", "client"],
-             "ip": ["{{ address }}"], "owner": ME, "group": GROUP},
-            {"path": "{{ root }}/run/admin", "ca": "kubernetes", "common_name": "bootstrap",
-             "organizations": ["system:masters"], "minutes": 10, "owner": ME, "group": GROUP},
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "multimaster.kubernetes.certificates": {
+                    "store": "{{ base }}/inv/pki",
+                    "cluster_name": "{{ cluster }}",
+                    "may_create": "{{ may_create }}",
+                    "new_keys": "{{ new_keys }}",
+                    "certificates": [
+                        {
+                            "path": "{{ root }}/k/apiserver",
+                            "ca": "kubernetes",
+                            "common_name": "kube-apiserver",
+                            "usages": ["server"],
+                            "dns": ["{{ inventory_hostname }}"],
+                            "ip": ["{{ address }}"],
+                            "owner": ME,
+                            "group": GROUP,
+                        },
+                        {
+                            "path": "{{ root }}/e/peer",
+                            "ca": "etcd-peer",
+                            "common_name": "etcd-peer",
+                            "usages": ["server", "client"],
+                            "ip": ["{{ address }}"],
+                            "owner": ME,
+                            "group": GROUP,
+                        },
+                        {
+                            "path": "{{ root }}/run/admin",
+                            "ca": "kubernetes",
+                            "common_name": "bootstrap",
+                            "organizations": ["system:masters"],
+                            "minutes": 10,
+                            "owner": ME,
+                            "group": GROUP,
+                        },
+                    ],
+                    "authorities": [
+                        {
+                            "ca": "kubernetes",
+                            "path": "{{ root }}/k/ca.crt",
+                            "key_path": "{{ root }}/k/ca.key",
+                            "owner": ME,
+                            "group": GROUP,
+                        },
+                        {"ca": "etcd-peer", "path": "{{ root }}/e/ca.crt", "owner": ME, "group": GROUP},
+                    ],
+                    "shared": [
+                        {"item": item, "path": "{{ root }}/k/" + item, "owner": ME, "group": GROUP} for item in _pki.SHARED_ITEMS
+                    ],
+                }
+            }
         ],
-        "authorities": [
-            {"ca": "kubernetes", "path": "{{ root }}/k/ca.crt", "key_path": "{{ root }}/k/ca.key", "owner": ME, "group": GROUP},
-            {"ca": "etcd-peer", "path": "{{ root }}/e/ca.crt", "owner": ME, "group": GROUP},
+    },
+    {
+        "hosts": "m1",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "multimaster.kubernetes.admin_kubeconfig": {
+                    "store": "{{ base }}/inv/pki",
+                    "cluster_name": "{{ cluster }}",
+                    "path": "{{ base }}/inv/admin.conf",
+                    "endpoint_address": "{{ endpoint }}",
+                }
+            }
         ],
-        "shared": [{"item": item, "path": "{{ root }}/k/" + item, "owner": ME, "group": GROUP} for item in _pki.SHARED_ITEMS],
-    }}]},
-    {"hosts": "m1", "gather_facts": False, "tasks": [{"multimaster.kubernetes.admin_kubeconfig": {
-        "store": "{{ base }}/inv/pki", "cluster_name": "{{ cluster }}", "path": "{{ base }}/inv/admin.conf",
-        "endpoint_address": "{{ endpoint }}"}}]},
+    },
 ]
 
 
@@ -82,24 +133,43 @@ class Site:
         self.base = base
         self.root = base / "hosts"
         self.hosts = ["m1", "m2", "m3"]
-        self.variables = {"base": str(base), "root": str(self.root) + "/{{ inventory_hostname }}", "cluster": "prod",
-                          "may_create": True, "new_keys": False, "address": "192.0.2.1", "endpoint": "192.0.2.100"}
+        self.variables = {
+            "base": str(base),
+            "root": str(self.root) + "/{{ inventory_hostname }}",
+            "cluster": "prod",
+            "may_create": True,
+            "new_keys": False,
+            "address": "192.0.2.1",
+            "endpoint": "192.0.2.100",
+        }
         (base / "play.yml").write_text(yaml.safe_dump(PLAY))
         (base / "ansible.cfg").write_text("[defaults]\n")
         (base / "callbacks").mkdir(exist_ok=True)
         (base / "callbacks" / "record.py").write_text(RECORD)
 
     def command(self, *options):
-        inventory = {"all": {"hosts": {name: {} for name in self.hosts}, "vars": {
-            "ansible_connection": "local", "ansible_python_interpreter": sys.executable, **self.variables}}}
+        inventory = {
+            "all": {
+                "hosts": {name: {} for name in self.hosts},
+                "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **self.variables},
+            }
+        }
         (self.base / "hosts.yml").write_text(yaml.safe_dump(inventory))
         return [PLAYBOOK, "-i", str(self.base / "hosts.yml"), str(self.base / "play.yml"), *options]
 
     def environment(self):
-        return {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_CALLBACKS_ENABLED": "record",
-                "ANSIBLE_CALLBACK_PLUGINS": str(self.base / "callbacks"), "RECORD": str(self.base / "record"),
-                "ANSIBLE_LOCAL_TEMP": str(self.base / "tmp"), "ANSIBLE_REMOTE_TEMP": str(self.base / "tmp"),
-                "ANSIBLE_FORKS": "3", "ANSIBLE_CONFIG": str(self.base / "ansible.cfg"), "ANSIBLE_PIPELINING": "true"}
+        return {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_CALLBACKS_ENABLED": "record",
+            "ANSIBLE_CALLBACK_PLUGINS": str(self.base / "callbacks"),
+            "RECORD": str(self.base / "record"),
+            "ANSIBLE_LOCAL_TEMP": str(self.base / "tmp"),
+            "ANSIBLE_REMOTE_TEMP": str(self.base / "tmp"),
+            "ANSIBLE_FORKS": "3",
+            "ANSIBLE_CONFIG": str(self.base / "ansible.cfg"),
+            "ANSIBLE_PIPELINING": "true",
+        }
 
     def run(self, *options):
         """Return {host: result of the certificates task}, the kubeconfig's result under "admin", and the raw text."""
@@ -246,8 +316,12 @@ def test_a_vaulted_store(site):
     (site.base / "password").write_text("pw\n")
     vault = os.path.join(os.path.dirname(PLAYBOOK), "ansible-vault")
     files = [str(path) for path in (site.base / "inv" / "pki").glob("*.*") if path.suffix in (".key", ".json")]
-    subprocess.run([vault, "encrypt", "--vault-password-file", str(site.base / "password"), *files], check=True,
-                   capture_output=True, env=site.environment())
+    subprocess.run(
+        [vault, "encrypt", "--vault-password-file", str(site.base / "password"), *files],
+        check=True,
+        capture_output=True,
+        env=site.environment(),
+    )
     assert "give its password (--vault-id)" in site.run()["m1"]["msg"]
     (site.root / "m2" / "k" / "apiserver.key").unlink()
     password = ("--vault-password-file", str(site.base / "password"))
@@ -269,8 +343,14 @@ def kill(pid):
 def test_a_run_that_is_killed_is_finished_by_the_next(tmp_path, trigger):
     """SIGKILL the run with all its children, of which the workers have sessions of their own, when a step's file appears."""
     site = Site(tmp_path)
-    process = subprocess.Popen(site.command(), env=site.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               start_new_session=True, cwd=tmp_path)
+    process = subprocess.Popen(
+        site.command(),
+        env=site.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=tmp_path,
+    )
     deadline = time.monotonic() + 60
     while not glob.glob(str(tmp_path / trigger)) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.0005)

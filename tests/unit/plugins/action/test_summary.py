@@ -35,7 +35,8 @@ def run(monkeypatch):
         monkeypatch.setattr(summary, "Display", lambda: mock.MagicMock(display=printed.append))
         action = summary.ActionModule.__new__(summary.ActionModule)
         action._task = types.SimpleNamespace(
-            args=arguments, check_mode=check, diff=True, action="summary", async_val=0, delegate_to=None)
+            args=arguments, check_mode=check, diff=True, action="summary", async_val=0, delegate_to=None
+        )
         action._connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None))
         action._execute_module = lambda **_arguments: pytest.fail("a host is asked")
         return action.run(None, {}), printed

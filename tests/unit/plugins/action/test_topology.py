@@ -400,9 +400,7 @@ def test_hooks_and_the_canary_are_for_turns_that_were_asked_for(
         ({}, False),
     ],
 )
-def test_a_hook_that_cannot_be_used_stops_what_would_run_it_and_the_preflight(
-    tmp_path, warned, shown, monkeypatch, asked, stops
-):
+def test_a_hook_that_cannot_be_used_stops_what_would_run_it_and_the_preflight(tmp_path, warned, shown, monkeypatch, asked, stops):
     monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     more = {"multimaster_before_host": "nothere.yml", "multimaster_after_host": "/nowhere/a.yml"}
     made = functools.partial(back_to_an_older_etcd, etcd_allow_downgrade=True) if "upgrade" in asked else living_three

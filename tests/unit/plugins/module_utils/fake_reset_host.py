@@ -22,35 +22,64 @@ HEAD = "# Written by Ansible (role multimaster.kubernetes.api_endpoint); changes
 #: What a run of the site playbook leaves on a host that is master, worker and etcd member.
 FILES = {
     RECORD: '{"name": "prod"}',
-    "/etc/kubernetes/pki/ca.crt": "", "/etc/kubernetes/pki/ca.key": "", "/etc/kubernetes/kubelet.conf": "{}",
+    "/etc/kubernetes/pki/ca.crt": "",
+    "/etc/kubernetes/pki/ca.key": "",
+    "/etc/kubernetes/kubelet.conf": "{}",
     "/etc/kubernetes/kube-proxy.json": '{"mode": "nftables"}',
     "/etc/kubernetes/flannel.json": '{"Backend": {"Type": "vxlan"}}',
-    "/etc/etcd/pki/peer.key": "", "/var/lib/etcd/member/wal/0.wal": "",
-    "/var/lib/kubelet/config.yaml": "{}", "/var/lib/kubelet/pods/1/etc-hosts": "", "/var/log/pods/a/0.log": "",
-    "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db": "", "/etc/containerd/config.toml": "",
-    "/run/containerd/containerd.sock": "", "/run/flannel/subnet.env": "", "/run/netns/cni-1": "", "/run/netns/mine": "",
-    "/etc/cni/net.d/10-containerd-net.conflist": "{}", "/var/lib/cni/networks/multimaster/10.244.0.2": "",
-    "/var/lib/cni/results/multimaster-1-eth0": "", "/usr/local/lib/multimaster/csr_approver.py": "",
-    "/var/log/kubernetes/audit.log": "", "/run/multimaster/etcd.service.inputs": "{}",
-    "/etc/sysctl.d/99-zz-multimaster.conf": "", "/etc/modules-load.d/multimaster.conf": "", "/etc/fstab": "",
-    "/etc/sysctl.d/50-mine.conf": "", "/usr/local/bin/mine": "",
-    "/etc/haproxy/haproxy.cfg": HEAD, "/etc/keepalived/keepalived.conf": HEAD,
+    "/etc/etcd/pki/peer.key": "",
+    "/var/lib/etcd/member/wal/0.wal": "",
+    "/var/lib/kubelet/config.yaml": "{}",
+    "/var/lib/kubelet/pods/1/etc-hosts": "",
+    "/var/log/pods/a/0.log": "",
+    "/var/lib/containerd/io.containerd.metadata.v1.bolt/meta.db": "",
+    "/etc/containerd/config.toml": "",
+    "/run/containerd/containerd.sock": "",
+    "/run/flannel/subnet.env": "",
+    "/run/netns/cni-1": "",
+    "/run/netns/mine": "",
+    "/etc/cni/net.d/10-containerd-net.conflist": "{}",
+    "/var/lib/cni/networks/multimaster/10.244.0.2": "",
+    "/var/lib/cni/results/multimaster-1-eth0": "",
+    "/usr/local/lib/multimaster/csr_approver.py": "",
+    "/var/log/kubernetes/audit.log": "",
+    "/run/multimaster/etcd.service.inputs": "{}",
+    "/etc/sysctl.d/99-zz-multimaster.conf": "",
+    "/etc/modules-load.d/multimaster.conf": "",
+    "/etc/fstab": "",
+    "/etc/sysctl.d/50-mine.conf": "",
+    "/usr/local/bin/mine": "",
+    "/etc/haproxy/haproxy.cfg": HEAD,
+    "/etc/keepalived/keepalived.conf": HEAD,
     "/etc/systemd/system/haproxy.service.d/10-multimaster.conf": "[Service]\n",
     "/etc/systemd/system/keepalived.service.d/10-multimaster.conf": "[Service]\n",
     "/etc/systemd/system/kubelet.service.d/50-multimaster.conf": "[Service]\n",
     "/etc/systemd/system/etcd.service.d/50-multimaster.conf": "[Service]\n",
     "/etc/systemd/system/etcd.service.d/mine.conf": "[Service]\n",
-    CTR: "", PROXY: "",
+    CTR: "",
+    PROXY: "",
 }
 LINKS = {
-    "/usr/local/bin/ctr": CTR, "/usr/local/bin/other": "/usr/bin/true",
+    "/usr/local/bin/ctr": CTR,
+    "/usr/local/bin/other": "/usr/bin/true",
     "/var/log/containers/a.log": "/var/log/pods/a/0.log",
 }
-MOUNTS = ("/", "/run/netns/cni-1", "/var/lib/kubelet/pods/1/volumes/s", "/var/lib/kubelet/pods/1/volumes/s/deep",
-          "/run/containerd/io.containerd.runtime.v2.task/k8s.io/1/rootfs")
+MOUNTS = (
+    "/",
+    "/run/netns/cni-1",
+    "/var/lib/kubelet/pods/1/volumes/s",
+    "/var/lib/kubelet/pods/1/volumes/s/deep",
+    "/run/containerd/io.containerd.runtime.v2.task/k8s.io/1/rootfs",
+)
 #: What stays of all that, programs apart.
-STAYS = ["/etc/fstab", "/etc/sysctl.d/50-mine.conf", "/etc/systemd/system/etcd.service.d/mine.conf", "/run/netns/mine",
-         "/usr/local/bin/mine", "/usr/local/bin/other"]
+STAYS = [
+    "/etc/fstab",
+    "/etc/sysctl.d/50-mine.conf",
+    "/etc/systemd/system/etcd.service.d/mine.conf",
+    "/run/netns/mine",
+    "/usr/local/bin/mine",
+    "/usr/local/bin/other",
+]
 
 
 class Cut(BaseException):
@@ -59,7 +88,8 @@ class Cut(BaseException):
 
 def unit_text(part):
     program = {"containerd.service": CTR[:-3] + "containerd", "kube-proxy.service": PROXY}.get(
-        part.unit, part.mark + "x/1/program")
+        part.unit, part.mark + "x/1/program"
+    )
     return f"[Service]\nExecStart={program} --flag\n[Install]\nWantedBy=multi-user.target\n"
 
 
@@ -71,7 +101,8 @@ class Units(FakeSystemd):
         if (self.root / "usr/lib/systemd/system" / name).exists():
             unit = self.units[name]
             text = text.replace("LoadState=not-found", "LoadState=loaded").replace(
-                "UnitFileState=\n", f"UnitFileState={unit.enabled}\n")
+                "UnitFileState=\n", f"UnitFileState={unit.enabled}\n"
+            )
         return text
 
 
@@ -111,15 +142,26 @@ class Machine:
         self.process(71, 70, "/pause")
         self.process(72, 71, "/child")
         self.process(80, 1, shim, "shim\0-id\0inside\0", space="pid:[2]")  # a shim of a node in a container on this host
-        self.links += [{"ifname": "cni0"}, {"ifname": "veth1", "master": "cni0"}, {"ifname": "veth2", "master": "br0"},
-                       {"ifname": "flannel.1"}, {"ifname": "br0"}]
+        self.links += [
+            {"ifname": "cni0"},
+            {"ifname": "veth1", "master": "cni0"},
+            {"ifname": "veth2", "master": "br0"},
+            {"ifname": "flannel.1"},
+            {"ifname": "br0"},
+        ]
         self.tables += [("ip", "kube-proxy"), ("ip6", "kube-proxy"), ("ip", "flannel-ipv4"), ("ip", "mine")]
 
     def host(self):
         return Host(
-            self, str(self.root), _systemd.Systemd(self, root=str(self.root), sleep=self.units.sleep,
-                                                   monotonic=self.units.monotonic),
-            self.kill, self.remove, self.units.sleep, self.units.monotonic, lambda: None)
+            self,
+            str(self.root),
+            _systemd.Systemd(self, root=str(self.root), sleep=self.units.sleep, monotonic=self.units.monotonic),
+            self.kill,
+            self.remove,
+            self.units.sleep,
+            self.units.monotonic,
+            lambda: None,
+        )
 
     # What there is
 
@@ -157,7 +199,11 @@ class Machine:
     def state(self):
         """Return all that a reset changes, to compare two hosts by."""
         return (
-            self.left(), sorted(self.tasks), self.mounts, sorted(link["ifname"] for link in self.links), self.tables,
+            self.left(),
+            sorted(self.tasks),
+            self.mounts,
+            sorted(link["ifname"] for link in self.links),
+            self.tables,
             sorted(path.name for path in (self.root / "proc").iterdir()),
             {name: (unit.active, unit.enabled) for name, unit in self.units.units.items()},
         )
@@ -179,7 +225,7 @@ class Machine:
             for name in sorted(os.listdir(path))[:1]:
                 _reset_host.remove(os.path.join(path, name), False)
             raise Cut
-        inside = path[len(str(self.root)):]
+        inside = path[len(str(self.root)) :]
         assert not [point for point in self.mounts if point == inside or point.startswith(inside + "/")]
         self.act(lambda: _reset_host.remove(path, empty))
 
@@ -233,8 +279,12 @@ class Machine:
 
     def _nft(self, *words):
         if words == ("-j", "list", "tables"):
-            return json.dumps({"nftables": [{"metainfo": {}}] + [
-                {"table": {"family": family, "name": name, "handle": 1}} for family, name in self.tables]})
+            return json.dumps(
+                {
+                    "nftables": [{"metainfo": {}}]
+                    + [{"table": {"family": family, "name": name, "handle": 1}} for family, name in self.tables]
+                }
+            )
         assert words[:2] == ("delete", "table")
         self.act(lambda: self.tables.remove((words[2], words[3])))
         return ""

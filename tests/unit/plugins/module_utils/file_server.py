@@ -33,7 +33,7 @@ class FileServer:
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
                     with contextlib.suppress(ConnectionError):
-                        self.wfile.write(body[:outer.cut[self.path].pop(0)] if outer.cut.get(self.path) else body)
+                        self.wfile.write(body[: outer.cut[self.path].pop(0)] if outer.cut.get(self.path) else body)
 
             def log_message(self, *_arguments):
                 pass

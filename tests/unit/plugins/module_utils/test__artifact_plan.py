@@ -21,38 +21,56 @@ def entry(**more):
     return {**plan.entry(KUBELET, A, A, STAT, "boot1"), **more}
 
 
-@pytest.mark.parametrize(("artifact", "entries", "stat", "action"), [
-    (KUBELET, entry(), STAT, "none"),
-    (KUBELET, entry(url="https://other.mirror/kubelet"), STAT, "none"),
-    (BY_URL, entry(), STAT, "none"),
-    (BY_URL, entry(url="https://other.mirror/kubelet"), STAT, "verify"),
-    (KUBELET, entry(source=B), STAT, "verify"),
-    (KUBELET, {}, STAT, "verify"),
-    (KUBELET, entry(), None, "fetch"),
-    (KUBELET, entry(), Stat(11, 20, 0o755), "verify"),
-    (KUBELET, entry(), Stat(10, 21, 0o755), "verify"),
-    (KUBELET, entry(), Stat(10, 20, 0o700), "chmod"),
-    (KUBELET, entry(boot="boot0"), STAT, "verify"),
-    (KUBELET, entry(boot="verified"), STAT, "none"),
-    (KUBELET, entry(boot="verified"), Stat(10, 20, 0o600), "chmod"),
-])
+@pytest.mark.parametrize(
+    ("artifact", "entries", "stat", "action"),
+    [
+        (KUBELET, entry(), STAT, "none"),
+        (KUBELET, entry(url="https://other.mirror/kubelet"), STAT, "none"),
+        (BY_URL, entry(), STAT, "none"),
+        (BY_URL, entry(url="https://other.mirror/kubelet"), STAT, "verify"),
+        (KUBELET, entry(source=B), STAT, "verify"),
+        (KUBELET, {}, STAT, "verify"),
+        (KUBELET, entry(), None, "fetch"),
+        (KUBELET, entry(), Stat(11, 20, 0o755), "verify"),
+        (KUBELET, entry(), Stat(10, 21, 0o755), "verify"),
+        (KUBELET, entry(), Stat(10, 20, 0o700), "chmod"),
+        (KUBELET, entry(boot="boot0"), STAT, "verify"),
+        (KUBELET, entry(boot="verified"), STAT, "none"),
+        (KUBELET, entry(boot="verified"), Stat(10, 20, 0o600), "chmod"),
+    ],
+)
 def test_one_stat_and_the_manifest_decide(artifact, entries, stat, action):
     verdict = plan.judge(artifact, {"/opt/k/kubelet": entries}, {"/opt/k/kubelet": stat}, "boot1")
     assert verdict.action == action
     assert verdict.known is (entries.get("boot") == "boot0")
 
 
-@pytest.mark.parametrize(("manifest", "stats", "action"), [
-    ({}, {"/opt/c/ctr": STAT, "/opt/c/containerd": STAT}, "fetch"),
-    ({path: plan.entry(ARCHIVE, B, A, STAT, "boot1") for path in ("/opt/c/ctr", "/opt/c/containerd")},
-     {"/opt/c/ctr": STAT, "/opt/c/containerd": STAT}, "none"),
-    ({path: plan.entry(ARCHIVE, B, A, STAT, "boot1") for path in ("/opt/c/ctr", "/opt/c/containerd")},
-     {"/opt/c/ctr": STAT, "/opt/c/containerd": None}, "fetch"),
-    ({path: plan.entry(ARCHIVE, B, A, STAT, "boot1") for path in ("/opt/c/ctr", "/opt/c/containerd")},
-     {"/opt/c/ctr": STAT, "/opt/c/containerd": Stat(10, 99, 0o755)}, "verify"),
-    ({path: plan.entry(ARCHIVE, A, A, STAT, "boot1") for path in ("/opt/c/ctr", "/opt/c/containerd")},
-     {"/opt/c/ctr": STAT, "/opt/c/containerd": STAT}, "fetch"),
-])
+@pytest.mark.parametrize(
+    ("manifest", "stats", "action"),
+    [
+        ({}, {"/opt/c/ctr": STAT, "/opt/c/containerd": STAT}, "fetch"),
+        (
+            {path: plan.entry(ARCHIVE, B, A, STAT, "boot1") for path in ("/opt/c/ctr", "/opt/c/containerd")},
+            {"/opt/c/ctr": STAT, "/opt/c/containerd": STAT},
+            "none",
+        ),
+        (
+            {path: plan.entry(ARCHIVE, B, A, STAT, "boot1") for path in ("/opt/c/ctr", "/opt/c/containerd")},
+            {"/opt/c/ctr": STAT, "/opt/c/containerd": None},
+            "fetch",
+        ),
+        (
+            {path: plan.entry(ARCHIVE, B, A, STAT, "boot1") for path in ("/opt/c/ctr", "/opt/c/containerd")},
+            {"/opt/c/ctr": STAT, "/opt/c/containerd": Stat(10, 99, 0o755)},
+            "verify",
+        ),
+        (
+            {path: plan.entry(ARCHIVE, A, A, STAT, "boot1") for path in ("/opt/c/ctr", "/opt/c/containerd")},
+            {"/opt/c/ctr": STAT, "/opt/c/containerd": STAT},
+            "fetch",
+        ),
+    ],
+)
 def test_members_of_an_archive_can_be_proven_only_by_the_manifest(manifest, stats, action):
     assert plan.judge(ARCHIVE, manifest, stats, "boot1").action == action
 
@@ -65,35 +83,54 @@ def test_what_proves_a_file_without_a_download():
     assert plan.proof(ARCHIVE, "/opt/c/ctr", {}, B) == ""
 
 
-@pytest.mark.parametrize(("artifacts", "said"), [
-    ([Artifact(URL, {}, A)], "give `dest` or `extract`"),
-    ([Artifact(URL, {"": "/a"})], "nothing is installed unverified"),
-    ([Artifact(URL, {"": "/a"}, "abc")], "not 64 hexadecimal"),
-    ([Artifact(URL, {"": "a"}, A)], "not an absolute path"),
-    ([KUBELET, Artifact("https://x/y", {"": "/opt/k/kubelet"}, A)], "asked for twice"),
-])
+@pytest.mark.parametrize(
+    ("artifacts", "said"),
+    [
+        ([Artifact(URL, {}, A)], "give `dest` or `extract`"),
+        ([Artifact(URL, {"": "/a"})], "nothing is installed unverified"),
+        ([Artifact(URL, {"": "/a"}, "abc")], "not 64 hexadecimal"),
+        ([Artifact(URL, {"": "a"}, A)], "not an absolute path"),
+        ([KUBELET, Artifact("https://x/y", {"": "/opt/k/kubelet"}, A)], "asked for twice"),
+    ],
+)
 def test_impossible_lists_are_refused(artifacts, said):
     assert said in plan.findings(artifacts)[0]
     assert plan.findings([KUBELET, ARCHIVE]) == []
 
 
-@pytest.mark.parametrize(("text", "name"), [
-    (A, "kubelet"), (A + "\n", "kubelet"), (A.upper(), "kubelet"),
-    (f"{A}  kubelet\n", "kubelet"), (f"{A} *runc.amd64\n", "runc.amd64"),
-    (f"{B}  etcd-v3.6.16-linux-arm64.tar.gz\n{A}  etcd-v3.6.16-linux-amd64.tar.gz\n", "etcd-v3.6.16-linux-amd64.tar.gz"),
-    (f"{A}  ./dist/kubelet\n", "kubelet"), (f"SHA256 (kubelet) = {A}\n", "kubelet"),
-    (f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{B} *runc.386\n{A} *runc.amd64\n-----BEGIN PGP SIGNATURE-----\n",
-     "runc.amd64"),
-])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (A, "kubelet"),
+        (A + "\n", "kubelet"),
+        (A.upper(), "kubelet"),
+        (f"{A}  kubelet\n", "kubelet"),
+        (f"{A} *runc.amd64\n", "runc.amd64"),
+        (f"{B}  etcd-v3.6.16-linux-arm64.tar.gz\n{A}  etcd-v3.6.16-linux-amd64.tar.gz\n", "etcd-v3.6.16-linux-amd64.tar.gz"),
+        (f"{A}  ./dist/kubelet\n", "kubelet"),
+        (f"SHA256 (kubelet) = {A}\n", "kubelet"),
+        (
+            f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{B} *runc.386\n{A} *runc.amd64\n"
+            "-----BEGIN PGP SIGNATURE-----\n",
+            "runc.amd64",
+        ),
+    ],
+)
 def test_checksum_files_of_all_publishers_are_read(text, name):
     assert plan.parse_checksum(text, name, "https://x") == A
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    (f"{A}  kubectl\n", "holds kubectl"), ("<html>404</html>", "no SHA-256 digest"), ("", "no SHA-256 digest"),
-    ("c" * 128 + "  kubelet\n", "no SHA-256 digest"), (f"{A}\n{B}\n", "no SHA-256 digest"),
-    (f"{A}  old-kubelet\n", "holds old-kubelet"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{A}  kubectl\n", "holds kubectl"),
+        ("<html>404</html>", "no SHA-256 digest"),
+        ("", "no SHA-256 digest"),
+        ("c" * 128 + "  kubelet\n", "no SHA-256 digest"),
+        (f"{A}\n{B}\n", "no SHA-256 digest"),
+        (f"{A}  old-kubelet\n", "holds old-kubelet"),
+    ],
+)
 def test_a_checksum_file_without_this_file_is_an_error(text, said):
     with pytest.raises(plan.ArtifactError, match=said):
         plan.parse_checksum(text, "kubelet", "https://x/kubelet.sha256")

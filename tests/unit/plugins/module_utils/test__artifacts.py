@@ -37,7 +37,8 @@ def fetch(tmp_path):
 
     def run(*artifacts, **more):
         fetcher = _artifacts.Fetcher(
-            str(tmp_path / "manifest.json"), timeout=5, sleep=run.pauses.append, **{"boot": "boot1", **more})
+            str(tmp_path / "manifest.json"), timeout=5, sleep=run.pauses.append, **{"boot": "boot1", **more}
+        )
         run.fetcher = fetcher
         run.judged = fetcher.judge(artifacts)
         return fetcher.make(run.judged)
@@ -47,13 +48,17 @@ def fetch(tmp_path):
 
 
 def single(server, target, **more):
-    return Artifact(server.url + "/kubelet", {"": str(target / "kubelet")}, **{
-        "checksum_url": server.url + "/kubelet.sha256", **more})
+    return Artifact(
+        server.url + "/kubelet", {"": str(target / "kubelet")}, **{"checksum_url": server.url + "/kubelet.sha256", **more}
+    )
 
 
 def archive(server, target, **more):
-    return Artifact(server.url + "/c.tgz", {"bin/ctr": str(target / "ctr"), "bin/containerd": str(target / "containerd")}, **{
-        "checksum_url": server.url + "/c.tgz.sha256", **more})
+    return Artifact(
+        server.url + "/c.tgz",
+        {"bin/ctr": str(target / "ctr"), "bin/containerd": str(target / "containerd")},
+        **{"checksum_url": server.url + "/c.tgz.sha256", **more},
+    )
 
 
 def files_below(path):
@@ -167,10 +172,13 @@ def test_all_failures_are_said_and_what_worked_stays(server, target, fetch):
     assert fetch(single(server, target))["fetched"] == [] and server.requests == []
 
 
-@pytest.mark.parametrize(("members", "said"), [
-    ({"bin/ctr": b"x"}, "does not hold bin/containerd"),
-    ({"bin/ctr": b"x", "bin/containerd": "ctr"}, "bin/containerd is no regular file"),
-])
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"bin/ctr": b"x"}, "does not hold bin/containerd"),
+        ({"bin/ctr": b"x", "bin/containerd": "ctr"}, "bin/containerd is no regular file"),
+    ],
+)
 def test_an_archive_with_another_layout_is_refused(server, target, fetch, members, said):
     server.add("/c.tgz", tarball(members))
     with pytest.raises(ArtifactError, match=said):

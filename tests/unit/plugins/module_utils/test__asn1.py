@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 def der(tag, value):
     size = len(value)
-    length = bytes([size]) if size < 0x80 else bytes([0x80 | (size.bit_length() + 7) // 8]) + size.to_bytes(
-        (size.bit_length() + 7) // 8, "big"
+    length = (
+        bytes([size])
+        if size < 0x80
+        else bytes([0x80 | (size.bit_length() + 7) // 8]) + size.to_bytes((size.bit_length() + 7) // 8, "big")
     )
     return bytes([tag]) + length + value
 

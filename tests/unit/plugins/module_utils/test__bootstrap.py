@@ -233,9 +233,7 @@ def test_every_combination_of_three_hosts_keeps_the_promises(first):
                 assert not {"other record", "begun"} <= set(shown)
         for name in decision.start:
             what = shown[int(name[1:]) - 1]
-            assert what in {*untouched, "begun", "waiting", "other record", "serving, recorded"}, (
-                "must never be started"
-            )
+            assert what in {*untouched, "begun", "waiting", "other record", "serving, recorded"}, "must never be started"
         for name in decision.join:
             assert served
             assert shown[int(name[1:]) - 1] in untouched, "its data would be lost"

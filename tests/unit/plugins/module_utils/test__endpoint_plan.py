@@ -37,24 +37,24 @@ def kinds(seen, state, **options):
             replace(ALONE, direct_action="restart"), "direct", ["cover", "run_direct:restart", "uncover"], id="new-unit-file"
         ),
         pytest.param(replace(ALONE, vrrp_enabled=True), "direct", ["stop_vrrp"], id="vrrp-would-come-back"),
-        pytest.param(
-            replace(ALONE, held_on=("eth0", "lo")), "direct", ["uncover"], id="a-cover-left-by-a-run-that-was-cut-off"
-        ),
+        pytest.param(replace(ALONE, held_on=("eth0", "lo")), "direct", ["uncover"], id="a-cover-left-by-a-run-that-was-cut-off"),
         pytest.param(BARE, "prepared", ["run_balancer:start", "wait_backend"], id="newcomer-is-prepared"),
         pytest.param(
-            replace(BARE, vrrp_enabled=True), "prepared", ["stop_vrrp", "run_balancer:start", "wait_backend"],
+            replace(BARE, vrrp_enabled=True),
+            "prepared",
+            ["stop_vrrp", "run_balancer:start", "wait_backend"],
             id="keepalived-as-debian-installs-it-waits-for-its-turn",
         ),
         pytest.param(HOLDER, "prepared", ["wait_backend"], id="prepared-already"),
-        pytest.param(
-            replace(HOLDER, balancer_action="restart"), "prepared", [], id="a-restart-waits-for-its-turn"
-        ),
+        pytest.param(replace(HOLDER, balancer_action="restart"), "prepared", [], id="a-restart-waits-for-its-turn"),
         pytest.param(replace(BACKUP, balancer_action="reload"), "prepared", [], id="a-reload-waits-for-its-turn"),
         pytest.param(
             replace(HOLDER, balancer_action="reload", drained=("m2",)), "prepared", [], id="so-does-a-drain-that-it-ends"
         ),
         pytest.param(
-            replace(ALONE, balancer_up=True, balancer_action="reload"), "prepared", ["run_balancer:reload", "wait_backend"],
+            replace(ALONE, balancer_up=True, balancer_action="reload"),
+            "prepared",
+            ["run_balancer:reload", "wait_backend"],
             id="without-vrrp-nobody-uses-it-yet",
         ),
         pytest.param(
@@ -64,15 +64,19 @@ def kinds(seen, state, **options):
             id="promotion",
         ),
         pytest.param(
-            replace(BARE, others=(OTHER,)), "balanced",
-            ["run_balancer:start", "wait_backend", "run_vrrp:start", "settle"], id="newcomer-becomes-backup",
+            replace(BARE, others=(OTHER,)),
+            "balanced",
+            ["run_balancer:start", "wait_backend", "run_vrrp:start", "settle"],
+            id="newcomer-becomes-backup",
         ),
         pytest.param(HOLDER, "balanced", [], id="holder-already"),
         pytest.param(BACKUP, "balanced", [], id="backup-already"),
         pytest.param(replace(BACKUP, vrrp_state="fault"), "balanced", ["settle"], id="fault-is-waited-out"),
         pytest.param(
-            replace(HOLDER, vrrp_action="reload", balancer_action="reload"), "balanced",
-            ["run_balancer:reload", "wait_backend", "run_vrrp:reload", "settle"], id="a-peer-more",
+            replace(HOLDER, vrrp_action="reload", balancer_action="reload"),
+            "balanced",
+            ["run_balancer:reload", "wait_backend", "run_vrrp:reload", "settle"],
+            id="a-peer-more",
         ),
         pytest.param(replace(BACKUP, vrrp_enabled=False), "balanced", ["run_vrrp:none"], id="not-at-boot"),
         pytest.param(replace(HOLDER, held_on=("eth0", "lo")), "balanced", ["uncover"], id="cover-left"),
@@ -81,12 +85,8 @@ def kinds(seen, state, **options):
         pytest.param(replace(BACKUP, held_on=("eth0",), others=()), "yielded", ["yield"], id="a-backup-that-has-the-address"),
         pytest.param(BACKUP, "yielded", ["stop_vrrp"], id="backup-steps-aside"),
         pytest.param(replace(BACKUP, vrrp_up=False, vrrp_state="down"), "yielded", ["stop_vrrp"], id="after-a-reboot"),
-        pytest.param(
-            replace(BACKUP, vrrp_up=False, vrrp_enabled=False, vrrp_state="down"), "yielded", [], id="yielded-already"
-        ),
-        pytest.param(
-            HOLDER, "direct", ["cover", "hand_to_host:start", "uncover", "stop_balancer"], id="give-back"
-        ),
+        pytest.param(replace(BACKUP, vrrp_up=False, vrrp_enabled=False, vrrp_state="down"), "yielded", [], id="yielded-already"),
+        pytest.param(HOLDER, "direct", ["cover", "hand_to_host:start", "uncover", "stop_balancer"], id="give-back"),
         pytest.param(BACKUP, "absent", ["stop_vrrp", "stop_balancer"], id="backup-leaves"),
         pytest.param(HOLDER, "absent", ["yield", "stop_vrrp", "stop_balancer"], id="holder-leaves"),
         pytest.param(BARE, "absent", [], id="absent-already"),
@@ -102,23 +102,27 @@ def test_steps(seen, state, steps):
     [
         pytest.param(
             replace(HOLDER, balancer_action="restart"),
-            ["yield", "run_balancer:restart", "wait_backend", "run_vrrp:start", "settle"], id="its-balancer-restarts",
+            ["yield", "run_balancer:restart", "wait_backend", "run_vrrp:start", "settle"],
+            id="its-balancer-restarts",
         ),
         pytest.param(replace(HOLDER, vrrp_action="restart"), ["yield", "run_vrrp:start", "settle"], id="keepalived-restarts"),
         pytest.param(
-            replace(HOLDER, vrrp_action="restart", direct_enabled=True), ["yield", "hand_to_vrrp:start", "settle"],
+            replace(HOLDER, vrrp_action="restart", direct_enabled=True),
+            ["yield", "hand_to_vrrp:start", "settle"],
             id="its-own-unit-would-come-back",
         ),
         pytest.param(
             replace(HOLDER, balancer_action="reload", vrrp_action="reload"),
-            ["run_balancer:reload", "wait_backend", "run_vrrp:reload", "settle"], id="a-reload-is-not-felt",
+            ["run_balancer:reload", "wait_backend", "run_vrrp:reload", "settle"],
+            id="a-reload-is-not-felt",
         ),
         pytest.param(
             replace(BACKUP, balancer_action="restart"), ["run_balancer:restart", "wait_backend"], id="a-backup-has-no-address"
         ),
         pytest.param(
             replace(ALONE, balancer_action="restart", vrrp_action="restart"),
-            ["run_balancer:restart", "wait_backend", "cover", "hand_to_vrrp:start", "settle", "uncover"], id="not-by-vrrp-yet",
+            ["run_balancer:restart", "wait_backend", "cover", "hand_to_vrrp:start", "settle", "uncover"],
+            id="not-by-vrrp-yet",
         ),
         pytest.param(HOLDER, [], id="nothing-to-do"),
     ],
@@ -194,8 +198,10 @@ def after(seen, step):
         "run_direct": lambda: replace(seen, **direct_up),
         "yield": lambda: replace(seen, held_on=lo, others=(OTHER,), **vrrp_down, vrrp_enabled=False),
         "stop_vrrp": lambda: replace(
-            seen, held_on=() if seen.vrrp_up else seen.held_on,
-            **vrrp_down, vrrp_enabled=False,
+            seen,
+            held_on=() if seen.vrrp_up else seen.held_on,
+            **vrrp_down,
+            vrrp_enabled=False,
         ),
         "stop_direct": lambda: replace(seen, held_on=lo, **direct_down),
         "drop": lambda: replace(seen, held_on=()),
@@ -253,9 +259,7 @@ def test_nobody_lets_go_before_another_has_it(state, heirs):
             continue
         now = seen
         for step in endpoint.plan(seen, state, heirs=heirs).steps:
-            if step.kind in ("hand_to_host", "run_direct") or (
-                step.kind in ("hand_to_vrrp", "run_vrrp") and not now.vrrp_up
-            ):
+            if step.kind in ("hand_to_host", "run_direct") or (step.kind in ("hand_to_vrrp", "run_vrrp") and not now.vrrp_up):
                 assert "lo" in now.held_on or now.others, (seen, step)
             now = after(now, step)
             if step.kind != "drop":

@@ -23,9 +23,7 @@ def test_bare_hosts_are_founded():
     assert (decided.action, decided.start, decided.join) == ("bootstrap", ("m1",), ())
 
 
-@pytest.mark.parametrize(
-    ("data", "renewed", "moved"), [(True, (), (("m2", (OLD,)),)), (False, (), ()), (True, ("m2",), ())]
-)
+@pytest.mark.parametrize(("data", "renewed", "moved"), [(True, (), (("m2", (OLD,)),)), (False, (), ()), (True, ("m2",), ())])
 def test_a_member_that_is_reached_elsewhere_than_its_host_is_told(data, renewed, moved):
     listed, members = inventory(["m1", "m2", "m3"]), [member("m1"), {**member("m2"), "peer_urls": [OLD]}, member("m3")]
     observed = {name: living(name, members) for name in ("m1", "m2", "m3")}

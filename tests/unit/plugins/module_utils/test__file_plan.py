@@ -15,32 +15,35 @@ LINK = Wanted("/etc/x/l", "link", target="/opt/a")
 GONE = Wanted("/etc/x/old", "absent")
 
 
-@pytest.mark.parametrize(("wanted", "present", "action", "reason"), [
-    (FILE, Present(), "write", "missing"),
-    (FILE, Present("file", b"new", 0o600), "none", "right"),
-    (FILE, Present("file", b"old", 0o600), "write", "content"),
-    (FILE, Present("file", b"new", 0o644), "adjust", "mode"),
-    (FILE, Present("file", b"new", 0o600, uid=7), "adjust", "owner"),
-    (FILE, Present("file", b"new", 0o640, uid=7, gid=8), "adjust", "mode, owner, group"),
-    (FILE, Present("link", target="/etc/x/b"), "write", "a symbolic link stands there"),
-    (FILE, Present("directory", mode=0o755), "refuse", None),
-    (FILE, Present("other"), "refuse", None),
-    (FOLDER, Present(), "mkdir", "missing"),
-    (FOLDER, Present("directory", mode=0o755), "none", "right"),
-    (FOLDER, Present("directory", mode=0o700), "adjust", "mode"),
-    (FOLDER, Present("file"), "refuse", None),
-    (FOLDER, Present("link"), "refuse", None),
-    (LINK, Present(), "link", "missing"),
-    (LINK, Present("link", target="/opt/a", uid=5), "none", "right"),
-    (LINK, Present("link", target="/opt/b"), "link", "points elsewhere"),
-    (LINK, Present("file", b"x"), "link", "a file stands there"),
-    (LINK, Present("directory"), "refuse", None),
-    (GONE, Present(), "none", "right"),
-    (GONE, Present("file"), "remove", "a file stands there"),
-    (GONE, Present("link", target="/x"), "remove", "a link stands there"),
-    (GONE, Present("directory"), "remove", "a directory stands there"),
-    (GONE, Present("directory", mounts=("/etc/x/old/m",)), "refuse", None),
-])
+@pytest.mark.parametrize(
+    ("wanted", "present", "action", "reason"),
+    [
+        (FILE, Present(), "write", "missing"),
+        (FILE, Present("file", b"new", 0o600), "none", "right"),
+        (FILE, Present("file", b"old", 0o600), "write", "content"),
+        (FILE, Present("file", b"new", 0o644), "adjust", "mode"),
+        (FILE, Present("file", b"new", 0o600, uid=7), "adjust", "owner"),
+        (FILE, Present("file", b"new", 0o640, uid=7, gid=8), "adjust", "mode, owner, group"),
+        (FILE, Present("link", target="/etc/x/b"), "write", "a symbolic link stands there"),
+        (FILE, Present("directory", mode=0o755), "refuse", None),
+        (FILE, Present("other"), "refuse", None),
+        (FOLDER, Present(), "mkdir", "missing"),
+        (FOLDER, Present("directory", mode=0o755), "none", "right"),
+        (FOLDER, Present("directory", mode=0o700), "adjust", "mode"),
+        (FOLDER, Present("file"), "refuse", None),
+        (FOLDER, Present("link"), "refuse", None),
+        (LINK, Present(), "link", "missing"),
+        (LINK, Present("link", target="/opt/a", uid=5), "none", "right"),
+        (LINK, Present("link", target="/opt/b"), "link", "points elsewhere"),
+        (LINK, Present("file", b"x"), "link", "a file stands there"),
+        (LINK, Present("directory"), "refuse", None),
+        (GONE, Present(), "none", "right"),
+        (GONE, Present("file"), "remove", "a file stands there"),
+        (GONE, Present("link", target="/x"), "remove", "a link stands there"),
+        (GONE, Present("directory"), "remove", "a directory stands there"),
+        (GONE, Present("directory", mounts=("/etc/x/old/m",)), "refuse", None),
+    ],
+)
 def test_each_state_leads_to_one_step(wanted, present, action, reason):
     step = plan.decide(wanted, present)
     assert step.action == action and (reason is None or step.reason == reason)
@@ -48,20 +51,23 @@ def test_each_state_leads_to_one_step(wanted, present, action, reason):
     assert reason is not None or wanted.path in step.reason
 
 
-@pytest.mark.parametrize(("items", "said"), [
-    ([Wanted("etc/x", "file")], "not an absolute"),
-    ([Wanted("/etc/../x", "file")], "not an absolute"),
-    ([Wanted("/etc/x/", "file")], "not an absolute"),
-    ([FILE, FILE], "asked for twice"),
-    ([FILE, Wanted("/etc/x/a", "absent")], "asked for twice"),
-    ([FILE, Wanted("/etc/x", "absent")], "wanted inside /etc/x"),
-    ([Wanted("/etc/l", "link")], "needs a target"),
-    ([Wanted("/etc/a", "file", validate=("visudo", "-c"))], "needs %s"),
-    ([Wanted("/etc", "absent")], "never removed"),
-    ([Wanted("/", "absent")], "never removed"),
-    ([Wanted("/var/lib", "absent")], "never removed"),
-    ([Wanted("/etc/systemd/system", "absent")], "never removed"),
-])
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        ([Wanted("etc/x", "file")], "not an absolute"),
+        ([Wanted("/etc/../x", "file")], "not an absolute"),
+        ([Wanted("/etc/x/", "file")], "not an absolute"),
+        ([FILE, FILE], "asked for twice"),
+        ([FILE, Wanted("/etc/x/a", "absent")], "asked for twice"),
+        ([FILE, Wanted("/etc/x", "absent")], "wanted inside /etc/x"),
+        ([Wanted("/etc/l", "link")], "needs a target"),
+        ([Wanted("/etc/a", "file", validate=("visudo", "-c"))], "needs %s"),
+        ([Wanted("/etc", "absent")], "never removed"),
+        ([Wanted("/", "absent")], "never removed"),
+        ([Wanted("/var/lib", "absent")], "never removed"),
+        ([Wanted("/etc/systemd/system", "absent")], "never removed"),
+    ],
+)
 def test_impossible_and_dangerous_sets_are_refused(items, said):
     assert any(said in finding for finding in plan.findings(items))
 
@@ -91,7 +97,11 @@ def test_folders_come_first_from_the_top_and_removals_last():
 
 def test_parents_are_those_nobody_listed():
     assert plan.parents([FILE, Wanted("/opt/a/b/c", "link", target="x"), GONE, Wanted("/opt/a", "directory")]) == [
-        "/etc", "/opt", "/etc/x", "/opt/a/b"]
+        "/etc",
+        "/opt",
+        "/etc/x",
+        "/opt/a/b",
+    ]
 
 
 @pytest.mark.parametrize(("text", "mode"), [("0600", 0o600), ("0755", 0o755), ("1777", 0o1777), ("02755", 0o2755)])
@@ -116,27 +126,33 @@ def test_diffs_show_no_private_keys_and_what_is_no_text():
     assert shown(b"a" * plan.DIFF_LIMIT) == ["a" * plan.DIFF_LIMIT]
 
 
-@pytest.mark.parametrize(("present", "before", "after"), [
-    (Present(), "", "(not shown)\n"),
-    (Present("link", target="/etc/x/b"), "(a link to /etc/x/b)\n", "(not shown)\n"),
-    (Present("file", b"old", 0o600), "(not shown)\n", "(changed, not shown)\n"),
-    (Present("file", b"new", 0o644), "state: file\nmode: 0644\nowner: 0\ngroup: 0\n",
-     "state: file\nmode: 0600\nowner: root\ngroup: root\n"),
-])
+@pytest.mark.parametrize(
+    ("present", "before", "after"),
+    [
+        (Present(), "", "(not shown)\n"),
+        (Present("link", target="/etc/x/b"), "(a link to /etc/x/b)\n", "(not shown)\n"),
+        (Present("file", b"old", 0o600), "(not shown)\n", "(changed, not shown)\n"),
+        (
+            Present("file", b"new", 0o644),
+            "state: file\nmode: 0644\nowner: 0\ngroup: 0\n",
+            "state: file\nmode: 0600\nowner: root\ngroup: root\n",
+        ),
+    ],
+)
 def test_of_a_secret_a_diff_says_only_that_it_changes(present, before, after):
-    entry, = plan.diffs([plan.decide(Wanted("/etc/x/a", "file", b"new", 0o600, secret=True), present)])
+    (entry,) = plan.diffs([plan.decide(Wanted("/etc/x/a", "file", b"new", 0o600, secret=True), present)])
     assert (entry["before"], entry["after"]) == (before, after)
 
 
 def test_diffs_of_attributes_name_accounts():
     step = plan.decide(FOLDER, Present("directory", mode=0o700, uid=7, gid=8))
-    entry, = plan.diffs([step], {("user", 7): "etcd"})
+    (entry,) = plan.diffs([step], {("user", 7): "etcd"})
     assert entry["before"] == "state: directory\nmode: 0700\nowner: etcd\ngroup: 8\n"
     assert entry["after"] == "state: directory\nmode: 0755\nowner: root\ngroup: root\n"
 
 
 def test_a_removed_file_is_not_shown():
-    entry, = plan.diffs([plan.decide(GONE, Present("file", b"was secret"))])
+    (entry,) = plan.diffs([plan.decide(GONE, Present("file", b"was secret"))])
     assert (entry["before"], entry["after"]) == ("state: file\n", "state: absent\n")
 
 
@@ -159,5 +175,5 @@ def test_short_words_of_a_secret_do_not_tear_a_message_apart():
 
 
 def test_a_replaced_link_is_shown_as_one():
-    entry, = plan.diffs([plan.decide(FILE, Present("link", target="/etc/x/b"))])
+    (entry,) = plan.diffs([plan.decide(FILE, Present("link", target="/etc/x/b"))])
     assert (entry["before"], entry["after"]) == ("(a link to /etc/x/b)\n", "new")

@@ -72,9 +72,7 @@ class Pair:
 
     def judged(self, kind, name):
         """Want the gate to let a step pass, on what is so at that moment."""
-        members = tuple(
-            _quorum.Member(n, n, self.roles[n] == LEARNER, n not in self.stopped) for n in PAIR if self.roles[n]
-        )
+        members = tuple(_quorum.Member(n, n, self.roles[n] == LEARNER, n not in self.stopped) for n in PAIR if self.roles[n])
         verdict = _quorum.judge(_quorum.Cluster(members, self.leader, ("c",), ours=frozenset(PAIR)), _quorum.Step(kind, name))
         assert verdict.safe, verdict.reason
 
@@ -229,9 +227,7 @@ def test_nothing_to_restart_is_nothing_to_do(state):
     assert made.plan.lines() == ()
 
 
-NOTE = (
-    "etcd of m1 has to restart and cannot be spared: m2 votes instead of it, and m1 comes back as the learner that stands by"
-)
+NOTE = "etcd of m1 has to restart and cannot be spared: m2 votes instead of it, and m1 comes back as the learner that stands by"
 ONE, TWO = "1 of 1 healthy, quorum 1", "2 of 2 healthy, quorum 2"
 CHANGING_PLACES = [
     f"promote      m2           it makes 2 voters   [etcd: {ONE} -> {TWO}]",
@@ -300,9 +296,10 @@ def test_no_permission_lets_a_voter_restart_in_place_while_a_learner_stands_by()
 
 def test_who_insists_on_even_voters_and_who_has_three_see_nobody_give_way():
     pair = Pair(*STATES["both vote, m1 leads"], PAIR)
-    assert _topology.build(
-        settings(even_voters=True), inventory(PAIR), pair.observed(), True, drifted=PAIR
-    ).giving == _giving_way.GivingWay()
+    assert (
+        _topology.build(settings(even_voters=True), inventory(PAIR), pair.observed(), True, drifted=PAIR).giving
+        == _giving_way.GivingWay()
+    )
     names = (M1, M2, "m3")
     three = {name: living(name, [member(one) for one in names]) for name in names}
     assert _topology.build(settings(), inventory(names), three, True, drifted=names).giving == _giving_way.GivingWay()

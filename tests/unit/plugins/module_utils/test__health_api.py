@@ -137,9 +137,7 @@ def test_what_cannot_be_listed_is_said_with_each_cause_once():
     made = cluster()
     alter("api", ("m1", "m2", "m3"), leases=None, error="asked for GET /api/v1/nodes: HTTP 403 Forbidden: no")(made)
     made.read["m3"]["api"].update(ready=False, error="asked for GET /readyz: not of interest")
-    assert made.found(_health_api.api_readable) == [
-        ("", "error", "nodes and leases could not be read: HTTP 403 Forbidden: no")
-    ]
+    assert made.found(_health_api.api_readable) == [("", "error", "nodes and leases could not be read: HTTP 403 Forbidden: no")]
     made.read["m2"]["api"].update(leases={}, error="")
     assert made.found(_health_api.api_readable) == []
 
@@ -176,9 +174,7 @@ def test_an_endpoint_that_nobody_holds_is_looked_for_on_the_masters():
     alter("endpoint", ("m1", "m2", "m3", "w1"), **DEAD)(made)
     alter("balancer", ("m1", "m2", "m3"), held_on=None, others=None)(made)
     assert next(_health_api.endpoint_served(made.view())).fix.startswith("On the masters: journalctl")
-    assert made.found(_health_api.endpoint_held) == [
-        ("", "error", "nobody was seen to hold the endpoint address 192.0.2.10")
-    ]
+    assert made.found(_health_api.endpoint_held) == [("", "error", "nobody was seen to hold the endpoint address 192.0.2.10")]
 
 
 def test_a_host_that_does_not_reach_what_others_reach():
@@ -270,9 +266,7 @@ OPINIONS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("server", "level", "state", "fix"), [row[1:] for row in OPINIONS], ids=[row[0] for row in OPINIONS]
-)
+@pytest.mark.parametrize(("server", "level", "state", "fix"), [row[1:] for row in OPINIONS], ids=[row[0] for row in OPINIONS])
 def test_what_a_balancer_says_of_an_api_server_that_is_ready(server, level, state, fix):
     made = cluster()
     servers = made.read["m2"]["balancer"]["servers"]

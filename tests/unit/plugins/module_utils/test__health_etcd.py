@@ -90,9 +90,7 @@ def test_nobody_misses_a_leader_where_no_quorum_is():
 def test_an_alarm_is_said_of_whoever_raised_it(member, where, named):
     made = cluster()
     made.read["m1"]["etcd"]["alarms"] = [{"member_id": member, "alarm": "CORRUPT"}]
-    assert made.found(_health_etcd.etcd_alarms) == [
-        (where, "error", f"etcd has raised CORRUPT on {named}: no write is taken")
-    ]
+    assert made.found(_health_etcd.etcd_alarms) == [(where, "error", f"etcd has raised CORRUPT on {named}: no write is taken")]
 
 
 def test_the_alarm_of_a_member_that_the_inventory_does_not_know_is_said_by_etcds_name_and_of_no_host():
@@ -111,9 +109,7 @@ def test_a_member_that_nobody_could_ask_is_said_so():
         if read["etcd"]:
             read["etcd"]["errors"] = ["https://elsewhere:2379: etcd at x, asked for /status: not this one"]
     made.member("m2", healthy=False)
-    assert made.found(_health_etcd.etcd_members) == [
-        ("m2", "error", "etcd member m2 is not healthy: nobody could ask it")
-    ]
+    assert made.found(_health_etcd.etcd_members) == [("m2", "error", "etcd member m2 is not healthy: nobody could ask it")]
     made.member("m2", client_urls=[])
     assert made.found(_health_etcd.etcd_members)[0][2].endswith("nobody could ask it"), "not the first error of whoever"
 
@@ -324,9 +320,7 @@ def test_zones_whose_loss_is_not_survived(zones, stopped, said, fix):
     for name in stopped:
         made.stop_etcd(name)
     findings = list(_health_etcd.zones_survivable(made.view()))
-    assert [(one.found, one.fix) for one in findings] == (
-        [(f"the loss of zone {said} takes etcd's quorum", fix)] if said else []
-    )
+    assert [(one.found, one.fix) for one in findings] == ([(f"the loss of zone {said} takes etcd's quorum", fix)] if said else [])
 
 
 def test_no_loss_of_a_zone_is_judged_while_a_voter_is_of_no_known_host():

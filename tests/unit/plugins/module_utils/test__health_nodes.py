@@ -110,8 +110,7 @@ def test_what_a_host_could_not_tell_is_told_each_with_its_reason():
         "vrrp": "said by another check",
     }  # fmt: skip
     assert made.found(_health_nodes.hosts_read) == [
-        ("m2", "error", said)
-        for said in ("etcd: cannot read x.crt", "held_on: no ip", "others: no socket", "units: no systemd")
+        ("m2", "error", said) for said in ("etcd: cannot read x.crt", "held_on: no ip", "others: no socket", "units: no systemd")
     ]
 
 

@@ -18,11 +18,18 @@ sha256:873ed75102791e5b0b8a7fcd41606c92fcec98d56d05ead4ac5131650004c136
 """.splitlines()
 
 
-@pytest.mark.parametrize(("given", "full"), [
-    ("busybox", "docker.io/library/busybox:latest"), ("busybox:1", "docker.io/library/busybox:1"),
-    ("me/app", "docker.io/me/app:latest"), ("localhost/app:1", "localhost/app:1"), ("host:5000/app", "host:5000/app:latest"),
-    ("registry.k8s.io/pause:3.10.2", "registry.k8s.io/pause:3.10.2"), ("x.io/a@sha256:ab", "x.io/a@sha256:ab"),
-])
+@pytest.mark.parametrize(
+    ("given", "full"),
+    [
+        ("busybox", "docker.io/library/busybox:latest"),
+        ("busybox:1", "docker.io/library/busybox:1"),
+        ("me/app", "docker.io/me/app:latest"),
+        ("localhost/app:1", "localhost/app:1"),
+        ("host:5000/app", "host:5000/app:latest"),
+        ("registry.k8s.io/pause:3.10.2", "registry.k8s.io/pause:3.10.2"),
+        ("x.io/a@sha256:ab", "x.io/a@sha256:ab"),
+    ],
+)
 def test_references_are_completed_as_containerd_does(given, full):
     assert plan.full(given) == full
 
@@ -33,15 +40,26 @@ def test_only_what_is_missing_is_imported():
     assert len(plan.missing(archives, [])) == 3
 
 
-@pytest.mark.parametrize(("archives", "said"), [
-    ([Archive("a", url="http://x")], "nothing is imported unverified"),
-    ([Archive("a", path="/a", checksum_url="http://x")], "give `sha256` with `path`"),
-    ([Archive("busybox", path="/a"), Archive("docker.io/library/busybox:latest", path="/b")], "asked for twice"),
-])
+@pytest.mark.parametrize(
+    ("archives", "said"),
+    [
+        ([Archive("a", url="http://x")], "nothing is imported unverified"),
+        ([Archive("a", path="/a", checksum_url="http://x")], "give `sha256` with `path`"),
+        ([Archive("busybox", path="/a"), Archive("docker.io/library/busybox:latest", path="/b")], "asked for twice"),
+    ],
+)
 def test_impossible_lists_are_refused(archives, said):
     assert said in plan.findings(archives)[0]
 
 
 def test_a_local_archive_needs_no_checksum():
-    assert plan.findings([Archive("a", path="/a"), Archive("b", url="http://x", sha256="1"),
-                          Archive("c", url="http://x", checksum_url="http://y")]) == []
+    assert (
+        plan.findings(
+            [
+                Archive("a", path="/a"),
+                Archive("b", url="http://x", sha256="1"),
+                Archive("c", url="http://x", checksum_url="http://y"),
+            ]
+        )
+        == []
+    )

@@ -54,11 +54,15 @@ def test_what_is_built_in_needs_no_modprobe(machine, host, how):
     {
         "sys": lambda: (machine.root / "sys/module/br_netfilter").mkdir(),
         "builtin": lambda: (machine.root / "lib/modules/6.1.0/modules.builtin").write_text("kernel/net/br_netfilter.ko\n"),
-        "trace": lambda: [(machine.root / "proc/sys/net/bridge").mkdir(),
-                          (machine.root / "proc/sys/net/bridge/bridge-nf-call-iptables").write_text("1\n")],
+        "trace": lambda: [
+            (machine.root / "proc/sys/net/bridge").mkdir(),
+            (machine.root / "proc/sys/net/bridge/bridge-nf-call-iptables").write_text("1\n"),
+        ],
         "config": lambda: (machine.root / "proc/config.gz").write_bytes(gzip.compress(b"CONFIG_BRIDGE_NETFILTER=y\n")),
-        "boot config": lambda: [(machine.root / "boot").mkdir(), (machine.root / "boot/config-6.1.0").write_text(
-            "CONFIG_BRIDGE_NETFILTER=y\n")],
+        "boot config": lambda: [
+            (machine.root / "boot").mkdir(),
+            (machine.root / "boot/config-6.1.0").write_text("CONFIG_BRIDGE_NETFILTER=y\n"),
+        ],
     }[how]()
     kernel = host.read(["br-netfilter"], {})
     assert (kernel.builtin, kernel.loaded) == ({"br_netfilter"}, frozenset())

@@ -80,11 +80,7 @@ class Server:
 
 
 @settings(max_examples=200)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from("abc"), st.floats(0.1, 9.0), st.booleans(), st.floats(0.0, 30.0)), max_size=60
-    )
-)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 9.0), st.booleans(), st.floats(0.0, 30.0)), max_size=60))
 def test_never_two_leaders(events):
     """Candidates step in any order, lose answers and stall between reading and writing: at most one leads at a time."""
     server, now = Server(), 0.0

@@ -23,9 +23,7 @@ def armoured(der):
 
 def test_a_kubelets_request():
     contents = _pkcs10.parse(pem(addresses=("192.0.2.21", "2001:db8::21")))
-    assert contents == _pkcs10.Contents(
-        "system:node:w1", ("system:nodes",), ("w1",), ("192.0.2.21", "2001:db8::21")
-    )
+    assert contents == _pkcs10.Contents("system:node:w1", ("system:nodes",), ("w1",), ("192.0.2.21", "2001:db8::21"))
 
 
 def test_critical_alternative_names_and_none_at_all():
@@ -46,12 +44,8 @@ def test_critical_alternative_names_and_none_at_all():
         pytest.param(armoured(_pkcs10.parse_pem(pem()) + b"\0\0"), "not one element", id="trailing-bytes"),
         pytest.param(b"-----BEGIN CERTIFICATE REQUEST-----\nA\n-----END CERTIFICATE REQUEST-----\n", "base64", id="base64"),
         pytest.param(pem(common_name=None), "0 common names", id="no-cn"),
-        pytest.param(
-            pem(subject=[x509.NameAttribute(NameOID.COMMON_NAME, "admin")]), "2 common names", id="two-cn"
-        ),
-        pytest.param(
-            pem(subject=[x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "x")]), "2.5.4.11 beside", id="ou"
-        ),
+        pytest.param(pem(subject=[x509.NameAttribute(NameOID.COMMON_NAME, "admin")]), "2 common names", id="two-cn"),
+        pytest.param(pem(subject=[x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "x")]), "2.5.4.11 beside", id="ou"),
         pytest.param(
             pem(subject=[x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@b.example", x509.name._ASN1Type.IA5String)]),
             "beside CN and O",
@@ -64,17 +58,13 @@ def test_critical_alternative_names_and_none_at_all():
             "kind 0xa4",
             id="directory-name",
         ),
-        pytest.param(
-            pem(extensions=[x509.BasicConstraints(ca=True, path_length=None)]), "other extensions", id="ca"
-        ),
+        pytest.param(pem(extensions=[x509.BasicConstraints(ca=True, path_length=None)]), "other extensions", id="ca"),
         pytest.param(
             pem(names=(), addresses=(), extensions=[x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])]),
             "not subjectAltName",
             id="key-usage-only",
         ),
-        pytest.param(
-            pem(attributes=[(AttributeOID.CHALLENGE_PASSWORD, b"secret")]), "more than one attribute", id="challenge"
-        ),
+        pytest.param(pem(attributes=[(AttributeOID.CHALLENGE_PASSWORD, b"secret")]), "more than one attribute", id="challenge"),
         pytest.param(
             pem(names=(), addresses=(), attributes=[(AttributeOID.CHALLENGE_PASSWORD, b"secret")]),
             "no extension request",
@@ -128,9 +118,7 @@ def test_the_surgery_itself_keeps_a_request():
         pytest.param(EXTENSION, EXTENSION[:5] + b"\x01\x01\x00" + EXTENSION[5:], "spells out", id="default-spelt-out"),
         pytest.param(EXTENSION, EXTENSION[:5] + b"\x01\x01\x01" + EXTENSION[5:], "BOOLEAN", id="ber-boolean"),
         pytest.param(EXTENSION, EXTENSION[:5], "malformed", id="no-value"),
-        pytest.param(
-            b"\x30\x13" + EXTENSION, (b"\x30\x13" + EXTENSION) * 2, "other extensions", id="duplicated-extension"
-        ),
+        pytest.param(b"\x30\x13" + EXTENSION, (b"\x30\x13" + EXTENSION) * 2, "other extensions", id="duplicated-extension"),
         pytest.param(b"system:nodes", b"system\x00node", "cannot be printed", id="nul-in-a-name"),
         pytest.param(b"\x00", b"\x01", "version", id="version-2"),
     ],

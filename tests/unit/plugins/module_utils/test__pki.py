@@ -14,41 +14,56 @@ from hypothesis import strategies as st
 
 NOW = 1_800_000_000.0
 WANTED = _pki.Certificate(
-    path="/etc/kubernetes/pki/apiserver", ca="kubernetes", common_name="kube-apiserver", organizations=("team",),
-    dns=("m1",), ip=("192.0.2.1",), usages=("server",),
+    path="/etc/kubernetes/pki/apiserver",
+    ca="kubernetes",
+    common_name="kube-apiserver",
+    organizations=("team",),
+    dns=("m1",),
+    ip=("192.0.2.1",),
+    usages=("server",),
 )
 
 
 def present(**changes):
     right = _pki.Present(
-        common_name=WANTED.common_name, organizations=WANTED.organizations, dns=WANTED.dns, ip=WANTED.ip, usages=WANTED.usages,
-        not_before=NOW - _pki.BACKDATE, not_after=NOW + WANTED.lifetime, issued_by_store=True,
+        common_name=WANTED.common_name,
+        organizations=WANTED.organizations,
+        dns=WANTED.dns,
+        ip=WANTED.ip,
+        usages=WANTED.usages,
+        not_before=NOW - _pki.BACKDATE,
+        not_after=NOW + WANTED.lifetime,
+        issued_by_store=True,
     )
     return dataclasses.replace(right, **changes)
 
 
-@pytest.mark.parametrize(("name", "found", "reason", "new_key"), [
-    ("right", present(), None, False),
-    ("missing", None, "missing", False),
-    ("unreadable", _pki.Present(problem="cannot be read as a certificate"), "cannot be read", False),
-    ("another order of names", present(dns=("m1",), organizations=("team",)), None, False),
-    ("31 days left", present(not_before=NOW - 330 * _pki.DAY, not_after=NOW + 31 * _pki.DAY), None, False),
-    ("30 days left", present(not_before=NOW - 330 * _pki.DAY, not_after=NOW + 30 * _pki.DAY), "expires in 30 days", False),
-    ("expired", present(not_after=NOW - 3 * _pki.DAY, not_before=NOW - 300 * _pki.DAY), "expired 3 days ago", False),
-    ("from the future", present(not_before=NOW + 3600, not_after=NOW + 300 * _pki.DAY), "not valid for another 60", False),
-    ("lives too long", present(not_after=NOW + 800 * _pki.DAY), "lives 800 days, wanted 365 days", False),
-    ("name missing", present(dns=()), "lacks the DNS name m1", False),
-    ("name too many", present(dns=("m1", "m2")), "carries the DNS name m2 nobody asked for", False),
-    ("other address", present(ip=("192.0.2.2",)), "lacks the IP address 192.0.2.1", False),
-    ("other common name", present(common_name="x"), "common name is x, wanted kube-apiserver", False),
-    ("group gained", present(organizations=("team", "system:masters")), "carries the organization system:masters", False),
-    ("usage gained", present(usages=("server", "client")), "carries the usage client", False),
-    ("usage lost", present(usages=()), "lacks the usage server", False),
-    ("another authority", present(issued_by_store=False), "issued by another authority", True),
-    ("key missing", present(key="missing"), "its key is missing", True),
-    ("key of another", present(key="differs"), "its key does not match", True),
-    ("key unreadable", present(key="unreadable"), "its key cannot be read", True),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "found", "reason", "new_key"),
+    [
+        ("right", present(), None, False),
+        ("missing", None, "missing", False),
+        ("unreadable", _pki.Present(problem="cannot be read as a certificate"), "cannot be read", False),
+        ("another order of names", present(dns=("m1",), organizations=("team",)), None, False),
+        ("31 days left", present(not_before=NOW - 330 * _pki.DAY, not_after=NOW + 31 * _pki.DAY), None, False),
+        ("30 days left", present(not_before=NOW - 330 * _pki.DAY, not_after=NOW + 30 * _pki.DAY), "expires in 30 days", False),
+        ("expired", present(not_after=NOW - 3 * _pki.DAY, not_before=NOW - 300 * _pki.DAY), "expired 3 days ago", False),
+        ("from the future", present(not_before=NOW + 3600, not_after=NOW + 300 * _pki.DAY), "not valid for another 60", False),
+        ("lives too long", present(not_after=NOW + 800 * _pki.DAY), "lives 800 days, wanted 365 days", False),
+        ("name missing", present(dns=()), "lacks the DNS name m1", False),
+        ("name too many", present(dns=("m1", "m2")), "carries the DNS name m2 nobody asked for", False),
+        ("other address", present(ip=("192.0.2.2",)), "lacks the IP address 192.0.2.1", False),
+        ("other common name", present(common_name="x"), "common name is x, wanted kube-apiserver", False),
+        ("group gained", present(organizations=("team", "system:masters")), "carries the organization system:masters", False),
+        ("usage gained", present(usages=("server", "client")), "carries the usage client", False),
+        ("usage lost", present(usages=()), "lacks the usage server", False),
+        ("another authority", present(issued_by_store=False), "issued by another authority", True),
+        ("key missing", present(key="missing"), "its key is missing", True),
+        ("key of another", present(key="differs"), "its key does not match", True),
+        ("key unreadable", present(key="unreadable"), "its key cannot be read", True),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_judge(name, found, reason, new_key):
     verdict = _pki.judge(found, WANTED, NOW)
     assert verdict.action == (_pki.ISSUE if reason else _pki.KEEP), name
@@ -85,11 +100,18 @@ def test_any_difference_in_identity_is_seen(field, value):
     assert _pki.judge(present(**{field: other}), WANTED, NOW).action == _pki.ISSUE
 
 
-@pytest.mark.parametrize(("found", "wanted", "verdict"), [
-    (None, ["a"], "issue"), (["a"], ["a"], "keep"), (["b"], ["a"], "refuse"),
-    (["old"], ["new", "old"], "issue"), (["new", "old"], ["new"], "issue"), (["new", "old"], ["old", "new"], "issue"),
-    ([], ["a"], "refuse"),
-])
+@pytest.mark.parametrize(
+    ("found", "wanted", "verdict"),
+    [
+        (None, ["a"], "issue"),
+        (["a"], ["a"], "keep"),
+        (["b"], ["a"], "refuse"),
+        (["old"], ["new", "old"], "issue"),
+        (["new", "old"], ["new"], "issue"),
+        (["new", "old"], ["old", "new"], "issue"),
+        ([], ["a"], "refuse"),
+    ],
+)
 def test_authority_files_are_replaced_only_by_an_overlap(found, wanted, verdict):
     assert _pki.judge_authority(found, wanted) == verdict
 
@@ -107,15 +129,18 @@ def test_a_foreign_authority_is_named_once_and_not_again_for_each_of_its_certifi
     assert [finding.found.split()[0] for finding in found] == ["/x/peer-ca.crt"]
 
 
-@pytest.mark.parametrize(("held", "authorities", "may"), [
-    (False, [], True),
-    (True, [], False),  # certificates without the authorities they come from
-    (True, [("a", "a")], True),
-    (True, [("a", "a"), ("b", "b")], True),
-    (True, [("a", "a"), ("x", "b")], False),
-    (True, [("x", "a")], False),
-    (True, [("a", None)], False),  # the CA store is not there yet
-])
+@pytest.mark.parametrize(
+    ("held", "authorities", "may"),
+    [
+        (False, [], True),
+        (True, [], False),  # certificates without the authorities they come from
+        (True, [("a", "a")], True),
+        (True, [("a", "a"), ("b", "b")], True),
+        (True, [("a", "a"), ("x", "b")], False),
+        (True, [("x", "a")], False),
+        (True, [("a", None)], False),  # the CA store is not there yet
+    ],
+)
 def test_keys_are_made_on_bare_hosts_and_those_of_this_cluster_only(held, authorities, may):
     assert _pki.may_have_keys(held, authorities) is may
 
@@ -130,19 +155,32 @@ def test_no_second_store_beside_certificates():
 RIGHT = {"path": "/x/y", "ca": "kubernetes", "common_name": "someone"}
 
 
-@pytest.mark.parametrize(("changes", "found"), [
-    ({"path": "x/y"}, "no usable path"), ({"path": "/x/../y"}, "no usable path"), ({"path": "/x/y.crt"}, "no usable path"),
-    ({"path": ""}, "no usable path"), ({"path": "/x//y"}, "no usable path"), ({"path": "/x"}, "no usable path"),
-    ({"ca": "etcd"}, "names the authority 'etcd'"),
-    ({"common_name": ""}, "common name or organization ''"), ({"common_name": "x" * 65}, "common name or organization"),
-    ({"organizations": ["x" * 65]}, "common name or organization"),
-    ({"dns": ["*.example"]}, "DNS name '*.example'"), ({"dns": ["a_b"]}, "DNS name 'a_b'"), ({"dns": ["192.0.2.1/24"]}, "DNS"),
-    ({"ip": ["192.0.2.300"]}, "IP address '192.0.2.300'"),
-    ({"usages": ["email"]}, "usages email"), ({"usages": ["server"]}, "without names"),
-    ({"days": 0}, "lifetime"), ({"days": 826}, "lifetime"), ({"minutes": -1}, "lifetime"),
-    ({"organizations": ["system:masters"]}, "system:masters for 365 days"),
-    ({"organizations": ["system:masters"], "minutes": 61}, "system:masters for 61 minutes"),
-])
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"path": "x/y"}, "no usable path"),
+        ({"path": "/x/../y"}, "no usable path"),
+        ({"path": "/x/y.crt"}, "no usable path"),
+        ({"path": ""}, "no usable path"),
+        ({"path": "/x//y"}, "no usable path"),
+        ({"path": "/x"}, "no usable path"),
+        ({"ca": "etcd"}, "names the authority 'etcd'"),
+        ({"common_name": ""}, "common name or organization ''"),
+        ({"common_name": "x" * 65}, "common name or organization"),
+        ({"organizations": ["x" * 65]}, "common name or organization"),
+        ({"dns": ["*.example"]}, "DNS name '*.example'"),
+        ({"dns": ["a_b"]}, "DNS name 'a_b'"),
+        ({"dns": ["192.0.2.1/24"]}, "DNS"),
+        ({"ip": ["192.0.2.300"]}, "IP address '192.0.2.300'"),
+        ({"usages": ["email"]}, "usages email"),
+        ({"usages": ["server"]}, "without names"),
+        ({"days": 0}, "lifetime"),
+        ({"days": 826}, "lifetime"),
+        ({"minutes": -1}, "lifetime"),
+        ({"organizations": ["system:masters"]}, "system:masters for 365 days"),
+        ({"organizations": ["system:masters"], "minutes": 61}, "system:masters for 61 minutes"),
+    ],
+)
 def test_refused_specifications(changes, found):
     _wanted, findings = _pki.certificates([{**RIGHT, **changes}])
     assert any(found in finding.found for finding in findings)

@@ -30,7 +30,9 @@ def paths(plan, kind):
 def test_a_worker_gets_the_authority_only():
     plan = _pki_plan.for_host(host(worker=True), CLUSTER)
     assert plan == {
-        "certificates": [], "shared": [], "authorities": [{"ca": "kubernetes", "path": "/etc/kubernetes/pki/ca.crt"}],
+        "certificates": [],
+        "shared": [],
+        "authorities": [{"ca": "kubernetes", "path": "/etc/kubernetes/pki/ca.crt"}],
     }
 
 
@@ -47,8 +49,12 @@ def test_identities_of_a_stacked_master():
     pki, etcd = "/etc/kubernetes/pki/", "/etc/etcd/pki/"
     assert rows == {
         pki + "apiserver": ("kubernetes", "kube-apiserver", "", "server"),
-        pki + "apiserver-kubelet-client":
-            ("kubernetes", "kube-apiserver-kubelet-client", "multimaster:kubelet-clients", "client"),
+        pki + "apiserver-kubelet-client": (
+            "kubernetes",
+            "kube-apiserver-kubelet-client",
+            "multimaster:kubelet-clients",
+            "client",
+        ),
         pki + "controller-manager": ("kubernetes", "system:kube-controller-manager", "", "client"),
         pki + "scheduler": ("kubernetes", "system:kube-scheduler", "", "client"),
         pki + "csr-approver": ("kubernetes", "multimaster:csr-approver", "", "client"),
@@ -67,8 +73,7 @@ def test_names_of_servers():
     plan = _pki_plan.for_host(host(master=True, member=True), CLUSTER)
     names = {entry["path"].rpartition("/")[2]: (entry.get("dns"), entry.get("ip")) for entry in plan["certificates"]}
     assert names["apiserver"] == (
-        ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
-         "localhost", "m1"],
+        ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost", "m1"],
         ["10.96.0.1", "127.0.0.1", "192.0.2.1", "192.0.2.100"],
     )
     assert names["server"] == (["localhost", "m1"], ["127.0.0.1", "192.0.2.1"])

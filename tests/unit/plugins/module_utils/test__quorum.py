@@ -172,9 +172,7 @@ def test_all_reasons_are_said_at_once():
         ours=frozenset({"m1"}),
     )
     verdict = judge(everything, Step(REMOVE, "m1"))
-    assert codes(verdict) == sorted(
-        ["leaderless", "cluster_ids", "alarm", "alarm", "stray_learner", "uncommitted", "remove"]
-    )
+    assert codes(verdict) == sorted(["leaderless", "cluster_ids", "alarm", "alarm", "stray_learner", "uncommitted", "remove"])
     for refusal in verdict.refusals:
         assert refusal.reason in verdict.reason
         assert refusal.next_step in verdict.next_step
@@ -598,9 +596,7 @@ def test_the_source_itself_is_no_mutant():
 
 HEALTH = st.sampled_from([UP, DOWN, UNKNOWN])
 SOME_CLUSTER = st.builds(cluster, st.lists(HEALTH, min_size=1, max_size=9), st.lists(HEALTH, max_size=2))
-SOME_STEP = st.builds(
-    Step, st.sampled_from(_quorum.KINDS), st.sampled_from([*(f"m{n}" for n in range(1, 11)), "l1", "l2"])
-)
+SOME_STEP = st.builds(Step, st.sampled_from(_quorum.KINDS), st.sampled_from([*(f"m{n}" for n in range(1, 11)), "l1", "l2"]))
 
 
 def with_members(observed, members):

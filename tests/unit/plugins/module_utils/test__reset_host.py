@@ -40,12 +40,21 @@ def test_programs_go_when_they_shall(machine):
 def test_the_order_is_units_pods_runtime_mounts_network_paths(machine):
     removed = []
     real = machine.remove
-    machine.remove = lambda path, empty: (removed.append(path[len(str(machine.root)):]), real(path, empty))
+    machine.remove = lambda path, empty: (removed.append(path[len(str(machine.root)) :]), real(path, empty))
     machine.host().apply("prod", False)
     said = words(machine)
-    order = [next(number for number, line in enumerate(said) if line.startswith(beginning)) for beginning in (
-        "systemctl stop kubelet.service", f"{CTR} -n k8s.io tasks kill", "systemctl stop containerd.service", "umount",
-        f"{PROXY} --cleanup", "ip link delete", "systemctl daemon-reload")]
+    order = [
+        next(number for number, line in enumerate(said) if line.startswith(beginning))
+        for beginning in (
+            "systemctl stop kubelet.service",
+            f"{CTR} -n k8s.io tasks kill",
+            "systemctl stop containerd.service",
+            "umount",
+            f"{PROXY} --cleanup",
+            "ip link delete",
+            "systemctl daemon-reload",
+        )
+    ]
     assert order == sorted(order)
     assert removed[-2:] == [RECORD, "/etc/kubernetes"]
     assert removed.index("/var/lib/etcd") < removed.index("/etc/systemd/system/etcd.service")
@@ -203,8 +212,10 @@ def test_a_unit_that_does_not_stop_is_an_error(machine):
         machine.host().apply("prod", True)
 
 
-@pytest.mark.parametrize("call,said", [
-    ("systemctl daemon-reload", "systemd does not read its units again"), ("ip -j", "cannot list the network interfaces")])
+@pytest.mark.parametrize(
+    "call,said",
+    [("systemctl daemon-reload", "systemd does not read its units again"), ("ip -j", "cannot list the network interfaces")],
+)
 def test_a_program_that_fails_is_quoted(machine, call, said):
     machine.failing = {call: "no way"}
     with pytest.raises(_reset_host.ResetError, match=f"{said}.*no way"):

@@ -25,8 +25,14 @@ def seen(*paths, record="prod", **more):
 def with_unit(part, *paths, text=UNIT, active="active", record="prod", **more):
     """Return a host on which this component's unit is ours."""
     return seen(
-        part.proof, *paths, record=record, texts={part.proof: text}, unit_files={part.unit: part.proof},
-        states={part.unit: State(part.unit, "loaded", active, file_state="enabled")}, **more)
+        part.proof,
+        *paths,
+        record=record,
+        texts={part.proof: text},
+        unit_files={part.unit: part.proof},
+        states={part.unit: State(part.unit, "loaded", active, file_state="enabled")},
+        **more,
+    )
 
 
 def decide(host, cluster="prod", keep=True):
@@ -53,17 +59,31 @@ def test_a_host_of_another_cluster_is_refused():
     assert "belongs to cluster 'prod'" in done.reason and "not to 'test'" in done.reason
 
 
-@pytest.mark.parametrize("paths", [
-    (), ("/opt/multimaster",), ("/var/log/pods", "/run/containerd", "/etc/cni/net.d/10-containerd-net.conflist"),
-    ({"/var/lib/kubelet": plan.Found("directory")},)])
+@pytest.mark.parametrize(
+    "paths",
+    [
+        (),
+        ("/opt/multimaster",),
+        ("/var/log/pods", "/run/containerd", "/etc/cni/net.d/10-containerd-net.conflist"),
+        ({"/var/lib/kubelet": plan.Found("directory")},),
+    ],
+)
 def test_a_bare_host_is_left_alone(paths):
     done = decide(seen(*paths, record=None))
     assert not done.refused and not done.changed and done.kept == () and "nothing of a cluster" in done.reason
 
 
-@pytest.mark.parametrize("path", [
-    "/etc/kubernetes/admin.conf", "/var/lib/etcd", "/etc/etcd", "/var/lib/kubelet", "/usr/local/lib/multimaster",
-    "/etc/systemd/system/kubelet.service.d/50-multimaster.conf"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/kubernetes/admin.conf",
+        "/var/lib/etcd",
+        "/etc/etcd",
+        "/var/lib/kubelet",
+        "/usr/local/lib/multimaster",
+        "/etc/systemd/system/kubelet.service.d/50-multimaster.conf",
+    ],
+)
 def test_traces_without_a_record_are_refused(path):
     done = decide(seen(path, record=None))
     assert done.refused and path in done.reason and "belongs to no cluster of ours" in done.reason
@@ -107,8 +127,13 @@ def test_a_unit_of_ours_is_stopped_disabled_and_goes_last_of_its_own(unit):
 @pytest.mark.parametrize("unit", [row.unit for row in plan.PARTS])
 def test_somebody_elses_unit_and_its_data_stay(unit):
     row = part(unit)
-    host = seen(*row.paths, unit_files={unit: "/lib/systemd/system/" + unit},
-                states={unit: State(unit, "loaded", "active", file_state="enabled")}, pods=("p",), mounts=row.mounts)
+    host = seen(
+        *row.paths,
+        unit_files={unit: "/lib/systemd/system/" + unit},
+        states={unit: State(unit, "loaded", "active", file_state="enabled")},
+        pods=("p",),
+        mounts=row.mounts,
+    )
     done = decide(host)
     assert not done.stopped and not removed(host) and not done.unmount and not done.links
     assert bool(row.paths) == any("is not ours" in line for line in done.kept)
@@ -123,9 +148,14 @@ def test_what_lies_about_without_its_unit_is_ours():
     assert removed(seen("/var/lib/etcd")) == ["/var/lib/etcd"]
 
 
-@pytest.mark.parametrize("text,goes", [
-    ("# Written by Ansible (role multimaster.kubernetes.api_endpoint); changes\nglobal\n", True),
-    ("global\n# Written by Ansible (role multimaster.kubernetes.api_endpoint)\n", False), ("", False)])
+@pytest.mark.parametrize(
+    "text,goes",
+    [
+        ("# Written by Ansible (role multimaster.kubernetes.api_endpoint); changes\nglobal\n", True),
+        ("global\n# Written by Ansible (role multimaster.kubernetes.api_endpoint)\n", False),
+        ("", False),
+    ],
+)
 def test_a_packages_configuration_goes_only_when_its_first_line_is_ours(text, goes):
     path = "/etc/haproxy/haproxy.cfg"
     host = seen(path, texts={path: text}, unit_files={"haproxy.service": "/lib/systemd/system/haproxy.service"})
@@ -134,9 +164,14 @@ def test_a_packages_configuration_goes_only_when_its_first_line_is_ours(text, go
 
 
 def test_links_to_our_programs_go_and_others_stay():
-    found = {f"/usr/local/bin/{name}": plan.Found("link", target) for name, target in {
-        "ctr": "/opt/multimaster/containerd/2/ctr", "sly": "/opt/multimaster/../../usr/bin/true", "top": "/opt/multimaster-2/x",
-    }.items()}
+    found = {
+        f"/usr/local/bin/{name}": plan.Found("link", target)
+        for name, target in {
+            "ctr": "/opt/multimaster/containerd/2/ctr",
+            "sly": "/opt/multimaster/../../usr/bin/true",
+            "top": "/opt/multimaster-2/x",
+        }.items()
+    }
     assert removed(seen(found)) == ["/usr/local/bin/ctr"]
 
 
@@ -153,9 +188,13 @@ def test_everything_in_the_clusters_folder_goes_one_by_one_and_the_record_last()
 @pytest.mark.parametrize("others,goes", [((), True), (("05-calico",), False)])
 def test_a_shared_folder_goes_only_when_nothing_is_left_in_it(others, goes):
     config = "/etc/cni/net.d/10-containerd-net.conflist"
-    host = seen(config, {
-        "/etc/cni/net.d": plan.Found("directory", names=("10-containerd-net.conflist", *others)),
-        "/etc/cni": plan.Found("directory", names=("net.d",))})
+    host = seen(
+        config,
+        {
+            "/etc/cni/net.d": plan.Found("directory", names=("10-containerd-net.conflist", *others)),
+            "/etc/cni": plan.Found("directory", names=("net.d",)),
+        },
+    )
     assert removed(host) == [config, *(["/etc/cni/net.d", "/etc/cni"] if goes else [])]
     assert goes or any("05-calico" in line for line in decide(host).kept)
 
@@ -218,9 +257,17 @@ def test_the_pod_networks_interfaces_go_and_no_others():
     assert decide(seen(links=found)).links == ("veth1", "cni0", "flannel.1")
 
 
-@pytest.mark.parametrize("config,name", [
-    ('{"Backend": {"Type": "vxlan", "VNI": 7}}', "flannel.7"), ('{"Backend": {"Type": "vxlan"}}', "flannel.1"),
-    ("{", "flannel.1"), ("", "flannel.1"), ('{"Backend": 3}', "flannel.1"), ('{"Backend": {"Type": "wireguard"}}', "flannel-wg")])
+@pytest.mark.parametrize(
+    "config,name",
+    [
+        ('{"Backend": {"Type": "vxlan", "VNI": 7}}', "flannel.7"),
+        ('{"Backend": {"Type": "vxlan"}}', "flannel.1"),
+        ("{", "flannel.1"),
+        ("", "flannel.1"),
+        ('{"Backend": 3}', "flannel.1"),
+        ('{"Backend": {"Type": "wireguard"}}', "flannel-wg"),
+    ],
+)
 def test_flannels_interface_has_the_name_its_configuration_gives_it(config, name):
     assert decide(seen(links=links(name), texts={plan.FLANNEL_CONFIG: config})).links == (name,)
 
@@ -246,9 +293,15 @@ def test_tables_and_links_are_read_from_json():
     assert plan.parse_tables("") == () and plan.parse_links("") == ()
 
 
-@pytest.mark.parametrize("text,path", [
-    (UNIT, "/opt/multimaster/containerd/2.3.7/ctr"), ("ExecStart=/usr/bin/containerd\n", ""), ("", ""),
-    ("ExecStart=/opt/multimaster/../../bin/x\n", "")])
+@pytest.mark.parametrize(
+    "text,path",
+    [
+        (UNIT, "/opt/multimaster/containerd/2.3.7/ctr"),
+        ("ExecStart=/usr/bin/containerd\n", ""),
+        ("", ""),
+        ("ExecStart=/opt/multimaster/../../bin/x\n", ""),
+    ],
+)
 def test_a_program_is_found_beside_the_one_its_unit_runs(text, path):
     assert plan.program(text, "ctr") == path
 

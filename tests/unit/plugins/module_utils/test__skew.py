@@ -44,9 +44,7 @@ def test_parse(text, version):
     assert isinstance(parse(text), Version)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "1.36", "1.36.x", "latest", None, "1.36.3.4", "x1.36.3", "1,36,3", "1.36.3 extra"]
-)
+@pytest.mark.parametrize("text", ["", "1.36", "1.36.x", "latest", None, "1.36.3.4", "x1.36.3", "1,36,3", "1.36.3 extra"])
 def test_what_is_no_version_is_an_error(text):
     with pytest.raises(ValueError, match="no version"):
         parse(text)

@@ -21,8 +21,9 @@ class Host:
         self.systemd = self.fresh()
 
     def fresh(self):
-        return _systemd.Systemd(self.fake, self.probe, str(self.root), str(self.root / "manifest"), self.fake.sleep,
-                                self.fake.monotonic)
+        return _systemd.Systemd(
+            self.fake, self.probe, str(self.root), str(self.root / "manifest"), self.fake.sleep, self.fake.monotonic
+        )
 
     def probe(self, ready):
         return self.answers.pop(0) if self.answers else (True, "HTTP 200 OK")
@@ -33,8 +34,11 @@ class Host:
         before = systemd.show([unit.name for unit in units])
         wanted = {unit.name: systemd.identity(unit) for unit in units}
         verdicts = [
-            plan.decide_started(before[unit.name], wanted[unit.name], systemd.running(before[unit.name]),
-                                systemd.drop_in(unit.name), unit.reload) for unit in units]
+            plan.decide_started(
+                before[unit.name], wanted[unit.name], systemd.running(before[unit.name]), systemd.drop_in(unit.name), unit.reload
+            )
+            for unit in units
+        ]
         verdicts = verdicts if restart else plan.hold_restarts(verdicts)
         systemd.act(units, verdicts, before)
         return {verdict.name: verdict for verdict in verdicts}, systemd.settle(units, verdicts, before, wanted)
@@ -73,8 +77,7 @@ def test_several_units_are_started_by_one_call_and_one_reload_of_systemd(host):
     host.fake.add("a.service")
     host.fake.add("b.service")
     host.run(unit("a.service"), unit("b.service"))
-    assert host.fake.commands() == [
-        ["enable", "a.service", "b.service"], ["daemon-reload"], ["start", "a.service", "b.service"]]
+    assert host.fake.commands() == [["enable", "a.service", "b.service"], ["daemon-reload"], ["start", "a.service", "b.service"]]
     assert ["systemctl", "start", "--no-block", "a.service", "b.service"] in host.fake.calls
 
 
@@ -87,9 +90,12 @@ def test_a_change_of_anything_the_unit_is_made_of_restarts_it_once(host, what):
     web = unit(inputs=(str(source),))
     host.run(web)
     lasting = host.fake.folder / "web.service.d"
-    {"input": lambda: source.write_text("2"), "unit file": lambda: (host.fake.folder / "web.service").write_text("[Unit]\n"),
-     "drop-in": lambda: (lasting / "10-nice.conf").write_text("[Service]\nNice=1\n"),
-     "program": lambda: manifest.write_text(json.dumps({"/bin/true": {"sha256": "2"}}))}[what]()
+    {
+        "input": lambda: source.write_text("2"),
+        "unit file": lambda: (host.fake.folder / "web.service").write_text("[Unit]\n"),
+        "drop-in": lambda: (lasting / "10-nice.conf").write_text("[Service]\nNice=1\n"),
+        "program": lambda: manifest.write_text(json.dumps({"/bin/true": {"sha256": "2"}})),
+    }[what]()
     assert action(host.run(web)) == "restart"
     assert action(host.run(web)) == "none"
 
@@ -127,7 +133,9 @@ def test_a_drop_in_of_etc_hides_the_one_of_the_same_name_in_lib(host):
         (where / "10-x.conf").write_text(folder)
     files = host.systemd.unit_files("haproxy.service")
     assert [file.replace(str(host.root), "") for file in files] == [
-        "/etc/systemd/system/haproxy.service", "/etc/systemd/system/haproxy.service.d/10-x.conf"]
+        "/etc/systemd/system/haproxy.service",
+        "/etc/systemd/system/haproxy.service.d/10-x.conf",
+    ]
 
 
 def test_an_input_folder_counts_with_everything_in_it(host):

@@ -101,9 +101,7 @@ def test_why_nothing_was_derived():
 
 
 def test_values_in_use_are_explained_as_such_only_when_they_differ():
-    assert timing(among(a_b=0), (100, 2000)).reason == (
-        "the largest round-trip time is 0 ms (a-b); the values in use still fit"
-    )
+    assert timing(among(a_b=0), (100, 2000)).reason == ("the largest round-trip time is 0 ms (a-b); the values in use still fit")
     assert timing(among(a_b=1), (100, 1000)).reason.endswith("heartbeat 100 ms, the least used, election 10 times that")
 
 

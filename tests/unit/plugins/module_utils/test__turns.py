@@ -156,8 +156,7 @@ def test_nodes_whose_services_run_with_other_settings_restart_in_batches():
         (fact(), {**everything("m1"), "etcd_m2": OTHER, "kcm_m3": OTHER, "sched_m3": DOWN, "api_m3": OTHER}, "m3 m2 m1"),
         (fact(turns="m3 m1 m2"), {**everything("m1"), **everything("m2"), **everything("m3")}, "m3 m1 m2"),
         # of a master that has no member only its own programs count
-        (fact("m1 m2", etcd="e1"),
-         {**everything("m1"), "etcd_m1": {}, "etcd_m2": {}, "kcm_m2": OTHER}, "m2 m1"),
+        (fact("m1 m2", etcd="e1"), {**everything("m1"), "etcd_m1": {}, "etcd_m2": {}, "kcm_m2": OTHER}, "m2 m1"),
     ],
 )
 def test_what_is_down_or_half_done_goes_first(the_fact, results, wanted):

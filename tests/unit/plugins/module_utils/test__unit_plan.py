@@ -68,23 +68,26 @@ def decide(now, running=WANTED, drop_in=None, **more):
     return plan.decide_started(now, WANTED, running, text, more.pop("can_reload", False), **more)
 
 
-@pytest.mark.parametrize(("now", "running", "can_reload", "action"), [
-    (state(), WANTED, False, "none"),
-    (state(), OTHER_INPUT, False, "restart"),
-    (state(), OTHER_INPUT, True, "reload"),
-    (state(), OTHER_FILE, True, "restart"),
-    (state(), NOBODY, False, "restart"),
-    (state(), NOBODY, True, "restart"),
-    (state("reloading", "reload"), WANTED, True, "none"),
-    (state("activating", "start"), WANTED, False, "wait"),
-    (state("activating", "start"), OTHER_INPUT, False, "restart"),
-    (state("activating", "start"), OTHER_INPUT, True, "restart"),
-    (state("activating", "auto-restart"), WANTED, False, "restart"),
-    (state("inactive", "dead"), NOBODY, False, "start"),
-    (state("inactive", "dead"), WANTED, False, "start"),
-    (state("deactivating", "stop-sigterm"), WANTED, False, "start"),
-    (state("failed", "failed"), NOBODY, False, "start"),
-])
+@pytest.mark.parametrize(
+    ("now", "running", "can_reload", "action"),
+    [
+        (state(), WANTED, False, "none"),
+        (state(), OTHER_INPUT, False, "restart"),
+        (state(), OTHER_INPUT, True, "reload"),
+        (state(), OTHER_FILE, True, "restart"),
+        (state(), NOBODY, False, "restart"),
+        (state(), NOBODY, True, "restart"),
+        (state("reloading", "reload"), WANTED, True, "none"),
+        (state("activating", "start"), WANTED, False, "wait"),
+        (state("activating", "start"), OTHER_INPUT, False, "restart"),
+        (state("activating", "start"), OTHER_INPUT, True, "restart"),
+        (state("activating", "auto-restart"), WANTED, False, "restart"),
+        (state("inactive", "dead"), NOBODY, False, "start"),
+        (state("inactive", "dead"), WANTED, False, "start"),
+        (state("deactivating", "stop-sigterm"), WANTED, False, "start"),
+        (state("failed", "failed"), NOBODY, False, "start"),
+    ],
+)
 def test_the_running_process_decides(now, running, can_reload, action):
     assert decide(now, running, can_reload=can_reload).action == action
 
@@ -96,12 +99,15 @@ def test_failures_are_forgotten_before_a_failed_or_looping_unit_is_started_again
     assert not decide(state("inactive", "dead")).reset
 
 
-@pytest.mark.parametrize(("restarts", "running", "action", "reset"), [
-    (319, OTHER_INPUT, "restart", True),  # seen in the moment of a try, with the flag that ends it
-    (319, NOBODY, "restart", True),
-    (319, WANTED, "wait", False),  # it tries with what is written: maybe for another that is to come
-    (0, OTHER_INPUT, "restart", False),  # its first start, which may well succeed
-])
+@pytest.mark.parametrize(
+    ("restarts", "running", "action", "reset"),
+    [
+        (319, OTHER_INPUT, "restart", True),  # seen in the moment of a try, with the flag that ends it
+        (319, NOBODY, "restart", True),
+        (319, WANTED, "wait", False),  # it tries with what is written: maybe for another that is to come
+        (0, OTHER_INPUT, "restart", False),  # its first start, which may well succeed
+    ],
+)
 def test_a_looping_unit_is_one_in_the_moment_of_a_try_as_well(restarts, running, action, reset):
     verdict = decide(state("activating", "start", restarts=restarts), running)
     assert (verdict.action, verdict.reset) == (action, reset)
@@ -112,10 +118,20 @@ def test_a_looping_unit_is_one_in_the_moment_of_a_try_as_well(restarts, running,
         assert held.action in ("hold", "wait") and configured.action in ("hold", "configure")
 
 
-@pytest.mark.parametrize(("file_state", "enable"), [
-    ("enabled", False), ("static", False), ("indirect", False), ("generated", False), ("alias", False), ("transient", False),
-    ("disabled", True), ("enabled-runtime", True), ("", True),
-])
+@pytest.mark.parametrize(
+    ("file_state", "enable"),
+    [
+        ("enabled", False),
+        ("static", False),
+        ("indirect", False),
+        ("generated", False),
+        ("alias", False),
+        ("transient", False),
+        ("disabled", True),
+        ("enabled-runtime", True),
+        ("", True),
+    ],
+)
 def test_what_is_not_enabled_is_enabled_when_that_is_possible(file_state, enable):
     assert decide(state(file_state=file_state)).enable is enable
     assert not decide(state(file_state=file_state), enabled=False).enable
@@ -140,16 +156,22 @@ def test_moving_a_hash_between_unit_file_and_inputs_changes_the_identity():
     assert plan.identity({}, {"/a": "1"}).fixed == plan.identity({}, {"/b": "2"}).fixed
 
 
-@pytest.mark.parametrize(("running", "written", "words"), [
-    (OTHER_INPUT, OTHER_INPUT, "/etc/etcd/pki/server.crt changed"),
-    (OTHER_FILE, OTHER_FILE, "/etc/systemd/system/etcd.service changed"),
-    (plan.identity(FILES, {}), plan.identity(FILES, {}), "/etc/etcd/pki/server.crt is new"),
-    (plan.identity(FILES, {**INPUTS, "/old": "e" * 64}), plan.identity(FILES, {**INPUTS, "/old": "e" * 64}),
-     "/old is no longer read"),
-    (NOBODY, WANTED, "the running process was not started by this collection"),
-    (OTHER_FILE, WANTED, "its unit file or program changed"),
-    (OTHER_INPUT, WANTED, "its inputs changed"),
-])
+@pytest.mark.parametrize(
+    ("running", "written", "words"),
+    [
+        (OTHER_INPUT, OTHER_INPUT, "/etc/etcd/pki/server.crt changed"),
+        (OTHER_FILE, OTHER_FILE, "/etc/systemd/system/etcd.service changed"),
+        (plan.identity(FILES, {}), plan.identity(FILES, {}), "/etc/etcd/pki/server.crt is new"),
+        (
+            plan.identity(FILES, {**INPUTS, "/old": "e" * 64}),
+            plan.identity(FILES, {**INPUTS, "/old": "e" * 64}),
+            "/old is no longer read",
+        ),
+        (NOBODY, WANTED, "the running process was not started by this collection"),
+        (OTHER_FILE, WANTED, "its unit file or program changed"),
+        (OTHER_INPUT, WANTED, "its inputs changed"),
+    ],
+)
 def test_a_restart_says_what_changed(running, written, words):
     assert decide(state(), running, plan.render_drop_in(written)).reason == words
 
@@ -162,9 +184,13 @@ def test_holding_restarts_touches_nothing_that_runs_but_starts_what_is_down():
 
 
 def test_configuring_starts_nothing_and_still_hands_over_the_identity():
-    down, looping, running = plan.only_configure([
-        decide(state("inactive", "dead"), drop_in=""), decide(state("activating", "auto-restart"), drop_in=""),
-        decide(state(), OTHER_INPUT, "")])
+    down, looping, running = plan.only_configure(
+        [
+            decide(state("inactive", "dead"), drop_in=""),
+            decide(state("activating", "auto-restart"), drop_in=""),
+            decide(state(), OTHER_INPUT, ""),
+        ]
+    )
     assert (down.action, looping.action, looping.reset) == ("configure", "stop", True), "systemd's next try would be the start"
     assert down.drop_in and looping.drop_in and down.changed
     assert plan.only_configure([decide(state("failed", "failed"), drop_in="")])[0].action == "configure"
@@ -172,11 +198,17 @@ def test_configuring_starts_nothing_and_still_hands_over_the_identity():
     assert not plan.only_configure([decide(state("inactive", "dead"))])[0].changed
 
 
-@pytest.mark.parametrize(("active", "file_state", "disable", "action", "disables"), [
-    ("active", "enabled", True, "stop", True), ("activating", "enabled", False, "stop", False),
-    ("inactive", "disabled", True, "none", False), ("failed", "enabled", True, "none", True),
-    ("deactivating", "static", True, "stop", False), ("inactive", "enabled-runtime", True, "none", True),
-])
+@pytest.mark.parametrize(
+    ("active", "file_state", "disable", "action", "disables"),
+    [
+        ("active", "enabled", True, "stop", True),
+        ("activating", "enabled", False, "stop", False),
+        ("inactive", "disabled", True, "none", False),
+        ("failed", "enabled", True, "none", True),
+        ("deactivating", "static", True, "stop", False),
+        ("inactive", "enabled-runtime", True, "none", True),
+    ],
+)
 def test_stopping_stops_what_is_up_and_disables_on_demand(active, file_state, disable, action, disables):
     verdict = plan.decide_down(state(active, file_state=file_state), disable)
     assert (verdict.action, verdict.disable) == (action, disables)
@@ -186,27 +218,49 @@ def test_a_unit_that_is_not_installed_counts_as_down():
     assert plan.decide_down(plan.State("x.service"), True).action == "none"
 
 
-@pytest.mark.parametrize(("load", "has_file", "check", "possible"), [
-    ("loaded", True, False, True), ("not-found", True, False, True), ("not-found", False, False, False),
-    ("not-found", False, True, True), ("masked", True, True, False), ("masked", False, False, False),
-])
+@pytest.mark.parametrize(
+    ("load", "has_file", "check", "possible"),
+    [
+        ("loaded", True, False, True),
+        ("not-found", True, False, True),
+        ("not-found", False, False, False),
+        ("not-found", False, True, True),
+        ("masked", True, True, False),
+        ("masked", False, False, False),
+    ],
+)
 def test_a_unit_without_a_file_is_an_error_only_outside_check_mode(load, has_file, check, possible):
     assert (plan.impossible(plan.State("x.service", load), has_file, check) == "") is possible
 
 
-@pytest.mark.parametrize(("now", "action", "there"), [
-    (state(), "none", True), (state("activating", "start"), "none", False), (state(), "restart", False),
-    (state(invocation="i2"), "restart", True), (state(invocation="i2"), "start", True), (state(), "start", False),
-    (state("activating", "start", invocation="i2"), "restart", False), (state(), "reload", True),
-])
+@pytest.mark.parametrize(
+    ("now", "action", "there"),
+    [
+        (state(), "none", True),
+        (state("activating", "start"), "none", False),
+        (state(), "restart", False),
+        (state(invocation="i2"), "restart", True),
+        (state(invocation="i2"), "start", True),
+        (state(), "start", False),
+        (state("activating", "start", invocation="i2"), "restart", False),
+        (state(), "reload", True),
+    ],
+)
 def test_after_a_restart_only_a_new_invocation_counts(now, action, there):
     assert plan.arrived(now, state(), plan.Verdict("etcd.service", action, "")) is there
 
 
-@pytest.mark.parametrize(("active", "job", "lost"), [
-    ("failed", False, True), ("inactive", False, True), ("inactive", True, False), ("failed", True, False),
-    ("activating", False, False), ("active", False, False),
-])
+@pytest.mark.parametrize(
+    ("active", "job", "lost"),
+    [
+        ("failed", False, True),
+        ("inactive", False, True),
+        ("inactive", True, False),
+        ("failed", True, False),
+        ("activating", False, False),
+        ("active", False, False),
+    ],
+)
 def test_a_start_is_lost_when_nothing_is_under_way_any_more(active, job, lost):
     assert plan.lost(state(active, job=job)) is lost
 
@@ -229,9 +283,15 @@ def test_a_short_answer_of_systemctl_is_an_error():
         plan.parse_show(SHOWN, ["web.service", "bad.service"])
 
 
-@pytest.mark.parametrize(("given", "full"), [
-    ("etcd", "etcd.service"), ("etcd.service", "etcd.service"), ("a.b", "a.b.service"), ("x.target", "x.target"),
-])
+@pytest.mark.parametrize(
+    ("given", "full"),
+    [
+        ("etcd", "etcd.service"),
+        ("etcd.service", "etcd.service"),
+        ("a.b", "a.b.service"),
+        ("x.target", "x.target"),
+    ],
+)
 def test_a_name_without_suffix_is_a_service(given, full):
     assert plan.service(given) == full
 
@@ -249,12 +309,20 @@ def test_the_diff_names_only_what_is_touched():
     assert plan.diff([decide(state())], {"etcd.service": state()}) == {"before": "", "after": ""}
 
 
-@pytest.mark.parametrize(("verdict", "changed"), [
-    (plan.Verdict("a", "none", ""), False), (plan.Verdict("a", "wait", ""), False), (plan.Verdict("a", "hold", ""), False),
-    (plan.Verdict("a", "none", "", enable=True), True), (plan.Verdict("a", "none", "", disable=True), True),
-    (plan.Verdict("a", "none", "", drop_in=""), True), (plan.Verdict("a", "start", ""), True),
-    (plan.Verdict("a", "stop", ""), True), (plan.Verdict("a", "reload", ""), True),
-])
+@pytest.mark.parametrize(
+    ("verdict", "changed"),
+    [
+        (plan.Verdict("a", "none", ""), False),
+        (plan.Verdict("a", "wait", ""), False),
+        (plan.Verdict("a", "hold", ""), False),
+        (plan.Verdict("a", "none", "", enable=True), True),
+        (plan.Verdict("a", "none", "", disable=True), True),
+        (plan.Verdict("a", "none", "", drop_in=""), True),
+        (plan.Verdict("a", "start", ""), True),
+        (plan.Verdict("a", "stop", ""), True),
+        (plan.Verdict("a", "reload", ""), True),
+    ],
+)
 def test_any_touch_of_the_host_is_a_change(verdict, changed):
     assert verdict.changed is changed
 
@@ -287,14 +355,17 @@ LOOPING, WAITING = seen(state("activating", "auto-restart")), seen(state("activa
 RELOADING = seen(state(), OTHER_INPUT, reloads=(INPUT,))
 
 
-@pytest.mark.parametrize(("unit", "started", "held", "configured", "down"), [
-    (RIGHT, "none", "none", "none", "stop"),
-    (OTHER, "restart", "hold", "hold", "stop"),
-    (RELOADING, "reload", "hold", "hold", "stop"),
-    (DOWN, "start", "start", "configure", "none"),
-    (LOOPING, "restart", "restart", "stop", "stop"),
-    (WAITING, "wait", "wait", "configure", "stop"),
-])
+@pytest.mark.parametrize(
+    ("unit", "started", "held", "configured", "down"),
+    [
+        (RIGHT, "none", "none", "none", "stop"),
+        (OTHER, "restart", "hold", "hold", "stop"),
+        (RELOADING, "reload", "hold", "hold", "stop"),
+        (DOWN, "start", "start", "configure", "none"),
+        (LOOPING, "restart", "restart", "stop", "stop"),
+        (WAITING, "wait", "wait", "configure", "stop"),
+    ],
+)
 def test_what_brings_a_unit_to_each_goal(unit, started, held, configured, down):
     assert [one.action for one in plan.decide("started", [unit])] == [started]
     assert [one.action for one in plan.decide("started", [unit], restart=False)] == [held]
@@ -308,18 +379,21 @@ def test_only_who_is_to_be_absent_is_not_started_at_boot_any_more():
     assert [plan.decide(goal, [RIGHT])[0].disable for goal in plan.GOALS] == [False, False, False, True]
 
 
-@pytest.mark.parametrize(("unit", "changing", "started", "held", "configured"), [
-    (RIGHT, [INPUT], "restart", "hold", "hold"),
-    (RIGHT, [FILE], "restart", "hold", "hold"),
-    (RIGHT, ["/etc/other"], "none", "none", "none"),
-    (seen(state(), reloads=(INPUT,)), [INPUT], "reload", "hold", "hold"),
-    (seen(state(), reloads=(INPUT,)), [INPUT, FILE], "restart", "hold", "hold"),
-    (seen(state(), reloads=()), [INPUT], "restart", "hold", "hold"),
-    (RELOADING, [FILE], "restart", "hold", "hold"),
-    (DOWN, [INPUT, FILE], "start", "start", "configure"),
-    (WAITING, [INPUT], "restart", "hold", "hold"),
-    (seen(state("activating", "start"), reloads=(INPUT,)), [INPUT], "restart", "hold", "hold"),
-])
+@pytest.mark.parametrize(
+    ("unit", "changing", "started", "held", "configured"),
+    [
+        (RIGHT, [INPUT], "restart", "hold", "hold"),
+        (RIGHT, [FILE], "restart", "hold", "hold"),
+        (RIGHT, ["/etc/other"], "none", "none", "none"),
+        (seen(state(), reloads=(INPUT,)), [INPUT], "reload", "hold", "hold"),
+        (seen(state(), reloads=(INPUT,)), [INPUT, FILE], "restart", "hold", "hold"),
+        (seen(state(), reloads=()), [INPUT], "restart", "hold", "hold"),
+        (RELOADING, [FILE], "restart", "hold", "hold"),
+        (DOWN, [INPUT, FILE], "start", "start", "configure"),
+        (WAITING, [INPUT], "restart", "hold", "hold"),
+        (seen(state("activating", "start"), reloads=(INPUT,)), [INPUT], "restart", "hold", "hold"),
+    ],
+)
 def test_a_check_foresees_what_files_that_would_change_do_to_who_was_started_with_them(unit, changing, started, held, configured):
     assert [one.action for one in plan.decide("started", [unit], True, changing)] == [started]
     assert [one.action for one in plan.decide("started", [unit], False, changing)] == [held]
@@ -327,16 +401,22 @@ def test_a_check_foresees_what_files_that_would_change_do_to_who_was_started_wit
     assert plan.decide("stopped", [unit], True, changing) == plan.decide("stopped", [unit])
 
 
-@pytest.mark.parametrize(("unit", "check", "said"), [
-    (RIGHT, False, []),
-    (seen(state(), missing=("/a", "/b")), False, ["etcd.service reads /a", "etcd.service reads /b"]),
-    (seen(state(), missing=("/a",)), True, []),
-    (plan.Seen(plan.State("etcd.service"), WANTED, has_file=False), False, ["etcd.service has no unit file"]),
-    (plan.Seen(plan.State("etcd.service"), WANTED, has_file=False), True, []),
-    (plan.Seen(plan.State("etcd.service", "masked"), WANTED, missing=("/a",)), False,
-     ["etcd.service is masked", "etcd.service reads /a"]),
-    (plan.Seen(plan.State("etcd.service", "masked"), WANTED), True, ["etcd.service is masked"]),
-])
+@pytest.mark.parametrize(
+    ("unit", "check", "said"),
+    [
+        (RIGHT, False, []),
+        (seen(state(), missing=("/a", "/b")), False, ["etcd.service reads /a", "etcd.service reads /b"]),
+        (seen(state(), missing=("/a",)), True, []),
+        (plan.Seen(plan.State("etcd.service"), WANTED, has_file=False), False, ["etcd.service has no unit file"]),
+        (plan.Seen(plan.State("etcd.service"), WANTED, has_file=False), True, []),
+        (
+            plan.Seen(plan.State("etcd.service", "masked"), WANTED, missing=("/a",)),
+            False,
+            ["etcd.service is masked", "etcd.service reads /a"],
+        ),
+        (plan.Seen(plan.State("etcd.service", "masked"), WANTED), True, ["etcd.service is masked"]),
+    ],
+)
 def test_all_that_keeps_units_from_coming_up_is_named_and_none_of_it_from_going_down(unit, check, said):
     for goal in (plan.STARTED, plan.CONFIGURED):
         found = plan.obstacles(goal, [RIGHT, unit], check)
@@ -345,9 +425,16 @@ def test_all_that_keeps_units_from_coming_up_is_named_and_none_of_it_from_going_
         assert plan.obstacles(goal, [unit], check) == []
 
 
-@pytest.mark.parametrize(("action", "key"), [
-    ("start", "started"), ("restart", "restarted"), ("reload", "reloaded"), ("stop", "stopped"), ("hold", "restart_needed"),
-])
+@pytest.mark.parametrize(
+    ("action", "key"),
+    [
+        ("start", "started"),
+        ("restart", "restarted"),
+        ("reload", "reloaded"),
+        ("stop", "stopped"),
+        ("hold", "restart_needed"),
+    ],
+)
 def test_a_result_names_units_by_what_is_done_to_them_and_says_why(action, key):
     told = plan.told([plan.Verdict("a", action, "so"), plan.Verdict("b", "none", "it runs with what is written")])
     assert told.pop("changed") is (action != "hold")

@@ -352,11 +352,13 @@ def test_the_formal_downgrade_takes_members_that_run():
     hosts = changed(changed(stacked(3), "m1", stopped=("etcd",)), "m3", stopped=("etcd",))
     seen = view(hosts, (OLD[0], NEW[1]), OLD, _upgrade_view.Etcd("3.7.0"), allow_downgrade=True)
     without(without(seen, "etcd", "m1"), "etcd", "m3")
-    assert [dataclasses.astuple(one) for one in _upgrade_refusals.downgrade(seen)] == [(
-        "downgrade-down",
-        "etcd does not run on m1, m3, and 3.6.16 does not start with data of 3.7",
-        "start it with 3.7 first: upgrade.yml with that version in multimaster_etcd_version does",
-    )]
+    assert [dataclasses.astuple(one) for one in _upgrade_refusals.downgrade(seen)] == [
+        (
+            "downgrade-down",
+            "etcd does not run on m1, m3, and 3.6.16 does not start with data of 3.7",
+            "start it with 3.7 first: upgrade.yml with that version in multimaster_etcd_version does",
+        )
+    ]
 
 
 @pytest.mark.parametrize(

@@ -140,9 +140,7 @@ def test_a_decision_imports_decisions_only(name):
 
 @pytest.mark.parametrize("name", DECISIONS)
 def test_a_decision_calls_nothing_that_reaches_outside(name):
-    called = {
-        node.func.id for node in ast.walk(tree(name)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
+    called = {node.func.id for node in ast.walk(tree(name)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert called & FORBIDDEN_CALLS == set()
 
 
@@ -163,7 +161,5 @@ def test_what_a_decision_returns_is_frozen(name):
 def test_a_decision_says_what_it_is_for(name):
     text = ast.get_docstring(tree(name)) or ""
     assert text
-    public = [
-        n for n in tree(name).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")
-    ]
+    public = [n for n in tree(name).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")]
     assert [node.name for node in public if not ast.get_docstring(node)] == []

@@ -27,7 +27,8 @@ def fake(monkeypatch, world):
 def test_check_run_again_and_back(fake, call, check_run_again):
     results = check_run_again(bootstrap_token, TOKEN)
     assert [results[0][told] for told in ("name", "reason", "seconds_left")] == [
-        results[1][told] for told in ("name", "reason", "seconds_left")]
+        results[1][told] for told in ("name", "reason", "seconds_left")
+    ]
     assert results[1]["name"] == "bootstrap-token-abcdef"
     assert results[1]["seconds_left"] == 3600
     (stored,) = fake.objects.values()

@@ -27,8 +27,17 @@ def params(tmp_path):
     (tmp_path / "private").mkdir(mode=0o700)
     return {
         "certificates": [{"path": str(tmp_path / "k" / name), "new_key": False, "certificate": None, **account} for name in "ab"],
-        "files": [{"path": str(tmp_path / "k" / "ca.crt"), "mode": "0644", "public": True, "authority": True, "content": None,
-                   "sha256": hashlib.sha256(OURS.encode()).hexdigest(), **account}],
+        "files": [
+            {
+                "path": str(tmp_path / "k" / "ca.crt"),
+                "mode": "0644",
+                "public": True,
+                "authority": True,
+                "content": None,
+                "sha256": hashlib.sha256(OURS.encode()).hexdigest(),
+                **account,
+            }
+        ],
     }
 
 
@@ -48,7 +57,8 @@ def test_a_fresh_host_answers_with_requests_at_once(params, tmp_path):
 def test_check_mode_makes_nothing(params, tmp_path):
     assert requests(read(params, tmp_path, check=True)) == [False, False]
     assert module.request(params, str(tmp_path / "private"), True)["certificates"][params["certificates"][0]["path"]] == {
-        "request": None}
+        "request": None
+    }
     assert os.listdir(tmp_path) == ["private"]
 
 
@@ -85,8 +95,13 @@ def signed(params, tmp_path):
 
 def test_install_writes_all_or_nothing(signed, tmp_path):
     params = signed
-    swapped = {**params, "certificates": [
-        params["certificates"][0], {**params["certificates"][1], "certificate": params["certificates"][0]["certificate"]}]}
+    swapped = {
+        **params,
+        "certificates": [
+            params["certificates"][0],
+            {**params["certificates"][1], "certificate": params["certificates"][0]["certificate"]},
+        ],
+    }
     folder = str(tmp_path / "private")
     with pytest.raises(module._certificate_files.RequestError, match="belongs to no key"):
         module.install(swapped, folder, False)
@@ -120,7 +135,8 @@ def test_a_new_key_is_told_and_neither_is_shown(signed, call, tmp_path):
     (tmp_path / "k" / "a.key.new").write_text(new)
     result = call(module, {**signed, "phase": "install"}, check=True)
     assert [(entry["after_header"], entry["before"], entry["after"]) for entry in result["diff"]] == [
-        (str(key), "(not shown)\n", "(changed, not shown)\n")]
+        (str(key), "(not shown)\n", "(changed, not shown)\n")
+    ]
     assert not [line for line in (new + old).splitlines() if line in str(result)]
 
 

@@ -70,9 +70,10 @@ def test_check_mode_waits_for_nothing_and_fails_for_what_never_goes(fake, call):
 
 
 def test_two_minors_are_refused_at_once(fake, call):
-    assert "one minor at a time is gone back. Next: go back one minor first" in call(
-        etcd_downgrade, {**BACK, "version": "3.5.21"}
-    )["msg"]
+    assert (
+        "one minor at a time is gone back. Next: go back one minor first"
+        in call(etcd_downgrade, {**BACK, "version": "3.5.21"})["msg"]
+    )
 
 
 def test_what_is_no_version_is_said(fake, call):
@@ -100,10 +101,13 @@ def test_the_end_is_awaited_and_changes_nothing(fake, call):
     assert fake.downgrade
 
 
-@pytest.mark.parametrize(("downgrade", "reason"), [
-    ("", "every member runs 3.6, and no downgrade is enabled any more"),
-    ("3.6", "every member runs 3.6, and etcd has not ended the downgrade yet"),
-])
+@pytest.mark.parametrize(
+    ("downgrade", "reason"),
+    [
+        ("", "every member runs 3.6, and no downgrade is enabled any more"),
+        ("3.6", "every member runs 3.6, and etcd has not ended the downgrade yet"),
+    ],
+)
 def test_a_check_of_the_end_tells_and_waits_for_nothing(fake, call, downgrade, reason):
     fake.versions, fake.cluster_version, fake.downgrade = {}, "3.6", downgrade
     result = call(etcd_downgrade, {**OVER, "timeout": 60}, check=True)

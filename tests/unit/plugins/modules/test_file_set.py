@@ -31,8 +31,11 @@ def everything(tmp_path):
 
 def test_a_whole_set_is_made_once(check_run_again, everything, tmp_path):
     checked, done, again = check_run_again(file_set, everything)
-    assert checked["changed_paths"] == done["changed_paths"] == [
-        str(tmp_path / name) for name in ("d", "d/sub", "d/sub/a", "d/key", "link", "old")]
+    assert (
+        checked["changed_paths"]
+        == done["changed_paths"]
+        == [str(tmp_path / name) for name in ("d", "d/sub", "d/sub/a", "d/key", "link", "old")]
+    )
     assert checked["diff"] == done["diff"] and again["diff"] == [] and again["changed_paths"] == []
     assert (tmp_path / "link").read_text() == "hello\n"
 
@@ -52,8 +55,9 @@ def test_a_secret_is_in_no_result(call, everything, tmp_path):
 def test_a_validators_no_is_shown_without_the_secret(call, everything, tmp_path):
     everything["secrets"][0]["validate"] = ["/bin/sh", "-c", "cat %s; echo 'line 3: no such key' >&2; exit 1"]
     result = call(file_set, everything)
-    assert result["failed"] and "line 3: no such key" in result["msg"] and SECRET not in json.dumps(
-        {**result, "invocation": None})
+    assert (
+        result["failed"] and "line 3: no such key" in result["msg"] and SECRET not in json.dumps({**result, "invocation": None})
+    )
     assert not (tmp_path / "d/sub/a").exists()
 
 
@@ -67,7 +71,8 @@ def test_the_diff_of_a_text_is_the_text(call, everything, tmp_path):
     everything["files"][0]["content"] = "bye\n"
     path = str(tmp_path / "d/sub/a")
     assert call(file_set, everything)["diff"] == [
-        {"before_header": path, "after_header": path, "before": "hello\n", "after": "bye\n"}]
+        {"before_header": path, "after_header": path, "before": "hello\n", "after": "bye\n"}
+    ]
 
 
 @pytest.mark.parametrize("change", [{"mode": "0600"}, {"mode": "0755"}])

@@ -21,15 +21,26 @@ def machine(tmp_path, monkeypatch, world):
     world.watch(lambda: list(played.calls))
     monkeypatch.setattr(_kernel, "Host", functools.partial(_kernel.Host, played, str(tmp_path), "6.1.0"))
     original = _files.wanted
-    monkeypatch.setattr(_files, "wanted", lambda item, kind: original(
-        {**item, "path": item["path"].replace("/etc/fstab", str(tmp_path / "etc/fstab")), "owner": getpass.getuser(),
-         "group": str(os.getegid())}, kind))
+    monkeypatch.setattr(
+        _files,
+        "wanted",
+        lambda item, kind: original(
+            {
+                **item,
+                "path": item["path"].replace("/etc/fstab", str(tmp_path / "etc/fstab")),
+                "owner": getpass.getuser(),
+                "group": str(os.getegid()),
+            },
+            kind,
+        ),
+    )
     return played
 
 
 def arguments(machine, **more):
     return {
-        "modules_file": str(machine.root / "etc/modules-load.d/m.conf"), "sysctl_file": str(machine.root / "etc/sysctl.d/m.conf"),
+        "modules_file": str(machine.root / "etc/modules-load.d/m.conf"),
+        "sysctl_file": str(machine.root / "etc/sysctl.d/m.conf"),
         **(more or {"modules": ["br_netfilter"], "sysctls": {"net.ipv4.ip_forward": 1}, "swap_off": True}),
     }
 

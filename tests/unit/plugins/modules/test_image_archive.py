@@ -35,8 +35,11 @@ def server():
 
 
 def from_url(server, **more):
-    return {"archives": [{"reference": PAUSE, "url": server.url + "/pause.tar", **(more or {
-        "checksum_url": server.url + "/pause.tar.sha256"})}]}
+    return {
+        "archives": [
+            {"reference": PAUSE, "url": server.url + "/pause.tar", **(more or {"checksum_url": server.url + "/pause.tar.sha256"})}
+        ]
+    }
 
 
 def test_a_missing_image_is_fetched_verified_and_imported_once(containerd, server, check_run_again, tmp_path):
@@ -44,7 +47,15 @@ def test_a_missing_image_is_fetched_verified_and_imported_once(containerd, serve
     assert checked["imported"] == done["imported"] == [PAUSE] and again["imported"] == []
     assert checked["diff"] == done["diff"] == {"before": "", "after": PAUSE + "\n"}
     assert containerd.calls[-1] == [
-        "/usr/local/bin/ctr", "-a", "/run/containerd/containerd.sock", "-n", "k8s.io", "images", "ls", "-q"]
+        "/usr/local/bin/ctr",
+        "-a",
+        "/run/containerd/containerd.sock",
+        "-n",
+        "k8s.io",
+        "images",
+        "ls",
+        "-q",
+    ]
     assert os.listdir(tmp_path / "lib") == []
 
 

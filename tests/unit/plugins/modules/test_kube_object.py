@@ -31,8 +31,11 @@ def test_check_run_again(fake, check_run_again):
 
 @pytest.mark.parametrize(
     ("refusal", "forbidden", "reported"),
-    [((403, "Forbidden", "no"), "report", True), ((403, "Forbidden", "no"), "fail", False),
-     ((422, "Invalid", "no"), "report", False)],
+    [
+        ((403, "Forbidden", "no"), "report", True),
+        ((403, "Forbidden", "no"), "fail", False),
+        ((422, "Invalid", "no"), "report", False),
+    ],
 )
 def test_missing_rights_fail_or_are_reported(fake, call, refusal, forbidden, reported):
     fake.refusals = [refusal]

@@ -247,8 +247,9 @@ def test_on_a_host_without_an_api_server(fake, call, on_host, tmp_path):
     assert (taken["changed"], taken["step"], taken["places"]) == (False, "take", ["host"])
     assert taken["lock"] == {**without(MINE, "seconds"), "since": "2026-01-01T12:00:00.000000Z", "until": LATER}
     refused = call(operation_lock, others)
-    assert refused["failed"] and f"remove m1 from ctl1 (holder ctl1/a), since 2026-01-01T12:00:00.000000Z until {LATER}" in (
-        refused["msg"]
+    assert (
+        refused["failed"]
+        and f"remove m1 from ctl1 (holder ctl1/a), since 2026-01-01T12:00:00.000000Z until {LATER}" in (refused["msg"])
     )
     assert f"`rm {on_host['path']}` on " in refused["msg"]
     assert call(operation_lock, {**others, "state": "free"})["failed"]

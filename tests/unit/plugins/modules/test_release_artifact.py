@@ -26,10 +26,16 @@ def arguments(server, tmp_path):
     return {
         "manifest": str(tmp_path / "opt/.artifacts.json"),
         "artifacts": [
-            {"url": server.url + "/kubectl", "checksum_url": server.url + "/kubectl.sha256",
-             "dest": str(tmp_path / "opt/k/kubectl")},
-            {"url": server.url + "/c.tgz", "checksum_url": server.url + "/c.tgz.sha256",
-             "extract": {"bin/ctr": str(tmp_path / "opt/c/ctr")}},
+            {
+                "url": server.url + "/kubectl",
+                "checksum_url": server.url + "/kubectl.sha256",
+                "dest": str(tmp_path / "opt/k/kubectl"),
+            },
+            {
+                "url": server.url + "/c.tgz",
+                "checksum_url": server.url + "/c.tgz.sha256",
+                "extract": {"bin/ctr": str(tmp_path / "opt/c/ctr")},
+            },
         ],
         "links": {str(tmp_path / "opt/ctr"): str(tmp_path / "opt/c/ctr")},
     }

@@ -18,8 +18,13 @@ from fake_systemd import FakeSystemd
 def fake(tmp_path, monkeypatch, world):
     played = FakeSystemd(tmp_path)
     world.watch(played.picture)
-    monkeypatch.setattr(_systemd, "Systemd", functools.partial(
-        _systemd.Systemd, played, lambda ready: (True, ""), str(tmp_path), sleep=played.sleep, monotonic=played.monotonic))
+    monkeypatch.setattr(
+        _systemd,
+        "Systemd",
+        functools.partial(
+            _systemd.Systemd, played, lambda ready: (True, ""), str(tmp_path), sleep=played.sleep, monotonic=played.monotonic
+        ),
+    )
     return played
 
 
@@ -171,8 +176,11 @@ def test_configured_units_are_foreseen_as_they_are_prepared(fake, check_run_agai
     arguments["files"] = [{"path": str(tmp_path / "input"), "content": "new", "mode": "0644"}]
     checked, done, _again = check_run_again(unit_set, {**arguments, "state": "configured"})
     told = ("started", "restarted", "reloaded", "stopped", "restart_needed")
-    assert [checked[name] for name in told] == [done[name] for name in told] == [[], [], [], [], [
-        "etcd.service"] if running_first else []]
+    assert (
+        [checked[name] for name in told]
+        == [done[name] for name in told]
+        == [[], [], [], [], ["etcd.service"] if running_first else []]
+    )
 
 
 def test_a_unit_that_fails_fails_the_module_with_its_journal(fake, call):

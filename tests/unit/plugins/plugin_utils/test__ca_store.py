@@ -39,7 +39,11 @@ def test_a_missing_store_is_an_error_that_says_what_to_do(path):
 def test_what_a_new_store_holds(store, path):
     assert set(os.listdir(path)) == {
         *(f"{name}.{end}" for name in _pki.AUTHORITIES for end in ("crt", "key")),
-        "sa.key", "sa.pub", "encryption-keys.json", "store.json", ".gitignore",
+        "sa.key",
+        "sa.pub",
+        "encryption-keys.json",
+        "store.json",
+        ".gitignore",
     }
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
     assert {stat.S_IMODE(os.stat(os.path.join(path, name)).st_mode) for name in os.listdir(path)} == {0o600}
@@ -60,8 +64,10 @@ def _open(path, results, barrier):
 @pytest.mark.parametrize("locks", [True, False], ids=["with locks", "on a file system without locks"])
 def test_of_many_that_race_one_founds_the_store(path, locks, monkeypatch):
     if not locks:
+
         def refuse(*_args):
             raise OSError("no locks available")
+
         monkeypatch.setattr(_ca_store.fcntl, "flock", refuse)
     fork = multiprocessing.get_context("fork")
     results, barrier = fork.Queue(), fork.Barrier(12)
@@ -119,10 +125,15 @@ def test_another_clusters_store_is_refused(store, path):
         _ca_store.open_store(path, "test", NOW, may_create=True)
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    ("", "cannot be understood"), ("[]", "cannot be understood"), ("{}", "cannot be understood"),
-    ('{"version": 2, "cluster_name": "prod"}', "has layout 2, this release knows 1"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "cannot be understood"),
+        ("[]", "cannot be understood"),
+        ("{}", "cannot be understood"),
+        ('{"version": 2, "cluster_name": "prod"}', "has layout 2, this release knows 1"),
+    ],
+)
 def test_a_manifest_that_is_wrong(store, path, content, said):
     with open(os.path.join(path, "store.json"), "w") as handle:
         handle.write(content)
@@ -203,4 +214,5 @@ def test_keys_differ_between_stores(tmp_path):
     for item in _pki.SHARED_ITEMS:
         assert stores[0].shared(item) != stores[1].shared(item)
     assert not {f for name in _pki.AUTHORITIES for f in stores[0].fingerprints(name)} & {
-        f for name in _pki.AUTHORITIES for f in stores[1].fingerprints(name)}
+        f for name in _pki.AUTHORITIES for f in stores[1].fingerprints(name)
+    }

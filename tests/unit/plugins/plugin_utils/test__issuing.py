@@ -12,13 +12,18 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _issuing, _x509
 
 NOW = 1_800_000_000.0
-WANTED, _findings = _pki.certificates([
-    {"path": "/k/scheduler", "ca": "kubernetes", "common_name": "system:kube-scheduler"},
-    {"path": "/e/peer", "ca": "etcd-peer", "common_name": "etcd-peer", "usages": ["client", "server"], "dns": ["m1"]},
-])
+WANTED, _findings = _pki.certificates(
+    [
+        {"path": "/k/scheduler", "ca": "kubernetes", "common_name": "system:kube-scheduler"},
+        {"path": "/e/peer", "ca": "etcd-peer", "common_name": "etcd-peer", "usages": ["client", "server"], "dns": ["m1"]},
+    ]
+)
 AUTHORITIES = [{"ca": "kubernetes", "path": "/k/ca.crt", "key_path": "/k/ca.key"}, {"ca": "etcd-peer", "path": "/e/ca.crt"}]
-SHARED = [{"item": "sa.key", "path": "/k/sa.key"}, {"item": "sa.pub", "path": "/k/sa.pub"},
-          {"item": "encryption-config", "path": "/k/enc"}]
+SHARED = [
+    {"item": "sa.key", "path": "/k/sa.key"},
+    {"item": "sa.pub", "path": "/k/sa.pub"},
+    {"item": "encryption-config", "path": "/k/enc"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +41,24 @@ def host(store, files=()):
     """Return the read phase's result of a host that `store` served; without a store, of an empty host."""
     files = files or _issuing.files(AUTHORITIES, SHARED, store)
     return {
-        "certificates": {item.path: {
-            "certificate": store.sign(item, _x509.new_key().public_key(), NOW) if store else None,
-            "key": "matches" if store else "missing", "adjust": [], "request": None,
-        } for item in WANTED},
-        "files": {item.path: {
-            "exists": bool(store), "adjust": False,
-            "sha256": hashlib.sha256(item.content.encode()).hexdigest() if store else None,
-            "content": item.content if store and item.public else None,
-        } for item in files},
+        "certificates": {
+            item.path: {
+                "certificate": store.sign(item, _x509.new_key().public_key(), NOW) if store else None,
+                "key": "matches" if store else "missing",
+                "adjust": [],
+                "request": None,
+            }
+            for item in WANTED
+        },
+        "files": {
+            item.path: {
+                "exists": bool(store),
+                "adjust": False,
+                "sha256": hashlib.sha256(item.content.encode()).hexdigest() if store else None,
+                "content": item.content if store and item.public else None,
+            }
+            for item in files
+        },
     }
 
 
@@ -66,7 +80,11 @@ def test_an_empty_host_gets_everything(ours):
     decided = plan(host(None), ours)
     assert issued(decided) == ["/k/scheduler", "/e/peer"]
     assert [(item.path, item.mode) for item in decided.write] == [
-        ("/k/ca.crt", "0644"), ("/k/ca.key", "0600"), ("/e/ca.crt", "0644"), ("/k/sa.key", "0600"), ("/k/sa.pub", "0644"),
+        ("/k/ca.crt", "0644"),
+        ("/k/ca.key", "0600"),
+        ("/e/ca.crt", "0644"),
+        ("/k/sa.key", "0600"),
+        ("/k/sa.pub", "0644"),
         ("/k/enc", "0600"),
     ]
     assert decided.findings == ()

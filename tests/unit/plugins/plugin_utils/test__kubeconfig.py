@@ -21,8 +21,13 @@ KEY = _x509.new_key()
 
 def text(**changes):
     certificate = _x509.pem(_x509.sign(WANTED, KEY.public_key(), CA, CA_KEY, NOW))
-    values = {"cluster_name": "prod", "server": SERVER, "authority": _x509.pem(CA), "certificate": certificate,
-              "key": _x509.key_pem(KEY)}
+    values = {
+        "cluster_name": "prod",
+        "server": SERVER,
+        "authority": _x509.pem(CA),
+        "certificate": certificate,
+        "key": _x509.key_pem(KEY),
+    }
     return _kubeconfig.compose(**{**values, **changes})
 
 
@@ -34,21 +39,25 @@ def test_what_is_composed_is_kept():
     assert judge(text()) == ()
     config = yaml.safe_load(text())
     assert config["current-context"] == config["contexts"][0]["name"] == "kubernetes-admin@prod"
-    subject = _x509.load_certificates(
-        base64.b64decode(config["users"][0]["user"]["client-certificate-data"]).decode(), "")[0].subject
+    subject = _x509.load_certificates(base64.b64decode(config["users"][0]["user"]["client-certificate-data"]).decode(), "")[
+        0
+    ].subject
     assert subject.rfc4514_string() == "CN=kubernetes-admin,O=kubeadm:cluster-admins"
 
 
-@pytest.mark.parametrize(("config", "now", "reason"), [
-    (None, NOW, "missing"),
-    (text(server="https://192.0.2.1:6443"), NOW, "points at https://192.0.2.1:6443, wanted " + SERVER),
-    (text(authority="other"), NOW, "trusts another authority"),
-    (text(), NOW + 340 * _pki.DAY, "expires in 25 days"),
-    (text(), NOW + 400 * _pki.DAY, "expired 35 days ago"),
-    (text(key=_x509.key_pem(_x509.new_key())), NOW, "its key does not match"),
-    (text(key="nonsense"), NOW, "its key cannot be read"),
-    (text(certificate="nonsense"), NOW, "cannot be read as a certificate"),
-])
+@pytest.mark.parametrize(
+    ("config", "now", "reason"),
+    [
+        (None, NOW, "missing"),
+        (text(server="https://192.0.2.1:6443"), NOW, "points at https://192.0.2.1:6443, wanted " + SERVER),
+        (text(authority="other"), NOW, "trusts another authority"),
+        (text(), NOW + 340 * _pki.DAY, "expires in 25 days"),
+        (text(), NOW + 400 * _pki.DAY, "expired 35 days ago"),
+        (text(key=_x509.key_pem(_x509.new_key())), NOW, "its key does not match"),
+        (text(key="nonsense"), NOW, "its key cannot be read"),
+        (text(certificate="nonsense"), NOW, "cannot be read as a certificate"),
+    ],
+)
 def test_reasons_to_write_it_anew(config, now, reason):
     assert any(reason in said for said in judge(config, now))
 
@@ -65,21 +74,32 @@ def strange(change):
     return yaml.safe_dump(config)
 
 
-@pytest.mark.parametrize("config", [
-    "", "- a", "just text", "{", "apiVersion: v1\nclusters: null\n",
-    text(cluster_name="other"),
-    strange(lambda config: config["clusters"].append({"name": "other", "cluster": {}})),
-    strange(lambda config: config["users"].append({"name": "me", "user": {"token": "x"}})),
-    strange(lambda config: config["contexts"].append({"name": "me", "context": {}})),
-])
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "- a",
+        "just text",
+        "{",
+        "apiVersion: v1\nclusters: null\n",
+        text(cluster_name="other"),
+        strange(lambda config: config["clusters"].append({"name": "other", "cluster": {}})),
+        strange(lambda config: config["users"].append({"name": "me", "user": {"token": "x"}})),
+        strange(lambda config: config["contexts"].append({"name": "me", "context": {}})),
+    ],
+)
 def test_somebody_elses_file_is_never_overwritten(config):
     with pytest.raises(_kubeconfig.KubeconfigError, match="nothing was written"):
         judge(config)
 
 
-@pytest.mark.parametrize(("address", "url"), [
-    ("192.0.2.1", "https://192.0.2.1:6443"), ("2001:db8::1", "https://[2001:db8::1]:6443"),
-    ("api.example", "https://api.example:6443"),
-])
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("192.0.2.1", "https://192.0.2.1:6443"),
+        ("2001:db8::1", "https://[2001:db8::1]:6443"),
+        ("api.example", "https://api.example:6443"),
+    ],
+)
 def test_server_url(address, url):
     assert _kubeconfig.server_url(address, 6443) == url

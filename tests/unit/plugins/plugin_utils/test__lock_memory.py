@@ -53,9 +53,7 @@ def test_a_renewal_counts_for_the_places_it_reached_and_for_no_other(remember):
     }
 
 
-@pytest.mark.parametrize(
-    ("host", "here"), [("m1", ["host", "cluster"]), ("m2", ["cluster"])], ids=["the-host-itself", "another"]
-)
+@pytest.mark.parametrize(("host", "here"), [("m1", ["host", "cluster"]), ("m2", ["cluster"])], ids=["the-host-itself", "another"])
 def test_a_file_is_reached_from_its_own_host_and_the_lease_from_any(remember, host, here):
     took(remember(), "host", "cluster", nodes=["m1"])
     assert remember().here(host) == here

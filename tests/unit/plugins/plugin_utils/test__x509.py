@@ -23,8 +23,14 @@ from hypothesis import strategies as st
 NOW = 1_800_000_000.0
 KEY = _x509.new_key()
 AUTHORITIES = {name: _x509.new_authority(name, "prod", NOW) for name in _pki.AUTHORITIES}
-RIGHT = {"path": "/x/y", "ca": "kubernetes", "common_name": "someone", "usages": ["client", "server"], "dns": ["m1"],
-         "ip": ["192.0.2.1"]}
+RIGHT = {
+    "path": "/x/y",
+    "ca": "kubernetes",
+    "common_name": "someone",
+    "usages": ["client", "server"],
+    "dns": ["m1"],
+    "ip": ["192.0.2.1"],
+}
 
 
 def wanted(**changes):
@@ -123,8 +129,9 @@ def test_a_request_without_proof_of_possession_is_refused():
         _x509.request_key(pem(x509.load_der_x509_csr(bytes(der))), "/x/y")
 
 
-@pytest.mark.parametrize("key", [ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048)],
-                         ids=["P-384", "RSA"])
+@pytest.mark.parametrize(
+    "key", [ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048)], ids=["P-384", "RSA"]
+)
 def test_keys_of_another_kind_are_refused(key):
     with pytest.raises(_x509.CertificateError, match=r"/x/y\.key is no ECDSA P-256 key"):
         _x509.request_key(pem(request(key)), "/x/y")
@@ -165,8 +172,15 @@ TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_cate
 
 
 @settings(max_examples=60, deadline=None)
-@given(dns=NAMES, ip=ADDRESSES, common_name=TEXT, organizations=st.lists(TEXT, max_size=3), minutes=st.integers(1, 60),
-       usages=st.sampled_from([["client"], ["server"], ["client", "server"]]), ca=st.sampled_from(_pki.AUTHORITIES))
+@given(
+    dns=NAMES,
+    ip=ADDRESSES,
+    common_name=TEXT,
+    organizations=st.lists(TEXT, max_size=3),
+    minutes=st.integers(1, 60),
+    usages=st.sampled_from([["client"], ["server"], ["client", "server"]]),
+    ca=st.sampled_from(_pki.AUTHORITIES),
+)
 def test_what_is_signed_as_wanted_is_kept(**specification):
     certificate = wanted(**specification)
     text = _x509.pem(leaf(certificate))
