@@ -72,8 +72,13 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.create(w, r)
 	case r.Method == http.MethodDelete:
 		f.mutex.Lock()
-		f.objects = map[string]object{}
+		_, found := f.objects[filepath.Base(r.URL.Path)]
+		delete(f.objects, filepath.Base(r.URL.Path))
 		f.mutex.Unlock()
+		if !found {
+			http.Error(w, "no such object", http.StatusNotFound)
+			return
+		}
 		fmt.Fprint(w, "{}")
 	case r.URL.Query().Get("watch") == "true":
 		f.watch(w, r)

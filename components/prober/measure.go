@@ -17,7 +17,8 @@ import (
 const runLabel = "multimaster.test/prober-run"
 
 const (
-	pageSize     = 500             // objects a list or a delete asks for at once, client-go's page size
+	pageSize     = 500             // objects a list asks for at once, client-go's page size
+	removers     = 16              // deletes on their way at once, on the one kept connection
 	watchCatchUp = 5 * time.Second // how long the watch may still need after the last write
 )
 

@@ -270,3 +270,21 @@ func TestFailuresCloseToEachOtherAreOneBurst(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestADeletionThatIsRefusedIsToldAndOneThatWasDoneIsNot(t *testing.T) {
+	t.Parallel()
+	for status, left := range map[int]bool{http.StatusForbidden: true, http.StatusNotFound: false} {
+		f := newFakeAPI(t)
+		f.misbehave = first(http.MethodDelete, func(w http.ResponseWriter, r *http.Request) {
+			if status == http.StatusNotFound { // somebody else was quicker
+				f.mutex.Lock()
+				delete(f.objects, filepath.Base(r.URL.Path))
+				f.mutex.Unlock()
+			}
+			http.Error(w, "no", status)
+		})
+		if r := run(t, f.options(t)); r.LeftOver != left || (len(r.EndErrors) > 0) != left {
+			t.Errorf("HTTP %d: left over %t, errors %v", status, r.LeftOver, r.EndErrors)
+		}
+	}
+}

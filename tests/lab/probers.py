@@ -84,7 +84,7 @@ def pod_objects(image: str) -> list[dict]:
     def meta(name: str) -> dict:
         return {"name": name, "namespace": NAMESPACE}
 
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "get", "list", "watch", "deletecollection"]}]
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "get", "list", "watch", "delete"]}]
     container = {
         "name": "prober",
         "image": image,
