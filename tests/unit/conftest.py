@@ -8,9 +8,13 @@ from __future__ import annotations
 import pathlib
 import sys
 
+import hypothesis
 from ansible.plugins.loader import init_plugin_loader
 
 COLLECTIONS = str(pathlib.Path(__file__).resolve().parents[2] / "collections")
 sys.path.insert(0, COLLECTIONS)
 # Before anything of the collection is imported: the loader finds plugins only through an import hook of its own.
 init_plugin_loader([COLLECTIONS])
+# A starved machine is no fault of the code: no test is judged by its time.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")

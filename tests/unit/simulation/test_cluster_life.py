@@ -386,7 +386,6 @@ TestLife = Life.TestCase
 TestLife.settings = settings(
     max_examples=LIVES or 30,
     stateful_step_count=60 if LIVES else 15,
-    deadline=None,
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )

@@ -162,7 +162,7 @@ CODES = st.dictionaries(st.sampled_from(["200", "201", "404", "409", "429", "500
 
 
 @given(CODES, st.sampled_from(["500", "503", "504"]), st.integers(1, 400))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_more_failures_never_make_it_better_once_there_are_enough(codes, code, more):
     worse = {**codes, code: codes.get(code, 0) + more}
     if "errors" in rules(judged(codes)):
@@ -170,7 +170,7 @@ def test_more_failures_never_make_it_better_once_there_are_enough(codes, code, m
 
 
 @given(CODES, st.integers(0, 500))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_good_answers_never_make_a_good_one_red_where_requests_were_enough(codes, more):
     verdict = judged(codes)
     if verdict.well and verdict.figures["requests"] >= _canary.MIN_REQUESTS:

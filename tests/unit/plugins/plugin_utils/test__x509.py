@@ -171,7 +171,7 @@ ADDRESSES = st.lists(st.integers(0, 2**32 - 1).map(lambda n: str(ipaddress.ip_ad
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=["Cc", "Cs"]), min_size=1, max_size=32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     dns=NAMES,
     ip=ADDRESSES,
