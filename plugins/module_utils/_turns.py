@@ -43,7 +43,8 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         renewing    those of them whose lock is kept through another master before it does; with one master nobody could be asked
         drained     masters whose connections move away in their turn; controllers alone need no drain
         watched     masters that an earlier run of an upgrade changed, looked at before anybody else follows
-        endpoint    masters that take their part in the endpoint, its holder first
+        endpoint    masters that take their part in the endpoint, its holder first; where it is somebody else's balancer, the one
+                    master that says what to point it at
         ==========  =================================================================================================
 
     A new member starts by joining, a voter that is about to come back as a learner starts with what is written then, and the
@@ -66,7 +67,10 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     masters = [name for name in turns if name in fact["masters"] and name in due]
     masters.sort(key=lambda name: (name not in waiting, not _half_done(hostvars[name])))
     drained = [name for name in masters if name in drained]
-    balanced = fact["endpoint"]["mode"] == _endpoint.BALANCED
+    parts = {
+        _endpoint.BALANCED: asking(order["holder_first"], ENDPOINT),
+        _endpoint.EXTERNAL: order["holder_first"][:1],
+    }
     return {
         "drifted": other,
         "early": [name for name in down if name not in new] + [name for name in other if name in fact["learners"]],
@@ -76,7 +80,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         "renewing": [name for name in voters if name in masters and fact["hosts"][name]["neighbour"] != name],
         "drained": drained,
         "watched": _canary.earlier(fact["masters"], masters) if fact["canary"]["seconds"] > 0 else [],
-        "endpoint": asking(order["holder_first"], ENDPOINT) if balanced else order["holder_first"],
+        "endpoint": parts.get(fact["endpoint"]["mode"], order["holder_first"]),
     }
 
 

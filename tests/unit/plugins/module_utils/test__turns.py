@@ -110,6 +110,8 @@ def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(
          {"endpoint": "m2 m1"}),
         (fact(), {"endpoint_m1": {"turn_needed": False}}, {}),
         (fact("m1", mode="direct"), {}, {"endpoint": "m1"}),
+        # somebody else's balancer: one of them says what to point it at
+        (fact("m1 m2 m3", mode="external"), {}, {"endpoint": "m1"}),
     ],
 )  # fmt: skip
 def test_case(the_fact, results, wanted):
