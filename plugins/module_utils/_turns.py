@@ -67,10 +67,11 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     masters = [name for name in turns if name in fact["masters"] and name in due]
     masters.sort(key=lambda name: (name not in waiting, not _half_done(hostvars[name])))
     drained = [name for name in masters if name in drained]
-    parts = {
-        _endpoint.BALANCED: asking(order["holder_first"], ENDPOINT),
-        _endpoint.EXTERNAL: order["holder_first"][:1],
-    }
+    parts = order["holder_first"]
+    if fact["endpoint"]["mode"] == _endpoint.BALANCED:
+        parts = asking(parts, ENDPOINT)
+    elif fact["endpoint"]["mode"] == _endpoint.EXTERNAL:
+        parts = parts[:1]
     return {
         "drifted": other,
         "early": [name for name in down if name not in new] + [name for name in other if name in fact["learners"]],
@@ -80,7 +81,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         "renewing": [name for name in voters if name in masters and fact["hosts"][name]["neighbour"] != name],
         "drained": drained,
         "watched": _canary.earlier(fact["masters"], masters) if fact["canary"]["seconds"] > 0 else [],
-        "endpoint": parts.get(fact["endpoint"]["mode"], order["holder_first"]),
+        "endpoint": parts,
     }
 
 
