@@ -106,7 +106,7 @@ class ActionModule(ActionBase):
         if only != "topology":
             staying = known.inventory.without(known.request.leaving)
             why = _inventory_view.reasons(staying.names, known.hostvars)
-            own = _inventory_view.own_eviction(staying.names, known.hostvars)
+            own = _inventory_view.own_kubelet(staying.names, known.hostvars)
             wrong = _hooks.wrong(_hooks.paths(known.settings, known.folder) if only else turns["hooks"], self._loader)
             view = _preflight.View(known.settings, staying, known.observed, topology, known.store_exists, why, own, wrong)
             found += _preflight.judge(view, (*ignored, *_preflight.left_out(known.request.kind)))

@@ -31,6 +31,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _membership,
     _node_disks,
     _ports,
+    _resolver,
 )
 
 UNITS = (
@@ -254,6 +255,7 @@ def _machine(system):
         "disk_free_percent": {path: system.free_percent(path) for path in _node_disks.LIMITS},
         "clock": system.clock(),
         "swap": len((system.read("/proc/swaps") or "").strip().splitlines()) > 1,
+        "resolver": _resolver.chosen(system.read(_resolver.USUAL), system.read(_resolver.RESOLVED)),
         "cgroup": 2 if system.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
         "commands": {name: system.which(name) is not None for name in COMMANDS},
         "users": [name for name in USERS if f"\n{name}:" in "\n" + (system.read("/etc/passwd") or "")],

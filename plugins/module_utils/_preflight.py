@@ -102,6 +102,7 @@ CHECKS = {
     "memory": _preflight_machine.memory_enough,
     "disk-space": _preflight_machine.disks_large_enough,
     "disk-pressure": _preflight_machine.disks_relaxed,
+    "resolver-loopback": _preflight_machine.pods_resolve,
     "disk-slow": _preflight_machine.disks_fast_enough,
     "etcd-refused": _preflight_cluster.etcd_startable,
     "etcd-obstacle": _preflight_cluster.etcd_joinable,

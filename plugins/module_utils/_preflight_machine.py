@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _node_disks
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _node_disks, _resolver
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
 
 # What the roles are written for. Others of these families have apt and systemd too; they may work and are a warning.
@@ -138,9 +138,27 @@ def disks_large_enough(view):
 
 def disks_relaxed(view):
     """Want more disk space free than that below which a kubelet deletes images and evicts pods, unless it has its own limits."""
-    for host, observation in view.seen():
-        if (host.master or host.worker) and host.name not in view.own_eviction:
+    for host, observation, own in view.nodes():
+        if "evictionHard" not in own:
             yield from _node_disks.findings(host.name, observation.get("disk_free_percent") or {})
+
+
+def pods_resolve(view):
+    """Want no name server on loopback for pods that resolve names as their node does; on a host in use it is a warning."""
+    for host, observation, own in view.nodes():
+        resolver = observation.get("resolver") or {"path": "", "nameservers": ()}
+        servers = _resolver.on_host(resolver["nameservers"])
+        if servers and "resolvConf" not in own:
+            yield Finding(
+                host.name,
+                "resolver-loopback",
+                f"nameserver {', '.join(servers)} in {resolver['path']}: in a pod that is the pod itself, so cluster DNS would "
+                "ask itself, notices and ends, and no pod resolves a name",
+                "name servers that pods reach",
+                "Write a file of that form on the host with the servers that it asks itself, and name it: kubelet_extra_config: "
+                "{resolvConf: PATH}.",
+                WARNING if observation["certificates"] else ERROR,
+            )
 
 
 def disks_fast_enough(view):

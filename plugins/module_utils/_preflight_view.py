@@ -18,7 +18,7 @@ class View:
     """Hold everything a check may look at.
 
     `observed` has no entry, or None, for a host that could not be asked; `reasons` says for some of those why. Hosts that
-    leave may be in it, and are not judged. `own_eviction` are the hosts whose kubelet is given limits of the user's own;
+    leave may be in it, and are not judged. `own_kubelet` says by host what the user's own kubelet configuration has;
     `hooks` says by setting what is wrong with a file of the user's tasks that this run is to run.
     """
 
@@ -28,12 +28,16 @@ class View:
     topology: _topology.Topology
     ca_store_exists: bool = False
     reasons: dict = dataclasses.field(default_factory=dict)
-    own_eviction: frozenset = frozenset()
+    own_kubelet: dict = dataclasses.field(default_factory=dict)
     hooks: dict = dataclasses.field(default_factory=dict)
 
     def seen(self):
         """Return (host, observation) of every host that was observed."""
         return [(host, self.observed[host.name]) for host in self.topology.hosts if self.observed.get(host.name)]
+
+    def nodes(self):
+        """Return (host, observation, the user's own kubelet configuration) of every host that was observed and is a node."""
+        return [(host, seen, self.own_kubelet.get(host.name, {})) for host, seen in self.seen() if host.master or host.worker]
 
     @property
     def masters(self):

@@ -84,6 +84,7 @@ ansible_facts:
         - C(etcd.first_start) says whether the settings of the member's first start are still there, which are to go after it.
         - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(endpoint_files) are the masters that its keepalived and HAProxy are written for; null where neither is configured.
+        - C(resolver) is the resolv.conf for pods that resolve names as the host does, with its name servers.
         - C(drained) are the API servers, by node name, that its balancer keeps out of use, in a turn or since a cut.
         - C(after_clock) is how many seconds the look went on after it had read the host's clock.
         - C(clock_window) holds the controller's clock before the execution, and so many seconds before its end, in seconds since
@@ -105,6 +106,7 @@ ansible_facts:
         clock_window: [1763831819.9, 1763831820.4]
         after_clock: 0.31
         swap: false
+        resolver: {path: /run/systemd/resolve/resolv.conf, nameservers: [192.0.2.1]}
         cgroup: 2
         addresses: [{interface: eth0, address: 192.0.2.11, prefix: 24}]
         macs: ["02:00:c0:00:02:0b"]

@@ -28,7 +28,7 @@ FACT = "multimaster_host"
 OBSERVATION = "preflight_result"
 # Seconds by which this clock may have been set back, by who keeps it right, since an observation of this run ended.
 CLOCK_SLEW = 2.0
-# An input of the role kubelet: who gives limits at which pods are evicted is told nothing about ours.
+# An input of the role kubelet: what it says itself, it is told nothing about.
 KUBELET_CONFIG = "kubelet_extra_config"
 
 
@@ -144,6 +144,12 @@ def arguments(hosts, hostvars):
     return found
 
 
+def own_kubelet(names, hostvars):
+    """Return {host: what the user gives its kubelet}, fields of a KubeletConfiguration."""
+    given = {name: variable(hostvars[name], KUBELET_CONFIG, {}) for name in names}
+    return {name: dict(fields) if isinstance(fields, Mapping) else {} for name, fields in given.items()}
+
+
 def own_eviction(names, hostvars):
     """Return the hosts whose kubelet is given limits of the user's own, at which it evicts pods."""
-    return frozenset(name for name in names if "evictionHard" in (variable(hostvars[name], KUBELET_CONFIG, {}) or {}))
+    return frozenset(name for name, fields in own_kubelet(names, hostvars).items() if "evictionHard" in fields)

@@ -67,6 +67,7 @@ def fresh(name, **changes):
         "clock_window": [1000.0, 1001.0],
         "after_clock": 0.25,
         "swap": False,
+        "resolver": {"path": "/etc/resolv.conf", "nameservers": ["192.0.2.1"]},
         "cgroup": 2,
         "addresses": [{"interface": "eth0", "address": address(name), "prefix": 24}],
         "macs": [f"02:00:c0:00:02:{number:02x}"],

@@ -1175,6 +1175,19 @@ MUTANTS = {
         "_pki", "all(found == wanted for", "any(found == wanted for",
         "test__pki.py::test_keys_are_made_on_bare_hosts_and_those_of_this_cluster_only",
     ),
+    # name servers of pods
+    "pods ask themselves behind systemd-resolved": Mutant(
+        "_resolver",
+        "if on_host(found) and resolved is not None and not on_host(behind):",
+        "if False:",
+        "test__resolver.py::test_every_pair_of_files",
+    ),
+    "only 127.0.0.1 is the host itself": Mutant(
+        "_resolver",
+        "return ipaddress.ip_address(server).is_loopback",
+        'return server == "127.0.0.1"',
+        "test__resolver.py::test_every_loopback_address_is_the_host_itself",
+    ),
     "another cluster's authority is overwritten": Mutant(
         "_pki",
         "return ISSUE if set(present) & set(wanted) else REFUSE",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -81,11 +82,24 @@ def test_the_processes_that_hold_a_connection_are_found():
     assert hosts.connected_processes("") == []
 
 
+def test_resolv_conf_is_written_where_it_is_and_once(tmp_path):
+    usual, behind = tmp_path / "resolv.conf", tmp_path / "resolve/resolv.conf"
+    usual.write_text("nameserver 192.0.2.1\n")
+    inode = usual.stat().st_ino
+    script = hosts.RESOLVED.replace("/etc", str(tmp_path)).replace("/run/systemd", str(tmp_path))
+    for _again in range(2):
+        subprocess.run(["sh", "-c", script], check=True)
+        assert behind.read_text() == "nameserver 192.0.2.1\n"
+        assert usual.read_text() == "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch .\n"
+    assert usual.stat().st_ino == inode, "podman mounts the file: one that is replaced is not the host's"
+
+
 @pytest.mark.parametrize(
     ("argv", "verb", "said"),
     [
         (["x", "kill", "m1", "m2"], "kill", {"hosts": ["m1", "m2"]}),
         (["x", "rebuild", "m1"], "rebuild", {"hosts": ["m1"]}),
+        (["x", "resolved", "m1"], "resolved", {"hosts": ["m1"]}),
         (["x", "isolate", "a", "2.5"], "isolate", {"zone": "a", "seconds": 2.5}),
     ],
 )

@@ -470,6 +470,13 @@ def test_swap_and_the_unified_hierarchy_are_seen():
     assert (seen["swap"], seen["cgroup"]) == (True, 2)
 
 
+def test_name_servers_are_those_that_pods_can_ask_too():
+    assert observe()["resolver"] == {"path": "/etc/resolv.conf", "nameservers": []}
+    files = {"/etc/resolv.conf": "nameserver 127.0.0.53\n", "/run/systemd/resolve/resolv.conf": "nameserver 192.0.2.1\n"}
+    seen = observe(Picture(files))["resolver"]
+    assert seen == {"path": "/run/systemd/resolve/resolv.conf", "nameservers": ["192.0.2.1"]}
+
+
 def test_the_disk_is_measured_with_etcds_write_size_and_nothing_is_left_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(_host, "WAL_WRITES", 3)
     assert _host.fdatasync_p99_ms(str(tmp_path)) >= 0

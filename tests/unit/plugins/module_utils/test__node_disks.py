@@ -54,7 +54,7 @@ def test_only_kubelets_with_the_usual_limits_are_asked_before():
     made = settings()
     view = _preflight.View(made, listed, observed, _topology.build(made, listed, observed))
     assert checks(view) == ["m1", "w1"]
-    assert checks(dataclasses.replace(view, own_eviction=frozenset({"w1"}))) == ["m1"]
+    assert checks(dataclasses.replace(view, own_kubelet={"w1": {"evictionHard": {}}})) == ["m1"]
 
 
 def test_health_leaves_limits_of_the_users_own_alone():

@@ -77,6 +77,7 @@ DECISIONS = (
     "_turns",
     "_unit_plan",
     "_removed_flags",
+    "_resolver",
     "_upgrade",
     "_upgrade_refusals",
     "_upgrade_scene",

@@ -163,3 +163,9 @@ def test_limits_of_eviction_are_the_users_own_where_he_gives_any():
         "w4": {"kubelet_extra_config": None},
     }
     assert view.own_eviction(list(hostvars), hostvars) == {"w1"}
+
+
+@pytest.mark.parametrize("given", ["resolvConf", ["resolvConf"], None])
+def test_a_kubelet_is_given_fields_or_nothing(given):
+    hostvars = {"w1": {"kubelet_extra_config": {"resolvConf": "/etc/pods.conf"}}, "w2": {"kubelet_extra_config": given}}
+    assert view.own_kubelet(list(hostvars), hostvars) == {"w1": {"resolvConf": "/etc/pods.conf"}, "w2": {}}
