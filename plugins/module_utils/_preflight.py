@@ -97,6 +97,7 @@ CHECKS = {
     "os-unsupported": _preflight_machine.systems_supported,
     "architecture": _preflight_machine.architectures_supported,
     "kernel": _preflight_machine.kernels_new_enough,
+    "cgroup-v1": _preflight_machine.cgroups_unified,
     "python": _preflight_machine.pythons_new_enough,
     "command-missing": _preflight_machine.commands_there,
     "memory": _preflight_machine.memory_enough,

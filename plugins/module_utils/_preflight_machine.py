@@ -19,6 +19,8 @@ SUPPORTED_OS = {"debian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 SUPPORTED_ARCHITECTURES = ("amd64", "arm64")
 # kube-proxy's nftables mode asks for Linux 5.13 (Kubernetes docs, "Virtual IPs and Service Proxies").
 KERNEL_MINIMUM = (5, 13)
+# From this minor on a kubelet does not start on cgroup v1 unless failCgroupV1 is false (Kubernetes docs, "About cgroup v2").
+CGROUP_V1_FAILS = (1, 35)
 PYTHON_MINIMUM = (3, 9)
 REQUIRED_COMMANDS = ("systemctl", "ip")
 # MiB. Kubernetes' own floor is 2 GiB for a control-plane node ("Creating a cluster with kubeadm", before you begin).
@@ -76,6 +78,21 @@ def kernels_new_enough(view):
                 f"Linux {observation['kernel']}",
                 "5.13 or newer",
                 "Upgrade the kernel, or the operating system.",
+            )
+
+
+def cgroups_unified(view):
+    """Want cgroup v2 on nodes whose kubelet does not start on v1, unless it is told to."""
+    for host, observation, own in view.nodes():
+        version = view.topology.versions[host.name]["kubelet"]
+        if observation["cgroup"] == 1 and _numbers(version) >= CGROUP_V1_FAILS and own.get("failCgroupV1") is not False:
+            yield Finding(
+                host.name,
+                "cgroup-v1",
+                f"the host uses cgroup v1, on which kubelet {version} does not start",
+                "cgroup v2",
+                "Take systemd.unified_cgroup_hierarchy=0 off the kernel's command line, or put 1 there, and reboot. While "
+                "Kubernetes still can: kubelet_extra_config: {failCgroupV1: false}.",
             )
 
 

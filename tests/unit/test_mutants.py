@@ -1182,6 +1182,13 @@ MUTANTS = {
         "if False:",
         "test__resolver.py::test_every_pair_of_files",
     ),
+    # machines
+    "a kubelet that does not start on cgroup v1 is let in": Mutant(
+        "_preflight_machine",
+        "_numbers(version) >= CGROUP_V1_FAILS",
+        "_numbers(version) > CGROUP_V1_FAILS",
+        "test__preflight_machine.py::test_a_kubelet_that_would_not_start_is_told_of_before",
+    ),
     "only 127.0.0.1 is the host itself": Mutant(
         "_resolver",
         "return ipaddress.ip_address(server).is_loopback",

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight
 from cluster_fixtures import inventory, living, member
-from preflight_fixtures import bare, found, judge, three
+from preflight_fixtures import bare, found, judge, three, viewed
 
 NO_APT = "Install one of these, or take the host out of the inventory: packages are installed by apt."
 
@@ -79,6 +82,26 @@ def test_a_fit_machine_is_none(changes):
 def test_a_doubtful_machine_is_a_warning(changes, check):
     findings = three(**changes)
     assert [(finding.check, finding.level) for finding in findings] == [(check, "warning")]
+
+
+@pytest.mark.parametrize(
+    ("version", "own", "refused"),
+    [
+        ("1.36.3", {}, ["m1", "w1"]),
+        ("1.35.0", {}, ["m1", "w1"]),
+        ("1.34.9", {}, []),
+        ("1.36.3", {"w1": {"failCgroupV1": False}}, ["m1"]),
+        ("1.36.3", {"w1": {"failCgroupV1": True}, "m1": {"failCgroupV1": None}}, ["m1", "w1"]),
+    ],
+)
+def test_a_kubelet_that_would_not_start_is_told_of_before(version, own, refused):
+    observed = bare("m1", "m2", "w1", "e1")
+    for name in ("m1", "w1", "e1"):
+        observed[name]["cgroup"] = 1
+    view = viewed(inventory(["m1", "m2"], ["w1"], etcd=["e1"]), observed, kubernetes_version=version)
+    findings = [one for one in _preflight.judge(dataclasses.replace(view, own_kubelet=own)) if one.check == "cgroup-v1"]
+    assert [(one.host, one.level) for one in findings] == [(name, "error") for name in refused]
+    assert all(version in one.found and "failCgroupV1: false" in one.fix for one in findings)
 
 
 @pytest.mark.parametrize(
