@@ -99,7 +99,7 @@ class Scene:
     way that cannot restart in place, ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps;
     ``later``: voters that the run leaves to the next one. ``parts``: what was seen of each master's part in the endpoint, as
     ``_endpoint.MasterState``. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is
-    part of the cluster.
+    part of the cluster. ``pinned``: nodes whose pods no other node could take, which are not drained before they restart.
     """
 
     going: tuple = ()
@@ -125,6 +125,7 @@ class Scene:
     later: tuple = ()
     parts: tuple = ()
     begun: bool = False
+    pinned: frozenset = frozenset()
 
 
 @dataclass(frozen=True)
@@ -276,11 +277,7 @@ def _restarts(scene, early):
         balanced = scene.mode == _endpoint.BALANCED
         if holds and balanced:
             yield Step(YIELD, name, f"first {_given(scene, name)}")
-        why, before, during = "drained first", None, None
-        if master:
-            why = "drained, its API server drained in every balancer, the etcd leadership moved first"
-        elif name in verdicts:
-            why = "the etcd leadership moved first"
+        why, before, during = _aside(name, master, name in verdicts, name in scene.pinned), None, None
         restarts = (VRRP,) * (master and balanced) + _plan_state.CONTROL_PLANE * master + NODE * (master or name in scene.workers)
         if name in verdicts:
             cluster = scene.at_end if name in scene.late else scene.cluster
@@ -288,6 +285,16 @@ def _restarts(scene, early):
             during = _plan_state.etcd(_plan_state.without(cluster, verdicts[name].step.target))
             restarts = (ETCD, *restarts)
         yield Step(RESTART, name, why, before, during, before, restarts=restarts)
+
+
+def _aside(name, master, member, pinned):
+    """Return in words what moves away from a host before it restarts, and what stays."""
+    moves = ["its API server drained in every balancer"] * master + ["the etcd leadership moved first"] * (master or member)
+    if pinned:
+        return "; ".join(filter(None, (", ".join(moves), _plan_state.PINNED)))
+    if master:
+        return f"drained, {', '.join(moves)}"
+    return moves[0] if member else "drained first"
 
 
 def _given(scene, holder):

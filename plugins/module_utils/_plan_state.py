@@ -39,6 +39,10 @@ class Etcd:
         return f"{self.healthy} of {self.voters} healthy, quorum {self.quorum}"
 
 
+#: Of a node that is not drained where others are.
+PINNED = "its pods stay: no other node could take them"
+
+
 def etcd(cluster: _quorum.Cluster) -> Etcd | None:
     """Return what etcd is in this cluster, None where nobody votes."""
     if not cluster.voters:

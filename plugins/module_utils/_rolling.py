@@ -4,7 +4,8 @@
 """Put the hosts that restart in order, and judge what the restart of each means for etcd.
 
 Solves: whom the others need goes last: the holder of the endpoint address, then the etcd leader; who gives way restarts once
-another votes. Leaves out: who gives way (``_giving_way``), and the gate before each turn, which judges anew (the modules).
+another votes; a node is drained only where its pods have somewhere to go. Leaves out: who gives way (``_giving_way``), and the
+gate before each turn, which judges anew (the modules).
 """
 
 from __future__ import annotations
@@ -42,6 +43,21 @@ def late(hosts, observed, request, giving):
     present = {url for member in _etcd_scene.cluster(hosts, observed).members for url in member.peer_urls}
     out = {host.name for host in hosts if host.etcd_leftover and host.peer_url not in present}
     return tuple(sorted(({giving.old} | out) & set(request.nodes) - set(giving.later)))
+
+
+def pinned(hosts):
+    """Return the nodes, by name, whose pods no other node could take: a drain would end them for nothing, or never end.
+
+    Pods on a node tolerate its taints, so another takes them that has no further ones. A budget which allows one disruption lets
+    the first pod go, whose successor waits for the very node that is being drained, and then no other (role coredns has one).
+    """
+    nodes = [host for host in hosts if host.master or host.worker]
+    return frozenset(one.name for one in nodes if not any(_takes(other, one) for other in nodes if other != one))
+
+
+def _takes(other, one):
+    """Tell whether a node takes pods of another."""
+    return all(taint in one.taints for taint in other.taints)
 
 
 def verdicts(hosts, observed, names, allow_outage, afterwards, at_end):

@@ -39,6 +39,9 @@ ETCD_PEER_PORT = 2380
 ZONE_LABEL = "topology.kubernetes.io/zone"
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
+# Requests in which nodes give their pods away before they restart; in others containers go on running meanwhile.
+DRAINING = (_request.UPGRADE, _request.ROLL)
+
 MASTER_GROUP = "kube_control_plane"
 WORKER_GROUP = "kube_node"
 ETCD_GROUP = "etcd"
@@ -134,7 +137,7 @@ class Host:
 
 @dataclasses.dataclass(frozen=True)
 class Topology:
-    """Hold the whole wanted cluster and the orders in which to reach it."""
+    """Hold the whole wanted cluster and the orders in which to reach it; `drains`: nodes whose pods move away in their turn."""
 
     settings: object
     hosts: tuple
@@ -154,7 +157,7 @@ class Topology:
     forgotten: dict = dataclasses.field(default_factory=lambda: {"nodes": (), "members": ()})
     asked: tuple = ()
     turns: tuple = ()
-    drains: bool = False
+    drains: tuple = ()
     snapshot: str = ""
     downgrade: tuple = ("", "")
     allow_outage: bool = False
@@ -245,7 +248,7 @@ def build(
         forgotten=_forgotten(scene.going, request, etcd, joining),
         asked=request.nodes or (settings.cluster_name,),
         turns=_rolling.in_order(bare, observed),
-        drains=request.kind == _request.UPGRADE,
+        drains=tuple(name for name in _nodes(bare) if request.kind in DRAINING and name not in scene.pinned),
         lock_host=next(iter(_speaker(speakers, observed, acts=True)), ""),
         lock_places=lock_places,
         plan=plan,
@@ -299,7 +302,12 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
         later=giving.later,
         parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
         begun=_begun(request, cast.staying, observed),
+        pinned=_rolling.pinned(cast.staying),
     )
+
+
+def _nodes(hosts):
+    return [host.name for host in hosts if host.master or host.worker]
 
 
 def _versions(settings, hosts, observed, request):

@@ -50,7 +50,6 @@ def as_fact(topology, run="", undecided=False):
         "turns": list(topology.turns),
         "learners": list(topology.etcd.learners),
         "later": list(topology.giving.later),
-        "drains": topology.drains,
         "to_drain": _to_drain(topology, [*orders["roll"], *orders["roll_late"], *rolling_workers]),
         "allow_outage": topology.allow_outage,
         "upgrade_batch": settings.upgrade_batch,
@@ -70,9 +69,8 @@ def _to_drain(topology, restarting):
     What restarts for the sake of a setting is known only when its unit is written. Who leaves is none of them: somebody who has
     cordoned it wants no more than that either.
     """
-    steps = topology.plan.steps if topology.drains else ()
-    drained = {name for step in steps if step.kind == _upgrade.NODES for name in step.hosts}.union(restarting)
-    return [host.node_name for host in topology.hosts if (host.master or host.worker) and host.name in drained]
+    turning = {name for step in topology.plan.steps if step.kind == _upgrade.NODES for name in step.hosts}.union(restarting)
+    return [host.node_name for host in topology.hosts if host.name in turning and host.name in topology.drains]
 
 
 def _etcd_orders(topology, undecided):
@@ -182,7 +180,7 @@ def _host_fact(host, topology):
     """Return one host's place in the cluster; masters use their own API server, workers the endpoint.
 
     ``neighbour``: the master to ask while its own API server is away, one that can answer if there is one; itself where there is
-    no other. ``balances``: whether it takes part in an endpoint that can move.
+    no other. ``balances``: whether it takes part in an endpoint that can move. ``drains``: whether its pods move away in a turn.
     """
     settings = topology.settings
     others = [name for name in topology.speakers if name != host.name]
@@ -196,6 +194,7 @@ def _host_fact(host, topology):
         "worker": host.worker,
         "member": host.member,
         "node": host.master or host.worker,
+        "drains": host.name in topology.drains,
         "balances": host.master and topology.endpoint_mode == _endpoint.BALANCED,
         "neighbour": (others or [host.name])[0],
         "voter": host.voter,

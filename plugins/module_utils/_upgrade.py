@@ -314,11 +314,12 @@ def _nodes(view, nodes):
 
     first = min(nodes, key=lambda host: (not host.master, *rank(host)))
     if first.master:
-        chosen, why = [first], "a master's node, after the last API server"
+        chosen, why = [first], "a master's node, after the last API server" + (f"; {_plan_state.PINNED}" if first.pinned else "")
     else:
         same = sorted((host for host in nodes if not host.master and host.zone == first.zone), key=rank)
         chosen = same[: view.batch()]
-        why = "drained within PodDisruptionBudgets, uncordoned on failure" + (f", zone {first.zone}" if first.zone else "")
+        drained = "drained within PodDisruptionBudgets, uncordoned on failure"
+        why = (_plan_state.PINNED if first.pinned else drained) + (f", zone {first.zone}" if first.zone else "")
     changes = [(host, component) for host in chosen for component in view.changing(host, NODE)]
     programs = tuple(_skew.COMPONENTS[component] for component in NODE if component in {one for _host, one in changes})
     told = tuple(change for host in chosen for change in _changes(view, host, view.changing(host, NODE)))

@@ -16,6 +16,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _etcd_scene,
     _host_scene,
     _plan,
+    _rolling,
     _skew,
     _unit_plan,
     _upgrade,
@@ -63,7 +64,8 @@ def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=Fal
     cluster = _etcd_scene.cluster(topology.hosts, observed)
     # A join that was cut off is finished before a voter stops, so its learners vote by then; of two members see `giving`.
     joining = () if topology.giving.old else topology.etcd.promote
-    hosts = tuple(_host(host, observed.get(host.name), cluster, joining) for host in topology.hosts)
+    pinned = _rolling.pinned(topology.hosts)
+    hosts = tuple(_host(host, observed.get(host.name), cluster, joining, pinned) for host in topology.hosts)
     wanted = _upgrade.Wanted(
         settings.kubernetes_version,
         settings.etcd_version,
@@ -150,7 +152,7 @@ def snapshot_host(topology, observed):
     return members[0][0].name if members else ""
 
 
-def _host(host, observation, cluster, joining):
+def _host(host, observation, cluster, joining, pinned):
     units = (observation or {}).get("units") or {}
     members = {url: member for member in cluster.members for url in member.peer_urls}
     member = members.get(host.peer_url) if host.member else None
@@ -166,6 +168,7 @@ def _host(host, observation, cluster, joining):
         votes=member.voter or host.name in joining if member else None,
         # One that is starting may wait for others, and a run that was cut off may have left it so.
         sick=bool(observation) and member is not None and not member.healthy and units.get("etcd") in _unit_plan.UP,
+        pinned=host.name in pinned,
         starts=((observation or {}).get("unit_versions") or {}).get("etcd", ""),
         stopped=tuple(
             component

@@ -44,7 +44,7 @@ class Host:
     ``holds`` the endpoint address; ``leads`` etcd. ``votes``: its etcd member is a voter, False a learner, None no member at
     this moment; ``sick``: that member runs and is not healthy, so it hangs or is cut off. ``stopped``: components (names of
     ``_skew.COMPONENTS``) that are installed and do not run, as a cut-off run or a crash leaves them. ``starts``: the version of
-    etcd that its unit starts, "" when it is not known.
+    etcd that its unit starts, "" when it is not known. ``pinned``: its pods could go to no other node, so it is not drained.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Host:
     sick: bool = False
     stopped: tuple = ()
     starts: str = ""
+    pinned: bool = False
 
     @property
     def components(self):

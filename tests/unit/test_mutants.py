@@ -926,8 +926,16 @@ MUTANTS = {
         DRAIN, "if name in stay]", "]", "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark"
     ),
     "a node that keeps its pods is asked about": Mutant(
-        "_topology_fact", " if topology.drains else ()", "",
+        "_topology_fact", " and host.name in topology.drains]", "]",
         "test__topology_fact.py::test_nodes_that_are_to_be_drained_are_known_beforehand",
+    ),
+    "a master that takes no pods of others takes those of the only worker": Mutant(
+        ROLLING, "return all(taint in one.taints for taint in other.taints)", "return True",
+        "test__rolling.py::test_a_drain_is_pointless_where_no_other_node_takes_the_pods",
+    ),
+    "the only node is drained": Mutant(
+        TOPOLOGY, " and name not in scene.pinned)", ")",
+        "test__topology_fact.py::test_a_node_is_drained_in_its_turn_where_its_pods_have_somewhere_to_go",
     ),
     "a batch drains in waves": Mutant(
         "_settings", "0 < forks < batch_size", "0 > forks > batch_size", "test__settings.py::test_a_batch_drains_at_once"

@@ -184,7 +184,7 @@ def test_the_clusters_are_what_they_are_called():
     assert facts["a replacement"]["hosts"]["m4"]["replaces"] == "m2"
     assert facts["cut off"]["hosts"]["m1"]["replaces"] == "m9"
     assert facts["a replacement of a living master whose member is dead"]["order"]["leaving_stranded"] == "m2"
-    assert facts["upgrading"]["drains"]
+    assert all(facts["upgrading"]["hosts"][name]["drains"] for name in ("m1", "w1"))
     assert facts["growing"]["order"]["grow"] == "m2,m3"
     assert {name: fact["endpoint"]["mode"] for name, fact in facts.items() if fact["endpoint"]["mode"] != "balanced"} == {
         "one host of both kinds": "direct",

@@ -560,6 +560,26 @@ def test_a_restart_after_which_another_has_the_address_says_so():
     assert made.plan.lines()[-2].endswith("the etcd leadership moved first   [address: m1 -> m2]")
 
 
+@pytest.mark.parametrize(
+    ("masters", "workers", "said"),
+    [
+        (["m1"], ["m1"], {"m1": "its API server drained in every balancer, the etcd leadership moved first; its pods stay: no "
+                                "other node could take them"}),
+        (["m1"], ["w1"], {"m1": "drained, its API server drained in every balancer, the etcd leadership moved first",
+                          "w1": "its pods stay: no other node could take them"}),
+        (["m1"], ["w1", "w2"], {"m1": "drained, its API server drained in every balancer, the etcd leadership moved first",
+                                "w1": "drained first", "w2": "drained first"}),
+    ],
+)  # fmt: skip
+def test_a_node_whose_pods_could_go_nowhere_is_not_drained_and_the_plan_says_so(masters, workers, said):
+    listed = inventory(masters, workers)
+    seen = {name: living(name, [member("m1")], master=name == "m1") for name in listed.names}
+    made = _topology.build(
+        settings(), listed, seen, True, request=_request.Request(_request.ROLL, listed.names), allow_outage=True
+    )
+    assert {step.host: step.why for step in made.plan.steps if step.kind == "restart"} == said
+
+
 def test_what_restarts_is_said_of_the_host_on_which_it_does():
     control = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
     node = ("containerd", "kubelet", "kube-proxy", "flanneld")

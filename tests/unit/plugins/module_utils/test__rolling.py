@@ -39,6 +39,26 @@ def roll(names):
 
 
 @pytest.mark.parametrize(
+    ("names", "working", "wanted"),
+    [
+        ("m1", "m1", "m1"),
+        ("m1", "", "m1"),
+        ("m1 m2", "", ""),
+        ("m1 m2 m3", "m1", "m1"),  # a master's pods go where a worker's may not
+        ("m1 m2 m3", "m1 m2", ""),
+        ("m1 w1", "", "w1"),
+        ("m1 w1", "m1", ""),
+        ("m1 m2 w1 w2", "", ""),
+        ("m1 e1 e2 e3", "m1", "m1"),  # a host of etcd's own takes none
+        ("e1", "", ""),
+    ],
+)
+def test_a_drain_is_pointless_where_no_other_node_takes_the_pods(names, working, wanted):
+    placed = hosts(names, **{name: {"worker": True} for name in working.split()})
+    assert _rolling.pinned(placed) == set(wanted.split())
+
+
+@pytest.mark.parametrize(
     ("names", "zones", "seen", "wanted"),
     [
         (THREE, {}, {}, "m1 m2 m3"),

@@ -80,11 +80,13 @@ def test_the_node_of_a_host_that_cannot_be_asked_is_found_by_its_address(request
 @pytest.mark.parametrize(
     ("drains", "kind", "order", "wanted"),
     [
-        (True, _upgrade.NODES, {}, ["w1", "w2"]),
-        (True, _upgrade.MASTER, {}, []),  # its pods stay
-        (False, _upgrade.NODES, {}, []),  # site.yml drains nobody
+        (("m1", "w1", "w2"), _upgrade.NODES, {}, ["w1", "w2"]),
+        (("w2",), _upgrade.NODES, {}, ["w2"]),  # the pods of the other could go nowhere
+        (("m1", "w1", "w2"), _upgrade.MASTER, {}, []),  # its pods stay
+        ((), _upgrade.NODES, {}, []),  # site.yml drains nobody
         # a host of etcd's own is no node
-        (False, "", {"roll": ["e1", "m1"], "roll_late": ["m2"], "roll_workers": ["w2"]}, ["m1", "m2", "w2"]),
+        (("m1", "m2", "w2"), "", {"roll": ["e1", "m1"], "roll_late": ["m2"], "roll_workers": ["w2"]}, ["m1", "m2", "w2"]),
+        (("m1", "m2"), "", {"roll": ["m1"], "roll_workers": ["w2"]}, ["m1"]),
     ],
 )
 def test_nodes_that_are_to_be_drained_are_known_beforehand(drains, kind, order, wanted):
@@ -95,6 +97,25 @@ def test_nodes_that_are_to_be_drained_are_known_beforehand(drains, kind, order, 
         made, drains=drains, plan=dataclasses.replace(made.plan, steps=steps), order=tuple({**dict(made.order), **order}.items())
     )
     assert _topology_fact.as_fact(made)["to_drain"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("listed", "kind", "drained"),
+    [
+        (inventory(["m1"], ["m1"]), _request.ROLL, []),
+        (inventory(["m1"], ["m1"]), _request.UPGRADE, []),
+        (inventory(["m1"], ["w1"]), _request.ROLL, ["m1"]),
+        (inventory(["m1"], ["w1", "w2"], ["e1"]), _request.UPGRADE, ["m1", "w1", "w2"]),
+        (inventory(["m1"], ["w1", "w2"]), _request.CONVERGE, []),
+    ],
+)
+def test_a_node_is_drained_in_its_turn_where_its_pods_have_somewhere_to_go(listed, kind, drained):
+    seen = {name: living(name, [member("m1")]) if name == "m1" else fresh(name) for name in listed.names}
+    nodes = ("m1",) if kind == _request.ROLL else ()
+    made = _topology.build(settings(), listed, seen, True, request=_request.Request(kind, nodes), allow_outage=True)
+    fact = _topology_fact.as_fact(made)
+    assert [name for name, host in fact["hosts"].items() if host["drains"]] == drained
+    assert fact["to_drain"] == [name for name in drained if name in nodes]
 
 
 def test_a_node_that_leaves_may_be_cordoned_already():

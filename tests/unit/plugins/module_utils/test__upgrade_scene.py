@@ -208,3 +208,25 @@ def test_a_program_that_systemd_starts_again_and_again_has_its_turn_first(unit, 
     assert [unit in reason for reason, _next_step in plan.refusals if "no version can be read" in reason] == [True] * refused
     kinds = ("node",) if unit == "kubelet" else ("master",)
     assert [step.hosts[0] == "m3" for step in plan.steps if step.kind in kinds][:1] == ([] if refused else [first])
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        (["m1"], {"m1": "a master's node, after the last API server; its pods stay: no other node could take them"}),
+        (["w1"], {"m1": "a master's node, after the last API server", "w1": "its pods stay: no other node could take them"}),
+        (["w1", "w2"], {"m1": "a master's node, after the last API server",
+                        **dict.fromkeys(("w1", "w2"), "drained within PodDisruptionBudgets, uncordoned on failure")}),
+    ],
+)  # fmt: skip
+def test_a_node_whose_pods_could_go_nowhere_is_not_drained_and_the_plan_says_so(workers, said):
+    listed, wished = inventory(["m1"], workers), settings(kubernetes_version="1.37.2", etcd_version="3.6.16")
+    m1 = seen("3.6.16")["m1"]
+    m1["etcd"]["status"] = living("m1", [member("m1")])["etcd"]["status"]
+    observed = {"m1": m1, **{name: living(name, [], master=False) for name in workers if name != "m1"}}
+    for name in set(workers) - {"m1"}:
+        observed[name]["versions"] = {"kubelet": "1.36.3", "kube-proxy": "1.36.3"}
+    request = _request.Request(_request.UPGRADE)
+    topology = _topology.build(wished, listed, observed, True, request=request, allow_outage=True)
+    steps = _upgrade_scene.plan(topology, observed, allow_outage=True).steps
+    assert {name: step.why for step in steps if step.kind == "node" for name in step.hosts} == said
