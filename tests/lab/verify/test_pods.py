@@ -84,5 +84,13 @@ def test_port_forward_reaches_a_pod(cluster, work):
             process.terminate()
 
 
+def test_pods_have_the_mtu_that_the_inventory_names(cluster, work):
+    mtu = "--file_content=/sys/class/net/eth0/mtu"
+    for node in cluster.nodes:
+        pod = work.on(node)["metadata"]["name"]
+        text = cluster.kubectl("exec", "-n", work.namespace, pod, "--", "/agnhost", "mounttest", mtu)
+        assert str(cluster.variable("containerd_mtu", node) or 1450) in text, node
+
+
 def test_a_container_whose_probe_fails_is_restarted(work):
     assert work.restarts() > 0
