@@ -77,6 +77,7 @@ options:
   max_age:
     description:
       - Seconds after which an observation counts as none, so that a fact cache does not pass for a living host.
+      - Of a host that this run tried to observe in vain, none counts.
     type: int
     default: 900
 seealso:
