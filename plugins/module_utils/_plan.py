@@ -50,6 +50,9 @@ DRAIN, YIELD, STOP, CLEAN = "drain", "yield", "stop", "clean"
 HOLD, BALANCE, PROMOTE_ADDRESS, GIVE_BACK = "hold", "balance", "promote_ip", "give_back"
 RESTART = "restart"
 
+NEW = "it is new: packages, kernel settings, programs, certificates"
+MASTER_TO_BE = "it becomes a master: packages, programs, certificates"
+SERVING = "its API server, controller-manager and scheduler start"
 STRANDED = "the only etcd it uses is dead: it uses the members that stay, so that its kubelet is heard until it leaves"
 
 # What stops and starts again together on a host.
@@ -73,7 +76,10 @@ class Going:
 
 @dataclass(frozen=True)
 class Coming:
-    """One host that is new or half-way in: what it is to be, and whether it can be reached."""
+    """One host that is new or half-way in: what it is to be, whether it can be reached, and what it is already.
+
+    ``registered``: its kubelet has its certificate; ``serves``: it has an API server; ``balances``: its part in the endpoint.
+    """
 
     name: str
     master: bool = False
@@ -81,6 +87,14 @@ class Coming:
     member: bool = False
     zone: str = ""
     alive: bool = True
+    registered: bool = False
+    serves: bool = False
+    balances: bool = False
+
+    @property
+    def new(self):
+        """Return whether it is no part of the cluster in any way."""
+        return not (self.registered or self.serves)
 
 
 @dataclass(frozen=True)
@@ -88,9 +102,10 @@ class Scene:
     """The cluster as it was seen and as it is to be, in inventory names.
 
     ``going``: hosts that leave, those that cannot be reached first, the holder last. ``coming``: hosts that are not part of the
-    cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: hosts whose member ran and
-    whose data are provably gone; ``dead``: hosts whose members go before any is added; ``stranded``: masters that leave whose API
-    server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the whole change, with the host as the target;
+    cluster yet, or not all that they are to be. ``renewed``: hosts that come back as new machines under their old names.
+    ``lost``: hosts whose member ran and whose data are provably gone; ``dead``: hosts whose members go before any is added;
+    ``stranded``: masters that leave whose API server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the whole
+    change, with the host as the target;
     ``founders``: hosts that found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those
     steps and after them. ``masters``, ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as
     ``_endpoint.wanted_state`` names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of
@@ -184,26 +199,26 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
         steps = (*_restarts(scene, early=True), *between, *_restarts(scene, early=False))
         return Plan(tuple(_followed(steps, scene)), tuple(_notes(scene)))
     leaving = [host for host in scene.going if host.alive]
-    new = [host for host in scene.coming if host.master]
-    register = [Step(REGISTER, h.name, "its kubelet asks for its certificate") for h in scene.coming if h.master or h.worker]
+    joining = [host for host in scene.coming if (host.master or host.worker) and not host.registered]
+    register = [Step(REGISTER, host.name, "its kubelet asks for its certificate") for host in joining]
     # A kubelet finds the API at the endpoint address; nobody leaves for a newcomer before it takes pods.
     behind = request.kind == _request.CONVERGE
     again = {*request.renewed} - {*scene.lost, *(host.name for host in scene.coming)} if scene.begun else ()
     steps = [
         *(Step(_join_order.REPOINT, name, STRANDED, restarts=_plan_state.CONTROL_PLANE) for name in scene.stranded),
         *(_forgotten(host) for host in scene.going if not host.alive and host.node),
-        *(_forgotten(host) for host in scene.coming if host.name in scene.renewed and (host.master or host.worker)),
+        *(_forgotten(host) for host in joining if host.name in scene.renewed),
         *_etcd(scene, *dead),
-        *(Step(PREPARE, host.name, "it is new: packages, kernel settings, programs, certificates") for host in scene.coming),
+        *(Step(PREPARE, host.name, NEW if host.new else MASTER_TO_BE) for host in scene.coming if not host.serves),
         *_founding(scene),
         *_etcd(scene, *grow),
-        *(Step(SERVE, host.name, "its API server, controller-manager and scheduler start") for host in new),
+        *(Step(SERVE, host.name, SERVING) for host in scene.coming if host.master and not host.serves),
         *_etcd(scene, *repoint),
         *(() if behind else register),
         *(Step(DRAIN, h.name, "no new pods; its pods are evicted, within their PodDisruptionBudgets") for h in leaving if h.node),
         *_parting(leaving, scene),
         *_etcd(scene, *shrink),
-        *_endpoint_steps(new, scene),
+        *_endpoint_steps(scene),
         *(register if behind else ()),
         *(Step(CLEAN, h.name, "its node object is deleted; services stop, files of the cluster go") for h in leaving),
     ]
@@ -243,7 +258,7 @@ def _heirs(scene, holder):
 
 def _others(scene, holder):
     """Return the masters that stay, besides this one; who was seen to be new does not run VRRP yet."""
-    return sorted(set(scene.masters) - {holder, *(host.name for host in scene.coming if host.alive)})
+    return sorted(set(scene.masters) - {holder, *(host.name for host in scene.coming if host.alive and not host.balances)})
 
 
 def _goes_to(names, first):
@@ -327,13 +342,10 @@ def _refusals(request, scene):
         )
         return
     wanted = {*request.renewed, *filter(None, [request.by])}
-    unfinished = sorted(host.name for host in scene.coming if host.alive and host.name not in wanted)
-    if request.kind != _request.CONVERGE and unfinished:
-        yield (
-            f"{', '.join(unfinished)} is listed and not part of the cluster yet",
-            "run site.yml first: one change at a time. Where that cannot go on, since another new host died, take it out as well "
-            "(remove_node.yml names both) and bring it in again; a bare one need only leave the inventory",
-        )
+    if request.kind != _request.CONVERGE:
+        others = [host for host in scene.coming if host.alive and host.name not in wanted]
+        # The address is moved between masters that have their part in it, whatever their kubelets lack.
+        yield from _unfinished([host for host in others if request.kind != _request.MOVE or not host.balances])
     if request.kind == _request.MOVE:
         yield from _endpoint.move(scene.parts, scene.masters, scene.mode).refusals
         return
@@ -350,6 +362,26 @@ def _refusals(request, scene):
         if one.verdict is not None and not one.verdict.safe:
             yield f"{one.step.kind} {one.step.target}: {one.verdict.reason}", one.verdict.next_step
             return
+
+
+def _unfinished(hosts):
+    """Give the reasons not to change anything else while these hosts are not all that they are to be."""
+    new, halves = [host for host in hosts if host.new], [host for host in hosts if not host.new]
+    if new:
+        yield (
+            f"{_names(new)} is listed and not part of the cluster yet",
+            "run site.yml first: one change at a time. Where that cannot go on, since another new host died, take it out as well "
+            "(remove_node.yml names both) and bring it in again; a bare one need only leave the inventory",
+        )
+    for host in halves:
+        if host.registered:
+            yield (
+                f"{host.name} is listed as a master and is not all of one yet",
+                "run site.yml first: one change at a time"
+                + ("" if host.serves else "; or list it as what it was, when it is to be a master later"),
+            )
+        else:
+            yield f"the kubelet of {host.name} has no valid certificate", "run site.yml first, by which it gets one"
 
 
 def _nobody_takes(request, scene):
@@ -372,9 +404,14 @@ def _nobody_takes(request, scene):
 
 
 def _replacement_refusals(request, scene):
-    coming = {host.name: host for host in scene.coming}
+    coming = {host.name: host for host in scene.coming if not host.registered}
     for name in request.renewed:
-        if name not in coming and name not in scene.lost and not scene.begun:
+        if name in coming and coming[name].serves and not scene.begun:
+            yield (
+                f"{name} has its API server: it is no new machine, nothing has to be replaced",
+                "run site.yml: it brings in what is missing, such as a valid certificate of its kubelet",
+            )
+        elif name not in coming and name not in scene.lost and not scene.begun:
             yield (
                 f"{name} has its data and its credentials: it is no new machine, nothing has to be replaced",
                 f"if it is to be another machine, name that one (-e by=NAME), or take {name} out and bring it in again "
@@ -440,7 +477,7 @@ def _founding(scene):
 def _etcd(scene, *planned):
     """Yield steps of etcd; who was taken out and comes back restarts, unless it is another machine or has lost its data."""
     out = {one.step.target for one in scene.etcd if one.step.kind == _quorum.REMOVE}
-    out -= {*scene.lost, *(host.name for host in scene.coming)}
+    out -= {*scene.lost, *(host.name for host in scene.coming if host.new)}
     for one in planned:
         step = Step(one.step.kind, one.step.target, one.step.why)
         if step.kind == _join_order.REPOINT:  # which is taken at another time than `_join_order` asks for it
@@ -461,10 +498,11 @@ def _parting(leaving, scene):
         yield Step(STOP, host.name, "every balancer stops using its API server first")
 
 
-def _endpoint_steps(new, scene):
+def _endpoint_steps(scene):
     """Return what becomes of the endpoint: balancers of newcomers, and the two changes of its state."""
     if scene.mode == _endpoint.EXTERNAL:
         return
+    new = [host for host in scene.coming if host.master and not host.balances]
     if scene.mode_before == _endpoint.DIRECT and scene.mode == _endpoint.BALANCED:
         stayed = " and ".join(sorted(set(scene.masters) - {host.name for host in new}))
         yield Step(PROMOTE_ADDRESS, stayed, "the address it has becomes the balancer's; it does not move")

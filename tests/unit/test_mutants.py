@@ -353,6 +353,24 @@ MUTANTS = {
         "sorted(states, key=lambda name: rank[name])",
         "test__endpoint.py::test_the_heir_of_a_move_is_the_first_of_the_others_by_priority",
     ),
+    "a worker is a master as soon as it is listed": Mutant(
+        TOPOLOGY,
+        "lacking = not one.serves or (growing",
+        "lacking = (growing",
+        "test__plan.py::test_a_worker_that_becomes_a_master_is_planned_and_registers_no_more",
+    ),
+    "a master whose kubelet has to register is new": Mutant(
+        TOPOLOGY,
+        "serves=host.master and _host_scene.has_api_server(seen),",
+        "serves=False,",
+        "test__plan.py::test_a_master_that_serves_only_registers",
+    ),
+    "who has the address with VRRP has it alone": Mutant(
+        TOPOLOGY,
+        "alone = mode == _endpoint.DIRECT and not",
+        "alone = mode == _endpoint.DIRECT or not",
+        "test__plan.py::test_the_address_of_two_is_the_balancers_already_when_one_of_them_is_installed_anew",
+    ),
     "a move does what else the inventory asks for": Mutant(
         PLAN,
         "    if request.kind == _request.MOVE:\n        return _move(",

@@ -320,8 +320,7 @@ AS_ADDED, AS_LEARNER = ([member("m1"), member("m2", True, started), member("m3")
         # it votes
         (half_way(OLD, True, True, False, False), ["m2"], [],
          ["forget m2", "prepare m2", "serve m2", "register m2", "balance m2"]),
-        (half_way(OLD, True, True, True, False), ["m2"], [],
-         ["forget m2", "prepare m2", "serve m2", "register m2", "balance m2"]),
+        (half_way(OLD, True, True, True, False), ["m2"], [], ["forget m2", "register m2", "balance m2"]),
         # its kubelet has its certificate: the rest is what site.yml does
         (half_way(OLD), [], [], []),
         # the same machine with an empty etcd disk: its member is out, nothing of that is recorded yet; then what is recorded
@@ -409,6 +408,87 @@ def test_a_lone_master_takes_the_address_before_its_kubelet_needs_it():
 def test_the_second_master_promotes_the_address_of_the_first():
     made = asked(_request.Request(), ("m1",), bare=("m2",))
     assert steps(made) == ["prepare m2", "add_learner m2", "serve m2", "promote_ip m1", "balance m2", "register m2"]
+
+
+def widened(request=_request.CONVERGING, etcd=(), serves=False, workers=("w1",), promoted="w1"):
+    """Return the topology of one master that has the address by itself, and of a worker that is listed as a master as well."""
+    members = [member(name) for name in etcd or ["m1"]]
+    seen = {name: living(name, members, name == "m1" or (serves and name == promoted)) for name in ("m1", *workers, *etcd)}
+    for name in etcd:
+        seen[name]["kubelet_credentials"] = False
+    seen["m1"]["units"]["multimaster-endpoint"] = "active"
+    seen["m1"]["endpoint_address"] = {"held_on": ["eth0"]}
+    return _topology.build(settings(), inventory(["m1", promoted], workers, etcd), seen, True, request=request)
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (lambda: widened(etcd=["e1"]), ["prepare w1", "serve w1", "promote_ip m1", "balance w1"]),
+        (lambda: widened(), ["prepare w1", "add_learner w1", "serve w1", "promote_ip m1", "balance w1"]),
+        # the run was cut off when its API server had started
+        (lambda: widened(etcd=["e1"], serves=True), ["promote_ip m1", "balance w1"]),
+        (lambda: widened(etcd=["e1"], workers=("w1", "w2"), promoted="w2"),
+         ["prepare w2", "serve w2", "promote_ip m1", "balance w2"]),
+    ],
+)  # fmt: skip
+def test_a_worker_that_becomes_a_master_is_planned_and_registers_no_more(made, wanted):
+    planned = made().plan
+    assert [f"{step.kind} {step.host}" for step in planned.steps] == wanted
+    assert [step.why for step in planned.steps if step.kind == "prepare"] in ([], [_plan.MASTER_TO_BE])
+
+
+@pytest.mark.parametrize(
+    ("request_", "serves", "why"),
+    [
+        (_request.Request(_request.REMOVE, ("w2",)), False, "w1 is listed as a master and is not all of one yet"),
+        (_request.Request(_request.ROLL, ("w2",)), True, "w1 is listed as a master and is not all of one yet"),
+        (_request.Request(_request.MOVE), False, "w1 is listed as a master and is not all of one yet"),
+        (_request.Request(_request.REPLACE, ("w1",)), False, "w1 has its data and its credentials: it is no new machine"),
+        (_request.Request(_request.REPLACE, ("w2",), "w1"), False, "w1 is part of the cluster already, so it replaces nobody"),
+    ],
+)
+def test_nothing_else_is_done_while_a_worker_is_to_become_a_master(request_, serves, why):
+    plan = widened(request_, etcd=["e1"], serves=serves, workers=("w1", "w2")).plan
+    assert not plan.steps and why in plan.refusals[0][0] and all(next_step for _reason, next_step in plan.refusals)
+
+
+def expired(request=_request.CONVERGING, masters=THREE):
+    """Return the topology of a cluster whose m2 serves, and whose kubelet there has a certificate that ran out."""
+    members = [member(name, learner=name == "m2" and len(masters) == 2) for name in masters]
+    seen = {name: living(name, members) for name in masters}
+    for name in masters:
+        seen[name]["units"].update(haproxy="active", keepalived="active")
+        seen[name]["endpoint_address"] = {"held_on": ["eth0"] * (name == "m1")}
+        seen[name]["etcd"]["status"] = status(name, members, leader="m1")
+    seen["m2"]["kubelet_credentials"] = False
+    return _topology.build(settings(), inventory(masters), seen, True, request=request)
+
+
+@pytest.mark.parametrize("masters", [TWO, THREE])
+def test_a_master_that_serves_only_registers(masters):
+    assert steps(expired(masters=masters)) == ["register m2"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (_request.Request(_request.ROLL, ("m1",)), "the kubelet of m2 has no valid certificate"),
+        (_request.Request(_request.REPLACE, ("m2",)), "m2 has its API server: it is no new machine"),
+    ],
+)
+def test_a_master_that_serves_and_has_to_register_is_not_taken_for_new(request_, why):
+    [(reason, next_step)] = expired(request_).plan.refusals
+    assert why in reason and "site.yml" in next_step
+
+
+def test_the_address_moves_whatever_a_kubelet_lacks():
+    assert steps(expired(_request.Request(_request.MOVE))) == ["yield m1", "balance m1"]
+
+
+def test_the_address_of_two_is_the_balancers_already_when_one_of_them_is_installed_anew():
+    made = replaced("m2", masters=TWO, learners=("m2",), dead=("m2",), bare=("m2",))
+    assert steps(made) == ["forget m2", "remove m2", "prepare m2", "add_learner m2", "serve m2", "register m2", "balance m2"]
 
 
 def test_a_former_self_is_forgotten_only_as_far_as_it_is_gone():
