@@ -1015,6 +1015,18 @@ MUTANTS = {
         "if False:",
         "test__preflight_cluster.py::test_a_living_cluster_without_its_ca_store_stops_the_run",
     ),
+    "a host of another cluster is taken out of use before its reset refuses": Mutant(
+        PREFLIGHT,
+        "for host, observation in (*view.seen(), *leaving):",
+        "for host, observation in view.seen():",
+        "test__preflight_cluster.py::test_a_host_of_another_cluster_is_not_taken_out_of_use_here",
+    ),
+    "a move writes another endpoint than the cluster has": Mutant(
+        "_preflight",
+        '"cluster-other", "cluster-changed", ADDRESS)',
+        "ADDRESS)",
+        "test__preflight.py::test_a_move_asks_only_whether_what_it_writes_fits",
+    ),
     "a living cluster's endpoint address is changed": Mutant(
         PREFLIGHT,
         '    "endpoint": "endpoint_address",\n',
