@@ -197,7 +197,7 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     if request.kind == _request.ROLL:
         between = _etcd(scene, *dead, *grow, *repoint, *shrink) if scene.late else ()
         steps = (*_restarts(scene, early=True), *between, *_restarts(scene, early=False))
-        return Plan(tuple(_followed(steps, scene)), tuple(_notes(scene)))
+        return Plan(tuple(_followed(steps, scene)), tuple(_notes(_rolled(scene, request.nodes))))
     leaving = [host for host in scene.going if host.alive]
     joining = [host for host in scene.coming if (host.master or host.worker) and not host.registered]
     register = [Step(REGISTER, host.name, "its kubelet asks for its certificate") for host in joining]
@@ -513,6 +513,12 @@ def _endpoint_steps(scene):
         yield Step(HOLD, new[0].name, "it holds the endpoint address by itself")
     elif scene.mode_before == _endpoint.BALANCED and scene.mode == _endpoint.DIRECT:
         yield Step(GIVE_BACK, scene.masters[0], "it holds the endpoint address by itself again; HAProxy and keepalived stop")
+
+
+def _rolled(scene, asked):
+    """Return the scene of a roll without those who have to restart for their settings: it restarts whom it was asked to only."""
+    giving = scene.giving if scene.giving[0] in scene.late else ("", "")
+    return replace(scene, giving=giving, later=tuple(name for name in scene.later if name in asked))
 
 
 def _notes(scene):

@@ -252,6 +252,12 @@ MUTANTS = {
         "pass",
         f"{PAIRS}::test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same",
     ),
+    "a roll promises a swap that it does not do": Mutant(
+        PLAN,
+        "scene.giving if scene.giving[0] in scene.late else",
+        "scene.giving if True else",
+        "test__giving_way.py::test_a_roll_promises_nothing_of_a_voter_that_it_was_not_asked_to_restart",
+    ),
     "a learner gives way": Mutant(
         GIVING_WAY,
         "if host.peer_url in present and present[host.peer_url].voter), key=rank)",
