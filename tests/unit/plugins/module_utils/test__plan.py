@@ -410,13 +410,13 @@ def test_the_second_master_promotes_the_address_of_the_first():
     assert steps(made) == ["prepare m2", "add_learner m2", "serve m2", "promote_ip m1", "balance m2", "register m2"]
 
 
-def widened(request=_request.CONVERGING, etcd=(), serves=False, workers=("w1",), promoted="w1"):
+def widened(request=_request.CONVERGING, etcd=(), serves=False, workers=("w1",), promoted="w1", unit="active"):
     """Return the topology of one master that has the address by itself, and of a worker that is listed as a master as well."""
     members = [member(name) for name in etcd or ["m1"]]
     seen = {name: living(name, members, name == "m1" or (serves and name == promoted)) for name in ("m1", *workers, *etcd)}
     for name in etcd:
         seen[name]["kubelet_credentials"] = False
-    seen["m1"]["units"]["multimaster-endpoint"] = "active"
+    seen["m1"]["units"]["multimaster-endpoint"] = unit
     seen["m1"]["endpoint_address"] = {"held_on": ["eth0"]}
     return _topology.build(settings(), inventory(["m1", promoted], workers, etcd), seen, True, request=request)
 
@@ -426,6 +426,7 @@ def widened(request=_request.CONVERGING, etcd=(), serves=False, workers=("w1",),
     [
         (lambda: widened(etcd=["e1"]), ["prepare w1", "serve w1", "promote_ip m1", "balance w1"]),
         (lambda: widened(), ["prepare w1", "add_learner w1", "serve w1", "promote_ip m1", "balance w1"]),
+        (lambda: widened(etcd=["e1"], unit="failed"), ["prepare w1", "serve w1", "promote_ip m1", "balance w1"]),
         # the run was cut off when its API server had started
         (lambda: widened(etcd=["e1"], serves=True), ["promote_ip m1", "balance w1"]),
         (lambda: widened(etcd=["e1"], workers=("w1", "w2"), promoted="w2"),
