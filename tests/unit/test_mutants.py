@@ -1069,6 +1069,12 @@ MUTANTS = {
         "if one[0] not in names)",
         "test__identity.py::test_whom_somebody_else_is_by_name_or_by_address_is_not_on_record",
     ),
+    "a cordon of who is dead keeps it from being replaced": Mutant(
+        "_topology_fact",
+        "if host.master and host.name not in forgotten]",
+        "if host.master]",
+        "test__topology_fact.py::test_a_master_that_is_forgotten_may_be_cordoned_and_no_other",
+    ),
     "a dead host is forgotten by the inventory's name alone": Mutant(
         "_topology_fact",
         'addresses.get(host.name, "")',
