@@ -53,10 +53,13 @@ RESTART = "restart"
 NEW = "it is new: packages, kernel settings, programs, certificates"
 MASTER_TO_BE = "it becomes a master: packages, programs, certificates"
 SERVING = "its API server, controller-manager and scheduler start"
+BARE = "services stop, files of the cluster go"
+SERVES_ON = "its API server serves until your balancer has found out that it stops"
 STRANDED = "the only etcd it uses is dead: it uses the members that stay, so that its kubelet is heard until it leaves"
 
 # What stops and starts again together on a host.
-NODE = ("containerd", *(_skew.COMPONENTS[component] for component in ("kubelet", "kube_proxy")), "flanneld")
+FLANNEL = "flanneld"
+NODE = ("containerd", *(_skew.COMPONENTS[component] for component in ("kubelet", "kube_proxy")), FLANNEL)
 ETCD, VRRP = _skew.COMPONENTS["etcd"], "keepalived"
 
 
@@ -114,7 +117,7 @@ class Scene:
     way that cannot restart in place, ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps;
     ``later``: voters that the run leaves to the next one. ``parts``: what was seen of each master's part in the endpoint, as
     ``_endpoint.MasterState``. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is
-    part of the cluster.
+    part of the cluster. ``flannel``: it is the pod network.
     """
 
     going: tuple = ()
@@ -140,6 +143,7 @@ class Scene:
     later: tuple = ()
     parts: tuple = ()
     begun: bool = False
+    flannel: bool = True
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,7 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
         *_etcd(scene, *shrink),
         *_endpoint_steps(scene),
         *(register if behind else ()),
-        *(Step(CLEAN, h.name, "its node object is deleted; services stop, files of the cluster go") for h in leaving),
+        *(Step(CLEAN, h.name, f"{'its node object is deleted; ' * h.node}{BARE}") for h in leaving),
     ]
     return Plan(tuple(_followed(steps, scene)), (*_notes(scene), *map(_ends, sorted(again))))
 
@@ -291,18 +295,27 @@ def _restarts(scene, early):
         balanced = scene.mode == _endpoint.BALANCED
         if holds and balanced:
             yield Step(YIELD, name, f"first {_given(scene, name)}")
-        why, before, during = "drained first", None, None
-        if master:
-            why = "drained, its API server drained in every balancer, the etcd leadership moved first"
-        elif name in verdicts:
-            why = "the etcd leadership moved first"
-        restarts = (VRRP,) * (master and balanced) + _plan_state.CONTROL_PLANE * master + NODE * (master or name in scene.workers)
+        why, before, during = _aside(scene, name, master), None, None
+        node = tuple(program for program in NODE if program != FLANNEL or scene.flannel) * (master or name in scene.workers)
+        restarts = (VRRP,) * (master and balanced) + _plan_state.CONTROL_PLANE * master + node
         if name in verdicts:
             cluster = scene.at_end if name in scene.late else scene.cluster
             before = _plan_state.etcd(cluster)
             during = _plan_state.etcd(_plan_state.without(cluster, verdicts[name].step.target))
             restarts = (ETCD, *restarts)
         yield Step(RESTART, name, why, before, during, before, restarts=restarts)
+
+
+def _aside(scene, name, master):
+    """Return in words what moves off a host before it restarts, and what is away meanwhile."""
+    moved = ["drained"] if master or name in scene.workers else []
+    if master and scene.mode == _endpoint.BALANCED:
+        moved.append("its API server drained in every balancer")
+    if name in dict(scene.verdicts) and len(scene.cluster.members) > 1:
+        moved.append("the etcd leadership moved")
+    meanwhile = {_endpoint.EXTERNAL: SERVES_ON, _endpoint.DIRECT: "the API is away meanwhile"}
+    also = [meanwhile[scene.mode]] if master and scene.mode in meanwhile else []
+    return "; ".join([f"{', '.join(moved)} first"] * bool(moved) + also)
 
 
 def _given(scene, holder):
@@ -489,13 +502,14 @@ def _etcd(scene, *planned):
 
 
 def _parting(leaving, scene):
-    """Return the steps that take the masters' services out of use, those with the address last."""
-    for host in (host for host in leaving if host.master):
-        if host.holds and scene.mode != _endpoint.EXTERNAL:
-            lone = "the endpoint address goes to the only master left"
-            where = lone if scene.mode == _endpoint.DIRECT else _given(scene, host.name)
-            yield Step(YIELD, host.name, f"before anything stops {where}")
-        yield Step(STOP, host.name, "every balancer stops using its API server first")
+    """Return the steps that take the masters' services out of use, the address before any of them stops."""
+    masters, external = [host for host in leaving if host.master], scene.mode == _endpoint.EXTERNAL
+    for host in (host for host in masters if host.holds and not external):
+        lone = "the endpoint address goes to the only master left"
+        where = lone if scene.mode == _endpoint.DIRECT else _given(scene, host.name)
+        yield Step(YIELD, host.name, f"before anything stops {where}")
+    for host in masters:
+        yield Step(STOP, host.name, SERVES_ON if external else "every balancer stops using its API server first")
 
 
 def _endpoint_steps(scene):

@@ -300,6 +300,7 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
         later=giving.later,
         parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
         begun=_begun(request, cast.staying, observed),
+        flannel=settings.network == "flannel",
     )
 
 

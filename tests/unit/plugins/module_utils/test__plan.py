@@ -91,7 +91,7 @@ def test_nobody_comes_or_leaves_nothing_is_planned():
         (["m2"], THREE, {"dead": ("m2",)}, ["forget m2", "remove m2", "repoint m3", "remove m3", "add_learner m3"]),
         # several: the holder is the last to stop, the leader the last to leave etcd
         (["m1", "m2"], FIVE, {},
-         ["drain m2", "drain m1", "stop m2", "yield m1", "stop m1", "remove m2", "remove m1", "clean m2", "clean m1"]),
+         ["drain m2", "drain m1", "yield m1", "stop m2", "stop m1", "remove m2", "remove m1", "clean m2", "clean m1"]),
     ],
 )  # fmt: skip
 def test_the_plan_in_order(leaving, masters, seen, wanted):
@@ -657,6 +657,52 @@ def test_what_restarts_is_said_of_the_host_on_which_it_does():
     alone = _topology.build(settings(), inventory(["m1"]), seen, True, request=lone, allow_outage=True)
     assert around(alone, "restart", "restarts") == [("m1", ("etcd", *control, *node))]
     assert around(move(), "balance", "restarts") == [("m1", ("keepalived",))]
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "why"),
+    [
+        ("m1", {}, "drained, its API server drained in every balancer, the etcd leadership moved first"),
+        ("w1", {}, "drained first"),
+        ("e1", {"etcd": ("e1", "e2", "e3")}, "the etcd leadership moved first"),
+        ("m1", {"etcd": ("e1", "e2", "e3")}, "drained, its API server drained in every balancer first"),
+        ("m1", {"endpoint_mode": "external"}, f"drained, the etcd leadership moved first; {_plan.SERVES_ON}"),
+        ("m1", {"masters": ("m1",), "etcd": ("e1",)}, "drained first; the API is away meanwhile"),
+        ("m1", {"masters": ("m1",)}, "drained first; the API is away meanwhile"),
+    ],
+)
+def test_a_restart_says_what_moves_off_the_host_and_what_is_away(name, more, why):
+    more = dict(more)
+    masters, etcd = more.pop("masters", THREE), more.pop("etcd", ())
+    members = [member(one) for one in etcd or masters]
+    seen = {one: living(one, members, master=one in masters) for one in (*masters, *etcd, "w1")}
+    request = _request.Request(_request.ROLL, (name,))
+    listed = inventory(masters, ["w1"], etcd)
+    made = _topology.build(settings(**more), listed, seen, True, request=request, allow_outage=True)
+    assert [step.why for step in made.plan.steps if step.kind == "restart"] == [why]
+
+
+def test_only_where_flannel_is_the_network_it_restarts():
+    seen = {"m1": living("m1", [member("m1")]), "w1": living("w1", [], master=False)}
+    request = _request.Request(_request.ROLL, ("w1",))
+    made = [
+        _topology.build(settings(network=network), inventory(["m1"], ["w1"]), seen, True, request=request)
+        for network in ("flannel", "none")
+    ]
+    node = ("containerd", "kubelet", "kube-proxy")
+    assert [around(one, "restart", "restarts") for one in made] == [[("w1", (*node, "flanneld"))], [("w1", node)]]
+
+
+def test_somebody_elses_balancer_is_not_said_to_be_told():
+    stop = [step for step in balanced(REMOVE_M1, endpoint_mode="external").plan.steps if step.kind == "stop"]
+    assert [step.why for step in stop] == [_plan.SERVES_ON]
+
+
+def test_a_host_of_etcds_own_has_no_node_object_to_delete():
+    made = replaced("e1", "e4", masters=("m1", "m2"), etcd=("e1", "e2", "e3"), bare=("e4",))
+    assert [step.why for step in made.plan.steps if step.kind == "clean"] == [_plan.BARE]
+    made = removal(["w1"], THREE)
+    assert [step.why for step in made.plan.steps if step.kind == "clean"] == [f"its node object is deleted; {_plan.BARE}"]
 
 
 def test_members_that_leave_can_be_asked_while_they_are_there():
