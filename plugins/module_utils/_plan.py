@@ -389,9 +389,9 @@ def _unfinished(hosts):
     for host in halves:
         if host.registered:
             yield (
-                f"{host.name} is listed as a master and is not all of one yet",
-                "run site.yml first: one change at a time"
-                + ("" if host.serves else "; or list it as what it was, when it is to be a master later"),
+                f"{host.name} is listed as a master and is not all of one yet, or not any more",
+                "run site.yml first: one change at a time. A worker that is no master yet may be listed as a worker again; "
+                f"one whose removal was cut off is named in that again (remove_node.yml -e node={host.name},...)",
             )
         else:
             yield f"the kubelet of {host.name} has no valid certificate", "run site.yml first, by which it gets one"

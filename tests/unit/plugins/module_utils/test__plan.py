@@ -466,6 +466,17 @@ def expired(request=_request.CONVERGING, masters=THREE):
     return _topology.build(settings(), inventory(masters), seen, True, request=request)
 
 
+def test_a_master_whose_removal_was_cut_off_is_no_master_beside_which_others_leave():
+    members = [member(name) for name in ("m1", "m3")]
+    seen = {name: living(name, members) for name in THREE}
+    seen["m2"]["units"]["kube-apiserver"], seen["m2"]["api_server"] = "not-found", None
+    asked = [_request.Request(_request.REMOVE, names) for names in (("m3",), ("m2", "m3"))]
+    alone, both = (_topology.build(settings(), inventory(THREE), seen, True, request=one).plan for one in asked)
+    assert "m2 is listed as a master and is not all of one yet, or not any more" in alone.refusals[0][0]
+    assert "remove_node.yml -e node=m2,..." in alone.refusals[0][1] and not alone.steps
+    assert both.steps and not both.refusals
+
+
 @pytest.mark.parametrize("masters", [TWO, THREE])
 def test_a_master_that_serves_only_registers(masters):
     assert steps(expired(masters=masters)) == ["register m2"]
