@@ -109,7 +109,7 @@ class ActionModule(ActionBase):
             own = _inventory_view.own_kubelet(staying.names, known.hostvars)
             wrong = _hooks.wrong(_hooks.paths(known.settings, known.folder) if only else turns["hooks"], self._loader)
             view = _preflight.View(known.settings, staying, known.observed, topology, known.store_exists, why, own, wrong)
-            found += _preflight.judge(view, (*ignored, *_preflight.left_out(known.request.kind)))
+            found += _preflight.judge_request(view, known.request.kind, ignored)
             # Of checks the user may know better; a request is refused for what the hosts and phases could not do.
             requested += refused(topology.plan)
         return _finding.in_order(_finding.without(found, ignored) + requested)

@@ -27,6 +27,16 @@ def holds(observation):
     return bool(((observation or {}).get("endpoint_address") or {}).get("held_on"))
 
 
+def lone_holder(observation):
+    """Tell whether the host was seen to have the endpoint address by a unit of its own, as the only master has."""
+    return holds(observation) and _unit(observation, "multimaster-endpoint") == "active"
+
+
+def takes_part(observation):
+    """Tell whether the host was seen to have the endpoint address, or to run VRRP for it beside an API server."""
+    return has_api_server(observation) and (holds(observation) or _unit(observation, "keepalived") == "active")
+
+
 def part(name, observation):
     """Return what was seen of a master's part in the endpoint."""
     held = tuple(((observation or {}).get("endpoint_address") or {}).get("held_on") or ())

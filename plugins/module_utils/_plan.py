@@ -50,10 +50,16 @@ DRAIN, YIELD, STOP, CLEAN = "drain", "yield", "stop", "clean"
 HOLD, BALANCE, PROMOTE_ADDRESS, GIVE_BACK = "hold", "balance", "promote_ip", "give_back"
 RESTART = "restart"
 
+NEW = "it is new: packages, kernel settings, programs, certificates"
+MASTER_TO_BE = "it becomes a master: packages, programs, certificates"
+SERVING = "its API server, controller-manager and scheduler start"
+BARE = "services stop, files of the cluster go"
+SERVES_ON = "its API server serves until your balancer has found out that it stops"
 STRANDED = "the only etcd it uses is dead: it uses the members that stay, so that its kubelet is heard until it leaves"
 
 # What stops and starts again together on a host.
-NODE = ("containerd", *(_skew.COMPONENTS[component] for component in ("kubelet", "kube_proxy")), "flanneld")
+FLANNEL = "flanneld"
+NODE = ("containerd", *(_skew.COMPONENTS[component] for component in ("kubelet", "kube_proxy")), FLANNEL)
 ETCD, VRRP = _skew.COMPONENTS["etcd"], "keepalived"
 
 
@@ -73,7 +79,10 @@ class Going:
 
 @dataclass(frozen=True)
 class Coming:
-    """One host that is new or half-way in: what it is to be, and whether it can be reached."""
+    """One host that is new or half-way in: what it is to be, whether it can be reached, and what it is already.
+
+    ``registered``: its kubelet has its certificate; ``serves``: it has an API server; ``balances``: its part in the endpoint.
+    """
 
     name: str
     master: bool = False
@@ -81,6 +90,14 @@ class Coming:
     member: bool = False
     zone: str = ""
     alive: bool = True
+    registered: bool = False
+    serves: bool = False
+    balances: bool = False
+
+    @property
+    def new(self):
+        """Return whether it is no part of the cluster in any way."""
+        return not (self.registered or self.serves)
 
 
 @dataclass(frozen=True)
@@ -88,9 +105,10 @@ class Scene:
     """The cluster as it was seen and as it is to be, in inventory names.
 
     ``going``: hosts that leave, those that cannot be reached first, the holder last. ``coming``: hosts that are not part of the
-    cluster yet. ``renewed``: hosts that come back as new machines under their old names. ``lost``: hosts whose member ran and
-    whose data are provably gone; ``dead``: hosts whose members go before any is added; ``stranded``: masters that leave whose API
-    server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the whole change, with the host as the target;
+    cluster yet, or not all that they are to be. ``renewed``: hosts that come back as new machines under their old names.
+    ``lost``: hosts whose member ran and whose data are provably gone; ``dead``: hosts whose members go before any is added;
+    ``stranded``: masters that leave whose API server has no etcd left then. ``etcd``: ``_join_order.Planned`` steps of the whole
+    change, with the host as the target;
     ``founders``: hosts that found etcd; ``cluster``, ``founded``, ``at_end``: etcd as it was seen, before those
     steps and after them. ``masters``, ``workers``: those of the end. ``mode_before`` and ``mode``: the endpoint's state as
     ``_endpoint.wanted_state`` names it, "" before there is one. ``rolling``: (name, what it is, whether it holds the address) of
@@ -100,6 +118,7 @@ class Scene:
     ``later``: voters that the run leaves to the next one. ``parts``: what was seen of each master's part in the endpoint, as
     ``_endpoint.MasterState``. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is
     part of the cluster. ``pinned``: nodes whose pods no other node could take, which are not drained before they restart.
+    ``flannel``: it is the pod network.
     """
 
     going: tuple = ()
@@ -126,6 +145,7 @@ class Scene:
     parts: tuple = ()
     begun: bool = False
     pinned: frozenset = frozenset()
+    flannel: bool = True
 
 
 @dataclass(frozen=True)
@@ -183,30 +203,30 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
     if request.kind == _request.ROLL:
         between = _etcd(scene, *dead, *grow, *repoint, *shrink) if scene.late else ()
         steps = (*_restarts(scene, early=True), *between, *_restarts(scene, early=False))
-        return Plan(tuple(_followed(steps, scene)), tuple(_notes(scene)))
+        return Plan(tuple(_followed(steps, scene)), tuple(_notes(_rolled(scene, request.nodes))))
     leaving = [host for host in scene.going if host.alive]
-    new = [host for host in scene.coming if host.master]
-    register = [Step(REGISTER, h.name, "its kubelet asks for its certificate") for h in scene.coming if h.master or h.worker]
+    joining = [host for host in scene.coming if (host.master or host.worker) and not host.registered]
+    register = [Step(REGISTER, host.name, "its kubelet asks for its certificate") for host in joining]
     # A kubelet finds the API at the endpoint address; nobody leaves for a newcomer before it takes pods.
     behind = request.kind == _request.CONVERGE
     again = {*request.renewed} - {*scene.lost, *(host.name for host in scene.coming)} if scene.begun else ()
     steps = [
         *(Step(_join_order.REPOINT, name, STRANDED, restarts=_plan_state.CONTROL_PLANE) for name in scene.stranded),
         *(_forgotten(host) for host in scene.going if not host.alive and host.node),
-        *(_forgotten(host) for host in scene.coming if host.name in scene.renewed and (host.master or host.worker)),
+        *(_forgotten(host) for host in joining if host.name in scene.renewed),
         *_etcd(scene, *dead),
-        *(Step(PREPARE, host.name, "it is new: packages, kernel settings, programs, certificates") for host in scene.coming),
+        *(Step(PREPARE, host.name, NEW if host.new else MASTER_TO_BE) for host in scene.coming if not host.serves),
         *_founding(scene),
         *_etcd(scene, *grow),
-        *(Step(SERVE, host.name, "its API server, controller-manager and scheduler start") for host in new),
+        *(Step(SERVE, host.name, SERVING) for host in scene.coming if host.master and not host.serves),
         *_etcd(scene, *repoint),
         *(() if behind else register),
         *(Step(DRAIN, h.name, "no new pods; its pods are evicted, within their PodDisruptionBudgets") for h in leaving if h.node),
         *_parting(leaving, scene),
         *_etcd(scene, *shrink),
-        *_endpoint_steps(new, scene),
+        *_endpoint_steps(scene),
         *(register if behind else ()),
-        *(Step(CLEAN, h.name, "its node object is deleted; services stop, files of the cluster go") for h in leaving),
+        *(Step(CLEAN, h.name, f"{'its node object is deleted; ' * h.node}{BARE}") for h in leaving),
     ]
     return Plan(tuple(_followed(steps, scene)), (*_notes(scene), *map(_ends, sorted(again))))
 
@@ -244,7 +264,7 @@ def _heirs(scene, holder):
 
 def _others(scene, holder):
     """Return the masters that stay, besides this one; who was seen to be new does not run VRRP yet."""
-    return sorted(set(scene.masters) - {holder, *(host.name for host in scene.coming if host.alive)})
+    return sorted(set(scene.masters) - {holder, *(host.name for host in scene.coming if host.alive and not host.balances)})
 
 
 def _goes_to(names, first):
@@ -277,8 +297,9 @@ def _restarts(scene, early):
         balanced = scene.mode == _endpoint.BALANCED
         if holds and balanced:
             yield Step(YIELD, name, f"first {_given(scene, name)}")
-        why, before, during = _aside(name, master, name in verdicts, name in scene.pinned), None, None
-        restarts = (VRRP,) * (master and balanced) + _plan_state.CONTROL_PLANE * master + NODE * (master or name in scene.workers)
+        why, before, during = _aside(scene, name, master), None, None
+        node = tuple(program for program in NODE if program != FLANNEL or scene.flannel) * (master or name in scene.workers)
+        restarts = (VRRP,) * (master and balanced) + _plan_state.CONTROL_PLANE * master + node
         if name in verdicts:
             cluster = scene.at_end if name in scene.late else scene.cluster
             before = _plan_state.etcd(cluster)
@@ -287,14 +308,17 @@ def _restarts(scene, early):
         yield Step(RESTART, name, why, before, during, before, restarts=restarts)
 
 
-def _aside(name, master, member, pinned):
-    """Return in words what moves away from a host before it restarts, and what stays."""
-    moves = ["its API server drained in every balancer"] * master + ["the etcd leadership moved first"] * (master or member)
-    if pinned:
-        return "; ".join(filter(None, (", ".join(moves), _plan_state.PINNED)))
-    if master:
-        return f"drained, {', '.join(moves)}"
-    return moves[0] if member else "drained first"
+def _aside(scene, name, master):
+    """Return in words what moves off a host before it restarts, what stays, and what is away meanwhile."""
+    pinned = name in scene.pinned
+    moved = ["drained"] if (master or name in scene.workers) and not pinned else []
+    if master and scene.mode == _endpoint.BALANCED:
+        moved.append("its API server drained in every balancer")
+    if name in dict(scene.verdicts) and len(scene.cluster.members) > 1:
+        moved.append("the etcd leadership moved")
+    meanwhile = {_endpoint.EXTERNAL: SERVES_ON, _endpoint.DIRECT: "the API is away meanwhile"}
+    also = [meanwhile[scene.mode]] if master and scene.mode in meanwhile else []
+    return "; ".join([f"{', '.join(moved)} first"] * bool(moved) + [_plan_state.PINNED] * pinned + also)
 
 
 def _given(scene, holder):
@@ -334,13 +358,10 @@ def _refusals(request, scene):
         )
         return
     wanted = {*request.renewed, *filter(None, [request.by])}
-    unfinished = sorted(host.name for host in scene.coming if host.alive and host.name not in wanted)
-    if request.kind != _request.CONVERGE and unfinished:
-        yield (
-            f"{', '.join(unfinished)} is listed and not part of the cluster yet",
-            "run site.yml first: one change at a time. Where that cannot go on, since another new host died, take it out as well "
-            "(remove_node.yml names both) and bring it in again; a bare one need only leave the inventory",
-        )
+    if request.kind != _request.CONVERGE:
+        others = [host for host in scene.coming if host.alive and host.name not in wanted]
+        # The address is moved between masters that have their part in it, whatever their kubelets lack.
+        yield from _unfinished([host for host in others if request.kind != _request.MOVE or not host.balances])
     if request.kind == _request.MOVE:
         yield from _endpoint.move(scene.parts, scene.masters, scene.mode).refusals
         return
@@ -357,6 +378,26 @@ def _refusals(request, scene):
         if one.verdict is not None and not one.verdict.safe:
             yield f"{one.step.kind} {one.step.target}: {one.verdict.reason}", one.verdict.next_step
             return
+
+
+def _unfinished(hosts):
+    """Give the reasons not to change anything else while these hosts are not all that they are to be."""
+    new, halves = [host for host in hosts if host.new], [host for host in hosts if not host.new]
+    if new:
+        yield (
+            f"{_names(new)} is listed and not part of the cluster yet",
+            "run site.yml first: one change at a time. Where that cannot go on, since another new host died, take it out as well "
+            "(remove_node.yml names both) and bring it in again; a bare one need only leave the inventory",
+        )
+    for host in halves:
+        if host.registered:
+            yield (
+                f"{host.name} is listed as a master and is not all of one yet, or not any more",
+                "run site.yml first: one change at a time. A worker that is no master yet may be listed as a worker again; "
+                f"one whose removal was cut off is named in that again (remove_node.yml -e node={host.name},...)",
+            )
+        else:
+            yield f"the kubelet of {host.name} has no valid certificate", "run site.yml first, by which it gets one"
 
 
 def _nobody_takes(request, scene):
@@ -379,9 +420,14 @@ def _nobody_takes(request, scene):
 
 
 def _replacement_refusals(request, scene):
-    coming = {host.name: host for host in scene.coming}
+    coming = {host.name: host for host in scene.coming if not host.registered}
     for name in request.renewed:
-        if name not in coming and name not in scene.lost and not scene.begun:
+        if name in coming and coming[name].serves and not scene.begun:
+            yield (
+                f"{name} has its API server: it is no new machine, nothing has to be replaced",
+                "run site.yml: it brings in what is missing, such as a valid certificate of its kubelet",
+            )
+        elif name not in coming and name not in scene.lost and not scene.begun:
             yield (
                 f"{name} has its data and its credentials: it is no new machine, nothing has to be replaced",
                 f"if it is to be another machine, name that one (-e by=NAME), or take {name} out and bring it in again "
@@ -447,7 +493,7 @@ def _founding(scene):
 def _etcd(scene, *planned):
     """Yield steps of etcd; who was taken out and comes back restarts, unless it is another machine or has lost its data."""
     out = {one.step.target for one in scene.etcd if one.step.kind == _quorum.REMOVE}
-    out -= {*scene.lost, *(host.name for host in scene.coming)}
+    out -= {*scene.lost, *(host.name for host in scene.coming if host.new)}
     for one in planned:
         step = Step(one.step.kind, one.step.target, one.step.why)
         if step.kind == _join_order.REPOINT:  # which is taken at another time than `_join_order` asks for it
@@ -459,19 +505,21 @@ def _etcd(scene, *planned):
 
 
 def _parting(leaving, scene):
-    """Return the steps that take the masters' services out of use, those with the address last."""
-    for host in (host for host in leaving if host.master):
-        if host.holds and scene.mode != _endpoint.EXTERNAL:
-            lone = "the endpoint address goes to the only master left"
-            where = lone if scene.mode == _endpoint.DIRECT else _given(scene, host.name)
-            yield Step(YIELD, host.name, f"before anything stops {where}")
-        yield Step(STOP, host.name, "every balancer stops using its API server first")
+    """Return the steps that take the masters' services out of use, the address before any of them stops."""
+    masters, external = [host for host in leaving if host.master], scene.mode == _endpoint.EXTERNAL
+    for host in (host for host in masters if host.holds and not external):
+        lone = "the endpoint address goes to the only master left"
+        where = lone if scene.mode == _endpoint.DIRECT else _given(scene, host.name)
+        yield Step(YIELD, host.name, f"before anything stops {where}")
+    for host in masters:
+        yield Step(STOP, host.name, SERVES_ON if external else "every balancer stops using its API server first")
 
 
-def _endpoint_steps(new, scene):
+def _endpoint_steps(scene):
     """Return what becomes of the endpoint: balancers of newcomers, and the two changes of its state."""
     if scene.mode == _endpoint.EXTERNAL:
         return
+    new = [host for host in scene.coming if host.master and not host.balances]
     if scene.mode_before == _endpoint.DIRECT and scene.mode == _endpoint.BALANCED:
         stayed = " and ".join(sorted(set(scene.masters) - {host.name for host in new}))
         yield Step(PROMOTE_ADDRESS, stayed, "the address it has becomes the balancer's; it does not move")
@@ -482,6 +530,12 @@ def _endpoint_steps(new, scene):
         yield Step(HOLD, new[0].name, "it holds the endpoint address by itself")
     elif scene.mode_before == _endpoint.BALANCED and scene.mode == _endpoint.DIRECT:
         yield Step(GIVE_BACK, scene.masters[0], "it holds the endpoint address by itself again; HAProxy and keepalived stop")
+
+
+def _rolled(scene, asked):
+    """Return the scene of a roll without those who have to restart for their settings: it restarts whom it was asked to only."""
+    giving = scene.giving if scene.giving[0] in scene.late else ("", "")
+    return replace(scene, giving=giving, later=tuple(name for name in scene.later if name in asked))
 
 
 def _notes(scene):

@@ -24,6 +24,10 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 )
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding, in_order, without
 
+ADDRESS = "node-address"
+# A move writes the files of the endpoint on its old holder: its address and port, the virtual router, the masters behind it. With
+# others than the cluster was made with the address would go and its old holder stay broken.
+WRITTEN_BY_MOVES = ("etcd-stray", "master-stray", "cluster-other", "cluster-changed", ADDRESS)
 # What a caller needs to ask for a judgement.
 View = _preflight_view.View
 GROUPS = _preflight_inventory.GROUPS
@@ -39,11 +43,17 @@ def left_out(kind):
     """Return the checks that a request of this kind does without.
 
     What the plan of an upgrade says of versions is said for this very purpose. The address is moved off a master that is not
-    well, too: a move asks who holds it and who can take it, and whether it would write a master out that nobody listed.
+    well, too: a move asks who holds it and who can take it, and whether what it writes for the endpoint fits (WRITTEN_BY_MOVES).
     """
     if kind == _request.MOVE:
-        return tuple(check for check in CHECKS if check not in ("etcd-stray", "master-stray"))
+        return tuple(check for check in CHECKS if check not in WRITTEN_BY_MOVES)
     return ("version-skew",) if kind == _request.UPGRADE else ()
+
+
+def judge_request(view, kind, ignore=()):
+    """Return the findings that a request of this kind asks for; to a move a node address means something on masters only."""
+    found, masters = judge(view, (*ignore, *left_out(kind))), {host.name for host in view.masters}
+    return tuple(one for one in found if kind != _request.MOVE or one.check != ADDRESS or one.host in masters)
 
 
 def judge(view, ignore=()):
@@ -77,7 +87,7 @@ CHECKS = {
     "duplicate-hostname": _preflight_hosts.hostnames_once,
     "duplicate-address": _preflight_hosts.addresses_once,
     "duplicate-machine-id": _preflight_hosts.machine_ids_once,
-    "node-address": _preflight_hosts.addresses_known,
+    ADDRESS: _preflight_hosts.addresses_known,
     "endpoint-is-host": _preflight_endpoint.endpoint_own,
     "endpoint-subnet": _preflight_endpoint.endpoint_in_subnet,
     "endpoint-taken": _preflight_endpoint.endpoint_free,

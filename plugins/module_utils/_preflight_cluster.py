@@ -83,8 +83,12 @@ def ca_same(view):
 
 
 def same_cluster(view):
-    """Want no host that belongs to another cluster; without a name (which is a finding of its own) nobody knows which that is."""
-    for host, observation in view.seen():
+    """Want no host that belongs to another cluster; without a name (which is a finding of its own) nobody knows which that is.
+
+    One that is to leave neither: it would be taken out of use before its reset refuses.
+    """
+    leaving = [(host, view.observed[host.name]) for host in view.topology.leaving if view.observed.get(host.name)]
+    for host, observation in (*view.seen(), *leaving):
         name = _cluster_record.of(observation).get("name")
         if name and view.settings.cluster_name not in (None, name):
             yield Finding(

@@ -207,7 +207,7 @@ def build(
         giving = _giving_way.giving_way(settings, bare, observed, restarting)
     etcd = _etcd_plan.plan(settings, bare, observed, nonce, gone, request, giving)
     joining = _joining(bare, observed)
-    coming = _coming(bare, observed, joining)
+    coming = _coming(bare, observed, joining, settings.endpoint_mode)
     bare = _in_place_of(bare, {host.name for host in coming if host.alive})
     scene = _scene(settings, request, observed, _Cast(placed, bare, gone, coming), etcd, giving, allow_outage)
     masters = scene.masters
@@ -274,7 +274,8 @@ class _Cast:
 def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
     """Return the _plan.Scene, which the plan is made from and some orders are read off."""
     masters = tuple(host.name for host in cast.staying if host.master)
-    served = tuple(host.name for host in cast.placed if host.master and host.name not in {one.name for one in cast.coming})
+    without = {host.name for host in cast.coming if not host.balances}
+    served = tuple(host.name for host in cast.placed if host.master and host.name not in without)
     rolling = _rolling.rolling(cast.staying, observed, request, giving)
     late = _rolling.late(cast.staying, observed, request, giving)
     order = [name for name, _master, _holds in rolling]
@@ -292,7 +293,7 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
         at_end=etcd.at_end,
         masters=masters,
         workers=tuple(host.name for host in cast.staying if host.worker),
-        mode_before=_endpoint.wanted_state(served, settings.endpoint_mode) if served else "",
+        mode_before=_mode_before(served, observed, settings.endpoint_mode),
         mode=_endpoint.wanted_state(masters, settings.endpoint_mode),
         rolling=rolling,
         verdicts=_rolling.verdicts(cast.staying, observed, order, allow_outage, late, etcd.at_end),
@@ -303,7 +304,20 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
         parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
         begun=_begun(request, cast.staying, observed),
         pinned=_rolling.pinned(cast.staying),
+        flannel=settings.network == "flannel",
     )
+
+
+def _mode_before(served, observed, endpoint_mode):
+    """Return the endpoint's state as these masters have it, "" before there is one.
+
+    The one of two whose other is installed anew runs VRRP already.
+    """
+    if not served:
+        return ""
+    mode = _endpoint.wanted_state(served, endpoint_mode)
+    alone = mode == _endpoint.DIRECT and not _host_scene.part(served[0], observed.get(served[0])).vrrp
+    return mode if alone or mode == _endpoint.EXTERNAL else _endpoint.BALANCED
 
 
 def _nodes(hosts):
@@ -472,20 +486,33 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
     }
 
 
-def _coming(hosts, observed, joining):
-    """Return the hosts that are not part of the cluster yet: nodes without credentials, etcd hosts without a member's data."""
-    return tuple(
-        _plan.Coming(
+def _coming(hosts, observed, joining, endpoint_mode):
+    """Return the hosts that are not part of the cluster yet, or not all that they are to be.
+
+    Nodes without credentials, masters without an API server, as a worker that becomes one, or without their part in an endpoint
+    that one master still has by itself, and etcd hosts without a member's data.
+    """
+    masters = [host.name for host in hosts if host.master]
+    lone = [name for name in masters if _host_scene.lone_holder(observed.get(name))]
+    growing = bool(lone) and _endpoint.wanted_state(masters, endpoint_mode) == _endpoint.BALANCED
+    found = []
+    for host in hosts:
+        seen, node = observed.get(host.name), host.master or host.worker
+        one = _plan.Coming(
             name=host.name,
             master=host.master,
             worker=host.worker,
             member=host.member,
             zone=host.zone,
-            alive=bool(observed.get(host.name)),
+            alive=bool(seen),
+            registered=node and host.name not in joining,
+            serves=host.master and _host_scene.has_api_server(seen),
+            balances=host.master and _host_scene.takes_part(seen),
         )
-        for host in hosts
-        if (host.name in joining if host.master or host.worker else _new_member(host, observed.get(host.name)))
-    )
+        lacking = not one.serves or (growing and not one.balances) if host.master else not node and _new_member(host, seen)
+        if lacking or (node and not one.registered):
+            found.append(one)
+    return tuple(found)
 
 
 def _new_member(host, observation):

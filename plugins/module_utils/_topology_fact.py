@@ -51,6 +51,7 @@ def as_fact(topology, run="", undecided=False):
         "learners": list(topology.etcd.learners),
         "later": list(topology.giving.later),
         "to_drain": _to_drain(topology, [*orders["roll"], *orders["roll_late"], *rolling_workers]),
+        "uncordoned": _uncordoned(topology),
         "allow_outage": topology.allow_outage,
         "upgrade_batch": settings.upgrade_batch,
         "leaving": leaving,
@@ -61,6 +62,15 @@ def as_fact(topology, run="", undecided=False):
         "roll_workers": _turns.batches(rolling_workers, hosts, settings.upgrade_batch),
         "order": {name: _topology.host_pattern(names) for name, names in orders.items()},
     }
+
+
+def _uncordoned(topology):
+    """Return the masters' nodes that nobody else may have cordoned: who did so is at work there.
+
+    Of a former self that is forgotten nobody is: whoever cordoned it did so before its host died.
+    """
+    forgotten = topology.forgotten["nodes"]
+    return [host.node_name for host in topology.hosts if host.master and host.name not in forgotten]
 
 
 def _to_drain(topology, restarting):

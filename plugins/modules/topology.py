@@ -45,8 +45,8 @@ options:
   move:
     description:
       - Whether the endpoint address is to go to another master.
-      - Hosts are not judged then, since one that is not well is a reason to move it. Refused is a move that has nobody to take
-        the address from, or nobody to give it to.
+      - Hosts are not judged then, but for what the move writes of the endpoint, since one that is not well is a reason to move
+        it. Refused is a move that has nobody to take the address from, or nobody to give it to.
     type: bool
     default: false
   upgrade:
@@ -77,6 +77,7 @@ options:
   max_age:
     description:
       - Seconds after which an observation counts as none, so that a fact cache does not pass for a living host.
+      - Of a host that this run tried to observe in vain, none counts.
     type: int
     default: 900
 seealso:

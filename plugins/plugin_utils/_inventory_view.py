@@ -108,9 +108,10 @@ def observations(names, hostvars, now, max_age):
     """Return {host: observation}; one that ended more than `max_age` seconds before `now`, by this clock, counts as none.
 
     A fact cache would else show what a dead host was like last week. So does one of the future: the clock was set back since.
+    However new, it is none either of a host that this run has asked in vain; one that --limit left out was not asked.
     """
-    found = {}
-    for name in names:
+    found, in_vain = {}, reasons(names, hostvars)
+    for name in (one for one in names if one not in in_vain):
         observation = variable(hostvars[name], "ansible_facts", {}).get(FACT)
         if observation and now - max_age <= observation.get("clock_window", (0, 0))[1] <= now + CLOCK_SLEW:
             found[name] = observation

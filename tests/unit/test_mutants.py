@@ -252,6 +252,12 @@ MUTANTS = {
         "pass",
         f"{PAIRS}::test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same",
     ),
+    "a roll promises a swap that it does not do": Mutant(
+        PLAN,
+        "scene.giving if scene.giving[0] in scene.late else",
+        "scene.giving if True else",
+        "test__giving_way.py::test_a_roll_promises_nothing_of_a_voter_that_it_was_not_asked_to_restart",
+    ),
     "a learner gives way": Mutant(
         GIVING_WAY,
         "if host.peer_url in present and present[host.peer_url].voter), key=rank)",
@@ -352,6 +358,24 @@ MUTANTS = {
         "sorted(states, key=lambda name: -rank[name])",
         "sorted(states, key=lambda name: rank[name])",
         "test__endpoint.py::test_the_heir_of_a_move_is_the_first_of_the_others_by_priority",
+    ),
+    "a worker is a master as soon as it is listed": Mutant(
+        TOPOLOGY,
+        "lacking = not one.serves or (growing",
+        "lacking = (growing",
+        "test__plan.py::test_a_worker_that_becomes_a_master_is_planned_and_registers_no_more",
+    ),
+    "a master whose kubelet has to register is new": Mutant(
+        TOPOLOGY,
+        "serves=host.master and _host_scene.has_api_server(seen),",
+        "serves=False,",
+        "test__plan.py::test_a_master_that_serves_only_registers",
+    ),
+    "who has the address with VRRP has it alone": Mutant(
+        TOPOLOGY,
+        "alone = mode == _endpoint.DIRECT and not",
+        "alone = mode == _endpoint.DIRECT or not",
+        "test__plan.py::test_the_address_of_two_is_the_balancers_already_when_one_of_them_is_installed_anew",
     ),
     "a move does what else the inventory asks for": Mutant(
         PLAN,
@@ -1005,6 +1029,18 @@ MUTANTS = {
         "if False:",
         "test__preflight_cluster.py::test_a_living_cluster_without_its_ca_store_stops_the_run",
     ),
+    "a host of another cluster is taken out of use before its reset refuses": Mutant(
+        PREFLIGHT,
+        "for host, observation in (*view.seen(), *leaving):",
+        "for host, observation in view.seen():",
+        "test__preflight_cluster.py::test_a_host_of_another_cluster_is_not_taken_out_of_use_here",
+    ),
+    "a move writes another endpoint than the cluster has": Mutant(
+        "_preflight",
+        '"cluster-other", "cluster-changed", ADDRESS)',
+        "ADDRESS)",
+        "test__preflight.py::test_a_move_asks_only_whether_what_it_writes_fits",
+    ),
     "a living cluster's endpoint address is changed": Mutant(
         PREFLIGHT,
         '    "endpoint": "endpoint_address",\n',
@@ -1040,6 +1076,12 @@ MUTANTS = {
         "if one[0] not in names and one[1] not in addresses)",
         "if one[0] not in names)",
         "test__identity.py::test_whom_somebody_else_is_by_name_or_by_address_is_not_on_record",
+    ),
+    "a cordon of who is dead keeps it from being replaced": Mutant(
+        "_topology_fact",
+        "if host.master and host.name not in forgotten]",
+        "if host.master]",
+        "test__topology_fact.py::test_a_master_that_is_forgotten_may_be_cordoned_and_no_other",
     ),
     "a dead host is forgotten by the inventory's name alone": Mutant(
         "_topology_fact",

@@ -246,7 +246,11 @@ class Cluster:
         gone, seen = [self._placed(name) for name in sorted(self.leaving)], self._seen()
         scene = _plan.Scene(
             going=tuple(self._going()),
-            coming=tuple(_plan.Coming(n, m.master, member=m.member) for n, m in self._masters() if m.api is None or not m.joined),
+            coming=tuple(
+                _plan.Coming(name, machine.master, member=machine.member, serves=machine.api is not None)
+                for name, machine in self._masters()
+                if machine.api is None or not machine.joined
+            ),
             renewed=request.renewed,
             lost=_join_order.lost(observed, wanted),
             dead=tuple(target for _name, target in dead),

@@ -446,6 +446,27 @@ def test_a_move_writes_no_master_out_that_nobody_listed(tmp_path, warned, shown)
     assert result["failed"] and "etcd-stray" in result["msg"] and "ansible_facts" not in result
 
 
+@pytest.mark.parametrize(
+    ("changed", "check"),
+    [
+        ({"multimaster_endpoint_port": 8443}, "cluster-changed (cluster)"),
+        ({"multimaster_endpoint_address": "192.0.2.250"}, "cluster-changed (cluster)"),
+        ({"multimaster_cluster_name": "test"}, "cluster-other (m1)"),
+    ],
+)
+def test_a_move_writes_no_other_endpoint_than_the_cluster_was_made_with(tmp_path, warned, shown, changed, check):
+    """The old holder would write it, ask it who answers at the address, and not come back as a backup."""
+    variables = with_balancers(living_three(tmp_path), "m1")
+    for host in variables["hostvars"].values():
+        made = {"name": "prod", "endpoint": VARIABLES["multimaster_endpoint_address"], "endpoint_port": 6443}
+        host["ansible_facts"]["multimaster_host"]["cluster"] = made
+    assert not run(variables, move=True).get("failed")
+    for host in variables["hostvars"].values():
+        host.update(changed)
+    result = run(variables, move=True)
+    assert result["failed"] and check in result["msg"] and "ansible_facts" not in result
+
+
 def test_a_move_that_nobody_can_make_is_refused_before_anything_is_touched(tmp_path, warned, shown):
     result = run(with_balancers(living_three(tmp_path), ""), move=True)
     assert result["failed"] and "request-refused" in result["msg"] and "Nothing was touched" in result["msg"]

@@ -253,6 +253,17 @@ def test_the_plan_says_it_step_by_step(name):
     assert list(pair.topology(reason).plan.lines()) == [*numbered, NOTE]
 
 
+@pytest.mark.parametrize(("state", "asked"), [("m1 votes", (M2,)), ("m1 votes", ("w1",)), ("both vote, m2 leads", ("w1",))])
+def test_a_roll_promises_nothing_of_a_voter_that_it_was_not_asked_to_restart(state, asked):
+    pair = Pair(*STATES[state], ())
+    seen = {**pair.observed(), "w1": living("w1", [], master=False)}
+    request = _request.Request(_request.ROLL, asked)
+    made = _topology.build(settings(), inventory(PAIR, ["w1"]), seen, True, request=request, drifted=PAIR)
+    assert made.giving.old, "its settings differ"
+    assert [(step.kind, step.host) for step in made.plan.steps] == [("restart", *asked)]
+    assert made.plan.notes == () and dict(made.order)["roll_late"] == []
+
+
 def test_the_plan_of_an_upgrade_says_it_in_one_step_and_does_the_same():
     pair = Pair(*STATES["m1 votes"], PAIR)
     seen, made = pair.observed(UPGRADE), pair.topology(UPGRADE)

@@ -25,6 +25,9 @@ def units(**states):
 def test_what_was_not_seen_counts_as_no(observation):
     assert _host_scene.serves(observation) is False
     assert _host_scene.holds(observation) is False
+    assert _host_scene.has_api_server(observation) is False
+    assert _host_scene.takes_part(observation) is False
+    assert _host_scene.lone_holder(observation) is False
     assert _host_scene.part("m1", observation) == MasterState("m1", reachable=bool(observation))
 
 
@@ -68,3 +71,20 @@ def test_the_address_is_held_on_whatever_interface_it_is(held, holding):
 )
 def test_the_part_in_the_endpoint_is_what_runs_of_it(states, balancer, vrrp):
     assert _host_scene.part("m1", units(**states)) == MasterState("m1", balancer=balancer, vrrp=vrrp)
+
+
+@pytest.mark.parametrize(
+    ("states", "held", "taking", "alone"),
+    [
+        ({"kube_apiserver": "active", "keepalived": "active"}, [], True, False),
+        ({"kube_apiserver": "failed", "keepalived": "active"}, ["eth0"], True, False),
+        ({"kube_apiserver": "active", "multimaster_endpoint": "active"}, ["eth0"], True, True),
+        ({"kube_apiserver": "active", "multimaster_endpoint": "failed"}, ["eth0"], True, False),
+        ({"kube_apiserver": "active", "multimaster_endpoint": "active"}, [], False, False),
+        ({"kube_apiserver": "active", "keepalived": "failed"}, [], False, False),
+        ({"kube_apiserver": "not-found", "keepalived": "active"}, [], False, False),  # as the package starts it
+    ],
+)
+def test_a_master_takes_part_in_the_endpoint_by_vrrp_or_alone(states, held, taking, alone):
+    seen = {**units(**states), "endpoint_address": {"held_on": held}}
+    assert (_host_scene.takes_part(seen), _host_scene.lone_holder(seen)) == (taking, alone)

@@ -91,7 +91,7 @@ def test_nobody_comes_or_leaves_nothing_is_planned():
         (["m2"], THREE, {"dead": ("m2",)}, ["forget m2", "remove m2", "repoint m3", "remove m3", "add_learner m3"]),
         # several: the holder is the last to stop, the leader the last to leave etcd
         (["m1", "m2"], FIVE, {},
-         ["drain m2", "drain m1", "stop m2", "yield m1", "stop m1", "remove m2", "remove m1", "clean m2", "clean m1"]),
+         ["drain m2", "drain m1", "yield m1", "stop m2", "stop m1", "remove m2", "remove m1", "clean m2", "clean m1"]),
     ],
 )  # fmt: skip
 def test_the_plan_in_order(leaving, masters, seen, wanted):
@@ -320,8 +320,7 @@ AS_ADDED, AS_LEARNER = ([member("m1"), member("m2", True, started), member("m3")
         # it votes
         (half_way(OLD, True, True, False, False), ["m2"], [],
          ["forget m2", "prepare m2", "serve m2", "register m2", "balance m2"]),
-        (half_way(OLD, True, True, True, False), ["m2"], [],
-         ["forget m2", "prepare m2", "serve m2", "register m2", "balance m2"]),
+        (half_way(OLD, True, True, True, False), ["m2"], [], ["forget m2", "register m2", "balance m2"]),
         # its kubelet has its certificate: the rest is what site.yml does
         (half_way(OLD), [], [], []),
         # the same machine with an empty etcd disk: its member is out, nothing of that is recorded yet; then what is recorded
@@ -409,6 +408,99 @@ def test_a_lone_master_takes_the_address_before_its_kubelet_needs_it():
 def test_the_second_master_promotes_the_address_of_the_first():
     made = asked(_request.Request(), ("m1",), bare=("m2",))
     assert steps(made) == ["prepare m2", "add_learner m2", "serve m2", "promote_ip m1", "balance m2", "register m2"]
+
+
+def widened(request=_request.CONVERGING, etcd=(), serves=False, workers=("w1",), promoted="w1", unit="active"):
+    """Return the topology of one master that has the address by itself, and of a worker that is listed as a master as well."""
+    members = [member(name) for name in etcd or ["m1"]]
+    seen = {name: living(name, members, name == "m1" or (serves and name == promoted)) for name in ("m1", *workers, *etcd)}
+    for name in etcd:
+        seen[name]["kubelet_credentials"] = False
+    seen["m1"]["units"]["multimaster-endpoint"] = unit
+    seen["m1"]["endpoint_address"] = {"held_on": ["eth0"]}
+    return _topology.build(settings(), inventory(["m1", promoted], workers, etcd), seen, True, request=request)
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (lambda: widened(etcd=["e1"]), ["prepare w1", "serve w1", "promote_ip m1", "balance w1"]),
+        (lambda: widened(), ["prepare w1", "add_learner w1", "serve w1", "promote_ip m1", "balance w1"]),
+        (lambda: widened(etcd=["e1"], unit="failed"), ["prepare w1", "serve w1", "promote_ip m1", "balance w1"]),
+        # the run was cut off when its API server had started
+        (lambda: widened(etcd=["e1"], serves=True), ["promote_ip m1", "balance w1"]),
+        (lambda: widened(etcd=["e1"], workers=("w1", "w2"), promoted="w2"),
+         ["prepare w2", "serve w2", "promote_ip m1", "balance w2"]),
+    ],
+)  # fmt: skip
+def test_a_worker_that_becomes_a_master_is_planned_and_registers_no_more(made, wanted):
+    planned = made().plan
+    assert [f"{step.kind} {step.host}" for step in planned.steps] == wanted
+    assert [step.why for step in planned.steps if step.kind == "prepare"] in ([], [_plan.MASTER_TO_BE])
+
+
+@pytest.mark.parametrize(
+    ("request_", "serves", "why"),
+    [
+        (_request.Request(_request.REMOVE, ("w2",)), False, "w1 is listed as a master and is not all of one yet"),
+        (_request.Request(_request.ROLL, ("w2",)), True, "w1 is listed as a master and is not all of one yet"),
+        (_request.Request(_request.MOVE), False, "w1 is listed as a master and is not all of one yet"),
+        (_request.Request(_request.REPLACE, ("w1",)), False, "w1 has its data and its credentials: it is no new machine"),
+        (_request.Request(_request.REPLACE, ("w2",), "w1"), False, "w1 is part of the cluster already, so it replaces nobody"),
+    ],
+)
+def test_nothing_else_is_done_while_a_worker_is_to_become_a_master(request_, serves, why):
+    plan = widened(request_, etcd=["e1"], serves=serves, workers=("w1", "w2")).plan
+    assert not plan.steps and why in plan.refusals[0][0] and all(next_step for _reason, next_step in plan.refusals)
+
+
+def expired(request=_request.CONVERGING, masters=THREE):
+    """Return the topology of a cluster whose m2 serves, and whose kubelet there has a certificate that ran out."""
+    members = [member(name, learner=name == "m2" and len(masters) == 2) for name in masters]
+    seen = {name: living(name, members) for name in masters}
+    for name in masters:
+        seen[name]["units"].update(haproxy="active", keepalived="active")
+        seen[name]["endpoint_address"] = {"held_on": ["eth0"] * (name == "m1")}
+        seen[name]["etcd"]["status"] = status(name, members, leader="m1")
+    seen["m2"]["kubelet_credentials"] = False
+    return _topology.build(settings(), inventory(masters), seen, True, request=request)
+
+
+def test_a_master_whose_removal_was_cut_off_is_no_master_beside_which_others_leave():
+    members = [member(name) for name in ("m1", "m3")]
+    seen = {name: living(name, members) for name in THREE}
+    seen["m2"]["units"]["kube-apiserver"], seen["m2"]["api_server"] = "not-found", None
+    asked = [_request.Request(_request.REMOVE, names) for names in (("m3",), ("m2", "m3"))]
+    alone, both = (_topology.build(settings(), inventory(THREE), seen, True, request=one).plan for one in asked)
+    assert "m2 is listed as a master and is not all of one yet, or not any more" in alone.refusals[0][0]
+    assert "remove_node.yml -e node=m2,..." in alone.refusals[0][1] and not alone.steps
+    assert both.steps and not both.refusals
+
+
+@pytest.mark.parametrize("masters", [TWO, THREE])
+def test_a_master_that_serves_only_registers(masters):
+    assert steps(expired(masters=masters)) == ["register m2"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (_request.Request(_request.ROLL, ("m1",)), "the kubelet of m2 has no valid certificate"),
+        (_request.Request(_request.REPLACE, ("m2",)), "m2 has its API server: it is no new machine"),
+    ],
+)
+def test_a_master_that_serves_and_has_to_register_is_not_taken_for_new(request_, why):
+    [(reason, next_step)] = expired(request_).plan.refusals
+    assert why in reason and "site.yml" in next_step
+
+
+def test_the_address_moves_whatever_a_kubelet_lacks():
+    assert steps(expired(_request.Request(_request.MOVE))) == ["yield m1", "balance m1"]
+
+
+def test_the_address_of_two_is_the_balancers_already_when_one_of_them_is_installed_anew():
+    made = replaced("m2", masters=TWO, learners=("m2",), dead=("m2",), bare=("m2",))
+    assert steps(made) == ["forget m2", "remove m2", "prepare m2", "add_learner m2", "serve m2", "register m2", "balance m2"]
 
 
 def test_a_former_self_is_forgotten_only_as_far_as_it_is_gone():
@@ -563,12 +655,9 @@ def test_a_restart_after_which_another_has_the_address_says_so():
 @pytest.mark.parametrize(
     ("masters", "workers", "said"),
     [
-        (["m1"], ["m1"], {"m1": "its API server drained in every balancer, the etcd leadership moved first; its pods stay: no "
-                                "other node could take them"}),
-        (["m1"], ["w1"], {"m1": "drained, its API server drained in every balancer, the etcd leadership moved first",
-                          "w1": "its pods stay: no other node could take them"}),
-        (["m1"], ["w1", "w2"], {"m1": "drained, its API server drained in every balancer, the etcd leadership moved first",
-                                "w1": "drained first", "w2": "drained first"}),
+        (["m1"], ["m1"], {"m1": f"{_plan_state.PINNED}; the API is away meanwhile"}),
+        (["m1"], ["w1"], {"m1": "drained first; the API is away meanwhile", "w1": _plan_state.PINNED}),
+        (["m1"], ["w1", "w2"], {"m1": "drained first; the API is away meanwhile", "w1": "drained first", "w2": "drained first"}),
     ],
 )  # fmt: skip
 def test_a_node_whose_pods_could_go_nowhere_is_not_drained_and_the_plan_says_so(masters, workers, said):
@@ -596,6 +685,52 @@ def test_what_restarts_is_said_of_the_host_on_which_it_does():
     alone = _topology.build(settings(), inventory(["m1"]), seen, True, request=lone, allow_outage=True)
     assert around(alone, "restart", "restarts") == [("m1", ("etcd", *control, *node))]
     assert around(move(), "balance", "restarts") == [("m1", ("keepalived",))]
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "why"),
+    [
+        ("m1", {}, "drained, its API server drained in every balancer, the etcd leadership moved first"),
+        ("w1", {}, _plan_state.PINNED),  # the only worker
+        ("e1", {"etcd": ("e1", "e2", "e3")}, "the etcd leadership moved first"),
+        ("m1", {"etcd": ("e1", "e2", "e3")}, "drained, its API server drained in every balancer first"),
+        ("m1", {"endpoint_mode": "external"}, f"drained, the etcd leadership moved first; {_plan.SERVES_ON}"),
+        ("m1", {"masters": ("m1",), "etcd": ("e1",)}, "drained first; the API is away meanwhile"),
+        ("m1", {"masters": ("m1",)}, "drained first; the API is away meanwhile"),
+    ],
+)
+def test_a_restart_says_what_moves_off_the_host_and_what_is_away(name, more, why):
+    more = dict(more)
+    masters, etcd = more.pop("masters", THREE), more.pop("etcd", ())
+    members = [member(one) for one in etcd or masters]
+    seen = {one: living(one, members, master=one in masters) for one in (*masters, *etcd, "w1")}
+    request = _request.Request(_request.ROLL, (name,))
+    listed = inventory(masters, ["w1"], etcd)
+    made = _topology.build(settings(**more), listed, seen, True, request=request, allow_outage=True)
+    assert [step.why for step in made.plan.steps if step.kind == "restart"] == [why]
+
+
+def test_only_where_flannel_is_the_network_it_restarts():
+    seen = {"m1": living("m1", [member("m1")]), "w1": living("w1", [], master=False)}
+    request = _request.Request(_request.ROLL, ("w1",))
+    made = [
+        _topology.build(settings(network=network), inventory(["m1"], ["w1"]), seen, True, request=request)
+        for network in ("flannel", "none")
+    ]
+    node = ("containerd", "kubelet", "kube-proxy")
+    assert [around(one, "restart", "restarts") for one in made] == [[("w1", (*node, "flanneld"))], [("w1", node)]]
+
+
+def test_somebody_elses_balancer_is_not_said_to_be_told():
+    stop = [step for step in balanced(REMOVE_M1, endpoint_mode="external").plan.steps if step.kind == "stop"]
+    assert [step.why for step in stop] == [_plan.SERVES_ON]
+
+
+def test_a_host_of_etcds_own_has_no_node_object_to_delete():
+    made = replaced("e1", "e4", masters=("m1", "m2"), etcd=("e1", "e2", "e3"), bare=("e4",))
+    assert [step.why for step in made.plan.steps if step.kind == "clean"] == [_plan.BARE]
+    made = removal(["w1"], THREE)
+    assert [step.why for step in made.plan.steps if step.kind == "clean"] == [f"its node object is deleted; {_plan.BARE}"]
 
 
 def test_members_that_leave_can_be_asked_while_they_are_there():

@@ -27,16 +27,28 @@ def test_a_finished_cluster_has_no_finding():
     assert judge(inventory(NAMES, ["w1"]), observed, store=True) == ()
 
 
-STRAYS = {"etcd-stray", "master-stray"}
+ENDPOINT_FILES = {"etcd-stray", "master-stray", "cluster-other", "cluster-changed", "node-address"}
 
 
 @pytest.mark.parametrize(
     ("kind", "judged"),
     [(kind, set(_preflight.CHECKS)) for kind in ("converge", "remove", "replace", "roll")]
-    + [("move", STRAYS), ("upgrade", set(_preflight.CHECKS) - {"version-skew"})],
+    + [("move", ENDPOINT_FILES), ("upgrade", set(_preflight.CHECKS) - {"version-skew"})],
 )
-def test_a_move_asks_only_whether_it_would_write_a_master_out(kind, judged):
+def test_a_move_asks_only_whether_what_it_writes_fits(kind, judged):
     assert set(_preflight.CHECKS) - set(_preflight.left_out(kind)) == judged
+
+
+@pytest.mark.parametrize(("kind", "hosts"), [("move", ["m2"]), ("roll", ["m2", "w1"])])
+def test_to_a_move_only_the_address_of_a_master_means_something(kind, hosts):
+    members = [member(name) for name in NAMES]
+    observed = {name: living(name, members) for name in NAMES} | {"w1": living("w1", [], master=False)}
+    for name in ("m2", "w1"):
+        observed[name]["addresses"] = []
+    found = _preflight.judge_request(viewed(inventory(NAMES, ["w1"]), observed, store=True), kind)
+    assert [one.host for one in found if one.check == "node-address"] == hosts
+    ignored = _preflight.judge_request(viewed(inventory(NAMES, ["w1"]), observed, store=True), kind, ["node-address"])
+    assert [one.host for one in ignored if one.check == "node-address"] == []
 
 
 def test_every_finding_says_its_place_wish_and_remedy_and_is_known_by_its_id():

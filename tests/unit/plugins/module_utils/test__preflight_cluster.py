@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _preflight,
     _preflight_cluster,
+    _preflight_view,
     _request,
     _topology,
     _upgrade_scene,
@@ -159,6 +160,17 @@ def test_a_fresh_host_that_names_another_cluster_is_an_error():
     findings = three(cluster={"name": "other"})
     assert found(findings) == [("m1", "cluster-other")]
     assert findings[0].level == "error"
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("other", [("m3", "cluster-other")]), ("prod", []), (None, [])])
+def test_a_host_of_another_cluster_is_not_taken_out_of_use_here(name, wanted):
+    members = [member(one) for one in NAMES]
+    observed = {one: living(one, members) for one in NAMES}
+    observed["m3"]["cluster"] = {"name": name} if name else None
+    request = _request.Request(_request.REMOVE, ("m3",))
+    topology = _topology.build(settings(), inventory(NAMES), observed, True, request=request)
+    view = _preflight_view.View(settings(), inventory(NAMES).without(("m3",)), observed, topology, True)
+    assert found(_preflight_cluster.same_cluster(view)) == wanted
 
 
 def test_a_host_of_another_cluster_is_told_once_with_what_is_to_be_done():

@@ -118,6 +118,28 @@ def test_a_node_is_drained_in_its_turn_where_its_pods_have_somewhere_to_go(liste
     assert fact["to_drain"] == [name for name in drained if name in nodes]
 
 
+@pytest.mark.parametrize(
+    ("request_", "seen", "wanted"),
+    [
+        (_request.Request(_request.REPLACE, ("m1",)), fresh("m1"), ["m2", "m3"]),  # installed anew
+        # only its etcd data are gone: the node stays, and somebody may be at work there
+        (_request.Request(_request.REPLACE, ("m1",)), {"etcd": None}, ["m1", "m2", "m3"]),
+        (_request.Request(_request.REMOVE, ("m1",)), None, ["m2", "m3"]),
+        (_request.Request(_request.REMOVE, ("w1",)), {}, ["m1", "m2", "m3"]),
+    ],
+)
+def test_a_master_that_is_forgotten_may_be_cordoned_and_no_other(request_, seen, wanted):
+    names = ["m1", "m2", "m3"]
+    members = [member(name) for name in names]
+    observed = {name: living(name, members) for name in names} | {"w1": living("w1", [], master=False)}
+    if seen == {"etcd": None}:
+        observed["m1"]["etcd"].update(data=False, status=None)
+    elif seen != {}:
+        observed["m1"] = seen
+    made = _topology.build(settings(), inventory(names, ["w1"]), observed, True, request=request_)
+    assert not made.plan.refusals and _topology_fact.as_fact(made)["uncordoned"] == wanted
+
+
 def test_a_node_that_leaves_may_be_cordoned_already():
     listed = inventory(["m1"], ["w1", "w2"])
     seen = {"m1": living("m1", [member("m1")]), "w1": fresh("w1"), "w2": fresh("w2")}

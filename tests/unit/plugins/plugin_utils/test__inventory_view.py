@@ -116,6 +116,22 @@ def test_an_observation_counts_when_it_ended_in_time(window, counts):
     assert view.observations(["m1"], hostvars, NOW, 30) == ({"m1": seen} if counts else {})
 
 
+@pytest.mark.parametrize(
+    ("result", "counts"),
+    [
+        ({"unreachable": True, "msg": "Failed to connect to the host via ssh: no route"}, False),
+        ({"failed": True, "msg": "no python"}, False),
+        ({"failed": False}, True),
+        (None, True),  # left out by --limit
+    ],
+)
+def test_a_cached_observation_is_none_of_a_host_that_this_run_asked_in_vain(result, counts):
+    seen = {"hostname": "w1", "clock_window": (NOW - 21, NOW - 20)}
+    asked = {} if result is None else {"preflight_result": result}
+    hostvars = {"m1": {}, "w1": {"ansible_facts": {"multimaster_host": seen}, **asked}}
+    assert view.observations(["m1", "w1"], hostvars, NOW, 30) == ({"w1": seen} if counts else {})
+
+
 def test_a_host_without_facts_was_not_observed():
     hostvars = {"m1": {}, "m2": {"ansible_facts": {"other": 1}}, "m3": Templated(("ansible_facts",))}
     assert view.observations(list(hostvars), hostvars, NOW, 30) == {}
