@@ -79,6 +79,19 @@ def test_playbooks_know_other_hosts_by_their_wiring_only():
     assert looking
 
 
+def test_what_was_decided_is_read_from_this_run_only():
+    """A run that leaves localhost out (--limit) would else do what an earlier one was asked, from a fact cache."""
+    cached = re.compile(r"ansible_facts\W+multimaster\b")
+    found = [place(path) for path in yaml_files("playbooks", "roles") if cached.search(without_comments(path))]
+    assert not found, "register it; facts may be of another run"
+    [task] = [short(task) for task in load(ROOT / "playbooks/phases/tasks/decide.yml")]
+    assert task["register"] == "__decided"
+    assert "ansible_facts" not in (ROOT / "plugins/action/topology.py").read_text()
+    wired = load(ROOT / "playbooks/vars/wiring.yml")
+    assert "__decided.multimaster | default(undef(hint=__not_decided))" in wired["multimaster"]
+    assert "Next: " in wired["__not_decided"] and "--limit" in wired["__not_decided"]
+
+
 def set_for_a_while(content):
     """Yield the variables that plays and tasks set by themselves."""
     for key, value in content.items() if isinstance(content, dict) else enumerate(content):
