@@ -20,6 +20,12 @@ from urllib.parse import unquote, urlsplit
 UNPACKED = 4
 #: Bytes that stay free beside what is fetched.
 RESERVE = 64 * 1024 * 1024
+#: What to do about a full disk. The folder of an older version may be the one that every unit still starts from.
+MAKE_ROOM = (
+    "make room on that disk, then run again. Below /opt/multimaster a version that anything refers to must stay, also an older "
+    "one: `grep -rhoE '/opt/multimaster/[^/ ]+/[^/ ]+' /etc /run/containerd 2>/dev/null | sort -u` lists those of units and "
+    "configurations, `ls -l /proc/*/exe /usr/local/bin 2>/dev/null | grep /opt/multimaster/` those of processes and links"
+)
 HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 

@@ -271,7 +271,7 @@ class Fetcher:
             if free < needed:
                 raise ArtifactError(
                     f"{bare(artifact.url)} needs {needed >> 20} MiB in {folder}, {max(free, 0) >> 20} MiB are free",
-                    "make room (old versions below /opt/multimaster may go), then run again",
+                    plan.MAKE_ROOM,
                 )
             self._reserved[device] = self._reserved.get(device, 0) + needed - plan.RESERVE
         try:

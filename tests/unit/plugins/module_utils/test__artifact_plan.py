@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _artifact_plan as plan
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._artifact_plan import Artifact, Stat
@@ -73,6 +75,15 @@ def test_one_stat_and_the_manifest_decide(artifact, entries, stat, action):
 )
 def test_members_of_an_archive_can_be_proven_only_by_the_manifest(manifest, stats, action):
     assert plan.judge(ARCHIVE, manifest, stats, "boot1").action == action
+
+
+def test_who_makes_room_is_told_that_what_units_start_from_must_stay():
+    """The version before the wanted one is the one that runs until its units are written."""
+    assert "must stay, also an older one" in plan.MAKE_ROOM
+    assert "may go" not in plan.MAKE_ROOM
+    pattern = re.search(r"-rhoE '([^']+)'", plan.MAKE_ROOM)[1]
+    unit = "ExecStart=/opt/multimaster/etcd/3.6.16/etcd --name=m1\nExecStartPost=/opt/multimaster/cni-plugins/1.9.1"
+    assert re.findall(pattern, unit) == ["/opt/multimaster/etcd/3.6.16", "/opt/multimaster/cni-plugins/1.9.1"]
 
 
 def test_what_proves_a_file_without_a_download():
