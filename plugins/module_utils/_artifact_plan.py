@@ -141,8 +141,13 @@ def _same(artifact: Artifact, entry: Mapping) -> bool:
 
 
 def _provable(artifact: Artifact, entry: Mapping | None) -> bool:
-    """Return whether hashing the file itself can prove it: its own hash is known from the right download."""
-    return bool(entry) and _same(artifact, entry) and bool(entry.get("sha256"))
+    """Return whether hashing the file itself can prove it: its own hash is known from a download, which may be the right one.
+
+    Where the right one's hash is not given, its checksum file tells, wherever the file came from then: another source of the same
+    release is no reason to fetch it again.
+    """
+    known = bool(entry) and bool(entry.get("sha256")) and bool(entry.get("source"))
+    return known and (not artifact.sha256 or _same(artifact, entry))
 
 
 def proof(artifact: Artifact, path: str, manifest: Mapping, source: str) -> str:

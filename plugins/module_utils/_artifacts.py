@@ -148,16 +148,28 @@ class Fetcher:
             source = self._source(artifact)
             staged, hashes = self._patiently(artifact, source)
             try:
-                for member, path in artifact.files.items():
-                    os.chmod(staged[member], artifact.mode)
-                    os.rename(staged[member], path)
-                    self._remember(artifact, path, source, hashes[member], self._boot)
+                placed = [
+                    path
+                    for member, path in artifact.files.items()
+                    if self._place(artifact, path, source, staged[member], hashes[member])
+                ]
             finally:
                 _discard(staged.values())
         except OSError as error:
             following = _failure.remedy(error, error.filename or next(iter(artifact.files.values())))
             raise ArtifactError(f"cannot install {bare(artifact.url)}: {error}", following) from error
-        return "fetched", list(artifact.files.values())
+        return "fetched", placed
+
+    def _place(self, artifact: Artifact, path: str, source: str, staged: str, sha256: str) -> bool:
+        """Put a verified file in its place, unless the same one is there: who runs it would have to restart for nothing."""
+        if look(path) and hash_file(path) == sha256:
+            changed = _chmod(path, artifact.mode)
+            self._remember(artifact, path, source, sha256, self._boot)
+            return changed
+        os.chmod(staged, artifact.mode)
+        os.rename(staged, path)
+        self._remember(artifact, path, source, sha256, self._boot)
+        return True
 
     def _adopt(self, judgement: plan.Judgement) -> bool:
         """Return whether the files that stand there prove right by their hashes; then they are in the manifest again."""
@@ -167,7 +179,8 @@ class Fetcher:
             right = plan.proof(artifact, path, self.manifest, source)
             if not right or hash_file(path) != right:
                 return False
-            self._remember(artifact, path, source, right, "verified")
+            # Proven is what is in memory: whether a file of this boot reached the disk is told by the first look in the next.
+            self._remember(artifact, path, source, right, "verified" if judgement.known else self._boot)
         return True
 
     def _remember(self, artifact: Artifact, path: str, source: str, sha256: str, boot: str) -> None:

@@ -1193,6 +1193,18 @@ MUTANTS = {
         "exist_ok=True)\n",
         "test__snapshot.py::test_what_earlier_tries_left_goes_before_the_room_is_looked_at",
     ),
+    "the same programs from another source are fetched anew": Mutant(
+        "_artifact_plan",
+        "    return known and (not artifact.sha256 or _same(artifact, entry))",
+        "    return known and _same(artifact, entry)",
+        "test__artifact_plan.py::test_members_from_another_source_are_proven_when_what_they_came_from_is_known",
+    ),
+    "a file of another download proves itself": Mutant(
+        "_artifact_plan",
+        "    return known and (not artifact.sha256 or _same(artifact, entry))",
+        "    return known",
+        "test__artifact_plan.py::test_members_from_another_source_are_proven_when_what_they_came_from_is_known",
+    ),
     "a certificate is renewed when it has ended": Mutant(
         "_pki",
         "    elif left <= min(max(life - BACKDATE, 0) / 3.0, RENEW_BEFORE):",

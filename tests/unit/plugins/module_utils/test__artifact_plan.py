@@ -77,6 +77,27 @@ def test_members_of_an_archive_can_be_proven_only_by_the_manifest(manifest, stat
     assert plan.judge(ARCHIVE, manifest, stats, "boot1").action == action
 
 
+PATHS = ("/opt/c/ctr", "/opt/c/containerd")
+
+
+@pytest.mark.parametrize(
+    ("sha256", "more", "action"),
+    [
+        ("", {}, "verify"),
+        ("", {"boot": "verified"}, "verify"),
+        ("", {"source": ""}, "fetch"),
+        ("", {"sha256": ""}, "fetch"),
+        (B, {}, "none"),
+        (A, {}, "fetch"),
+    ],
+)
+def test_members_from_another_source_are_proven_when_what_they_came_from_is_known(sha256, more, action):
+    moved = Artifact("https://mirror/c.tgz", ARCHIVE.files, sha256, "https://mirror/c.tgz.sha256")
+    known = {path: {**plan.entry(ARCHIVE, B, A, STAT, "boot1"), **more} for path in PATHS}
+    verdict = plan.judge(moved, known, dict.fromkeys(PATHS, STAT), "boot1")
+    assert (verdict.action, verdict.known) == (action, False)
+
+
 def test_who_makes_room_is_told_that_what_units_start_from_must_stay():
     """The version before the wanted one is the one that runs until its units are written."""
     assert "must stay, also an older one" in plan.MAKE_ROOM

@@ -285,6 +285,46 @@ def test_another_mirror_with_the_same_checksum_costs_no_download(server, target,
     assert fetch(moved)["fetched"] == [] and server.requests == []
 
 
+def moved(server, target):
+    """Return the archive as another source has it."""
+    return Artifact(server.url + "/mirror/c.tgz", archive(server, target).files, checksum_url=server.url + "/mirror/c.tgz.sha256")
+
+
+def inodes(target):
+    """Return which files stand there; a program whose file was replaced counts as another one (_systemd)."""
+    return {name: ((target / name).stat().st_ino, (target / name).stat().st_mtime_ns) for name in ("ctr", "containerd")}
+
+
+def test_an_archive_of_another_mirror_with_the_same_checksum_costs_no_download(server, target, fetch):
+    for name in ("/c.tgz", "/mirror/c.tgz"):
+        server.add(name, tarball(MEMBERS))
+    server.files["/mirror/c.tgz"] = server.files["/c.tgz"]
+    server.files["/mirror/c.tgz.sha256"] = server.files["/c.tgz.sha256"]
+    fetch(archive(server, target))
+    before = inodes(target)
+    server.requests.clear()
+    assert fetch(moved(server, target)) == {"fetched": [], "adjusted": []} and inodes(target) == before
+    assert server.requests == ["/mirror/c.tgz.sha256"]
+    server.requests.clear()
+    assert fetch(moved(server, target)) == {"fetched": [], "adjusted": []} and server.requests == []
+
+
+@pytest.mark.parametrize("changed", [{}, {"bin/ctr": b"another"}])
+def test_only_what_is_another_file_is_replaced(server, target, fetch, changed):
+    """A mirror may pack the same files anew, and then the archive has another checksum."""
+    server.add("/c.tgz", tarball(MEMBERS))
+    server.add("/mirror/c.tgz", tarball({**MEMBERS, "LICENSE": b"x", **changed}))
+    fetch(archive(server, target))
+    before = inodes(target)
+    (target / "containerd").chmod(0o700)
+    done = fetch(moved(server, target))["fetched"]
+    assert sorted(done) == sorted([*([str(target / "ctr")] if changed else []), str(target / "containerd")])
+    assert [name for name, seen in inodes(target).items() if seen != before[name]] == (["ctr"] if changed else [])
+    assert stat.S_IMODE((target / "containerd").stat().st_mode) == 0o755 and files_below(target) == ["containerd", "ctr"]
+    server.requests.clear()
+    assert fetch(moved(server, target), boot="boot1") == {"fetched": [], "adjusted": []} and server.requests == []
+
+
 def test_files_on_the_host_are_taken_too(target, fetch, tmp_path):
     (tmp_path / "kubelet").write_bytes(BODY)
     digest = hashlib.sha256(BODY).hexdigest()
