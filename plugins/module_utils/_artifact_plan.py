@@ -77,7 +77,7 @@ class Judgement:
 
 def bare(url: str) -> str:
     """Return a URL without user and password, for messages and the manifest."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
+    return re.sub(r"(?<=://)[^/]*@", "", url)
 
 
 def file_name(url: str) -> str:

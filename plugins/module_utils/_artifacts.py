@@ -216,6 +216,11 @@ class Fetcher:
     @contextlib.contextmanager
     def _open(self, url: str):
         """Open a URL and turn whatever breaks while it is read into a message that says where and why."""
+        if bare(url) != url:  # urllib takes the password for a port, and says it
+            raise ArtifactError(
+                f"{bare(url)} is given with a user or a password, which are not sent",
+                "give a source that needs none from this host, or a folder that it has, then run again",
+            )
         try:
             with contextlib.closing(self._opener(url, self._timeout)) as response:
                 yield response

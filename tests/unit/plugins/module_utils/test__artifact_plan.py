@@ -170,6 +170,7 @@ def test_a_checksum_file_without_this_file_is_an_error(text, said):
 
 def test_passwords_in_urls_are_shown_nowhere():
     assert plan.bare("https://me:secret@mirror/x") == "https://mirror/x"
+    assert plan.bare("https://me:sec@ret@mirror/x") == "https://mirror/x"
     assert plan.entry(Artifact("https://me:secret@m/x", {}), A, A, STAT, "b")["url"] == "https://m/x"
     assert plan.bare("https://mirror/x@y") == "https://mirror/x@y"
 

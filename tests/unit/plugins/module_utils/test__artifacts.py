@@ -156,6 +156,15 @@ def test_a_download_that_breaks_off_is_tried_again(server, target, fetch, make, 
         fetch(make(server, target, sha256="1" * 64))
 
 
+@pytest.mark.parametrize("given", ["sha256", "checksum_url"])
+def test_a_url_with_a_password_is_refused_without_it(target, fetch, given):
+    url = "http://me:s3cret@127.0.0.1:9/x"
+    checksum = {"sha256": "0" * 64} if given == "sha256" else {"checksum_url": url + ".sha256"}
+    with pytest.raises(ArtifactError, match=r"^http://127\.0\.0\.1:9/x\S* is given with a user or a password") as raised:
+        fetch(Artifact(url, {"": str(target / "x")}, **checksum))
+    assert "s3cret" not in str(raised.value) + raised.value.next_step and fetch.pauses == []
+
+
 def test_a_server_that_is_not_there_is_named(target, fetch):
     with pytest.raises(ArtifactError, match=r"GET http://127\.0\.0\.1:9/x failed: .*refused.*") as raised:
         fetch(Artifact("http://127.0.0.1:9/x", {"": str(target / "x")}, "0" * 64))
