@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read the inventory and what was observed, judge it, and work out the fact `multimaster`.
 
-Everything here is reading: the decisions are _settings, _topology and _preflight. It touches no managed host.
+Everything here is reading: the decisions are _settings, _topology and _preflight. It touches no managed host. What is decided
+is registered by the task and no fact of Ansible's, which a cache would keep for a run that decided nothing.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class ActionModule(ActionBase):
         # Whether a voter that cannot be spared has to restart is asked next, and then decided anew: said is only the end of it.
         decided = args["drifted"] is not None or not topology.giving.voters or args["only"] is not None
         result.update(changed=False, findings=[one.as_dict() for one in findings])
-        result["ansible_facts"] = {"multimaster": fact(known, topology, turns, decided)}
+        result["multimaster"] = fact(known, topology, turns, decided)
         if args["only"] == "preflight":
             Display().display(passed(len(known.inventory.names), findings))
             return result
@@ -101,6 +102,8 @@ class ActionModule(ActionBase):
 
     def _findings(self, known, topology, turns, only):
         """Return the findings on settings, hosts and the request, in order, without those the user leaves out."""
+        if known.left_out:  # of hosts that nobody looked at the others would only say that they are unreachable
+            return known.left_out
         ignored = known.settings.preflight_ignore
         found, requested = known.findings, known.unknown
         if only != "topology":

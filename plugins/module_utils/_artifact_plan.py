@@ -20,6 +20,12 @@ from urllib.parse import unquote, urlsplit
 UNPACKED = 4
 #: Bytes that stay free beside what is fetched.
 RESERVE = 64 * 1024 * 1024
+#: What to do about a full disk. The folder of an older version may be the one that every unit still starts from.
+MAKE_ROOM = (
+    "make room on that disk, then run again. Below /opt/multimaster a version that anything refers to must stay, also an older "
+    "one: `grep -rhoE '/opt/multimaster/[^/ ]+/[^/ ]+' /etc /run/containerd 2>/dev/null | sort -u` lists those of units and "
+    "configurations, `ls -l /proc/*/exe /usr/local/bin 2>/dev/null | grep /opt/multimaster/` those of processes and links"
+)
 HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -71,7 +77,7 @@ class Judgement:
 
 def bare(url: str) -> str:
     """Return a URL without user and password, for messages and the manifest."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
+    return re.sub(r"(?<=://)[^/]*@", "", url)
 
 
 def file_name(url: str) -> str:
@@ -135,8 +141,13 @@ def _same(artifact: Artifact, entry: Mapping) -> bool:
 
 
 def _provable(artifact: Artifact, entry: Mapping | None) -> bool:
-    """Return whether hashing the file itself can prove it: its own hash is known from the right download."""
-    return bool(entry) and _same(artifact, entry) and bool(entry.get("sha256"))
+    """Return whether hashing the file itself can prove it: its own hash is known from a download, which may be the right one.
+
+    Where the right one's hash is not given, its checksum file tells, wherever the file came from then: another source of the same
+    release is no reason to fetch it again.
+    """
+    known = bool(entry) and bool(entry.get("sha256")) and bool(entry.get("source"))
+    return known and (not artifact.sha256 or _same(artifact, entry))
 
 
 def proof(artifact: Artifact, path: str, manifest: Mapping, source: str) -> str:

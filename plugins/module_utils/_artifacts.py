@@ -148,16 +148,28 @@ class Fetcher:
             source = self._source(artifact)
             staged, hashes = self._patiently(artifact, source)
             try:
-                for member, path in artifact.files.items():
-                    os.chmod(staged[member], artifact.mode)
-                    os.rename(staged[member], path)
-                    self._remember(artifact, path, source, hashes[member], self._boot)
+                placed = [
+                    path
+                    for member, path in artifact.files.items()
+                    if self._place(artifact, path, source, staged[member], hashes[member])
+                ]
             finally:
                 _discard(staged.values())
         except OSError as error:
             following = _failure.remedy(error, error.filename or next(iter(artifact.files.values())))
             raise ArtifactError(f"cannot install {bare(artifact.url)}: {error}", following) from error
-        return "fetched", list(artifact.files.values())
+        return "fetched", placed
+
+    def _place(self, artifact: Artifact, path: str, source: str, staged: str, sha256: str) -> bool:
+        """Put a verified file in its place, unless the same one is there: who runs it would have to restart for nothing."""
+        if look(path) and hash_file(path) == sha256:
+            changed = _chmod(path, artifact.mode)
+            self._remember(artifact, path, source, sha256, self._boot)
+            return changed
+        os.chmod(staged, artifact.mode)
+        os.rename(staged, path)
+        self._remember(artifact, path, source, sha256, self._boot)
+        return True
 
     def _adopt(self, judgement: plan.Judgement) -> bool:
         """Return whether the files that stand there prove right by their hashes; then they are in the manifest again."""
@@ -167,7 +179,8 @@ class Fetcher:
             right = plan.proof(artifact, path, self.manifest, source)
             if not right or hash_file(path) != right:
                 return False
-            self._remember(artifact, path, source, right, "verified")
+            # Proven is what is in memory: whether a file of this boot reached the disk is told by the first look in the next.
+            self._remember(artifact, path, source, right, "verified" if judgement.known else self._boot)
         return True
 
     def _remember(self, artifact: Artifact, path: str, source: str, sha256: str, boot: str) -> None:
@@ -203,6 +216,11 @@ class Fetcher:
     @contextlib.contextmanager
     def _open(self, url: str):
         """Open a URL and turn whatever breaks while it is read into a message that says where and why."""
+        if bare(url) != url:  # urllib takes the password for a port, and says it
+            raise ArtifactError(
+                f"{bare(url)} is given with a user or a password, which are not sent",
+                "give a source that needs none from this host, or a folder that it has, then run again",
+            )
         try:
             with contextlib.closing(self._opener(url, self._timeout)) as response:
                 yield response
@@ -271,7 +289,7 @@ class Fetcher:
             if free < needed:
                 raise ArtifactError(
                     f"{bare(artifact.url)} needs {needed >> 20} MiB in {folder}, {max(free, 0) >> 20} MiB are free",
-                    "make room (old versions below /opt/multimaster may go), then run again",
+                    plan.MAKE_ROOM,
                 )
             self._reserved[device] = self._reserved.get(device, 0) + needed - plan.RESERVE
         try:

@@ -37,8 +37,7 @@ def hosts_observed(view):
                 "host-unreachable",
                 f"not observed: {view.reasons[name]}" if view.reasons.get(name) else "the host was not observed",
                 "every host of the inventory reachable and observed in this run",
-                f"Try: ansible {name} -m ping. Do not leave hosts out by --limit. A host that is gone for good is taken out by "
-                f"remove_node.yml -e node={name}.",
+                f"Try: ansible {name} -m ping. A host that is gone for good is taken out by remove_node.yml -e node={name}.",
             )
 
 

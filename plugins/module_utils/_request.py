@@ -18,11 +18,12 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding im
 
 CONVERGE, REMOVE, REPLACE, UPGRADE, ROLL, MOVE = "converge", "remove", "replace", "upgrade", "roll", "move"
 ALL = "all"
-CHECK, REFUSED = "request-unknown", "request-refused"
-#: What is wanted, by the id of the finding where it is not so; these two cannot be left out.
+CHECK, REFUSED, LEFT_OUT = "request-unknown", "request-refused", "host-left-out"
+#: What is wanted, by the id of the finding where it is not so; these cannot be left out.
 CHECKS = {
     CHECK: "Want a request to be one, and to name hosts of the inventory.",
     REFUSED: "Want every step of the plan to be safe.",
+    LEFT_OUT: "Want a run to look at every host of the inventory, so without `--limit`.",
 }
 
 

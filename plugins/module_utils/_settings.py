@@ -272,7 +272,12 @@ def _comparable(value):
         return ""
     if isinstance(value, (list, tuple)):
         return "[{}]".format(", ".join(str(item) for item in value))
-    return str(value)
+    return _shown(value)
+
+
+def _shown(value):
+    """Return a value as text, without what may be a password in a URL, since findings go to screens and logs."""
+    return re.sub(r"(?<=://).*@", "…@", str(value), flags=re.DOTALL)
 
 
 def _read(result, scope, variables, inventory_dir, host):
@@ -295,7 +300,7 @@ def _read(result, scope, variables, inventory_dir, host):
                 Finding(
                     host,
                     "setting-invalid",
-                    f"{setting.variable}: {raw!s}",
+                    f"{setting.variable}: {_shown(raw)}",
                     str(reason),
                     f"Correct {setting.variable} in the inventory.",
                 )
@@ -382,8 +387,16 @@ def _list(raw):
 
 def _source(raw):
     value = _string(raw)
-    if value == "release" or re.match(r"^https?://[^/\s]+", value) or value.startswith("/"):
+    if value == "release" or value.startswith("/"):
         return value.rstrip("/") or value
+    host = re.match(r"^https?://([^/\s]+)", value)
+    if host and "@" in host[1]:
+        raise ValueError(
+            "a base URL without user and password, which nothing sends: a mirror that lets these hosts in by their addresses, a "
+            "proxy of theirs that logs in, or an absolute folder that every host has"
+        )
+    if host and re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]+)(:[0-9]*)?", host[1]):
+        return value.rstrip("/")
     raise ValueError("release, a base URL (http:// or https://) or an absolute folder")
 
 

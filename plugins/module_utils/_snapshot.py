@@ -4,17 +4,27 @@
 """Save what one etcd member holds into a file, and prove that the file is whole.
 
 Solves: a copy that nobody has read is no copy. etcd's own programs do both; this asks them for JSON and judges the answer.
-Leaves out: restoring, and keeping copies elsewhere. Source: etcd docs v3.6, "Disaster recovery".
+A copy has a name of its own only when all is done with it. Until then it has one that every try uses, so that tries that fail
+or are cut off do not fill the disk, which is etcd's own. Leaves out: restoring, and keeping copies elsewhere (the action
+etcd_snapshot). Source: etcd docs v3.6, "Disaster recovery".
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
 
 # Seconds for saving and for reading the copy back; the largest database etcd recommends is 8 GiB.
 BOUND = 600.0
+# What a copy is called until it is kept. One run at a time saves into a folder.
+UNFINISHED = "unfinished.db"
+# etcdctl writes to this beside the copy, and leaves it behind when it is killed.
+PART = ".part"
+# Bytes of a copy that are in memory at once: some five times as much while they travel, and a master may have 2 GiB in all.
+PIECE = 8 << 20
 
 
 class SnapshotError(Exception):
@@ -36,11 +46,61 @@ def no_room(folder, size, free):
     )
 
 
+def unfinished(path):
+    """Return where the copy that is to become ``path`` lies until it is kept."""
+    return os.path.join(os.path.dirname(path), UNFINISHED)
+
+
+def discard(path):
+    """Remove what was saved and not kept, of this try and of those before it."""
+    for leftover in (unfinished(path), unfinished(path) + PART):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(leftover)
+
+
+def keep(path):
+    """Give the saved copy its own name; once more is no error. SnapshotError where neither is there."""
+    if os.path.exists(unfinished(path)):
+        os.rename(unfinished(path), path)
+    elif not os.path.exists(path):
+        raise SnapshotError(f"{unfinished(path)} is gone, which was to become {path}. Next: run again, and remove nothing there")
+
+
+def piece(path, offset):
+    """Return the bytes of the saved copy from ``offset`` on, PIECE of them at most; none at its end."""
+    with open(unfinished(path), "rb") as handle:
+        handle.seek(offset)
+        return handle.read(PIECE)
+
+
+def digest(path):
+    """Return (bytes, SHA-256) of the saved copy, which is read a piece at a time."""
+    size, found = 0, hashlib.sha256()
+    with open(unfinished(path), "rb") as handle:
+        for data in iter(lambda: handle.read(PIECE), b""):
+            size += len(data)
+            found.update(data)
+    return size, found.hexdigest()
+
+
 def save(path, endpoint, credentials, programs, runner, usage=shutil.disk_usage):
-    """Return what the saved copy holds: {revision, keys, bytes, hash}; `credentials` are (CA, certificate, key) files."""
+    """Return what the saved copy holds: {revision, keys, bytes, hash}; `credentials` are (CA, certificate, key) files.
+
+    It lies in ``unfinished(path)``. Nothing does where this raises SnapshotError or OSError.
+    """
+    try:
+        return _save(path, endpoint, credentials, programs, runner, usage)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the reason that is told is the one above
+            discard(path)
+        raise
+
+
+def _save(path, endpoint, credentials, programs, runner, usage):
     ca, certificate, key = credentials
-    folder = os.path.dirname(path)
+    folder, copy = os.path.dirname(path), unfinished(path)
     os.makedirs(folder, mode=0o700, exist_ok=True)
+    discard(path)
     asking = (
         os.path.join(programs, "etcdctl"), f"--endpoints={endpoint}", f"--cacert={ca}", f"--cert={certificate}",
         f"--key={key}", f"--command-timeout={BOUND:.0f}s",
@@ -48,14 +108,14 @@ def save(path, endpoint, credentials, programs, runner, usage=shutil.disk_usage)
     said = no_room(folder, _size(runner((*asking, "endpoint", "status", "--write-out=json"), BOUND)), usage(folder).free)
     if said:
         raise SnapshotError(said)
-    saved = runner((*asking, "snapshot", "save", path), BOUND)
+    saved = runner((*asking, "snapshot", "save", copy), BOUND)
     if saved.rc:
         raise SnapshotError(
             f"etcd was not saved: {saved}. Next: health.yml says whether {endpoint} serves, "
-            f"`df -h {os.path.dirname(path)}` whether there is room"
+            f"`df -h {folder}` whether there is room"
         )
-    os.chmod(path, 0o600)
-    return inspect(path, programs, runner)
+    os.chmod(copy, 0o600)
+    return inspect(copy, programs, runner)
 
 
 def _size(answer):

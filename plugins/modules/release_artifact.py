@@ -15,7 +15,8 @@ description:
   - Downloads files, or members of tar archives, verifies their SHA-256 and renames them into place, several at once.
   - A file that is already right costs one stat. What was installed is written down in O(manifest).
   - The manifest tells an earlier installation by O(artifacts[].sha256) where that is given, else by O(artifacts[].url).
-  - URLs may be C(https), C(http) or C(file); the proxy variables of the environment are honoured.
+  - URLs may be C(https), C(http) or C(file); the proxy variables of the environment are honoured. One with a user and a password
+    is refused.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host

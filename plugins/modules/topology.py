@@ -11,9 +11,12 @@ short_description: Judge the inventory and the observed hosts, and work out the 
 version_added: 0.1.0
 description:
   - Reads the groups C(kube_control_plane), C(kube_node) and C(etcd), the settings (variables C(multimaster_*)) and what
-    M(multimaster.kubernetes.host_info) observed on each host.
+    M(multimaster.kubernetes.host_info) observed on each host in this run, which role C(preflight) registers as
+    C(preflight_result).
+  - A host that has no such result was left out, as by C(--limit), and is an error.
   - Reports everything that is wrong at once, before anything is touched; errors stop the run, warnings are shown.
-  - Returns the fact C(multimaster), from which all roles get what they need to know of other hosts.
+  - Returns C(multimaster), from which all roles get what they need to know of other hosts. It is registered and no fact of
+    Ansible's, since a fact cache would hand it to a run that decided nothing.
 author: The multimaster.kubernetes maintainers (@multimaster)
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes.info
@@ -91,6 +94,7 @@ EXAMPLES = r"""
   tasks:
     - name: Judge the inventory and the hosts, work out the topology
       multimaster.kubernetes.topology:
+      register: __decided
 """
 
 RETURN = r"""
@@ -129,23 +133,18 @@ plan:
         holder_after: m3
         restarts: []
     notes: []
-ansible_facts:
-  description: The fact, on the host the task ran for.
+multimaster:
+  description:
+    - The wanted cluster. The values of C(order) are Ansible host patterns, C(all:!all) for nobody.
   returned: success
   type: dict
-  contains:
-    multimaster:
-      description:
-        - The wanted cluster. The values of C(order) are Ansible host patterns, C(all:!all) for nobody.
-      returned: success
-      type: dict
-      sample:
-        cluster: {name: prod}
-        endpoint: {address: 192.0.2.10, port: 6443, api_port: 6443, mode: direct, vrid: 51}
-        versions: {kubernetes: 1.36.3, etcd: 3.6.16}
-        masters: [m1]
-        workers: [w1]
-        members: [m1]
-        joining: [m1, w1]
-        order: {bootstrap: m1, grow: "all:!all", holder_first: m1}
+  sample:
+    cluster: {name: prod}
+    endpoint: {address: 192.0.2.10, port: 6443, api_port: 6443, mode: direct, vrid: 51}
+    versions: {kubernetes: 1.36.3, etcd: 3.6.16}
+    masters: [m1]
+    workers: [w1]
+    members: [m1]
+    joining: [m1, w1]
+    order: {bootstrap: m1, grow: "all:!all", holder_first: m1}
 """

@@ -16,6 +16,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _finding,
     _preflight,
     _removed_flags,
+    _request,
     _settings,
     _skew,
     _topology,
@@ -105,17 +106,39 @@ def variable(host, name, default):
 
 
 def observations(names, hostvars, now, max_age):
-    """Return {host: observation}; one that ended more than `max_age` seconds before `now`, by this clock, counts as none.
+    """Return {host: observation} of those that answered in this run; variables that a task registered are of no earlier one.
 
-    A fact cache would else show what a dead host was like last week. So does one of the future: the clock was set back since.
-    However new, it is none either of a host that this run has asked in vain; one that --limit left out was not asked.
+    A fact cache would else show what a dead host was like. One that ended more than `max_age` seconds before `now`, by this
+    clock, counts as none, and so does one of the future: the clock was set back since.
     """
-    found, in_vain = {}, reasons(names, hostvars)
-    for name in (one for one in names if one not in in_vain):
+    found = {}
+    for name in names:
+        told = variable(hostvars[name], OBSERVATION, {})
+        if not told or told.get("unreachable") or told.get("failed"):
+            continue
         observation = variable(hostvars[name], "ansible_facts", {}).get(FACT)
         if observation and now - max_age <= observation.get("clock_window", (0, 0))[1] <= now + CLOCK_SLEW:
             found[name] = observation
     return found
+
+
+def left_out(names, hostvars, limit=""):
+    """Return a finding for each host that this run did not look at; `limit` is what was given by --limit.
+
+    Whatever was decided without it could be wrong: a host that is alive would count as dead.
+    """
+    said = "this run did not look at it" + (f" (--limit {limit})" if limit else "")
+    return tuple(
+        _finding.Finding(
+            name,
+            _request.LEFT_OUT,
+            said,
+            "every host of the inventory is looked at, also one that is dead",
+            "Run again without --limit, --tags, --skip-tags and --start-at-task. Where role preflight failed above, mend that.",
+        )
+        for name in names
+        if not variable(hostvars[name], OBSERVATION, {})
+    )
 
 
 def reasons(names, hostvars):

@@ -21,7 +21,10 @@ ASKED = ("remove", "replace", "by", "upgrade", "roll", "move")
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """Hold what was read, before anything is decided; findings are those of the settings, `unknown` those of the request."""
+    """Hold what was read, before anything is decided.
+
+    `findings` are those of the settings, `unknown` those of the request, `left_out` those on hosts this run did not look at.
+    """
 
     settings: _settings.Settings
     inventory: _topology.Inventory
@@ -32,6 +35,7 @@ class Known:
     store_exists: bool
     findings: tuple = ()
     unknown: tuple = ()
+    left_out: tuple = ()
 
     @classmethod
     def read(cls, task_vars, args):
@@ -42,7 +46,8 @@ class Known:
         observed = _inventory_view.observations(inventory.names, hostvars, time.time(), args["max_age"])
         settings = _within_forks(settings, inventory.without(request.leaving), int(task_vars.get("ansible_forks") or 0))
         exists = _ca_store.exists(_beside(folder, settings.ca_store))
-        return cls(settings, inventory, hostvars, folder, observed, request, exists, findings, unknown)
+        left_out = _inventory_view.left_out(inventory.names, hostvars, str(task_vars.get("ansible_limit") or ""))
+        return cls(settings, inventory, hostvars, folder, observed, request, exists, findings, unknown, left_out)
 
     def path(self, setting):
         """Return where a file of the controller lies; a relative path is one beside the inventory."""

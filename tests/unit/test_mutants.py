@@ -1251,6 +1251,30 @@ MUTANTS = {
         "return ISSUE",
         "test__pki.py::test_authority_files_are_replaced_only_by_an_overlap",
     ),
+    "each try to save etcd that failed leaves a copy on its disk": Mutant(
+        "_snapshot",
+        "        with contextlib.suppress(OSError):  # the reason that is told is the one above\n            discard(path)\n",
+        "",
+        "test__snapshot.py::test_a_save_that_fails_leaves_no_file",
+    ),
+    "what a try left that was cut off takes the room of the next": Mutant(
+        "_snapshot",
+        "exist_ok=True)\n    discard(path)\n",
+        "exist_ok=True)\n",
+        "test__snapshot.py::test_what_earlier_tries_left_goes_before_the_room_is_looked_at",
+    ),
+    "the same programs from another source are fetched anew": Mutant(
+        "_artifact_plan",
+        "    return known and (not artifact.sha256 or _same(artifact, entry))",
+        "    return known and _same(artifact, entry)",
+        "test__artifact_plan.py::test_members_from_another_source_are_proven_when_what_they_came_from_is_known",
+    ),
+    "a file of another download proves itself": Mutant(
+        "_artifact_plan",
+        "    return known and (not artifact.sha256 or _same(artifact, entry))",
+        "    return known",
+        "test__artifact_plan.py::test_members_from_another_source_are_proven_when_what_they_came_from_is_known",
+    ),
     "a certificate is renewed when it has ended": Mutant(
         "_pki",
         "    elif left <= min(max(life - BACKDATE, 0) / 3.0, RENEW_BEFORE):",

@@ -79,6 +79,19 @@ def test_playbooks_know_other_hosts_by_their_wiring_only():
     assert looking
 
 
+def test_what_was_decided_is_read_from_this_run_only():
+    """A run that leaves localhost out (--limit) would else do what an earlier one was asked, from a fact cache."""
+    cached = re.compile(r"ansible_facts\W+multimaster\b")
+    found = [place(path) for path in yaml_files("playbooks", "roles") if cached.search(without_comments(path))]
+    assert not found, "register it; facts may be of another run"
+    [task] = [short(task) for task in load(ROOT / "playbooks/phases/tasks/decide.yml")]
+    assert task["register"] == "__decided"
+    assert "ansible_facts" not in (ROOT / "plugins/action/topology.py").read_text()
+    wired = load(ROOT / "playbooks/vars/wiring.yml")
+    assert "__decided.multimaster | default(undef(hint=__not_decided))" in wired["multimaster"]
+    assert "Next: " in wired["__not_decided"] and "--limit" in wired["__not_decided"]
+
+
 def set_for_a_while(content):
     """Yield the variables that plays and tasks set by themselves."""
     for key, value in content.items() if isinstance(content, dict) else enumerate(content):
@@ -114,6 +127,60 @@ def test_a_command_says_when_it_changed_something():
 def test_nothing_waits_blindly():
     found = offenders(lambda t: "pause" in t and "prompt" not in (t["pause"] or {}))
     assert not found, "wait for a condition with a bound, never for a time"
+
+
+# What ansible-core itself does in the process that runs the playbook, as the person who started it.
+IN_PROCESS = {"assert", "debug", "fail", "import_tasks", "include_tasks", "pause", "set_fact"}
+THEIR_OWN = re.compile(r"^ +_requires_connection = False$", re.MULTILINE)
+
+
+def is_local(keywords):
+    """Tell whether a play or a task says that it runs on the controller."""
+    where = str(keywords.get("delegate_to", keywords.get("hosts", "")))
+    return where == "localhost" or keywords.get("connection") == "local" or "local_action" in keywords
+
+
+def local_tasks(path, content, inherited=False):
+    """Yield (file, name, module) of every task that runs on the controller, those of files it includes too."""
+    for item in content:
+        local = is_local(item) or (inherited and "delegate_to" not in item)
+        for part in ("pre_tasks", "tasks", "post_tasks", "block", "rescue", "always"):
+            yield from local_tasks(path, item.get(part) or (), local)
+        if local:
+            yield from ((path, item.get("name"), key.rsplit(".", 1)[-1]) for key in item if "." in key or key == "local_action")
+            named = short(item).get("import_tasks") or short(item).get("include_tasks")
+            if named:
+                yield from local_tasks(path.parent / named, load(path.parent / named), True)
+            assert not item.get("roles"), f"{place(path)}: a role is for hosts"
+
+
+def test_nothing_is_run_on_the_controller_as_whoever_the_hosts_tasks_become():
+    ours = {path.stem for path in sorted((ROOT / "plugins" / "action").glob("*.py")) if THEIR_OWN.search(path.read_text())}
+    files = [path for path in yaml_files("playbooks", *(f"roles/{r.name}/tasks" for r in ROLES)) if path.parent.name != "vars"]
+    found = [one for path in files for one in local_tasks(path, load(path))]
+    assert {"topology", "pause", "fail"} <= {module for _path, _name, module in found}
+    wrong = [f"{place(path)}: {name}: {module}" for path, name, module in found if module not in IN_PROCESS | ours]
+    assert not wrong, "`ansible_become` is localhost's too: sudo fails, or the file is root's. Write an action plugin"
+
+
+def test_no_file_of_a_host_is_read_into_memory_as_a_whole():
+    found = offenders(lambda t: "fetch" in t or "slurp" in t)
+    assert not found, "with become, `fetch` holds the file in base64 on both sides: see plugins/action/etcd_snapshot.py"
+
+
+@pytest.mark.parametrize(
+    ("content", "modules"),
+    [
+        ([{"hosts": "localhost", "tasks": [{"a.b.copy": {}}]}], ["copy"]),
+        ([{"hosts": "{{ x }}", "connection": "local", "tasks": [{"block": [{"a.b.file": {}}]}]}], ["file"]),
+        ([{"hosts": "all", "tasks": [{"a.b.file": {}, "delegate_to": "localhost"}, {"a.b.copy": {}}]}], ["file"]),
+        ([{"hosts": "all", "tasks": [{"local_action": "file"}]}], ["local_action"]),
+        ([{"a.b.file": {}, "connection": "local"}], ["file"]),
+        ([{"hosts": "localhost", "tasks": [{"a.b.lock": {}, "delegate_to": "m1"}]}], []),
+    ],
+)
+def test_a_task_for_the_controller_is_found_wherever_that_is_said(content, modules):
+    assert [module for _path, _name, module in local_tasks(ROOT / "x.yml", content)] == modules
 
 
 def test_conditions_stay_readable():
@@ -322,6 +389,7 @@ def test_a_utility_has_its_mirrored_tests(path):
 # Modules whose check cannot be proven by a check, a run that changes and a run that does not; fixture `call` watches each check.
 UNPROVEN = {
     "etcd_snapshot": "each run saves anew, so that no second one has nothing to do",
+    "etcd_snapshot_file": "likewise: its phases are told what to do, and judge nothing",
     "operation_lock": "the lock is bookkeeping of the run and never counts as changed",
 }
 PROOF = re.compile(r"(check_run_again|world\.prove)\(\w")

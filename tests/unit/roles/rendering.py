@@ -54,7 +54,7 @@ def known_to(role, host, seen, fact):
         role_path=str(folder),
         ansible_search_path=[str(folder)],
         ansible_facts={"multimaster_host": seen[host]},
-        hostvars={"localhost": {"ansible_facts": {"multimaster": fact}}},
+        hostvars={"localhost": {"__decided": {"multimaster": fact}}},
     )
     return loader, known
 

@@ -58,7 +58,7 @@ def hostvars(made):
     """Return what Ansible knows of every host after playbooks/health.yml has read it."""
     now, found = time.time(), {}
     for name, host in made.fact["hosts"].items():
-        found[name] = {"ansible_facts": {}}
+        found[name] = {"ansible_facts": {}, "preflight_result": {"changed": False}}
         if name in made.observed:
             found[name]["ansible_facts"]["multimaster_host"] = dict(made.observed[name], clock_window=[now - 1, now])
         if name in made.read:

@@ -24,8 +24,9 @@ def task_vars(folder, masters=("m1",), workers=(), observed=None, age=0.0, **mor
         seen = (observed or {}).get(name) or fresh(name)
         seen.update(clock=now, clock_window=[now - 0.1, now + 0.1])
         hostvars[name] = dict(
-            VARIABLES, ansible_host=address(name), inventory_dir=str(folder), ansible_facts={"multimaster_host": seen}, **more
-        )
+            VARIABLES, ansible_host=address(name), inventory_dir=str(folder), ansible_facts={"multimaster_host": seen},
+            preflight_result={"changed": False}, **more,
+        )  # fmt: skip
     groups = {"all": list(hostvars), "ungrouped": [], "kube_control_plane": list(masters)}
     if workers:
         groups["kube_node"] = list(workers)
@@ -60,12 +61,12 @@ def words(shown):
 @pytest.mark.parametrize(("forks", "batch"), [({}, "4"), ({"ansible_forks": 3}, "3"), ({"ansible_forks": "4"}, "4")])
 def test_no_more_workers_restart_together_than_forks_drain_them(tmp_path, warned, forks, batch):
     variables = task_vars(tmp_path, workers=["w1", "w2"], multimaster_upgrade_batch="4")
-    assert run({**variables, **forks})["ansible_facts"]["multimaster"]["upgrade_batch"] == batch
+    assert run({**variables, **forks})["multimaster"]["upgrade_batch"] == batch
 
 
 def test_one_master_and_one_worker_become_the_fact(tmp_path, warned):
     result = run(task_vars(tmp_path, workers=["w1"]))
-    fact = result["ansible_facts"]["multimaster"]
+    fact = result["multimaster"]
     assert (result["changed"], result["findings"], warned) == (False, [], [])
     assert (fact["masters"], fact["workers"], fact["order"]["bootstrap"]) == (["m1"], ["w1"], "m1")
     assert fact["ca_store"] == str(tmp_path / "pki")
@@ -79,7 +80,7 @@ def test_errors_stop_the_run_with_every_finding_in_one_table(tmp_path, warned, s
     variables = task_vars(tmp_path, multimaster_endpoint_adress="x", multimaster_pod_cidr="192.0.2.0/24")
     result = run(variables)
     assert result["failed"] is True
-    assert "ansible_facts" not in result
+    assert "multimaster" not in result
     assert len(shown) == 1
     for text in ("setting-unknown", "multimaster_endpoint_address?", "network-overlap"):
         assert text in shown[0]
@@ -135,13 +136,23 @@ def test_only_preflight_plans_nothing_and_only_topology_judges_no_host(tmp_path,
     observed = {"m1": fresh("m1", memory_mib=1)}
     assert "plan" not in run(task_vars(tmp_path), only="preflight")
     assert "memory (m1)" in run(task_vars(tmp_path, observed=observed), only="preflight")["msg"]
-    assert run(task_vars(tmp_path, observed=observed), only="topology")["ansible_facts"]["multimaster"]["masters"] == ["m1"]
+    assert run(task_vars(tmp_path, observed=observed), only="topology")["multimaster"]["masters"] == ["m1"]
 
 
 def test_a_fact_from_a_cache_is_no_observation(tmp_path, warned):
     result = run(task_vars(tmp_path, age=1000))
     assert "host-unreachable" in result["msg"]
     assert not run(task_vars(tmp_path, age=1000), max_age=2000).get("failed")
+
+
+@pytest.mark.parametrize("only", [None, "topology", "preflight"])
+def test_a_run_that_leaves_a_host_out_decides_nothing_whatever_a_cache_holds_of_it(tmp_path, warned, shown, only):
+    variables = task_vars(tmp_path, workers=["w1"], multimaster_preflight_ignore=["host-left-out", "host-unreachable"])
+    del variables["hostvars"]["w1"]["preflight_result"]
+    result = run({**variables, "ansible_limit": "m1,localhost"}, only=only)
+    assert result["failed"] and "multimaster" not in result
+    assert "1 problem(s) to solve first, see the table above: host-left-out (w1). Nothing was touched." in result["msg"]
+    assert "--limit m1,localhost" in words(shown) and "left out by its id" not in result["msg"]
 
 
 def test_a_host_that_was_never_observed_is_reported(tmp_path, warned):
@@ -159,7 +170,7 @@ def test_a_living_cluster_without_its_store_is_not_given_a_new_one(tmp_path, war
 
 
 def test_a_relative_store_lies_beside_the_inventory(tmp_path, warned):
-    fact = run(task_vars(tmp_path, multimaster_ca_store="keys"))["ansible_facts"]["multimaster"]
+    fact = run(task_vars(tmp_path, multimaster_ca_store="keys"))["multimaster"]
     assert fact["ca_store"] == str(tmp_path / "keys")
 
 
@@ -183,7 +194,7 @@ def test_an_empty_inventory_says_what_to_write(warned):
 
 
 def test_secrets_do_not_repeat_between_runs(tmp_path, warned):
-    facts = [run(task_vars(tmp_path))["ansible_facts"]["multimaster"] for _run in range(2)]
+    facts = [run(task_vars(tmp_path))["multimaster"] for _run in range(2)]
     assert facts[0]["run"] != facts[1]["run"]
     assert facts[0]["etcd"]["token"] != facts[1]["etcd"]["token"]
 
@@ -210,7 +221,7 @@ def test_what_cannot_leave_is_refused_before_anything_is_touched(tmp_path, warne
     monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     result = run(living_three(tmp_path), remove=leaving)
     assert result["failed"] and check in result["msg"] and "Nothing was touched" in result["msg"]
-    assert said in words(shown) and "ansible_facts" not in result
+    assert said in words(shown) and "multimaster" not in result
 
 
 def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path, warned, shown, monkeypatch):
@@ -220,7 +231,7 @@ def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path,
     assert "host-unreachable (m2)" in run(variables, remove="w1")["msg"]
     result = run(variables, remove="m2")
     assert not result.get("failed"), result["msg"]
-    assert result["ansible_facts"]["multimaster"]["masters"] == ["m1", "m3"]
+    assert result["multimaster"]["masters"] == ["m1", "m3"]
     assert "What will be done: 1. forget m2 its pods are taken as gone" in words(shown)
     assert "etcd: 2 of 3 healthy, quorum 2 -> 2 of 2 healthy, quorum 2" in words(shown)
 
@@ -239,17 +250,17 @@ def test_of_two_members_the_plan_is_shown_once_it_is_known_who_has_to_restart(tm
     members = [member("m1"), member("m2", learner=True)]
     variables = task_vars(tmp_path, masters=("m1", "m2"), observed={name: living(name, members) for name in ("m1", "m2")})
     first = run(variables, must="be_empty")
-    assert first["ansible_facts"]["multimaster"]["order"]["sole_voters"] == "m1"
-    assert first["ansible_facts"]["multimaster"]["order"]["again"] == "localhost"
+    assert first["multimaster"]["order"]["sole_voters"] == "m1"
+    assert first["multimaster"]["order"]["again"] == "localhost"
     assert "plan" not in first and (shown, warned) == ([], []) and not first.get("failed")
     same = run(variables, must="be_empty", drifted=[])
     assert same["plan"]["steps"] == [] and not same.get("failed")
     for decided in (same, run(variables, only="topology")):
-        order = decided["ansible_facts"]["multimaster"]["order"]
+        order = decided["multimaster"]["order"]
         assert (order["sole_voters"], order["again"]) == ("all:!all", "all:!all"), "nobody is looked at a second time"
     changed = run(variables, must="be_empty", drifted=["m1"])
     assert changed["failed"] and [step["kind"] for step in changed["plan"]["steps"]][0] == "promote"
-    assert changed["ansible_facts"]["multimaster"]["order"]["demote"] == "m1"
+    assert changed["multimaster"]["order"]["demote"] == "m1"
     assert "m2 votes instead of it" in words(shown)
 
 
@@ -360,7 +371,7 @@ def test_etcd_goes_back_a_minor_only_when_that_is_allowed_for_the_run(tmp_path, 
     (tmp_path / "again").mkdir()
     allowed = run(back_to_an_older_etcd(tmp_path / "again", etcd_allow_downgrade="true"), upgrade=True)
     assert not allowed.get("failed"), allowed["msg"]
-    fact = allowed["ansible_facts"]["multimaster"]
+    fact = allowed["multimaster"]
     assert fact["downgrade"] == "enabled"
     assert [fact["order"][name] for name in ("snapshot", "downgrade", "downgraded")] == ["m1", "m1", "m1"]
     assert fact["way_back"]["etcd"]["m1"] == "run again with etcd 3.7.3: the downgrade is called off"
@@ -384,7 +395,7 @@ def test_hooks_and_the_canary_are_for_turns_that_were_asked_for(
     (tmp_path / "before.yml").write_text("- name: x\n  ansible.builtin.debug:\n")
     more = {"multimaster_before_host": "before.yml", "multimaster_upgrade_canary_seconds": "30"}
     made = functools.partial(back_to_an_older_etcd, etcd_allow_downgrade=True) if "upgrade" in asked else living_three
-    fact = run(made(tmp_path, **more), **asked)["ansible_facts"]["multimaster"]
+    fact = run(made(tmp_path, **more), **asked)["multimaster"]
     assert fact["operation"] == operation
     assert fact["hooks"] == {"before": str(tmp_path / before) if before else "", "after": ""}
     assert fact["canary"] == {"seconds": seconds, "leader_changes": 1}
@@ -433,7 +444,7 @@ def test_a_move_is_shown_though_hosts_are_not_as_they_should_be(tmp_path, warned
     assert not result.get("failed"), result["msg"]
     assert [(step["kind"], step["host"]) for step in result["plan"]["steps"]] == [("yield", "m1"), ("balance", "m1")]
     assert "1. yield m1 the endpoint address goes to m3, by VRRP priority before m2" in words(shown)
-    order = result["ansible_facts"]["multimaster"]["order"]
+    order = result["multimaster"]["order"]
     assert (order["move"], order["may_hold"]) == ("m1", "m1,m2,m3")
     assert order["any_master"] == "m2", "the lock is not asked for through the master that is to be relieved"
 
@@ -443,7 +454,7 @@ def test_a_move_writes_no_master_out_that_nobody_listed(tmp_path, warned, shown)
     variables = with_balancers(living_three(tmp_path), "m1")
     variables["groups"]["kube_control_plane"].remove("m3")
     result = run(variables, move=True)
-    assert result["failed"] and "etcd-stray" in result["msg"] and "ansible_facts" not in result
+    assert result["failed"] and "etcd-stray" in result["msg"] and "multimaster" not in result
 
 
 @pytest.mark.parametrize(
@@ -470,7 +481,7 @@ def test_a_move_writes_no_other_endpoint_than_the_cluster_was_made_with(tmp_path
 def test_a_move_that_nobody_can_make_is_refused_before_anything_is_touched(tmp_path, warned, shown):
     result = run(with_balancers(living_three(tmp_path), ""), move=True)
     assert result["failed"] and "request-refused" in result["msg"] and "Nothing was touched" in result["msg"]
-    assert "no master was seen to have" in words(shown) and "ansible_facts" not in result
+    assert "no master was seen to have" in words(shown) and "multimaster" not in result
 
 
 @pytest.mark.parametrize("asked", [{"move": True}, {"upgrade": True}, {"remove": "m9"}])
@@ -480,7 +491,7 @@ def test_a_refusal_is_no_check_to_leave_out_and_nobody_is_told_to(tmp_path, warn
     variables = made(tmp_path, multimaster_preflight_ignore=["request-refused", "request-unknown", "ignore-unknown"])
     result = run(with_balancers(variables, ""), **asked)
     wanted = "request-unknown" if "remove" in asked else "request-refused"
-    assert result["failed"] and wanted in result["msg"] and "ansible_facts" not in result
+    assert result["failed"] and wanted in result["msg"] and "multimaster" not in result
     assert "multimaster_preflight_ignore" not in result["msg"]
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _artifact_plan as plan
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._artifact_plan import Artifact, Stat
@@ -75,6 +77,36 @@ def test_members_of_an_archive_can_be_proven_only_by_the_manifest(manifest, stat
     assert plan.judge(ARCHIVE, manifest, stats, "boot1").action == action
 
 
+PATHS = ("/opt/c/ctr", "/opt/c/containerd")
+
+
+@pytest.mark.parametrize(
+    ("sha256", "more", "action"),
+    [
+        ("", {}, "verify"),
+        ("", {"boot": "verified"}, "verify"),
+        ("", {"source": ""}, "fetch"),
+        ("", {"sha256": ""}, "fetch"),
+        (B, {}, "none"),
+        (A, {}, "fetch"),
+    ],
+)
+def test_members_from_another_source_are_proven_when_what_they_came_from_is_known(sha256, more, action):
+    moved = Artifact("https://mirror/c.tgz", ARCHIVE.files, sha256, "https://mirror/c.tgz.sha256")
+    known = {path: {**plan.entry(ARCHIVE, B, A, STAT, "boot1"), **more} for path in PATHS}
+    verdict = plan.judge(moved, known, dict.fromkeys(PATHS, STAT), "boot1")
+    assert (verdict.action, verdict.known) == (action, False)
+
+
+def test_who_makes_room_is_told_that_what_units_start_from_must_stay():
+    """The version before the wanted one is the one that runs until its units are written."""
+    assert "must stay, also an older one" in plan.MAKE_ROOM
+    assert "may go" not in plan.MAKE_ROOM
+    pattern = re.search(r"-rhoE '([^']+)'", plan.MAKE_ROOM)[1]
+    unit = "ExecStart=/opt/multimaster/etcd/3.6.16/etcd --name=m1\nExecStartPost=/opt/multimaster/cni-plugins/1.9.1"
+    assert re.findall(pattern, unit) == ["/opt/multimaster/etcd/3.6.16", "/opt/multimaster/cni-plugins/1.9.1"]
+
+
 def test_what_proves_a_file_without_a_download():
     assert plan.proof(KUBELET, "/opt/k/kubelet", {}, A) == A
     known = {"/opt/c/ctr": plan.entry(ARCHIVE, B, A, STAT, "x")}
@@ -138,6 +170,7 @@ def test_a_checksum_file_without_this_file_is_an_error(text, said):
 
 def test_passwords_in_urls_are_shown_nowhere():
     assert plan.bare("https://me:secret@mirror/x") == "https://mirror/x"
+    assert plan.bare("https://me:sec@ret@mirror/x") == "https://mirror/x"
     assert plan.entry(Artifact("https://me:secret@m/x", {}), A, A, STAT, "b")["url"] == "https://m/x"
     assert plan.bare("https://mirror/x@y") == "https://mirror/x@y"
 

@@ -156,6 +156,15 @@ def test_a_download_that_breaks_off_is_tried_again(server, target, fetch, make, 
         fetch(make(server, target, sha256="1" * 64))
 
 
+@pytest.mark.parametrize("given", ["sha256", "checksum_url"])
+def test_a_url_with_a_password_is_refused_without_it(target, fetch, given):
+    url = "http://me:s3cret@127.0.0.1:9/x"
+    checksum = {"sha256": "0" * 64} if given == "sha256" else {"checksum_url": url + ".sha256"}
+    with pytest.raises(ArtifactError, match=r"^http://127\.0\.0\.1:9/x\S* is given with a user or a password") as raised:
+        fetch(Artifact(url, {"": str(target / "x")}, **checksum))
+    assert "s3cret" not in str(raised.value) + raised.value.next_step and fetch.pauses == []
+
+
 def test_a_server_that_is_not_there_is_named(target, fetch):
     with pytest.raises(ArtifactError, match=r"GET http://127\.0\.0\.1:9/x failed: .*refused.*") as raised:
         fetch(Artifact("http://127.0.0.1:9/x", {"": str(target / "x")}, "0" * 64))
@@ -197,7 +206,7 @@ def test_a_full_disk_is_seen_before_anything_is_written(server, target, fetch):
     server.add("/kubelet", BODY)
     with pytest.raises(ArtifactError, match=r"kubelet needs 67 MiB in .*, 66 MiB are free") as raised:
         fetch(single(server, target), free=lambda path: 66 << 20)
-    assert raised.value.next_step.startswith("make room")
+    assert raised.value.next_step.startswith("make room") and "must stay" in raised.value.next_step
     assert files_below(target) == []
 
 
@@ -283,6 +292,46 @@ def test_another_mirror_with_the_same_checksum_costs_no_download(server, target,
     assert fetch(moved)["fetched"] == [] and server.requests == ["/mirror/kubelet.sha256"]
     server.requests.clear()
     assert fetch(moved)["fetched"] == [] and server.requests == []
+
+
+def moved(server, target):
+    """Return the archive as another source has it."""
+    return Artifact(server.url + "/mirror/c.tgz", archive(server, target).files, checksum_url=server.url + "/mirror/c.tgz.sha256")
+
+
+def inodes(target):
+    """Return which files stand there; a program whose file was replaced counts as another one (_systemd)."""
+    return {name: ((target / name).stat().st_ino, (target / name).stat().st_mtime_ns) for name in ("ctr", "containerd")}
+
+
+def test_an_archive_of_another_mirror_with_the_same_checksum_costs_no_download(server, target, fetch):
+    for name in ("/c.tgz", "/mirror/c.tgz"):
+        server.add(name, tarball(MEMBERS))
+    server.files["/mirror/c.tgz"] = server.files["/c.tgz"]
+    server.files["/mirror/c.tgz.sha256"] = server.files["/c.tgz.sha256"]
+    fetch(archive(server, target))
+    before = inodes(target)
+    server.requests.clear()
+    assert fetch(moved(server, target)) == {"fetched": [], "adjusted": []} and inodes(target) == before
+    assert server.requests == ["/mirror/c.tgz.sha256"]
+    server.requests.clear()
+    assert fetch(moved(server, target)) == {"fetched": [], "adjusted": []} and server.requests == []
+
+
+@pytest.mark.parametrize("changed", [{}, {"bin/ctr": b"another"}])
+def test_only_what_is_another_file_is_replaced(server, target, fetch, changed):
+    """A mirror may pack the same files anew, and then the archive has another checksum."""
+    server.add("/c.tgz", tarball(MEMBERS))
+    server.add("/mirror/c.tgz", tarball({**MEMBERS, "LICENSE": b"x", **changed}))
+    fetch(archive(server, target))
+    before = inodes(target)
+    (target / "containerd").chmod(0o700)
+    done = fetch(moved(server, target))["fetched"]
+    assert sorted(done) == sorted([*([str(target / "ctr")] if changed else []), str(target / "containerd")])
+    assert [name for name, seen in inodes(target).items() if seen != before[name]] == (["ctr"] if changed else [])
+    assert stat.S_IMODE((target / "containerd").stat().st_mode) == 0o755 and files_below(target) == ["containerd", "ctr"]
+    server.requests.clear()
+    assert fetch(moved(server, target), boot="boot1") == {"fetched": [], "adjusted": []} and server.requests == []
 
 
 def test_files_on_the_host_are_taken_too(target, fetch, tmp_path):

@@ -56,6 +56,8 @@ def test_all_problems_are_reported_at_once():
         ("preflight_ignore", [], ()),
         ("artifact_source", "http://192.0.2.1/mirror/", "http://192.0.2.1/mirror"),
         ("artifact_source", "/srv/artifacts", "/srv/artifacts"),
+        ("artifact_source", "https://mirror.example:8443/a@b/", "https://mirror.example:8443/a@b"),
+        ("artifact_source", "http://[fd00::1]:80", "http://[fd00::1]:80"),
         ("endpoint_address", " 192.0.2.11 ", "192.0.2.11"),
     ],
 )
@@ -83,6 +85,8 @@ def test_values_arrive_in_their_type_whatever_the_inventory_format(name, value, 
         ("kubernetes_version", "v1.36.3", "without v"),
         ("kubernetes_version", "1.36", "version"),
         ("artifact_source", "mirror", "base URL"),
+        ("artifact_source", "http://mirror:port", "base URL"),
+        ("artifact_source", "http://fd00::1", "base URL"),
         ("even_voters", "perhaps", "true or false"),
         ("upgrade_canary_seconds", -1, "a whole number, 0 to 3600"),
         ("upgrade_canary_seconds", 3601, "a whole number, 0 to 3600"),
@@ -103,6 +107,17 @@ def test_a_bad_value_is_named_with_what_is_wanted(name, value, wanted):
     assert checks(findings) == ["setting-invalid"]
     assert f"multimaster_{name}" in findings[0].found
     assert wanted in findings[0].wanted
+
+
+@pytest.mark.parametrize("source", ["http://me:s3cret@m/x", "https://me:s3@cret@m", "http://me:s3/cret@m", "http://s3cret@m"])
+def test_a_mirror_with_a_password_is_refused_and_the_password_said_nowhere(source):
+    _unused, [finding] = parse(artifact_source=source)
+    assert finding.check == "setting-invalid"
+    differing = _settings.differing({"m1": {"multimaster_artifact_source": source}, "m2": {}})
+    for said in (finding.line(), *(one.line() for one in differing)):
+        assert "…@" in said and "s3" not in said and "cret" not in said
+    if "/cret" not in source:
+        assert "without user and password" in finding.wanted
 
 
 def test_host_settings_are_read_per_host():

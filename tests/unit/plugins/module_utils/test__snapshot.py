@@ -52,7 +52,7 @@ def test_what_is_no_copy_of_a_cluster_fails_with_the_reason(save, how, why):
 
 def test_a_copy_is_asked_for_with_the_credentials_and_read_back(save, tmp_path):
     assert save() == FOUND
-    copy = tmp_path / "copies" / "prod.db"
+    copy = tmp_path / "copies" / "unfinished.db"
     assert copy.read_text().split() == [
         "--endpoints=https://m1:2379", "--cacert=/pki/ca.crt", "--cert=/pki/me.crt", "--key=/pki/me.key",
         "--command-timeout=600s", "snapshot", "save",
@@ -65,7 +65,7 @@ def test_a_copy_is_for_its_owner_only_whatever_the_umask(save, tmp_path):
         save()
     finally:
         os.umask(before)
-    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("copies", "copies/prod.db")] == [0o700, 0o600]
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("copies", "copies/unfinished.db")] == [0o700, 0o600]
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,33 @@ def test_a_copy_leaves_etcd_room_for_as_much_again(size, free, refused):
     assert bool(said) is refused
 
 
+@pytest.mark.parametrize("how", [{"ctl": 1}, {"code": 1}, {"utl": "no JSON"}])
+def test_a_save_that_fails_leaves_no_file(save, tmp_path, how):
+    with pytest.raises(_snapshot.SnapshotError):
+        save(**how)
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
+def test_what_earlier_tries_left_goes_before_the_room_is_looked_at(save, tmp_path):
+    (tmp_path / "copies").mkdir()
+    for name in ("unfinished.db", "unfinished.db.part", "older.db"):
+        (tmp_path / "copies" / name).write_text("half")
+    seen = []
+
+    def usage(folder):
+        seen.append(sorted(os.listdir(folder)))
+        return collections.namedtuple("usage", "free")(1 << 40)
+
+    path = str(tmp_path / "copies" / "prod.db")
+    _snapshot.save(path, "https://m1:2379", FILES, install(tmp_path / "etcd"), _command.run, usage)
+    assert seen == [["older.db"]] and sorted(os.listdir(tmp_path / "copies")) == ["older.db", "unfinished.db"]
+
+
 def test_without_room_nothing_is_saved(tmp_path):
     path, few = tmp_path / "copies" / "prod.db", collections.namedtuple("usage", "free")(20480)
     with pytest.raises(_snapshot.SnapshotError, match="a copy must leave as much again"):
         _snapshot.save(str(path), "https://m1:2379", FILES, install(tmp_path / "etcd"), _command.run, lambda _folder: few)
-    assert not path.exists()
+    assert os.listdir(path.parent) == []
 
 
 @pytest.mark.parametrize("answer", ["", "null", "[]", "[{}]", '[{"Status": {"dbSize": "many"}}]'])
@@ -107,7 +129,7 @@ def test_a_folder_that_is_there_stays_as_it_is(save, tmp_path):
 def test_what_was_not_saved_is_not_read(save, tmp_path):
     with pytest.raises(_snapshot.SnapshotError, match="no leader. Next: health.yml says whether https://m1:2379 serves"):
         save(ctl=1, code=1)
-    assert not (tmp_path / "copies" / "prod.db").exists()
+    assert os.listdir(tmp_path / "copies") == []
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path):

@@ -69,3 +69,31 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path):
     with pytest.raises(FileNotFoundError):
         _controller_file.replace(str(tmp_path / "no" / "a"), "text", 0o600)
     assert os.listdir(tmp_path) == []
+
+
+def test_bytes_come_piece_by_piece_and_what_breaks_them_off_leaves_nothing(tmp_path):
+    def broken():
+        yield b"half"
+        raise KeyError("the rest")
+
+    _controller_file.replace_by(str(tmp_path / "a"), (b"\xff", b"\x00"), 0o600)
+    with pytest.raises(KeyError):
+        _controller_file.replace_by(str(tmp_path / "a"), broken(), 0o600)
+    assert (tmp_path / "a").read_bytes() == b"\xff\x00" and os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("before", [None, 0o700, 0o755, 0o1777])
+def test_a_private_folder_opens_for_its_owner_only(tmp_path, before):
+    path = tmp_path / "inv" / "snapshots"
+    if before is not None:
+        path.mkdir(parents=True)
+        path.chmod(before)
+    _controller_file.private_folder(str(path))
+    assert path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda _path, wanted: wanted != os.W_OK | os.X_OK)
+    with pytest.raises(PermissionError) as raised:
+        _controller_file.private_folder(str(tmp_path))
+    assert raised.value.filename == str(tmp_path)

@@ -12,6 +12,7 @@ from cluster_fixtures import VARIABLES, host
 from hostvars_fixtures import Templated
 
 NOW = 1_000_000.0
+ANSWERED = {"changed": False}
 
 
 class Merging(dict):
@@ -112,24 +113,24 @@ def test_a_wish_on_any_host_is_one_and_what_is_no_boolean_is_none(values, wished
 )
 def test_an_observation_counts_when_it_ended_in_time(window, counts):
     seen = {"hostname": "m1"} if window is None else {"hostname": "m1", "clock_window": window}
-    hostvars = {"m1": {"ansible_facts": {"multimaster_host": seen}}}
+    hostvars = {"m1": {"ansible_facts": {"multimaster_host": seen}, "preflight_result": ANSWERED}}
     assert view.observations(["m1"], hostvars, NOW, 30) == ({"m1": seen} if counts else {})
 
 
-@pytest.mark.parametrize(
-    ("result", "counts"),
-    [
-        ({"unreachable": True, "msg": "Failed to connect to the host via ssh: no route"}, False),
-        ({"failed": True, "msg": "no python"}, False),
-        ({"failed": False}, True),
-        (None, True),  # left out by --limit
-    ],
-)
-def test_a_cached_observation_is_none_of_a_host_that_this_run_asked_in_vain(result, counts):
-    seen = {"hostname": "w1", "clock_window": (NOW - 21, NOW - 20)}
-    asked = {} if result is None else {"preflight_result": result}
-    hostvars = {"m1": {}, "w1": {"ansible_facts": {"multimaster_host": seen}, **asked}}
-    assert view.observations(["m1", "w1"], hostvars, NOW, 30) == ({"w1": seen} if counts else {})
+@pytest.mark.parametrize("told", [{}, None, {"unreachable": True}, {"failed": True}])
+def test_what_a_fact_cache_holds_of_a_host_that_did_not_answer_in_this_run_is_no_observation(told):
+    hostvars = {"m1": {"ansible_facts": {"multimaster_host": {"clock_window": (NOW - 2, NOW - 1)}}}}
+    if told is not None:
+        hostvars["m1"]["preflight_result"] = told
+    assert view.observations(["m1"], hostvars, NOW, 30) == {}
+
+
+def test_a_host_that_this_run_did_not_look_at_is_left_out_and_one_that_is_dead_is_not():
+    hostvars = {"m1": {"preflight_result": ANSWERED}, "m2": {"preflight_result": {"unreachable": True}}, "m3": {}}
+    [finding] = view.left_out(["m1", "m2", "m3"], hostvars, "m1,m2")
+    assert (finding.host, finding.check) == ("m3", "host-left-out")
+    assert finding.found == "this run did not look at it (--limit m1,m2)" and finding.fix.startswith("Run again without --limit")
+    assert view.left_out(["m3"], hostvars)[0].found == "this run did not look at it"
 
 
 def test_a_host_without_facts_was_not_observed():

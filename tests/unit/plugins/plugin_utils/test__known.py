@@ -22,7 +22,13 @@ def known(folder, age=0.0, variables=None, **args):
     hostvars = {}
     for name in ("m1", "m2"):
         facts = {"multimaster_host": {**fresh(name), "clock_window": (then - 0.1, then)}}
-        hostvars[name] = {**VARIABLES, "inventory_dir": str(folder), "ansible_facts": facts, **(variables or {})}
+        hostvars[name] = {
+            **VARIABLES,
+            "inventory_dir": str(folder),
+            "ansible_facts": facts,
+            "preflight_result": {"changed": False},
+        }
+        hostvars[name].update(variables or {})
     return Known.read({"groups": {"kube_control_plane": ["m1", "m2"]}, "hostvars": hostvars}, {**NOBODY, **args})
 
 
