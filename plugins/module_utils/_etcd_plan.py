@@ -15,6 +15,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
     _etcd_scene,
     _giving_way,
+    _host_scene,
     _join_order,
     _quorum,
 )
@@ -131,7 +132,9 @@ def _moved(hosts, cluster, observed, renewed):
 def _elsewhere(hosts, observed):
     """Return in words what shows that an etcd cluster exists although no listed member has data.
 
-    So it is when a group etcd is added to a cluster that has etcd on its masters, or is lost from the inventory.
+    So it is when a group etcd is added to a cluster that has etcd on its masters, or is lost from the inventory, and when the
+    disks of all members are empty or not mounted. A master gets its API server's unit, and its kubelet its credentials, once etcd
+    has served, and both go before etcd's data where a host is left bare: a founding that was cut off, or a reset, shows neither.
     """
     shown = []
     for host in hosts:
@@ -141,6 +144,10 @@ def _elsewhere(hosts, observed):
         urls = (seen.get("api_server") or {}).get("etcd_servers")
         if urls:
             shown.append(f"the API server of {host.name} uses the etcd at {', '.join(sorted(urls))}")
+        elif _host_scene.has_api_server(seen):
+            shown.append(f"{host.name} has an API server, which comes after etcd has served")
+        elif host.master and seen.get("kubelet_credentials"):
+            shown.append(f"the kubelet of the master {host.name} has credentials, which come after etcd has served")
     return tuple(shown)
 
 

@@ -953,6 +953,18 @@ MUTANTS = {
         "if False:",
         "test__bootstrap.py::test_a_cluster_elsewhere_changes_nothing_but_the_founding_of_a_second_one",
     ),
+    "etcd is founded below masters whose API servers are stopped": Mutant(
+        ETCD_PLAN,
+        "elif _host_scene.has_api_server(seen):",
+        "elif False:",
+        "test__etcd_plan.py::test_masters_whose_disks_are_all_empty_found_no_second_cluster",
+    ),
+    "etcd is founded below a master that has only its kubelet left": Mutant(
+        ETCD_PLAN,
+        'elif host.master and seen.get("kubelet_credentials"):',
+        "elif False:",
+        "test__etcd_plan.py::test_one_master_that_was_one_is_enough_to_found_no_second_cluster",
+    ),
     "a folder that was not read is empty": Mutant(
         BOOTSTRAP, "if host.reachable and host.data is not False]", "if host.reachable and host.data]", FOUNDED
     ),
