@@ -112,6 +112,12 @@ MUTANTS = {
         "",
         "test__etcd_scene.py::test_a_member_may_serve_where_it_could_not_be_asked_and_its_unit_may_run",
     ),
+    "a learner that names a dead leader serves": Mutant(
+        "_etcd_scene",
+        'healthy=status["healthy"] and not status["is_learner"],',
+        'healthy=status["healthy"],',
+        "test_lost_quorum.py::test_the_lone_voter_that_is_dead_is_not_taken_out_as_if_the_standby_served",
+    ),
     "voters grow by one": Mutant(JOIN_ORDER, "else min(2, places)", "else 1", "test__join_order.py::test_plan"),
     "even voters are left": Mutant(
         JOIN_ORDER,
