@@ -31,7 +31,7 @@ class Etcd:
     `_join_order` names it), ...) of the members that go before any is added; `learners` the hosts whose members are learners now;
     `moved` is ((host, the peer URLs its member is reached at), ...) where that is not the host's address; `planned` is the whole
     plan, each step with its expected verdict, which calls the member as etcd does; `now` is the cluster as it was seen, `founded`
-    as it is before these steps and `at_end` after them.
+    as it is before these steps and `at_end` after them; `together`: how many hosts join before the first of them votes.
     """
 
     action: str
@@ -55,6 +55,13 @@ class Etcd:
     now: _quorum.Cluster = _quorum.Cluster()
     founded: _quorum.Cluster = _quorum.Cluster()
     at_end: _quorum.Cluster = _quorum.Cluster()
+    together: int = 1
+
+    @property
+    def grow(self):
+        """Return the hosts that join or become voters, in order: learners that stand by, then newcomers."""
+        waiting = tuple(name for name in self.promote if name not in self.join)
+        return tuple(name for name in (*waiting, *self.join) if name not in self.demote)
 
 
 def plan(settings, hosts, observed, nonce, gone, request, giving):
@@ -80,6 +87,8 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
     def targets(*kinds):
         return tuple(dict.fromkeys(one.step.target for one in planned if one.step.kind in kinds))
 
+    promote = targets(_quorum.PROMOTE)
+    standing = [member for member in cluster.learners if named.get(member.id, member.id) not in promote]
     return Etcd(
         action=decision.action,
         reason=decision.reason,
@@ -89,7 +98,7 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
         voters=tuple(sorted(named[name] for name in roles.voters)),
         start=tuple(sorted(named.get(name, name) for name in decision.start)),
         join=targets(_quorum.ADD_LEARNER, _join_order.START),
-        promote=targets(_quorum.PROMOTE),
+        promote=promote,
         strays=tuple(sorted(member.label for member in cluster.strays)),
         obstacles=tuple(
             (named[obstacle.host], obstacle.reason, obstacle.next_step.format(host=named[obstacle.host]))
@@ -106,6 +115,7 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
         now=now,
         founded=cluster,
         at_end=_join_order.at_end(cluster, wanted),
+        together=_join_order.together(len(standing)),
     )
 
 

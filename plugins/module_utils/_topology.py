@@ -442,11 +442,11 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
     """Return every named order, as inventory names; wiring.yml lists the same names.
 
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
-    stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
-    address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one master, with an API server that can
-    answer if there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts
-    whose voter becomes the learner that stands by. Of any_master: lease, while an API server runs that can hold the lock;
-    given_up, while the host still belongs to the cluster, for its end.
+    stand by, then newcomers, so that two in a row become voters together (as `etcd.together` lets them); balancers: masters,
+    unless one alone holds the address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one
+    master, with an API server that can answer if there is one; token_issuer: the master to make the token of nodes that join,
+    nobody when none does; demote: hosts whose voter becomes the learner that stands by. Of any_master: lease, while an API
+    server runs that can hold the lock; given_up, while the host still belongs to the cluster, for its end.
     """
     masters = sorted(set(inventory.masters))
     return {
@@ -456,7 +456,7 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
         "nodes": sorted({*inventory.masters, *inventory.workers}),
         "bootstrap": etcd.start,
         "demote": etcd.demote,
-        "grow": [name for name in (*(n for n in etcd.promote if n not in etcd.join), *etcd.join) if name not in etcd.demote],
+        "grow": list(etcd.grow),
         "balancers": masters if mode == _endpoint.BALANCED else (),
         "holder_first": _endpoint.holder_first(_host_scene.part(name, observed.get(name)) for name in masters),
         "any_master": speaker,

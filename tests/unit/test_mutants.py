@@ -118,6 +118,12 @@ MUTANTS = {
         'healthy=status["healthy"],',
         "test_lost_quorum.py::test_the_lone_voter_that_is_dead_is_not_taken_out_as_if_the_standby_served",
     ),
+    "two join beside a learner that takes a place": Mutant(
+        JOIN_ORDER,
+        "max(1, min(2, MAX_LEARNERS - standing))",
+        "2",
+        "test_growth.py::test_whoever_is_to_join_joins_in_the_batches_of_the_playbook",
+    ),
     "voters grow by one": Mutant(JOIN_ORDER, "else min(2, places)", "else 1", "test__join_order.py::test_plan"),
     "even voters are left": Mutant(
         JOIN_ORDER,
