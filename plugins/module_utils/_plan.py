@@ -99,7 +99,7 @@ class Scene:
     way that cannot restart in place, ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps;
     ``later``: voters that the run leaves to the next one. ``parts``: what was seen of each master's part in the endpoint, as
     ``_endpoint.MasterState``. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is
-    part of the cluster.
+    part of the cluster. ``alone``: masters that leave, while no other one has an API server that runs.
     """
 
     going: tuple = ()
@@ -125,6 +125,7 @@ class Scene:
     later: tuple = ()
     parts: tuple = ()
     begun: bool = False
+    alone: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -338,6 +339,7 @@ def _refusals(request, scene):
         yield from _endpoint.move(scene.parts, scene.masters, scene.mode).refusals
         return
     yield from _nobody_takes(request, scene)
+    yield from _nobody_serves(scene)
     if request.kind == _request.ROLL:
         for name, verdict in scene.verdicts:
             if not verdict.safe:
@@ -369,6 +371,28 @@ def _nobody_takes(request, scene):
     if holder and balanced and not heirs.names and not set(before) & set(_others(scene, holder)):
         why = "; ".join(f"{name} {why}" for name, why in heirs.unfit) or "there is no other"
         yield f"nobody could take the endpoint address from {holder}: {why}", "run site.yml, which mends that, then this again"
+
+
+def _nobody_serves(scene):
+    """Give the reason not to begin while only masters that leave have an API server: nobody could ask for another run's lock.
+
+    That run may have stopped the API server that stays, in its turn, and holds the lock in the cluster. Where all masters that
+    stay are new and the endpoint is ours, other refusals say what to do.
+    """
+    if not scene.alone:
+        return
+    staying, leaving = ", ".join(scene.masters), ", ".join(scene.alone)
+    said = f"none of the masters that stay ({staying}) has an API server that runs, and {leaving} has"
+    if set(scene.masters) - {host.name for host in scene.coming}:
+        yield (
+            f"{said}: another run may have stopped it, and its lock could not be asked for",
+            "run site.yml, which asks for the lock where it can be seen and starts the API servers, then this again",
+        )
+    elif scene.mode == _endpoint.EXTERNAL:
+        yield (
+            f"{said}: the lock of another run could not be asked for",
+            f"grow first: site.yml with {staying} listed, then remove_node.yml -e node={','.join(scene.alone)}",
+        )
 
 
 def _replacement_refusals(request, scene):

@@ -214,7 +214,9 @@ def build(
     moving = _moving(request, plan, scene.parts)
     speakers = _speakers(masters, observed, _etcd_scene.answering(placed, observed), moving["move"])
     speaker = _speaker(speakers, observed, acts)
-    lock_places = _lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters))
+    # Of masters that leave too: another run may have stopped the API servers that stay, and hold the Lease there.
+    serving = any(_host_scene.serves(observed.get(host.name)) for host in placed if host.master)
+    lock_places = _lock.places(len(masters), serving)
     order = {
         **_orders(inventory, observed, etcd, scene.mode, joining, speaker),
         "lease": speaker if _lock.CLUSTER in lock_places else (),
@@ -299,6 +301,7 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
         later=giving.later,
         parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
         begun=_begun(request, cast.staying, observed),
+        alone=_alone(cast, observed),
     )
 
 
@@ -482,6 +485,13 @@ def _coming(hosts, observed, joining):
 
 def _new_member(host, observation):
     return bool(observation) and not observation["etcd"]["data"] and not host.etcd_leftover
+
+
+def _alone(cast, observed):
+    """Return the masters that leave and alone have an API server that runs, by name; () while one runs that stays."""
+    serving = {host.name for host in cast.placed if host.master and _host_scene.serves(observed.get(host.name))}
+    leaving = {host.name for host in cast.gone}
+    return tuple(sorted(serving)) if serving <= leaving else ()
 
 
 def _in_place_of(hosts, coming):

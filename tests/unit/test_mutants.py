@@ -112,17 +112,29 @@ MUTANTS = {
         "",
         "test__etcd_scene.py::test_a_member_may_serve_where_it_could_not_be_asked_and_its_unit_may_run",
     ),
+    "two join beside a learner that takes a place": Mutant(
+        JOIN_ORDER,
+        "max(1, min(2, MAX_LEARNERS - standing))",
+        "2",
+        "test_growth.py::test_whoever_is_to_join_joins_in_the_batches_of_the_playbook",
+    ),
     "a learner that names a dead leader serves": Mutant(
         "_etcd_scene",
         'healthy=status["healthy"] and not status["is_learner"],',
         'healthy=status["healthy"],',
         "test_lost_quorum.py::test_the_lone_voter_that_is_dead_is_not_taken_out_as_if_the_standby_served",
     ),
-    "two join beside a learner that takes a place": Mutant(
-        JOIN_ORDER,
-        "max(1, min(2, MAX_LEARNERS - standing))",
-        "2",
-        "test_growth.py::test_whoever_is_to_join_joins_in_the_batches_of_the_playbook",
+    "a run begins where nobody who stays could tell of another's lock": Mutant(
+        TOPOLOGY,
+        "return tuple(sorted(serving)) if serving <= leaving else ()",
+        "return ()",
+        "test__plan.py::test_no_run_begins_where_only_masters_that_leave_could_tell_of_anothers_lock",
+    ),
+    "a lock looks past the API servers that leave": Mutant(
+        TOPOLOGY,
+        "for host in placed if host.master)\n    lock_places",
+        "for host in bare if host.master)\n    lock_places",
+        "test__plan.py::test_no_run_begins_where_only_masters_that_leave_could_tell_of_anothers_lock",
     ),
     "voters grow by one": Mutant(JOIN_ORDER, "else min(2, places)", "else 1", "test__join_order.py::test_plan"),
     "even voters are left": Mutant(
