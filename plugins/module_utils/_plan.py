@@ -506,6 +506,10 @@ def _notes(scene):
         yield f"{host.name} cannot be reached: see to it that it is off and stays off, or it still answers to its old peers"
     if scene.mode == _endpoint.DIRECT and any(host.master for host in scene.going):
         yield "one master is left: it holds the endpoint address itself, and every restart of it is an outage of the API"
+    if scene.later and scene.going:
+        names, leaving = ", ".join(scene.later), _names(host for host in scene.going if host.member)
+        yield f"etcd of {names} has to restart and cannot be spared while {leaving} is a member: afterwards site.yml sees to it"
+        return
     yield from given_way(scene.giving[0], scene.giving[1], scene.later)
 
 

@@ -201,7 +201,7 @@ def build(
     giving = _giving_way.GivingWay()
     if request.kind != _request.MOVE:  # which restarts nobody
         restarting = _giving_way.who_restarts(settings, bare, observed, request, drifted)
-        giving = _giving_way.giving_way(settings, bare, observed, restarting)
+        giving = _giving_way.giving_way(settings, bare, observed, restarting, gone)
     etcd = _etcd_plan.plan(settings, bare, observed, nonce, gone, request, giving)
     joining = _joining(bare, observed)
     coming = _coming(bare, observed, joining)

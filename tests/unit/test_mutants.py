@@ -136,6 +136,12 @@ MUTANTS = {
         "for host in bare if host.master)\n    lock_places",
         "test__plan.py::test_no_run_begins_where_only_masters_that_leave_could_tell_of_anothers_lock",
     ),
+    "a voter restarts while the standby beside it leaves": Mutant(
+        GIVING_WAY,
+        "if len(cluster.voters) < 3 and any(",
+        "if False and any(",
+        PAIRS + "::test_while_another_member_leaves_a_voter_that_cannot_be_spared_is_left_to_the_next_run",
+    ),
     "voters grow by one": Mutant(JOIN_ORDER, "else min(2, places)", "else 1", "test__join_order.py::test_plan"),
     "even voters are left": Mutant(
         JOIN_ORDER,
