@@ -76,8 +76,7 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
     cluster = now = _etcd_scene.cluster(hosts, observed)
     if decision.action in (_bootstrap.BOOTSTRAP, _bootstrap.RESUME):
         cluster = _founded(decision.initial_cluster, members, cluster.ours)
-    if old:
-        cluster = _giving_way.learners_started(cluster, staying, observed)
+    cluster = _giving_way.learners_started(cluster, staying, observed)
     roles = _join_order.at_rest(cluster, wanted)
     named = _names(hosts, cluster)
     planned = () if decision.action == _bootstrap.REFUSE else _join_order.preview(cluster, wanted)

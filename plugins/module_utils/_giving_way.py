@@ -84,8 +84,8 @@ def _leaves_late(host, present, observed):
 def learners_started(cluster, hosts, observed):
     """Return the cluster with each learner of a host that has its data running.
 
-    A run that was cut off may have left it stopped; the playbooks start who is down before anybody votes instead of another,
-    and the gate judges that step anew.
+    A run that was cut off may have left it stopped; the playbooks start who is down before it votes (etcd_member waits until it
+    is in sync, or says why it is not), and the gate judges that step anew.
     """
     seen = {host.peer_url for host in hosts if ((observed.get(host.name) or {}).get("etcd") or {}).get("data")}
     return dataclasses.replace(

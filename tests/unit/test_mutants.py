@@ -142,6 +142,12 @@ MUTANTS = {
         "if False and any(",
         PAIRS + "::test_while_another_member_leaves_a_voter_that_cannot_be_spared_is_left_to_the_next_run",
     ),
+    "a learner that a cut left stopped is started only where somebody gives way": Mutant(
+        ETCD_PLAN,
+        "    cluster = _giving_way.learners_started(",
+        "    if old:\n        cluster = _giving_way.learners_started(",
+        "test__etcd_plan.py::test_a_learner_that_a_cut_left_stopped_is_started_and_votes",
+    ),
     "voters grow by one": Mutant(JOIN_ORDER, "else min(2, places)", "else 1", "test__join_order.py::test_plan"),
     "even voters are left": Mutant(
         JOIN_ORDER,
@@ -308,7 +314,7 @@ MUTANTS = {
     ),
     "a learner that a cut left stopped is never to vote": Mutant(
         ETCD_PLAN,
-        "    if old:\n        cluster = _giving_way.learners_started(cluster, staying, observed)\n",
+        "    cluster = _giving_way.learners_started(cluster, staying, observed)\n",
         "",
         f"{PAIRS}::test_a_learner_that_a_cut_left_stopped_is_started_and_votes",
     ),

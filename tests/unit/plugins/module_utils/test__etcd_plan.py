@@ -156,6 +156,27 @@ def test_a_silent_member_that_leaves_goes_as_dead_unless_it_may_serve(asked, uni
     assert (decided.dead, [name for name, _reason, _next in decided.obstacles]) == (dead, obstacles)
 
 
+STOPPED = {"data": True, "record": None, "first_start": False, "unit": "failed", "status": None}
+
+
+@pytest.mark.parametrize(
+    ("voters", "learners"), [(("m1",), ("m2", "m3")), (("m1", "m2"), ("m3",))], ids=["of a pair", "the last one"]
+)
+def test_a_learner_that_a_cut_left_stopped_is_started_and_votes(voters, learners):
+    members = [*map(member, voters), *(member(name, learner=True) for name in learners)]
+    observed = {name: living(name, members) for name in (*voters, *learners)}
+    observed["m3"]["etcd"] = dict(STOPPED)
+    made = _topology.build(settings(), inventory(["m1", "m2", "m3"]), observed)
+    assert (made.plan.refusals, made.etcd.promote, dict(made.order)["grow"]) == ((), learners, list(learners))
+
+
+def test_a_learner_on_a_host_that_is_away_is_not_counted_on():
+    members = [member("m1"), member("m2"), member("m3", learner=True)]
+    observed = {name: living(name, members) for name in ("m1", "m2")}
+    made = _topology.build(settings(), inventory(["m1", "m2", "m3"]), observed)
+    assert ["not proven to be running" in reason for reason, _fix in made.plan.refusals] == [True]
+
+
 def test_a_half_done_join_is_finished():
     members = [member("m1"), member("m2", learner=True, started=False)]
     decided = etcd(inventory(["m1", "m2"]), {"m1": living("m1", members), "m2": fresh("m2")})
