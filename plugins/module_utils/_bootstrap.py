@@ -33,6 +33,12 @@ from dataclasses import dataclass
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import LOST_QUORUM_RUNBOOK, quorum
 
+# What to do where no listed host has etcd's data, and a cluster was there.
+ELSEWHERE_NEXT = (
+    "mount /var/lib/etcd where its disk is missing, or list the hosts of that etcd; if the data are lost, restore a snapshot "
+    f"({LOST_QUORUM_RUNBOOK}, section 5); if the cluster is given up, run reset.yml before it is built anew"
+)
+
 NONE, BOOTSTRAP, RESUME, JOIN, REFUSE = "none", "bootstrap", "resume", "join", "refuse"
 
 
@@ -94,7 +100,7 @@ def decide(hosts, first_voters, cluster_name, nonce="", elsewhere=()) -> Decisio
     decision = _decide(hosts, first_voters, cluster_name, nonce)
     if decision.action == BOOTSTRAP and elsewhere:
         problem = f"{_names(hosts)} hold no etcd data, but a cluster exists: {'; '.join(elsewhere)}"
-        return _refuse([(problem, f"list the hosts of that etcd; if their data is lost, follow {LOST_QUORUM_RUNBOOK}")])
+        return _refuse([(problem, ELSEWHERE_NEXT)])
     return decision
 
 

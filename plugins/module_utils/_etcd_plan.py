@@ -15,6 +15,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _bootstrap,
     _etcd_scene,
     _giving_way,
+    _host_scene,
     _join_order,
     _quorum,
 )
@@ -30,7 +31,7 @@ class Etcd:
     `_join_order` names it), ...) of the members that go before any is added; `learners` the hosts whose members are learners now;
     `moved` is ((host, the peer URLs its member is reached at), ...) where that is not the host's address; `planned` is the whole
     plan, each step with its expected verdict, which calls the member as etcd does; `now` is the cluster as it was seen, `founded`
-    as it is before these steps and `at_end` after them.
+    as it is before these steps and `at_end` after them; `together`: how many hosts join before the first of them votes.
     """
 
     action: str
@@ -54,6 +55,13 @@ class Etcd:
     now: _quorum.Cluster = _quorum.Cluster()
     founded: _quorum.Cluster = _quorum.Cluster()
     at_end: _quorum.Cluster = _quorum.Cluster()
+    together: int = 1
+
+    @property
+    def grow(self):
+        """Return the hosts that join or become voters, in order: learners that stand by, then newcomers."""
+        waiting = tuple(name for name in self.promote if name not in self.join)
+        return tuple(name for name in (*waiting, *self.join) if name not in self.demote)
 
 
 def plan(settings, hosts, observed, nonce, gone, request, giving):
@@ -68,8 +76,7 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
     cluster = now = _etcd_scene.cluster(hosts, observed)
     if decision.action in (_bootstrap.BOOTSTRAP, _bootstrap.RESUME):
         cluster = _founded(decision.initial_cluster, members, cluster.ours)
-    if old:
-        cluster = _giving_way.learners_started(cluster, staying, observed)
+    cluster = _giving_way.learners_started(cluster, staying, observed)
     roles = _join_order.at_rest(cluster, wanted)
     named = _names(hosts, cluster)
     planned = () if decision.action == _bootstrap.REFUSE else _join_order.preview(cluster, wanted)
@@ -79,6 +86,8 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
     def targets(*kinds):
         return tuple(dict.fromkeys(one.step.target for one in planned if one.step.kind in kinds))
 
+    promote = targets(_quorum.PROMOTE)
+    standing = [member for member in cluster.learners if named.get(member.id, member.id) not in promote]
     return Etcd(
         action=decision.action,
         reason=decision.reason,
@@ -88,7 +97,7 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
         voters=tuple(sorted(named[name] for name in roles.voters)),
         start=tuple(sorted(named.get(name, name) for name in decision.start)),
         join=targets(_quorum.ADD_LEARNER, _join_order.START),
-        promote=targets(_quorum.PROMOTE),
+        promote=promote,
         strays=tuple(sorted(member.label for member in cluster.strays)),
         obstacles=tuple(
             (named[obstacle.host], obstacle.reason, obstacle.next_step.format(host=named[obstacle.host]))
@@ -105,6 +114,7 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
         now=now,
         founded=cluster,
         at_end=_join_order.at_end(cluster, wanted),
+        together=_join_order.together(len(standing)),
     )
 
 
@@ -131,7 +141,9 @@ def _moved(hosts, cluster, observed, renewed):
 def _elsewhere(hosts, observed):
     """Return in words what shows that an etcd cluster exists although no listed member has data.
 
-    So it is when a group etcd is added to a cluster that has etcd on its masters, or is lost from the inventory.
+    So it is when a group etcd is added to a cluster that has etcd on its masters, or is lost from the inventory, and when the
+    disks of all members are empty or not mounted. A master gets its API server's unit, and its kubelet its credentials, once etcd
+    has served, and both go before etcd's data where a host is left bare: a founding that was cut off, or a reset, shows neither.
     """
     shown = []
     for host in hosts:
@@ -141,6 +153,10 @@ def _elsewhere(hosts, observed):
         urls = (seen.get("api_server") or {}).get("etcd_servers")
         if urls:
             shown.append(f"the API server of {host.name} uses the etcd at {', '.join(sorted(urls))}")
+        elif _host_scene.has_api_server(seen):
+            shown.append(f"{host.name} has an API server, which comes after etcd has served")
+        elif host.master and seen.get("kubelet_credentials"):
+            shown.append(f"the kubelet of the master {host.name} has credentials, which come after etcd has served")
     return tuple(shown)
 
 

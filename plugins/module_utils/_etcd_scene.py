@@ -95,7 +95,8 @@ def state(host, observation):
         answer = _bootstrap.Answer(
             cluster_id=status["cluster_id"],
             leader_id=status["leader_id"],
-            healthy=status["healthy"],
+            # A learner serves no reads, and never campaigns: it names the leader that it had long after that has died.
+            healthy=status["healthy"] and not status["is_learner"],
             members=tuple(_member(item, own.get(item["id"])) for item in status["members"]),
         )
     return _bootstrap.HostState(host.node_name, host.peer_url, True, etcd["data"], _record(etcd.get("record")), answer)

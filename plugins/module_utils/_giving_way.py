@@ -21,7 +21,7 @@ class GivingWay:
     Restarting a voter of such a group in place would be an outage of the API. So the other votes instead, and it comes back as
     the learner that stands by, whatever it has to restart for. `voters`: those that cannot restart in place, () when none could
     be taken over from; `old`: the one that gives way, `heir`: the other, "" for nobody; `later`: voters that have to restart
-    too and do so in another run, since of two that vote only one can give way at a time.
+    too and do so in another run, since of two that vote only one can give way at a time, and none to a member that leaves.
     """
 
     voters: tuple = ()
@@ -43,14 +43,18 @@ def who_restarts(settings, hosts, observed, request, drifted):
     return names
 
 
-def giving_way(settings, hosts, observed, restarting):
-    """Return the GivingWay of a group of two members, of which those in `restarting` have to restart.
+def giving_way(settings, hosts, observed, restarting, gone=()):
+    """Return the GivingWay of a group of two members, of which those in `restarting` have to restart; `gone` are to leave.
 
-    A run that was cut off in the middle finds two voters, of which the one that has not restarted gives way; where neither has,
-    as far as can be seen, the leader, which the old voter is until it goes. Or it finds one voter and what the other left.
+    A member that leaves does so after all turns: until then no other one of so few can restart. A run that was cut off in the
+    middle finds two voters, of which the one that has not restarted gives way; where neither has, as far as can be seen, the
+    leader, which the old voter is until it goes. Or it finds one voter and what the other left.
     """
-    members, cluster = [host for host in hosts if host.member], _etcd_scene.cluster(hosts, observed)
+    members, cluster = [host for host in hosts if host.member], _etcd_scene.cluster((*hosts, *gone), observed)
     present = {url: member for member in cluster.members for url in member.peer_urls}
+    if len(cluster.voters) < 3 and any(_leaves_late(host, present, observed) for host in gone):
+        names = tuple(sorted(host.name for host in members if host.peer_url in present and present[host.peer_url].voter))
+        return GivingWay(names, later=tuple(name for name in names if name in restarting))
     known = [member for host in members for member in [present.get(host.peer_url)] if member]
     there = all(observed.get(host.name) and (host.peer_url in present or host.etcd_leftover) for host in members)
     if settings.even_voters or len(members) != 2 or len(cluster.members) != len(known) or not there:
@@ -71,11 +75,17 @@ def giving_way(settings, hosts, observed, restarting):
     return GivingWay(names, asked[0], heir, asked[1:])
 
 
+def _leaves_late(host, present, observed):
+    """Return whether a host that leaves has a member that does so after the turns: the dead are taken out before."""
+    member = present.get(host.peer_url) if host.member else None
+    return member is not None and (member.healthy is True or _etcd_scene.unasked(observed.get(host.name)))
+
+
 def learners_started(cluster, hosts, observed):
     """Return the cluster with each learner of a host that has its data running.
 
-    A run that was cut off may have left it stopped; the playbooks start who is down before anybody votes instead of another,
-    and the gate judges that step anew.
+    A run that was cut off may have left it stopped; the playbooks start who is down before it votes (etcd_member waits until it
+    is in sync, or says why it is not), and the gate judges that step anew.
     """
     seen = {host.peer_url for host in hosts if ((observed.get(host.name) or {}).get("etcd") or {}).get("data")}
     return dataclasses.replace(

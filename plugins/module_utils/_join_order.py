@@ -159,6 +159,14 @@ def _followed(observed, wanted):
     raise AssertionError(f"the plan does not end: {phases(one.step for one in planned)}")
 
 
+def together(standing: int) -> int:
+    """Return how many hosts join before the first of them votes: a pair, as far as learners that stay such leave places.
+
+    ``standing``: how many of those there are from the beginning; who is to stand by and is new joins last.
+    """
+    return max(1, min(2, MAX_LEARNERS - standing))
+
+
 def phases(plan) -> tuple:
     """Return the plan as (kind, targets): neighbouring steps of one kind together."""
     return tuple(

@@ -119,6 +119,7 @@ class Scene:
     ``_endpoint.MasterState``. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is
     part of the cluster. ``pinned``: nodes whose pods no other node could take, which are not drained before they restart.
     ``flannel``: it is the pod network.
+    ``alone``: masters that leave, while no other one has an API server that runs.
     """
 
     going: tuple = ()
@@ -146,6 +147,7 @@ class Scene:
     begun: bool = False
     pinned: frozenset = frozenset()
     flannel: bool = True
+    alone: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -366,6 +368,7 @@ def _refusals(request, scene):
         yield from _endpoint.move(scene.parts, scene.masters, scene.mode).refusals
         return
     yield from _nobody_takes(request, scene)
+    yield from _nobody_serves(scene)
     if request.kind == _request.ROLL:
         for name, verdict in scene.verdicts:
             if not verdict.safe:
@@ -417,6 +420,28 @@ def _nobody_takes(request, scene):
     if holder and balanced and not heirs.names and not set(before) & set(_others(scene, holder)):
         why = "; ".join(f"{name} {why}" for name, why in heirs.unfit) or "there is no other"
         yield f"nobody could take the endpoint address from {holder}: {why}", "run site.yml, which mends that, then this again"
+
+
+def _nobody_serves(scene):
+    """Give the reason not to begin while only masters that leave have an API server: nobody could ask for another run's lock.
+
+    That run may have stopped the API server that stays, in its turn, and holds the lock in the cluster. Where all masters that
+    stay are new and the endpoint is ours, other refusals say what to do.
+    """
+    if not scene.alone:
+        return
+    staying, leaving = ", ".join(scene.masters), ", ".join(scene.alone)
+    said = f"none of the masters that stay ({staying}) has an API server that runs, and {leaving} has"
+    if set(scene.masters) - {host.name for host in scene.coming}:
+        yield (
+            f"{said}: another run may have stopped it, and its lock could not be asked for",
+            "run site.yml, which asks for the lock where it can be seen and starts the API servers, then this again",
+        )
+    elif scene.mode == _endpoint.EXTERNAL:
+        yield (
+            f"{said}: the lock of another run could not be asked for",
+            f"grow first: site.yml with {staying} listed, then remove_node.yml -e node={','.join(scene.alone)}",
+        )
 
 
 def _replacement_refusals(request, scene):
@@ -543,6 +568,10 @@ def _notes(scene):
         yield f"{host.name} cannot be reached: see to it that it is off and stays off, or it still answers to its old peers"
     if scene.mode == _endpoint.DIRECT and any(host.master for host in scene.going):
         yield "one master is left: it holds the endpoint address itself, and every restart of it is an outage of the API"
+    if scene.later and scene.going:
+        names, leaving = ", ".join(scene.later), _names(host for host in scene.going if host.member)
+        yield f"etcd of {names} has to restart and cannot be spared while {leaving} is a member: afterwards site.yml sees to it"
+        return
     yield from given_way(scene.giving[0], scene.giving[1], scene.later)
 
 

@@ -204,7 +204,7 @@ def build(
     giving = _giving_way.GivingWay()
     if request.kind != _request.MOVE:  # which restarts nobody
         restarting = _giving_way.who_restarts(settings, bare, observed, request, drifted)
-        giving = _giving_way.giving_way(settings, bare, observed, restarting)
+        giving = _giving_way.giving_way(settings, bare, observed, restarting, gone)
     etcd = _etcd_plan.plan(settings, bare, observed, nonce, gone, request, giving)
     joining = _joining(bare, observed)
     coming = _coming(bare, observed, joining, settings.endpoint_mode)
@@ -217,7 +217,9 @@ def build(
     moving = _moving(request, plan, scene.parts)
     speakers = _speakers(masters, observed, _etcd_scene.answering(placed, observed), moving["move"])
     speaker = _speaker(speakers, observed, acts)
-    lock_places = _lock.places(len(masters), any(_host_scene.serves(observed.get(name)) for name in masters))
+    # Of masters that leave too: another run may have stopped the API servers that stay, and hold the Lease there.
+    serving = any(_host_scene.serves(observed.get(host.name)) for host in placed if host.master)
+    lock_places = _lock.places(len(masters), serving)
     order = {
         **_orders(inventory, observed, etcd, scene.mode, joining, speaker),
         "lease": speaker if _lock.CLUSTER in lock_places else (),
@@ -305,6 +307,7 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
         begun=_begun(request, cast.staying, observed),
         pinned=_rolling.pinned(cast.staying),
         flannel=settings.network == "flannel",
+        alone=_alone(cast, observed),
     )
 
 
@@ -464,11 +467,11 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
     """Return every named order, as inventory names; wiring.yml lists the same names.
 
     all, masters, members, nodes: these hosts by name; bootstrap: first voters to start from one record; grow: learners that
-    stand by, then newcomers, so that two in a row become voters together; balancers: masters, unless one alone holds the
-    address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one master, with an API server that can
-    answer if there is one; token_issuer: the master to make the token of nodes that join, nobody when none does; demote: hosts
-    whose voter becomes the learner that stands by. Of any_master: lease, while an API server runs that can hold the lock;
-    given_up, while the host still belongs to the cluster, for its end.
+    stand by, then newcomers, so that two in a row become voters together (as `etcd.together` lets them); balancers: masters,
+    unless one alone holds the address; holder_first: masters in the order of `_endpoint.holder_first`; any_master: one
+    master, with an API server that can answer if there is one; token_issuer: the master to make the token of nodes that join,
+    nobody when none does; demote: hosts whose voter becomes the learner that stands by. Of any_master: lease, while an API
+    server runs that can hold the lock; given_up, while the host still belongs to the cluster, for its end.
     """
     masters = sorted(set(inventory.masters))
     return {
@@ -478,7 +481,7 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
         "nodes": sorted({*inventory.masters, *inventory.workers}),
         "bootstrap": etcd.start,
         "demote": etcd.demote,
-        "grow": [name for name in (*(n for n in etcd.promote if n not in etcd.join), *etcd.join) if name not in etcd.demote],
+        "grow": list(etcd.grow),
         "balancers": masters if mode == _endpoint.BALANCED else (),
         "holder_first": _endpoint.holder_first(_host_scene.part(name, observed.get(name)) for name in masters),
         "any_master": speaker,
@@ -517,6 +520,13 @@ def _coming(hosts, observed, joining, endpoint_mode):
 
 def _new_member(host, observation):
     return bool(observation) and not observation["etcd"]["data"] and not host.etcd_leftover
+
+
+def _alone(cast, observed):
+    """Return the masters that leave and alone have an API server that runs, by name; () while one runs that stays."""
+    serving = {host.name for host in cast.placed if host.master and _host_scene.serves(observed.get(host.name))}
+    leaving = {host.name for host in cast.gone}
+    return tuple(sorted(serving)) if serving <= leaving else ()
 
 
 def _in_place_of(hosts, coming):

@@ -138,12 +138,13 @@ def _etcd_fact(topology, leaving):
 
     ``asked``: members that leave (``leaving``) are asked too while they are there, since of two the one that stays may be the
     learner, which cannot tell of the cluster. ``ours``: by these names and peer URLs a member is known as one of ours, not a
-    stranger's.
+    stranger's. ``together``: how many join before the first of them votes.
     """
     members = [host for host in topology.hosts if host.member]
     return {
         "stacked": topology.stacked,
         "token": topology.etcd.token,
+        "together": topology.etcd.together,
         "initial_cluster": dict(topology.etcd.initial_cluster),
         "endpoints": [host.client_url for host in members],
         "asked": [host.client_url for host in members] + [one["client_url"] for one in leaving],

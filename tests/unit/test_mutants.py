@@ -112,6 +112,42 @@ MUTANTS = {
         "",
         "test__etcd_scene.py::test_a_member_may_serve_where_it_could_not_be_asked_and_its_unit_may_run",
     ),
+    "two join beside a learner that takes a place": Mutant(
+        JOIN_ORDER,
+        "max(1, min(2, MAX_LEARNERS - standing))",
+        "2",
+        "test_growth.py::test_whoever_is_to_join_joins_in_the_batches_of_the_playbook",
+    ),
+    "a learner that names a dead leader serves": Mutant(
+        "_etcd_scene",
+        'healthy=status["healthy"] and not status["is_learner"],',
+        'healthy=status["healthy"],',
+        "test_lost_quorum.py::test_the_lone_voter_that_is_dead_is_not_taken_out_as_if_the_standby_served",
+    ),
+    "a run begins where nobody who stays could tell of another's lock": Mutant(
+        TOPOLOGY,
+        "return tuple(sorted(serving)) if serving <= leaving else ()",
+        "return ()",
+        "test__plan.py::test_no_run_begins_where_only_masters_that_leave_could_tell_of_anothers_lock",
+    ),
+    "a lock looks past the API servers that leave": Mutant(
+        TOPOLOGY,
+        "for host in placed if host.master)\n    lock_places",
+        "for host in bare if host.master)\n    lock_places",
+        "test__plan.py::test_no_run_begins_where_only_masters_that_leave_could_tell_of_anothers_lock",
+    ),
+    "a voter restarts while the standby beside it leaves": Mutant(
+        GIVING_WAY,
+        "if len(cluster.voters) < 3 and any(",
+        "if False and any(",
+        PAIRS + "::test_while_another_member_leaves_a_voter_that_cannot_be_spared_is_left_to_the_next_run",
+    ),
+    "a learner that a cut left stopped is started only where somebody gives way": Mutant(
+        ETCD_PLAN,
+        "    cluster = _giving_way.learners_started(",
+        "    if old:\n        cluster = _giving_way.learners_started(",
+        "test__etcd_plan.py::test_a_learner_that_a_cut_left_stopped_is_started_and_votes",
+    ),
     "voters grow by one": Mutant(JOIN_ORDER, "else min(2, places)", "else 1", "test__join_order.py::test_plan"),
     "even voters are left": Mutant(
         JOIN_ORDER,
@@ -284,7 +320,7 @@ MUTANTS = {
     ),
     "a learner that a cut left stopped is never to vote": Mutant(
         ETCD_PLAN,
-        "    if old:\n        cluster = _giving_way.learners_started(cluster, staying, observed)\n",
+        "    cluster = _giving_way.learners_started(cluster, staying, observed)\n",
         "",
         f"{PAIRS}::test_a_learner_that_a_cut_left_stopped_is_started_and_votes",
     ),
@@ -984,6 +1020,18 @@ MUTANTS = {
         "if decision.action == BOOTSTRAP and elsewhere:",
         "if False:",
         "test__bootstrap.py::test_a_cluster_elsewhere_changes_nothing_but_the_founding_of_a_second_one",
+    ),
+    "etcd is founded below masters whose API servers are stopped": Mutant(
+        ETCD_PLAN,
+        "elif _host_scene.has_api_server(seen):",
+        "elif False:",
+        "test__etcd_plan.py::test_masters_whose_disks_are_all_empty_found_no_second_cluster",
+    ),
+    "etcd is founded below a master that has only its kubelet left": Mutant(
+        ETCD_PLAN,
+        'elif host.master and seen.get("kubelet_credentials"):',
+        "elif False:",
+        "test__etcd_plan.py::test_one_master_that_was_one_is_enough_to_found_no_second_cluster",
     ),
     "a folder that was not read is empty": Mutant(
         BOOTSTRAP, "if host.reachable and host.data is not False]", "if host.reachable and host.data]", FOUNDED

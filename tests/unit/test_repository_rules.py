@@ -527,6 +527,20 @@ def test_drains_that_a_cut_left_are_taken_back_before_anything_else_is_done():
     assert taking == {"remove_node", "replace_node", "roll", "site", "upgrade"}, first
 
 
+STARTS_THE_API = re.compile(r"multimaster\.kubernetes\.(kube_apiserver|kubelet)\b")
+
+
+def test_a_build_has_no_api_server_and_no_kubelet_before_its_etcd_has_served():
+    plays = list(plays_of(ROOT / "playbooks" / "site.yml"))
+    founded = next(number for number, play in enumerate(plays) if "'tasks_from': 'bootstrap'" in str(play))
+    roles = [[*play.get("roles", ()), *re.findall(r"'name': '([\w.]+)'", str(play))] for play in plays]
+    using = [number for number, names in enumerate(roles) if any(map(STARTS_THE_API.match, names))]
+    assert using and founded < min(using), (
+        "a build that was cut off would show what a cluster leaves (_etcd_plan), and be refused"
+    )
+    assert plays[founded]["any_errors_fatal"], "nobody goes on to an API server while a first voter does not serve"
+
+
 # A path below docs/ that stands for itself, and a YAML file by its name or path; URLs are taken out before.
 NAMED_DOCUMENT = re.compile(r"(?<![\w./-])docs/[\w./-]*\w")
 NAMED_PLAYBOOK = re.compile(r"(?<![\w/*.<-])[\w-][\w./-]*\.yml\b")

@@ -367,16 +367,17 @@ class Cluster:
             raise Stopped("etcd-refused: no quorum")
 
     def _grow(self, plan, demote):
-        """Join and promote in batches of two, in the order `grow` of `_topology`."""
+        """Join and promote in batches, in the order `grow` of `_topology`."""
         join = [s.target for s in plan if s.kind in (_quorum.ADD_LEARNER, _join_order.START) and s.target not in demote]
         promote = [self._host_of(s.target) for s in plan if s.kind == _quorum.PROMOTE]
         voters = _join_order.at_rest(self.observe(), self.wanted(self.goal)).voters
         order = [name for name in dict.fromkeys([*(n for n in promote if n not in join), *join]) if name not in demote]
+        size = _join_order.together(sum(m.learner and m.host not in promote for m in self.etcd.listed()))
         self._reach(*(name for name in self.goal if self.machines[name].member))
-        for first in range(0, len(order), 2):
-            for name in order[first : first + 2]:
+        for first in range(0, len(order), size):
+            for name in order[first : first + size]:
                 yield from self._join(name)
-            for name in order[first : first + 2]:
+            for name in order[first : first + size]:
                 if name in voters:
                     yield from self._promote(name)
 

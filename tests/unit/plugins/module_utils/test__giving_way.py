@@ -15,7 +15,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _topology,
     _upgrade_scene,
 )
-from cluster_fixtures import address, inventory, living, member, settings, status
+from cluster_fixtures import address, fresh, inventory, living, member, settings, status
 
 M1, M2 = PAIR = ("m1", "m2")
 VOTER, LEARNER, OUT = "voter", "learner", ""
@@ -303,6 +303,33 @@ def test_no_permission_lets_a_voter_restart_in_place_while_a_learner_stands_by()
     del (seen := pair.observed())[M2]
     [(said, fix)] = _topology.build(settings(), inventory(PAIR), seen, True, request=asked, allow_outage=True).plan.refusals
     assert "m2 stands by" in said and "see to it that m2 runs" in fix
+
+
+LEAVING = {
+    "the standby leaves": (_request.Request("remove", (M2,)), [LEARNER], "active"),
+    "the standby is replaced": (_request.Request("replace", (M2,), "m3"), [LEARNER], "active"),
+    "one of two voters leaves": (_request.Request("remove", (M2,)), [VOTER], "active"),
+    # it is taken out before anybody has a turn
+    "the standby is dead": (_request.Request("remove", (M2,)), [LEARNER], "failed"),
+    "the standby of three leaves": (_request.Request("remove", (M2,)), [LEARNER, VOTER, VOTER], "active"),
+}
+
+
+@pytest.mark.parametrize("drifted", [(), (M1,)])
+@pytest.mark.parametrize("case", LEAVING)
+def test_while_another_member_leaves_a_voter_that_cannot_be_spared_is_left_to_the_next_run(case, drifted):
+    request, others, unit = LEAVING[case]
+    roles = dict(zip((M1, M2, "m3", "m4"), (VOTER, *others)))
+    members = [member(name, learner=role == LEARNER) for name, role in roles.items()]
+    seen = {name: living(name, members) for name in roles}
+    seen[M2]["etcd"].update({"unit": unit} if unit == "active" else {"unit": unit, "status": None})
+    if request.by:
+        seen[request.by] = fresh(request.by)
+    made = _topology.build(settings(), inventory(sorted(seen)), seen, True, request=request, drifted=drifted)
+    left = unit == "active" and len(roles) == 2
+    assert made.plan.refusals == () and made.giving == _giving_way.GivingWay((M1,) * left, later=drifted if left else ())
+    said = [note for note in made.plan.notes if "cannot be spared while m2 is a member" in note]
+    assert len(said) == bool(left and drifted) and all("site.yml" in note for note in said)
 
 
 def test_who_insists_on_even_voters_and_who_has_three_see_nobody_give_way():

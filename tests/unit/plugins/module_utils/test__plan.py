@@ -30,12 +30,13 @@ def removal(leaving, masters, learners=(), dead=(), holder="m1", **more):
 
 def asked(
     request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",), alarms=(), records=None,
-    ill=(), etcd=(), nodes="", yielded=(),
+    ill=(), etcd=(), nodes="", yielded=(), without_api=(), mode="managed",
 ):  # fmt: skip
     """Return the topology of such a cluster for any request.
 
     `bare` masters are listed and new, `wiped` ones lost their disk, the etcd of `ill` ones fails while their hosts live;
-    `yielded` ones have given up their part in the endpoint, in a turn that was cut off. `nodes`
+    `yielded` ones have given up their part in the endpoint, in a turn that was cut off; no API server runs on those
+    `without_api`. `nodes`
     begins the hostname of each, and so the name of its node and its member, which else is its name in the inventory.
     """
     carriers, leader = (etcd, etcd[-1]) if etcd else (masters, "m1")
@@ -59,11 +60,13 @@ def asked(
         seen[name]["etcd"].update(data=False, status=None)
     for name in ill:
         seen[name]["etcd"].update(unit="failed", status=None)
+    for name in without_api:
+        seen[name]["units"]["kube-apiserver"], seen[name]["api_server"] = "inactive", None
     for name in seen:
         seen[name]["hostname"] = f"{nodes}{name}"
     new, members = [name for name in bare if name not in (*masters, *workers)], [name for name in bare if name[0] == "e"]
     listed = inventory((*masters, *(name for name in new if name not in members)), workers, (*etcd, *members), zones or ZONES)
-    return _topology.build(settings(), listed, seen, True, request=request)
+    return _topology.build(settings(endpoint_mode=mode), listed, seen, True, request=request)
 
 
 def steps(topology):
@@ -122,6 +125,29 @@ def test_the_address_is_not_taken_off_a_master_whom_nobody_could_relieve(request
     unfit = "; ".join(f"{name} does not run HAProxy and keepalived" for name in sorted(seen.get("yielded", ()), reverse=True))
     assert why == ([(f"nobody could take the endpoint address from m2: {unfit}",
                      "run site.yml, which mends that, then this again")] if refused else [])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("request_", "masters", "seen", "mode", "next_step"),
+    [
+        # another run has stopped m2's API server in m2's turn, and holds the Lease
+        (_request.Request("remove", ("m1",)), TWO, {"without_api": ("m2",)}, "managed", "run site.yml"),
+        (_request.Request("replace", ("m1",), "m4"), TWO, {"without_api": ("m2",), "bare": ("m4",)}, "managed", "run site.yml"),
+        (_request.Request("remove", ("m1", "m2")), THREE, {"without_api": ("m3",)}, "external", "run site.yml"),
+        (_request.Request("replace", ("m1",), "m4"), ("m1",), {"bare": ("m4",)}, "external", "grow first"),
+        (_request.Request("remove", ("m2",)), TWO, {"without_api": ("m2",)}, "managed", ""),
+        (_request.Request("remove", ("m1",)), THREE, {"without_api": ("m2",)}, "managed", ""),
+        (_request.Request("remove", ("m1",)), TWO, {"without_api": TWO}, "managed", ""),  # nobody holds a Lease there
+        (_request.Request("remove", ("m1",)), TWO, {}, "managed", ""),
+        (_request.Request("roll", ("m1",)), TWO, {"without_api": ("m2",)}, "managed", ""),
+    ],
+)
+def test_no_run_begins_where_only_masters_that_leave_could_tell_of_anothers_lock(request_, masters, seen, mode, next_step):
+    made = asked(request_, masters, learners=("m2",) * (masters == TWO), mode=mode, **seen)
+    said = [fix for reason, fix in made.plan.refusals if "has an API server that runs" in reason]
+    assert [fix.startswith(next_step) for fix in said] == [True] * bool(next_step)
+    serve = any(name not in seen.get("without_api", ()) for name in masters)
+    assert ("cluster" in made.lock_places) is serve, "the lock is not held out of sight of a run that has the Lease"
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,13 @@ def test_a_unit_of_ours_is_stopped_disabled_and_goes_last_of_its_own(unit):
     assert removed(host) == [*row.paths, row.proof]
 
 
+def test_what_shows_that_a_cluster_was_there_goes_before_its_data():
+    """A build after a reset that was cut off is not taken for a cluster whose disks are missing (_etcd_plan)."""
+    order = [path for row in plan.PARTS for path in row.removals]
+    data = order.index("/var/lib/etcd")
+    assert order.index(plan.KUBELET_FOLDER) < data and order.index(f"{plan.UNITS}/kube-apiserver.service") < data
+
+
 @pytest.mark.parametrize("unit", [row.unit for row in plan.PARTS])
 def test_somebody_elses_unit_and_its_data_stay(unit):
     row = part(unit)

@@ -5,10 +5,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _bootstrap, _join_order, _quorum, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _bootstrap,
+    _host,
+    _join_order,
+    _quorum,
+    _request,
+    _topology,
+)
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import ADD_LEARNER, PROMOTE
-from cluster_fixtures import fresh, inventory, living, member, settings, status
+from cluster_fixtures import NUMBERS, fresh, inventory, living, member, settings, status
 
 NAMES = ("m1", "m2", "m3")
 ALONE = [member("m1")]
@@ -58,3 +67,42 @@ def test_before_the_runbook_nothing_is_founded_beside_what_is_left():
     assert seen.etcd.action == _bootstrap.REFUSE
     assert _quorum.LOST_QUORUM_RUNBOOK in seen.etcd.next_step
     assert (seen.etcd.start, seen.etcd.join) == ((), ())
+
+
+def with_dead(voters, learners, dead, away):
+    """Return the observations of a cluster whose dead members are silent, or on hosts that are away.
+
+    A learner that lives names its leader still, also when that is dead: it never campaigns.
+    """
+    members = [member(name, learner=name in learners) for name in (*voters, *learners)]
+    serves = len(voters) - len(set(dead) & set(voters)) >= _quorum.quorum(len(voters))
+    seen = {name: living(name, members) for name in (*voters, *learners)}
+    for name, observation in seen.items():
+        if name in dead:
+            observation["etcd"].update(unit="activating", status=_host.no_status("no answer in time"))
+        elif name in voters and not serves:
+            observation["etcd"]["status"].update(healthy=False, leader_id="")
+    return {name: observation for name, observation in seen.items() if not (name in dead and away)}, serves
+
+
+def test_whether_a_cluster_serves_is_known_by_its_voters_alone():
+    masters, refused = sorted(name for name in NUMBERS if name.startswith("m")), set()
+    for voters, learners in itertools.product((1, 2, 3), (0, 1, 2)):
+        names = masters[: voters + learners]
+        for size, away in itertools.product(range(len(names)), (False, True)):
+            for dead in itertools.combinations(names, size):
+                seen, serves = with_dead(names[:voters], names[voters:], dead, away)
+                decided = _topology.build(settings(), inventory(names), seen, True, "n").etcd
+                assert (decided.action == _bootstrap.REFUSE) is not serves, (voters, learners, dead)
+                assert serves or (decided.planned, decided.join, decided.start) == ((), (), ())
+                refused |= {(voters, learners)} if not serves else set()
+    assert (1, 1) in refused and (3, 1) in refused
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["silent", "away"])
+def test_the_lone_voter_that_is_dead_is_not_taken_out_as_if_the_standby_served(away):
+    seen, _serves = with_dead(["m1"], ["m2"], ["m1"], away)
+    request = _request.Request(_request.REMOVE, ("m1",))
+    decided = _topology.build(settings(), inventory(["m1", "m2"]), seen, True, "n", request=request).etcd
+    assert decided.action == _bootstrap.REFUSE
+    assert "no member serves" in decided.reason and _quorum.LOST_QUORUM_RUNBOOK in decided.next_step
