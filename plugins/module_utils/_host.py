@@ -67,6 +67,8 @@ ETCD_CLIENT = {
     "cert": "/etc/etcd/pki/operator-client.crt",
     "key": "/etc/etcd/pki/operator-client.key",
 }
+# What a member shows, and what it is asked with: once they have expired nobody can ask it.
+ETCD_CERTIFICATES = (ETCD_CLIENT["cert"], "/etc/etcd/pki/peer.crt", "/etc/etcd/pki/server.crt")
 ETCD_PORT = 2379
 # A member whose unit runs, or comes up, is silent for a moment while systemd restarts it (RestartSec of 1 s) or a leader is
 # elected (some election timeouts of 1 s). So it is looked at three times, the last time 4 s after the first.
@@ -278,12 +280,15 @@ def _network(system, endpoint_address):
 def _etcd(system, unit, listeners, ports, ask):
     """Return the part of the observation about the host's own etcd member, which is asked when there may be one."""
     data = _membership.has_data(system.names(ETCD_WAL))
+    status = _patiently(system, unit, listeners, ports, ask) if data or unit == "active" else None
     return {
         "data": data,
         "record": _json(system.read(_membership.RECORD)),
         "first_start": system.exists(_membership.FIRST_START),
         "unit": unit,
-        "status": _patiently(system, unit, listeners, ports, ask) if data or unit == "active" else None,
+        "status": status,
+        # Of a member that could be asked nobody needs to know.
+        "stale": [path for path in ETCD_CERTIFICATES if not _valid(system, path)] if status and not status["asked"] else [],
     }
 
 
@@ -595,7 +600,12 @@ def _kubelet_credentials(system):
     """Tell whether the kubelet has a client certificate that is still valid (an expired one must be joined anew)."""
     if not (system.exists(KUBELET_CERTIFICATE) and system.exists(KUBELET_KUBECONFIG)):
         return False
-    return system.run(["openssl", "x509", "-checkend", "0", "-noout", "-in", KUBELET_CERTIFICATE])[0] in (0, 127)
+    return _valid(system, KUBELET_CERTIFICATE)
+
+
+def _valid(system, path):
+    """Tell whether a file holds a certificate that has not expired; without openssl it is taken for one."""
+    return system.run(["openssl", "x509", "-checkend", "0", "-noout", "-in", path])[0] in (0, 127)
 
 
 def _fingerprints(system, paths):

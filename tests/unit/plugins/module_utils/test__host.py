@@ -295,7 +295,7 @@ def test_a_mapped_listener_shows_its_address():
 
 def test_etcd_is_not_asked_on_a_host_without_it():
     seen = observe(Picture(commands={"systemctl": ""}), etcd_status=lambda files, listeners: pytest.fail("asked"))
-    assert seen["etcd"] == {"data": False, "record": None, "first_start": False, "unit": "not-found", "status": None}
+    assert seen["etcd"] == {"data": False, "record": None, "first_start": False, "unit": "not-found", "status": None, "stale": []}
 
 
 def test_etcd_data_and_record_are_seen_while_it_is_down():
@@ -354,9 +354,31 @@ def test_the_process_is_found_anew_for_each_look():
     assert 2379 in ports[0] and 2380 in ports[1] and 2379 not in ports[1]
 
 
+@pytest.mark.parametrize(
+    ("asked", "answer", "stale"),
+    [
+        (True, (1, ""), []),
+        (False, (0, ""), []),
+        (False, (1, ""), [f"/etc/etcd/pki/{name}.crt" for name in ("operator-client", "peer", "server")]),
+        (False, (127, ""), []),  # without openssl nobody knows
+    ],
+)
+def test_of_a_member_that_could_not_be_asked_it_is_told_which_certificates_have_expired(asked, answer, stale):
+    picture = Picture(commands={"openssl": answer}, paths=["/var/lib/etcd/member/wal/0.wal"])
+    seen = observe(picture, etcd_status=lambda files, listeners: _host.no_status("it is silent", asked))
+    assert seen["etcd"]["stale"] == stale
+
+
 def test_a_member_folder_without_a_log_is_no_data():
     picture = Picture(commands={"systemctl": ""}, paths=["/var/lib/etcd/member", "/var/lib/etcd/member/snap/db"])
-    assert observe(picture)["etcd"] == {"data": False, "record": None, "first_start": False, "unit": "not-found", "status": None}
+    assert observe(picture)["etcd"] == {
+        "data": False,
+        "record": None,
+        "first_start": False,
+        "unit": "not-found",
+        "status": None,
+        "stale": [],
+    }
 
 
 def test_what_a_first_start_needed_is_seen_while_it_is_there():
