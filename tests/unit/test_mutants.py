@@ -482,6 +482,9 @@ MUTANTS = {
         LOCK_PLACES, "if self.else_host and error.unverified:", "if self.else_host:",
         "test__lock_places.py::test_the_host_stands_in_for_an_api_server_whose_certificate_is_not_accepted",
     ),
+    "a master that is not ready waits until others were stopped": Mutant(
+        TURNS, ", *(name for name in turns if _sick(hostvars[name]))}", "}", "test__turns.py::test_case",
+    ),
     "expired certificates are a lost quorum": Mutant(
         BOOTSTRAP, "stale = [host for host in hosts if host.stale]", "stale = []", FOUNDED,
     ),
