@@ -69,6 +69,7 @@ ETCD_CLIENT = {
 }
 # What a member shows, and what it is asked with: once they have expired nobody can ask it.
 ETCD_CERTIFICATES = (ETCD_CLIENT["cert"], "/etc/etcd/pki/peer.crt", "/etc/etcd/pki/server.crt")
+ETCD_UNIT = "/etc/systemd/system/etcd.service"
 ETCD_PORT = 2379
 # A member whose unit runs, or comes up, is silent for a moment while systemd restarts it (RestartSec of 1 s) or a leader is
 # elected (some election timeouts of 1 s). So it is looked at three times, the last time 4 s after the first.
@@ -78,6 +79,9 @@ ETCD_PAUSE = 2.0
 ETCD_PATIENCE = 5.0
 KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+# The user that a kubelet's certificate is for, as any release of openssl prints it, and the name in the unit of an etcd member.
+NODE_USER = re.compile(r"CN ?= ?system:node:([^\s,/]+)")
+MEMBER_NAME = re.compile(r"\s\"?--name=\"?([^\s\"]+)")
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 # Binaries lie in /opt/multimaster/<component>/<version>/, so a process's executable tells its version.
 VERSIONED = re.compile(r"^/opt/multimaster/[^/]+/v?([0-9][^/]*)/")
@@ -230,6 +234,7 @@ def observe(
         "unit_versions": unit_versions(system, units),
         "api_server": api_server(system, units["kube-apiserver"][1]),
         "kubelet_credentials": _kubelet_credentials(system),
+        "node_name": node_name(system),
         "arp": _arp(network["addresses"], endpoint_address, arp_probe) if asks else None,
         "endpoint_files": endpoint_files(system),
         "drained": (drained or read_drained)() if units["haproxy"][0] == "active" else [],
@@ -601,6 +606,20 @@ def _kubelet_credentials(system):
     if not (system.exists(KUBELET_CERTIFICATE) and system.exists(KUBELET_KUBECONFIG)):
         return False
     return _valid(system, KUBELET_CERTIFICATE)
+
+
+def node_name(system):
+    """Return the name that the host has in its cluster, "" where none is known: its node's, else its etcd member's.
+
+    The kubelet's certificate is for that name, expired or not, so it tells it better than the hostname, which may have changed. A
+    member without data has not begun, and is called as its host is by then.
+    """
+    found = None
+    if system.exists(KUBELET_CERTIFICATE):
+        found = NODE_USER.search(system.run(["openssl", "x509", "-noout", "-subject", "-in", KUBELET_CERTIFICATE])[1])
+    elif _membership.has_data(system.names(ETCD_WAL)):
+        found = MEMBER_NAME.search(system.read(ETCD_UNIT) or "")
+    return found.group(1) if found else ""
 
 
 def _valid(system, path):

@@ -367,9 +367,9 @@ def _placed(inventory, observed, endpoint_address, request):
     hosts, recorded = [], _identity.records(observed)
     for name in inventory.names:
         host, observation = said.get(name, InventoryHost(name)), observed.get(name)
-        address = node_address(host, observation, endpoint_address)
-        # kubelet registers the node in lower case (nodeutil.GetHostname).
-        node_name = ((observation or {}).get("hostname") or name).lower()
+        address, seen = node_address(host, observation, endpoint_address), observation or {}
+        # kubelet registers the node in lower case (nodeutil.GetHostname). A node keeps its name when the hostname changes.
+        node_name = (seen.get("node_name") or seen.get("hostname") or name).lower()
         if not observation:
             node_name, address = _identity.of_unseen(name, address, bool(host.node_address), recorded)
         interface, prefix = placement(address, observation)

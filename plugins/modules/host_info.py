@@ -82,6 +82,8 @@ ansible_facts:
         - C(etcd.status) is what its member says of itself. While its unit runs or comes up, one that is silent is looked at three
           times within about 5 seconds. C(asked) is false where it could not be asked, for want of a certificate that it accepts.
         - C(etcd.stale) are the certificates, of what such a member shows and is asked with, that have expired or are gone.
+        - C(node_name) is the name that the host has in its cluster, by its kubelet's certificate or its etcd member's unit; empty
+          where it has none yet.
         - C(etcd.first_start) says whether the settings of the member's first start are still there, which are to go after it.
         - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(endpoint_files) are the masters that its keepalived and HAProxy are written for; null where neither is configured.
@@ -123,6 +125,7 @@ ansible_facts:
         unit_versions: {kubelet: 1.36.3}
         api_server: {etcd_servers: ["https://192.0.2.11:2379"]}
         kubelet_credentials: false
+        node_name: ""
         endpoint_address: {held_on: []}
         arp: []
         endpoint_files: {source: 192.0.2.11, peers: [192.0.2.12], servers: {m1: 192.0.2.11, m2: 192.0.2.12}}

@@ -482,6 +482,10 @@ MUTANTS = {
         LOCK_PLACES, "if self.else_host and error.unverified:", "if self.else_host:",
         "test__lock_places.py::test_the_host_stands_in_for_an_api_server_whose_certificate_is_not_accepted",
     ),
+    "a node is called as its host is now": Mutant(
+        TOPOLOGY, 'seen.get("node_name") or seen.get("hostname")', 'seen.get("hostname")',
+        "test__topology.py::test_a_node_keeps_its_name_when_the_hostname_has_changed",
+    ),
     "a master that is not ready waits until others were stopped": Mutant(
         TURNS, ", *(name for name in turns if _sick(hostvars[name]))}", "}", "test__turns.py::test_case",
     ),

@@ -451,6 +451,29 @@ def test_an_expired_kubelet_certificate_is_no_credential(rc, expected):
     assert observe(picture)["kubelet_credentials"] is expected
 
 
+UNIT_OF_ETCD = {
+    "/etc/systemd/system/etcd.service": "[Service]\nExecStart=/opt/etcd \\\n  --name=m1 \\\n  --data-dir=/var/lib/etcd\n"
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "paths", "subject", "expected"),
+    [
+        ({}, [_host.KUBELET_CERTIFICATE], "subject=O = system:nodes, CN = system:node:m1.example.org\n", "m1.example.org"),
+        ({}, [_host.KUBELET_CERTIFICATE], "subject=O=system:nodes, CN=system:node:w1\n", "w1"),
+        ({}, [_host.KUBELET_CERTIFICATE], "subject= /O=system:nodes/CN=system:node:w1\n", "w1"),
+        ({}, [_host.KUBELET_CERTIFICATE], None, ""),  # without openssl
+        ({}, [], "subject=CN = system:node:w1\n", ""),
+        (UNIT_OF_ETCD, ["/var/lib/etcd/member/wal/0.wal"], None, "m1"),
+        (UNIT_OF_ETCD, [], None, ""),  # its member has not begun
+        ({}, ["/var/lib/etcd/member/wal/0.wal"], None, ""),
+    ],
+)
+def test_a_host_is_called_as_its_node_or_its_member_is(files, paths, subject, expected):
+    picture = Picture(files, {"openssl": subject} if subject else {}, paths)
+    assert _host.node_name(picture) == expected
+
+
 def test_the_round_trip_is_the_least_of_three_and_silent_peers_are_left_out():
     picture = Picture(connects={("192.0.2.12", 22): [1.5, 0.4, 0.9], ("192.0.2.13", 22): [0.5, 0.2]})
     seen = observe(picture, peers={"m2": "192.0.2.12", "m3": "192.0.2.13", "m4": "192.0.2.14"})

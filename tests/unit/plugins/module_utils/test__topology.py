@@ -203,6 +203,14 @@ def test_a_finished_cluster_has_nothing_to_do():
     assert made["ca_may_be_created"] is False
 
 
+def test_a_node_keeps_its_name_when_the_hostname_has_changed():
+    listed = inventory(["m1"], ["w1"])
+    observed = {"m1": living("m1", [member("m1")]), "w1": living("w1", [], master=False, hostname="ip-192-0-2-21")}
+    observed["w1"]["node_name"] = "w1"
+    made = fact(listed, observed, True)
+    assert made["hosts"]["w1"]["node_name"] == "w1", "by that name it is drained and taken out"
+
+
 def test_where_certificates_have_expired_masters_renew_them_and_all_is_looked_at_again():
     listed, members = inventory(["m1", "m2", "m3"], ["w1"]), [member(name) for name in ("m1", "m2", "m3")]
     observed = {**{name: living(name, members) for name in ("m1", "m2", "m3")}, "w1": living("w1", [], master=False)}
