@@ -486,6 +486,13 @@ MUTANTS = {
         TOPOLOGY, 'seen.get("node_name") or seen.get("hostname")', 'seen.get("hostname")',
         "test__topology.py::test_a_node_keeps_its_name_when_the_hostname_has_changed",
     ),
+    "an authority signs that nobody trusts yet": Mutant(
+        "_pki", "and wanted[0] not in found", "and False", "test__pki.py::test_an_authority_signs_only_when_the_host_trusts_it",
+    ),
+    "the controller-manager is given two certificates to sign with": Mutant(
+        "_pki", "if ca == SIGNERS and len(wanted) > 1", "if False",
+        "test__pki.py::test_an_authority_signs_only_when_the_host_trusts_it",
+    ),
     "a master that is not ready waits until others were stopped": Mutant(
         TURNS, ", *(name for name in turns if _sick(hostvars[name]))}", "}", "test__turns.py::test_case",
     ),
