@@ -174,7 +174,7 @@ class ActionModule(ActionBase):
             return []
         ends = {name: store.authority(name)[0].not_valid_after_utc for name in _pki.AUTHORITIES}
         return [
-            f"the {name} authority expires on {moment:%Y-%m-%d}; plan its rotation"
+            f"the {name} authority expires on {moment:%Y-%m-%d}; plan its rotation ({_pki.ROTATION})"
             for name, moment in ends.items()
             if moment.timestamp() - now < CA_WARNING_DAYS * _pki.DAY
         ]

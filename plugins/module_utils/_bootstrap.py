@@ -12,6 +12,8 @@ joins in which order (``_join_order``) and doing it (``etcd_member``).
     two cluster ids                                       refuse
     a member serves, hosts still carry the record         resume: finish these; the rest joins
     a member serves                                       join, or nothing to do
+    nobody serves, one could not be asked since           renew: certificates first, then all is looked at again
+    certificates are expired or gone
     nobody serves, data without a record                  refuse: the cluster exists and lost its quorum
     nobody serves, records that differ                    refuse
     nobody serves, one record, all with data carry it     resume from it: never join, never wipe
@@ -39,7 +41,7 @@ ELSEWHERE_NEXT = (
     f"({LOST_QUORUM_RUNBOOK}, section 5); if the cluster is given up, run reset.yml before it is built anew"
 )
 
-NONE, BOOTSTRAP, RESUME, JOIN, REFUSE = "none", "bootstrap", "resume", "join", "refuse"
+NONE, BOOTSTRAP, RESUME, JOIN, RENEW, REFUSE = "none", "bootstrap", "resume", "join", "renew", "refuse"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class HostState:
-    """One listed etcd host; ``data`` None is unknown and counts as data that may be there."""
+    """One listed etcd host; ``data`` None is unknown and counts as data that may be there.
+
+    ``stale``: its member may serve and could not be asked, and certificates it takes for that are expired or gone.
+    """
 
     name: str
     peer_url: str
@@ -70,11 +75,12 @@ class HostState:
     data: bool | None = None
     record: Record | None = None
     answer: Answer | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The action (none, bootstrap, resume, join, refuse) with its reason.
+    """The action (none, bootstrap, resume, join, renew, refuse) with its reason.
 
     ``start``: hosts to start from the record of ``token`` and ``initial_cluster``, all at once. ``join``: hosts outside
     that may join a serving cluster. ``reasons``: each reason of a refusal on its own.
@@ -169,7 +175,15 @@ def _with_a_cluster(hosts, members):
 
 
 def _without_a_cluster(hosts, first_voters, cluster_name, nonce):
-    """Decide when no member serves."""
+    """Decide when no member was seen to serve."""
+    stale = [host for host in hosts if host.stale]
+    if stale:
+        reason = (
+            f"whether etcd serves is not known: {_names(stale)} could not be asked, since certificates there have expired or are "
+            "gone"
+        )
+        remedy = "site.yml renews them, then looks again; after that run the same again"
+        return Decision(RENEW, reason=reason, next_step=remedy, reasons=(reason,))
     may_have_data = [host for host in hosts if host.reachable and host.data is not False]
     forgotten = [host for host in may_have_data + [h for h in hosts if h.answer] if host.record is None]
     if forgotten:

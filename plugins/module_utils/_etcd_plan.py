@@ -18,6 +18,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _host_scene,
     _join_order,
     _quorum,
+    _request,
 )
 
 
@@ -73,13 +74,16 @@ def plan(settings, hosts, observed, nonce, gone, request, giving):
     first = _join_order.wanted_roles(_quorum.Cluster(), wanted).voters
     states = tuple(_etcd_scene.state(host, observed.get(host.name)) for host in members)
     decision = _bootstrap.decide(states, first, settings.cluster_name or "", nonce, _elsewhere(hosts, observed))
+    if decision.action == _bootstrap.RENEW and request.kind != _request.CONVERGE:
+        # Only site.yml looks again when it has renewed them; any other change is decided on what is known.
+        decision = dataclasses.replace(decision, action=_bootstrap.REFUSE)
     cluster = now = _etcd_scene.cluster(hosts, observed)
     if decision.action in (_bootstrap.BOOTSTRAP, _bootstrap.RESUME):
         cluster = _founded(decision.initial_cluster, members, cluster.ours)
     cluster = _giving_way.learners_started(cluster, staying, observed)
     roles = _join_order.at_rest(cluster, wanted)
     named = _names(hosts, cluster)
-    planned = () if decision.action == _bootstrap.REFUSE else _join_order.preview(cluster, wanted)
+    planned = () if decision.action in (_bootstrap.REFUSE, _bootstrap.RENEW) else _join_order.preview(cluster, wanted)
     planned = tuple(_of_host(one, named) for one in planned)
     lost = tuple(named[name] for name in _join_order.lost(cluster, wanted) if name in named)
 

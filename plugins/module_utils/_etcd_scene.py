@@ -99,7 +99,8 @@ def state(host, observation):
             healthy=status["healthy"] and not status["is_learner"],
             members=tuple(_member(item, own.get(item["id"])) for item in status["members"]),
         )
-    return _bootstrap.HostState(host.node_name, host.peer_url, True, etcd["data"], _record(etcd.get("record")), answer)
+    stale = unasked(observation) and bool(etcd.get("stale"))
+    return _bootstrap.HostState(host.node_name, host.peer_url, True, etcd["data"], _record(etcd.get("record")), answer, stale)
 
 
 def _record(data):

@@ -19,7 +19,7 @@ ENDS_ERROR = {"leaf": (7.0, 1 / 50), "kubelet": (7.0, 1 / 50), "authority": (90.
 RENEWAL = {
     "leaf": "Run site.yml: it renews what is about to end.",
     "kubelet": "The kubelet should have renewed it: journalctl -u kubelet -n 50; kubectl get csr.",
-    "authority": "Rotate the authority: what it signs cannot outlive it.",
+    "authority": "Rotate the authority (docs/operations/rotate-authority.md): what it signs cannot outlive it.",
 }
 # Services with a check of their own say more than that they are down.
 NODE_UNITS = ("containerd", "kubelet", "kube-proxy")

@@ -68,6 +68,9 @@ ETCD_CLIENT = {
     "cert": "/etc/etcd/pki/operator-client.crt",
     "key": "/etc/etcd/pki/operator-client.key",
 }
+# What a member shows, and what it is asked with: once they have expired nobody can ask it.
+ETCD_CERTIFICATES = (ETCD_CLIENT["cert"], "/etc/etcd/pki/peer.crt", "/etc/etcd/pki/server.crt")
+ETCD_UNIT = "/etc/systemd/system/etcd.service"
 ETCD_PORT = 2379
 # A member whose unit runs, or comes up, is silent for a moment while systemd restarts it (RestartSec of 1 s) or a leader is
 # elected (some election timeouts of 1 s). So it is looked at three times, the last time 4 s after the first.
@@ -77,6 +80,9 @@ ETCD_PAUSE = 2.0
 ETCD_PATIENCE = 5.0
 KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+# The user that a kubelet's certificate is for, as any release of openssl prints it, and the name in the unit of an etcd member.
+NODE_USER = re.compile(r"CN ?= ?system:node:([^\s,/]+)")
+MEMBER_NAME = re.compile(r"\s\"?--name=\"?([^\s\"]+)")
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 # Binaries lie in /opt/multimaster/<component>/<version>/, so a process's executable tells its version.
 VERSIONED = re.compile(r"^/opt/multimaster/[^/]+/v?([0-9][^/]*)/")
@@ -229,6 +235,7 @@ def observe(
         "unit_versions": unit_versions(system, units),
         "api_server": api_server(system, units["kube-apiserver"][1]),
         "kubelet_credentials": _kubelet_credentials(system),
+        "node_name": node_name(system),
         "arp": _arp(network["addresses"], endpoint_address, arp_probe) if asks else None,
         "endpoint_files": endpoint_files(system),
         "drained": (drained or read_drained)() if units["haproxy"][0] == "active" else [],
@@ -280,12 +287,15 @@ def _network(system, endpoint_address):
 def _etcd(system, unit, listeners, ports, ask):
     """Return the part of the observation about the host's own etcd member, which is asked when there may be one."""
     data = _membership.has_data(system.names(ETCD_WAL))
+    status = _patiently(system, unit, listeners, ports, ask) if data or unit == "active" else None
     return {
         "data": data,
         "record": _json(system.read(_membership.RECORD)),
         "first_start": system.exists(_membership.FIRST_START),
         "unit": unit,
-        "status": _patiently(system, unit, listeners, ports, ask) if data or unit == "active" else None,
+        "status": status,
+        # Of a member that could be asked nobody needs to know.
+        "stale": [path for path in ETCD_CERTIFICATES if not _valid(system, path)] if status and not status["asked"] else [],
     }
 
 
@@ -597,7 +607,26 @@ def _kubelet_credentials(system):
     """Tell whether the kubelet has a client certificate that is still valid (an expired one must be joined anew)."""
     if not (system.exists(KUBELET_CERTIFICATE) and system.exists(KUBELET_KUBECONFIG)):
         return False
-    return system.run(["openssl", "x509", "-checkend", "0", "-noout", "-in", KUBELET_CERTIFICATE])[0] in (0, 127)
+    return _valid(system, KUBELET_CERTIFICATE)
+
+
+def node_name(system):
+    """Return the name that the host has in its cluster, "" where none is known: its node's, else its etcd member's.
+
+    The kubelet's certificate is for that name, expired or not, so it tells it better than the hostname, which may have changed. A
+    member without data has not begun, and is called as its host is by then.
+    """
+    found = None
+    if system.exists(KUBELET_CERTIFICATE):
+        found = NODE_USER.search(system.run(["openssl", "x509", "-noout", "-subject", "-in", KUBELET_CERTIFICATE])[1])
+    elif _membership.has_data(system.names(ETCD_WAL)):
+        found = MEMBER_NAME.search(system.read(ETCD_UNIT) or "")
+    return found.group(1) if found else ""
+
+
+def _valid(system, path):
+    """Tell whether a file holds a certificate that has not expired; without openssl it is taken for one."""
+    return system.run(["openssl", "x509", "-checkend", "0", "-noout", "-in", path])[0] in (0, 127)
 
 
 def _fingerprints(system, paths):

@@ -22,11 +22,12 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _fai
 class TransportError(Exception):
     """No HTTP answer came: refused, timed out, TLS failed. ``sent`` tells whether the request may have been received.
 
-    ``tls`` tells whether TLS refused it: then somebody listens there, who may well answer others.
+    ``tls`` tells whether TLS refused it: then somebody listens there, who may well answer others. ``unverified``: it was we who
+    did not accept the server's certificate, an expired one for example.
     """
 
-    def __init__(self, where, cause, sent=False, tls=False):
-        self.where, self.cause, self.sent, self.tls = where, cause, sent, tls
+    def __init__(self, where, cause, sent=False, tls=False, unverified=False):
+        self.where, self.cause, self.sent, self.tls, self.unverified = where, cause, sent, tls, unverified
         super().__init__(f"{where}: {cause}")
 
 
@@ -115,7 +116,8 @@ def https_opener(ca, cert=None, key=None, check=False):
             response = connection.getresponse()
             return Answer(response.status, response.read(), {k.lower(): v for k, v in response.getheaders()})
         except (OSError, http.client.HTTPException) as error:
-            raise TransportError(where, _cause(error), sent, _refused_by_tls(error)) from error
+            unverified = isinstance(error, ssl.SSLCertVerificationError)
+            raise TransportError(where, _cause(error), sent, _refused_by_tls(error), unverified) from error
         finally:
             connection.close()
 

@@ -21,7 +21,7 @@ def records(observed):
     ``observed`` maps inventory names to observations, as everywhere; an observation may lack a part.
     """
     seen = [observation for observation in observed.values() if observation]
-    names = {observation.get("hostname", "").lower() for observation in seen}
+    names = {observation.get(one, "").lower() for observation in seen for one in ("hostname", "node_name")}
     addresses = {item["address"] for observation in seen for item in observation.get("addresses", ())}
     return frozenset(one for one in (*_members(seen), *_servers(seen)) if one[0] not in names and one[1] not in addresses)
 

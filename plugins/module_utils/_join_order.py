@@ -275,7 +275,7 @@ def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
         if host.data is None:
             reason = "it is not known whether it holds etcd data, so it can neither join nor be started"
             found.append(Obstacle(host.name, reason, "make it reachable and run again"))
-        elif member is None and host.data and not host.leftover:
+        elif member is None and host.data and not host.leftover and observed.healthy:  # else nobody knows who is a member
             reason = "it holds etcd data and is no member of this cluster; joining would wipe the data"
             remedy = "find out whose data it is; if nobody needs it, remove /var/lib/etcd/member on this host and run again"
             found.append(Obstacle(host.name, reason, remedy))

@@ -52,12 +52,16 @@ class KubeError(Exception):
 
 
 class KubeUnreachable(KubeError):
-    """No answer: nothing listens, no answer in time, or TLS failed."""
+    """No answer: nothing listens, no answer in time, or TLS failed; ``unverified``: we did not accept its certificate."""
 
     next_step = (
         "`journalctl -u kube-apiserver -n 50` on the master that is asked says why, health.yml whether others serve; then run "
         "the same again"
     )
+
+    def __init__(self, asked, where, came_back, unverified=False):
+        super().__init__(asked, where, came_back)
+        self.unverified = unverified
 
 
 class KubeRefused(KubeError):
@@ -146,7 +150,7 @@ class Kube:
         try:
             answer = self._opener(method, self.server + path, data, headers, self._timeout)
         except TransportError as error:
-            raise KubeUnreachable(asked, self.server, error.cause) from error
+            raise KubeUnreachable(asked, self.server, error.cause, error.unverified) from error
         text = answer.body.decode("utf-8", "replace")
         if answer.status >= 400:
             raise KubeRefused(asked, self.server, answer.status, *_reason(text))

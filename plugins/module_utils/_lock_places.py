@@ -23,9 +23,10 @@ UNABLE = (500, 502, 503, 504)
 class Places:
     """Where to ask; ``clock()`` in seconds since the epoch.
 
-    ``else_host``: hold the lock on the host while the API server that runs gives no right to the Lease, or there are no
-    credentials to ask it with (``kube`` is None): before the operators' first binding, after somebody deleted it or their
-    certificate, or when that has expired. The run is to mend it, and every other one asks the same host with the same.
+    ``else_host``: hold the lock on the host while the API server that runs gives no right to the Lease, there are no
+    credentials to ask it with (``kube`` is None), or its own certificate is not accepted: before the operators' first binding,
+    after somebody deleted it or their certificate, or when that or the API server's has expired. The run is to mend it, and
+    every other one asks the same host with the same.
 
     ``broken``: hold it on the host also when neither this API server nor any of the ``others`` answers, or all say that they
     cannot: for a cluster that is given up, which must not need to be well for that. Every other error still ends the run.
@@ -81,7 +82,9 @@ class Places:
                     return None
                 if not self.broken or error.status not in UNABLE:
                     raise
-            except KubeUnreachable:
+            except KubeUnreachable as error:
+                if self.else_host and error.unverified:
+                    return None
                 if not self.broken:
                     raise
         return None

@@ -4,8 +4,11 @@
 """Decide which certificates are issued anew, which authority files are written, and when to stop instead.
 
 Four authorities keep doors apart: a certificate of one never opens a door of another. Everything here is plain data:
-reading files, X.509 and keys belong to the callers. Leaves out: CA rotation beyond accepting an overlap, in which the
-store's authority file holds two certificates and the first one signs.
+reading files, X.509 and keys belong to the callers.
+
+While an authority is rotated the store's file of it holds two certificates, of which the first one signs. It does so only when
+every host has both already, since programs learn whom to trust when they start (``guard_overlap``;
+docs/operations/rotate-authority.md). Leaves out: making the second one, and what loads it (the turns).
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ import re
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding
 
 AUTHORITIES = ("kubernetes", "etcd-client", "etcd-peer", "front-proxy")
+#: The authority whose file the controller-manager signs with.
+SIGNERS = "kubernetes"
+ROTATION = "docs/operations/rotate-authority.md"
 SHARED_ITEMS = ("sa.key", "sa.pub", "encryption-config")
 USAGES = ("client", "server")
 
@@ -197,6 +203,38 @@ def guard(host, foreign_authorities, foreign_certificates, trusted):
             fix="Point multimaster_ca_store at that store; only if the host is being taken over, remove the file first",
         )
         for path, ca in foreign
+    )
+
+
+def guard_overlap(host, authorities):
+    """Return findings that forbid issuing anything while an authority is rotated too fast, or cannot be.
+
+    `authorities`: [(path, ca, SHA-256 of the certificates found, SHA-256 of those wanted)] of the authority files, found None
+    where there is no file. The first of those wanted signs, and a host that does not have it yet would not trust what it signs.
+    The controller-manager signs with one certificate alone (`expected 1 certificate`, ca_provider.go of Kubernetes), and ends
+    beside two.
+    """
+    return tuple(
+        _finding.Finding(
+            host=host,
+            check="pki.rotation",
+            found=f"{path} does not hold the certificate that the CA store's {ca}.crt begins with, and that signs",
+            wanted="an authority that all hosts trust before it signs",
+            fix=f"Put the old one first in {ca}.crt again, with its key, and the new one second; when site.yml has nothing left "
+            f"to do, swap them ({ROTATION})",
+        )
+        for path, ca, found, wanted in authorities
+        if found and wanted and set(found) & set(wanted) and wanted[0] not in found
+    ) + tuple(
+        _finding.Finding(
+            host=host,
+            check="pki.rotation",
+            found=f"the CA store's {ca}.crt holds {len(wanted)} certificates",
+            wanted="one: the controller-manager signs with this file and takes no more",
+            fix=f"Leave the present one alone in {ca}.crt; this authority cannot be rotated yet ({ROTATION})",
+        )
+        for _path, ca, _found, wanted in authorities
+        if ca == SIGNERS and len(wanted) > 1
     )
 
 

@@ -84,6 +84,7 @@ CHECKS = {
     "inventory-group": _preflight_inventory.groups_spelt,
     "inventory-name": _preflight_inventory.names_usable,
     "hostname-invalid": _preflight_hosts.hostnames_valid,
+    "hostname-changed": _preflight_hosts.hostnames_kept,
     "duplicate-hostname": _preflight_hosts.hostnames_once,
     "duplicate-address": _preflight_hosts.addresses_once,
     "duplicate-machine-id": _preflight_hosts.machine_ids_once,

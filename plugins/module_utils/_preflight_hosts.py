@@ -55,6 +55,25 @@ def hostnames_valid(view):
             )
 
 
+def hostnames_kept(view):
+    """Want every host to be called as its node and its etcd member are: a run with another name would rewrite what works.
+
+    A host that is not part of the cluster yet has no name in it, and so one that was made anew.
+    """
+    for host, observation in view.seen():
+        now, was = observation["hostname"].lower(), (observation.get("node_name") or "").lower()
+        if was and now != was:
+            yield Finding(
+                host.name,
+                "hostname-changed",
+                f"the hostname is {now}, and the host's name in the cluster is {was}",
+                was,
+                f"hostnamectl set-hostname {was} on this host. Where cloud-init changes it at each boot, set "
+                "preserve_hostname: true in /etc/cloud/cloud.cfg.d/. A node cannot be renamed: for another name take it out "
+                "(remove_node.yml) and in again.",
+            )
+
+
 def hostnames_once(view):
     """Want every hostname to be one host's: it becomes the node's name and the etcd member's.
 

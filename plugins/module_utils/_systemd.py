@@ -83,6 +83,8 @@ class Systemd:
         self._runner, self._prober, self._root = runner, prober, root
         self._manifest, self._sleep, self._monotonic = manifest, sleep, monotonic
         self._programs: dict | None = None
+        #: Units that were left running as they are, and are not ready.
+        self.unready: list[str] = []
 
     # Reading
 
@@ -198,15 +200,22 @@ class Systemd:
         units: Sequence[Unit],
         verdicts: Mapping[str, plan.Verdict],
         before: Mapping[str, plan.State],
+        running_ready: bool = True,
     ) -> dict[str, plan.State]:
         """Wait until every unit is up (newly, when it was restarted) and ready; return the states.
 
-        Raises UnitError as soon as a unit has failed for good or ends again and again, or when its time is over.
+        One whose restart is held is asked once and not waited for: what it waits for may be that very restart. The same goes
+        without `running_ready` for one that runs as it should. Raises UnitError as soon as a unit has failed for good or ends
+        again and again, or when its time is over.
         """
         started = looked = self._monotonic()
-        pending, arrived, words = {unit.name: unit for unit in units}, {}, {}
+        alone = ("hold",) if running_ready else ("hold", "none")
+        left = [unit for unit in units if verdicts[unit.name].action in alone]
+        self.unready = [unit.name for unit in left if not self._probe(unit)[0]]
+        units = [unit for unit in units if unit not in left]
+        pending, arrived, words = {unit.name: unit for unit in units}, {unit.name: before[unit.name] for unit in left}, {}
         seen: dict[str, tuple[str, float]] = {}  # unit: (invocation, since when it is known to be up)
-        quiet = all(verdicts[unit.name].action in ("none", "hold") for unit in units)
+        quiet = all(verdicts[unit.name].action == "none" for unit in units)
         states = dict(before) if quiet else self.show(list(pending))
         tries, late = {name: state.restarts for name, state in states.items()}, 0.0
         while True:
@@ -241,6 +250,7 @@ class Systemd:
         verdicts: Sequence[plan.Verdict],
         before: Mapping[str, plan.State],
         wanted: Mapping[str, plan.Identity],
+        running_ready: bool = True,
     ) -> dict[str, plan.State]:
         """Wait for started units and write down what they run with, or see that stopped ones are down."""
         if not wanted:
@@ -250,7 +260,7 @@ class Systemd:
                     raise UnitError(f"{name} did not stop: it is {state.words}.\n{self._journal(name)}\n{_look_at(name)}")
             return states
         actions = {verdict.name: verdict for verdict in verdicts}
-        states = self.wait(units, actions, before)
+        states = self.wait(units, actions, before, running_ready)
         for unit in units:
             if actions[unit.name].action in ("start", "restart", "reload"):
                 self.record(unit, states[unit.name], wanted[unit.name])

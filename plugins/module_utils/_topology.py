@@ -14,6 +14,7 @@ import dataclasses
 import ipaddress
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _bootstrap,
     _cluster_record,
     _endpoint,
     _etcd_plan,
@@ -214,6 +215,9 @@ def build(
     versions, notes = _versions(settings, placed, observed, request)
     plan = _plan.plan(request, scene)
     plan = dataclasses.replace(plan, notes=(*plan.notes, *notes))
+    if etcd.action == _bootstrap.RENEW:
+        first = f"{etcd.reason}: they are renewed first, then all hosts are looked at again and the rest is planned"
+        plan = dataclasses.replace(plan, steps=(), notes=(*plan.notes, first))
     moving = _moving(request, plan, scene.parts)
     speakers = _speakers(masters, observed, _etcd_scene.answering(placed, observed), moving["move"])
     speaker = _speaker(speakers, observed, acts)
@@ -228,6 +232,7 @@ def build(
         "balancing": _draining(placed, observed, scene.mode),
         "leaving_stranded": scene.stranded,
         "renewed": request.renewed,
+        **_stale(inventory, observed, etcd, speaker),
         **_rolling.orders(scene, bare),
         **moving,
     }
@@ -387,9 +392,9 @@ def _placed(inventory, observed, endpoint_address, request):
     hosts, recorded = [], _identity.records(observed)
     for name in inventory.names:
         host, observation = said.get(name, InventoryHost(name)), observed.get(name)
-        address = node_address(host, observation, endpoint_address)
-        # kubelet registers the node in lower case (nodeutil.GetHostname).
-        node_name = ((observation or {}).get("hostname") or name).lower()
+        address, seen = node_address(host, observation, endpoint_address), observation or {}
+        # kubelet registers the node in lower case (nodeutil.GetHostname). A node keeps its name when the hostname changes.
+        node_name = (seen.get("node_name") or seen.get("hostname") or name).lower()
         if not observation:
             node_name, address = _identity.of_unseen(name, address, bool(host.node_address), recorded)
         interface, prefix = placement(address, observation)
@@ -487,6 +492,22 @@ def _orders(inventory, observed, etcd, mode, joining, speaker):
         "any_master": speaker,
         "token_issuer": speaker if joining else (),
     }
+
+
+def _stale(inventory, observed, etcd, speaker):
+    """Return the orders of a cluster whose etcd could not be asked since certificates have expired; nobody's of any other.
+
+    stale: the masters and etcd hosts that get theirs before anything else; stale_through: the master that holds the lock
+    meanwhile; stale_seen, stale_decided: who is looked at again then, and the controller, which decides anew.
+    """
+    names = sorted({*inventory.masters, *inventory.members})
+    orders = {
+        "stale": [name for name in names if (observed.get(name) or {}).get("certificates")],
+        "stale_through": speaker,
+        "stale_seen": inventory.names,
+        "stale_decided": ["localhost"],
+    }
+    return orders if etcd.action == _bootstrap.RENEW else dict.fromkeys(orders, ())
 
 
 def _coming(hosts, observed, joining, endpoint_mode):

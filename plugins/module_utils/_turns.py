@@ -38,7 +38,8 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
                     has no vote to miss, but is to vote with what is written
         members     voters on hosts of their own that run with other settings than they should
         masters     masters of whose etcd, API server or controllers that is so: one drain a master. First where controllers
-                    are down (they wait for their API server), then what a run that was cut off left half done
+                    are down (they wait for their API server) or something runs and is not ready, then what a run that was
+                    cut off left half done
         etcd        whose etcd member restarts in its turn
         renewing    those of them whose lock is kept through another master before it does; with one master nobody could be asked
         drained     masters whose connections move away in their turn; controllers alone need no drain
@@ -63,7 +64,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     due = drained.union(asking(turns, CONTROLLERS, RESTART))
     # As in the plan of an upgrade (_upgrade): while something is down on one master nothing else may stop, and one that was left
     # half done is finished.
-    waiting = asking(turns, CONTROLLERS, DOWN)
+    waiting = {*asking(turns, CONTROLLERS, DOWN), *(name for name in turns if _sick(hostvars[name]))}
     masters = [name for name in turns if name in fact["masters"] and name in due]
     masters.sort(key=lambda name: (name not in waiting, not _half_done(hostvars[name])))
     drained = [name for name in masters if name in drained]
@@ -94,6 +95,11 @@ def _half_done(variables):
     """Return whether some program of a master's runs as it should, and it is not for all that it takes a turn."""
     results = [variables[one] for one in (*ETCD, *API_SERVER, *CONTROLLERS) if (variables.get(one) or {}).get("units")]
     return any(not _asks(result, ANY) for result in results)
+
+
+def _sick(variables):
+    """Return whether some program of a master's control plane was left running and is not ready, as with a wrong setting."""
+    return any((variables.get(one) or {}).get("unready") for one in (*API_SERVER, *CONTROLLERS))
 
 
 def _asks(result, why):

@@ -81,6 +81,9 @@ ansible_facts:
         - C(disk_free_percent) is counted as a kubelet does, at what a process that is not root may use; null when not known.
         - C(etcd.status) is what its member says of itself. While its unit runs or comes up, one that is silent is looked at three
           times within about 5 seconds. C(asked) is false where it could not be asked, for want of a certificate that it accepts.
+        - C(etcd.stale) are the certificates, of what such a member shows and is asked with, that have expired or are gone.
+        - C(node_name) is the name that the host has in its cluster, by its kubelet's certificate or its etcd member's unit; empty
+          where it has none yet.
         - C(etcd.first_start) says whether the settings of the member's first start are still there, which are to go after it.
         - C(ca_fingerprints) are SHA-256 sums of all certificates in the file, two while a CA is being rotated.
         - C(endpoint_files) are the masters that its keepalived and HAProxy are written for; null where neither is configured.
@@ -116,7 +119,7 @@ ansible_facts:
           - {port: 2379, address: 192.0.2.11, process: etcd, executable: /opt/multimaster/etcd/3.6.16/etcd}
         commands: {openssl: true}
         users: [etcd]
-        etcd: {data: false, record: null, first_start: false, unit: not-found, status: null}
+        etcd: {data: false, record: null, first_start: false, unit: not-found, status: null, stale: []}
         certificates: false
         ca_fingerprints: {kubernetes: [], front_proxy: [], etcd_client: [], etcd_peer: []}
         units: {etcd: not-found, kubelet: active}
@@ -124,6 +127,7 @@ ansible_facts:
         unit_versions: {kubelet: 1.36.3}
         api_server: {etcd_servers: ["https://192.0.2.11:2379"]}
         kubelet_credentials: false
+        node_name: ""
         endpoint_address: {held_on: []}
         arp: []
         endpoint_files: {source: 192.0.2.11, peers: [192.0.2.12], servers: {m1: 192.0.2.11, m2: 192.0.2.12}}

@@ -83,7 +83,13 @@ options:
     default: started
   restart:
     description: Whether running units may be restarted or reloaded. With V(false) units that are down are started, and what
-      would be restarted is only returned in RV(restart_needed).
+      would be restarted is only returned in RV(restart_needed). Such a unit is not waited for, since what it waits for may be
+      that restart; RV(unready) says which of them is not ready.
+    type: bool
+    default: true
+  running_ready:
+    description: Whether a unit that runs as it should is waited for until it is ready, too. V(false) is for one that uses another
+      which is yet to restart.
     type: bool
     default: true
   manifest:
@@ -144,6 +150,11 @@ restart_needed:
   returned: always
   type: list
   elements: str
+unready:
+  description: Units that were left running as they are, in want of a restart or without O(running_ready), and are not ready.
+  returned: always
+  type: list
+  elements: str
 reasons:
   description: Why each unit was touched, or needs to be.
   returned: always
@@ -185,6 +196,7 @@ ARGUMENTS = {
     "units": {"type": "list", "elements": "dict", "required": True, "options": UNIT},
     "state": {"type": "str", "default": _unit_plan.STARTED, "choices": list(_unit_plan.GOALS)},
     "restart": {"type": "bool", "default": True},
+    "running_ready": {"type": "bool", "default": True},
     "manifest": {"type": "path", "default": "/opt/multimaster/.artifacts.json"},
 }
 
@@ -228,13 +240,14 @@ def main():
             systemd.act(units, verdicts, before)
             if goal != _unit_plan.CONFIGURED:
                 wanted = {one.state.name: one.wanted for one in seen if one.wanted}
-                states = systemd.settle(units, verdicts, before, wanted)
+                states = systemd.settle(units, verdicts, before, wanted, module.params["running_ready"])
             elif any(verdict.action == "stop" for verdict in verdicts):
                 states = systemd.show([unit.name for unit in units])
     except (_systemd.UnitError, _file_plan.PlanError, _files.FileError) as error:
         module.fail_json(msg=_failure.message(error))
     result = {
         **_unit_plan.told(verdicts),
+        "unready": systemd.unready,
         "pids": {name: state.pid for name, state in states.items()},
         "units": systemd.told(states),
         "changed_paths": [step.wanted.path for step in paths],

@@ -129,7 +129,21 @@ def plan(host, wanted, wanted_files, present, store, now, new_keys=False):
         for item in judged
         if item.present is not None and not item.present.problem and not item.present.issued_by_store
     ]
-    return Plan(tuple(judged), tuple(write), tuple(adjust), _pki.guard(host, foreign, strangers, trusted))
+    findings = _pki.guard(host, foreign, strangers, trusted) + _pki.guard_overlap(host, _overlaps(wanted_files, present))
+    return Plan(tuple(judged), tuple(write), tuple(adjust), findings)
+
+
+def _overlaps(wanted_files, present):
+    """Return (path, ca, fingerprints found, fingerprints wanted) of each authority file, found None where there is none."""
+    return [
+        (item.path, item.ca, _fingerprints(present["files"][item.path]), _x509.fingerprints(item.content))
+        for item in wanted_files
+        if item.ca and item.content is not None
+    ]
+
+
+def _fingerprints(found):
+    return _x509.fingerprints(found["content"] or "") if found["exists"] else None
 
 
 def _file_verdict(item, found):

@@ -84,6 +84,7 @@ def fresh(name, **changes):
         "unit_versions": {},
         "api_server": None,
         "kubelet_credentials": False,
+        "node_name": "",
         "endpoint_address": {"held_on": []},
         "arp": None,
         "endpoint_files": None,

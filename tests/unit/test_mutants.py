@@ -534,6 +534,39 @@ MUTANTS = {
         LOCK, "return (CLUSTER,) if masters > 1 else PLACES", "return (CLUSTER,)",
         "test__lock.py::test_where_a_run_holds_its_lock",
     ),
+    "an API server whose certificate has expired keeps the run out that renews it": Mutant(
+        LOCK_PLACES, "if self.else_host and error.unverified:", "if False:",
+        "test__lock_places.py::test_the_host_stands_in_for_an_api_server_whose_certificate_is_not_accepted",
+    ),
+    "whoever does not answer is taken for one whose certificate has expired": Mutant(
+        LOCK_PLACES, "if self.else_host and error.unverified:", "if self.else_host:",
+        "test__lock_places.py::test_the_host_stands_in_for_an_api_server_whose_certificate_is_not_accepted",
+    ),
+    "a node is called as its host is now": Mutant(
+        TOPOLOGY, 'seen.get("node_name") or seen.get("hostname")', 'seen.get("hostname")',
+        "test__topology.py::test_a_node_keeps_its_name_when_the_hostname_has_changed",
+    ),
+    "an authority signs that nobody trusts yet": Mutant(
+        "_pki", "and wanted[0] not in found", "and False", "test__pki.py::test_an_authority_signs_only_when_the_host_trusts_it",
+    ),
+    "the controller-manager is given two certificates to sign with": Mutant(
+        "_pki", "if ca == SIGNERS and len(wanted) > 1", "if False",
+        "test__pki.py::test_an_authority_signs_only_when_the_host_trusts_it",
+    ),
+    "a master that is not ready waits until others were stopped": Mutant(
+        TURNS, ", *(name for name in turns if _sick(hostvars[name]))}", "}", "test__turns.py::test_case",
+    ),
+    "expired certificates are a lost quorum": Mutant(
+        BOOTSTRAP, "stale = [host for host in hosts if host.stale]", "stale = []", FOUNDED,
+    ),
+    "hosts are taken out of an etcd that nobody could ask": Mutant(
+        ETCD_PLAN, "decision.action == _bootstrap.RENEW and request.kind != _request.CONVERGE", "False",
+        "test__etcd_plan.py::test_where_certificates_have_expired_they_are_renewed_before_anything_is_decided",
+    ),
+    "data are to be removed while nobody knows the members": Mutant(
+        JOIN_ORDER, "not host.leftover and observed.healthy:", "not host.leftover:",
+        "test__etcd_plan.py::test_nobody_is_told_to_remove_data_while_no_member_serves",
+    ),
     "a run that is refused keeps others waiting": Mutant(
         LOCK_PLACES,
         "                self._give_back(taken, wish)\n                return outcome, ()",

@@ -477,12 +477,16 @@ def test_a_playbook_at_the_root_only_points_to_the_collections_own():
 LOOKING = {"health", "plan", "preflight"}
 
 
-def order_of(path):
-    """Return what a playbook does in order: modules of tasks, roles, those of what it imports; no looks in check mode."""
+def order_of(path, but=()):
+    """Return what a playbook does in order: modules of tasks, roles, those of what it imports; no looks in check mode.
+
+    `but`: host patterns whose plays are left out.
+    """
     done = []
-    for play in (play for play in map(short, load(path)) if not play.get("check_mode")):
+    plays = (play for play in map(short, load(path)) if not play.get("check_mode") and play.get("hosts") not in but)
+    for play in plays:
         if "import_playbook" in play:
-            done += order_of(path.parent / play["import_playbook"])
+            done += order_of(path.parent / play["import_playbook"], but)
         done += [name for task in tasks_of([play]) for name in short(task)] + [f"role {role}" for role in play.get("roles", ())]
     return done
 
@@ -516,12 +520,14 @@ def test_cordons_that_a_cut_left_are_taken_back_before_any_node_is_drained():
 
 # What a run does before anything can fail on a host but what it looks at: it holds the lock, and asks.
 BEFORE = {"topology", "operation_lock", "role multimaster.kubernetes.preflight"}
+# Who can ask nobody since certificates have expired renews them before it knows what there is to do; nothing stops for that.
+STALE = ["{{ multimaster.order.stale }}", "{{ multimaster.order.stale_through }}"]
 
 
 def test_drains_that_a_cut_left_are_taken_back_before_anything_else_is_done():
     first, known = {}, {path.stem for path in MODULES}
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
-        done = [what for what in order_of(path) if what in known or what.startswith("role ")]
+        done = [what for what in order_of(path, STALE) if what in known or what.startswith("role ")]
         first[path.stem] = next((what for what in done if what not in BEFORE), None)
     taking = {name for name, what in first.items() if what == "endpoint_server"}
     assert taking == {"remove_node", "replace_node", "roll", "site", "upgrade"}, first

@@ -42,7 +42,8 @@ def test_growing_changes_nothing_a_member_was_started_with():
     read_once = {"etcd_initial_cluster", "etcd_cluster_token", "etcd_members", "etcd_endpoints"}
     source = (ROLE / "vars/main.yml").read_text()
     assert not [name for name in read_once if name in source]
-    assert render("etcd", "__etcd_units")[0]["inputs"] == [], "a file that is an input would restart it"
+    inputs = render("etcd", "__etcd_units")[0]["inputs"]
+    assert inputs == ["/etc/etcd/pki/client-ca.crt", "/etc/etcd/pki/peer-ca.crt"], "a file that is an input would restart it"
 
 
 def test_etcd_takes_as_many_learners_as_the_decisions_count_on():

@@ -13,6 +13,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._bootstrap 
     JOIN,
     NONE,
     REFUSE,
+    RENEW,
     RESUME,
     Answer,
     HostState,
@@ -61,6 +62,7 @@ def state(name, what, of="m1 m2 m3"):
         "other record": HostState(name, peer(name), data=True, record=record(of, "prod-xyz")),
         "waiting": HostState(name, peer(name), data=True, record=record(of), answer=Answer("c1", members=members(of))),
         "leaderless": HostState(name, peer(name), data=True, answer=Answer("c1", members=members(of))),
+        "stale": HostState(name, peer(name), data=True, stale=True),
         "serving": HostState(name, peer(name), data=True, answer=serving(of)),
         "serving, recorded": HostState(name, peer(name), data=True, record=record(of), answer=serving(of)),
     }[what]
@@ -89,6 +91,11 @@ CASES = {
     "cut off while the records went away": (["serving", "serving, recorded", "serving"], RESUME, "m2", ""),
     "cut off, one is away": (["begun", "begun", "away"], RESUME, "m1 m2", ""),
     "cut off, two are away": (["begun", "away", "away"], REFUSE, "", ""),
+    "certificates that expired everywhere": (["stale"] * 3, RENEW, "", ""),
+    "certificates that expired on old members beside a new one": (["stale", "stale", "leaderless"], RENEW, "", ""),
+    "expired certificates beside a host that is away": (["stale", "data", "away"], RENEW, "", ""),
+    "expired certificates beside an empty host": (["stale", "empty", "empty"], RENEW, "", ""),
+    "expired certificates on one of a cluster that serves": (["stale", "serving", "serving"], NONE, "", ""),
     "two foundings": (["begun", "other record", "recorded"], REFUSE, "", ""),
     "a founding beside a former member": (["begun", "data", "recorded"], REFUSE, "", ""),
 }
@@ -105,7 +112,7 @@ def test_case(name):
     decision = decided(shown, of=" ".join(f"m{n}" for n in range(1, len(shown) + 1)))
     assert (decision.action, decision.start, decision.join) == (action, tuple(start.split()), tuple(join.split()))
     assert decision.reason
-    assert bool(decision.next_step) is (action == REFUSE)
+    assert bool(decision.next_step) is (action in (REFUSE, RENEW))
 
 
 @pytest.mark.parametrize("name", CASES)

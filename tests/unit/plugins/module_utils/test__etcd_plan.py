@@ -131,6 +131,44 @@ def test_data_without_a_record_and_without_quorum_is_refused():
     assert decided.next_step
 
 
+def expired(*names):
+    """Return what is observed where all certificates have expired: etcd runs, and nobody can ask it."""
+    seen = {name: living(name, [member(one) for one in names]) for name in names}
+    for one in seen.values():
+        one["etcd"].update(status=_host.no_status("not accepted", asked=False), stale=["/etc/etcd/pki/server.crt"])
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("request_", "action"),
+    [
+        (_request.CONVERGING, "renew"),
+        (_request.Request(_request.REMOVE, ("m3",)), "refuse"),
+        (_request.Request(_request.REPLACE, ("m3",)), "refuse"),
+        (_request.Request(_request.UPGRADE), "refuse"),
+        (_request.Request(_request.ROLL, ("m1",)), "refuse"),
+    ],
+)
+def test_where_certificates_have_expired_they_are_renewed_before_anything_is_decided(request_, action):
+    decided = etcd(inventory(["m1", "m2", "m3"]), expired("m1", "m2", "m3"), request_)
+    assert (decided.action, decided.planned, decided.obstacles) == (action, (), ())
+    assert decided.next_step.startswith("site.yml renews them")
+
+
+def test_nobody_is_told_to_remove_data_while_no_member_serves():
+    members = [member("m1"), member("m2")]
+    observed = {name: living(name, members) for name in ("m1", "m2")}
+    for seen in observed.values():
+        seen["etcd"]["status"]["healthy"] = False
+    observed["m3"] = living("m3", [])
+    observed["m3"]["etcd"].update(data=True, status=None)
+    assert etcd(inventory(["m1", "m2", "m3"]), observed).obstacles == ()
+    for seen in (observed["m1"], observed["m2"]):
+        seen["etcd"]["status"]["healthy"] = True
+    [(host, _reason, next_step)] = etcd(inventory(["m1", "m2", "m3"]), observed).obstacles
+    assert (host, "remove /var/lib/etcd/member" in next_step) == ("m3", True)
+
+
 def test_members_without_a_host_are_strays_and_are_never_planned_for():
     members = [member(name) for name in ("m1", "m2", "m3")]
     decided = etcd(inventory(["m1", "m2"]), {name: living(name, members) for name in ("m1", "m2")})

@@ -69,6 +69,22 @@ def test_a_member_may_serve_where_it_could_not_be_asked_and_its_unit_may_run(sta
     assert _etcd_scene.unasked(seen) is unasked
 
 
+@pytest.mark.parametrize(
+    ("status", "unit", "paths", "stale"),
+    [
+        (UNASKED, "active", ["/etc/etcd/pki/server.crt"], True),
+        (UNASKED, "active", [], False),  # certificates are well, so it is something else
+        (UNASKED, "failed", ["/etc/etcd/pki/server.crt"], False),
+        (SILENT, "active", ["/etc/etcd/pki/server.crt"], False),
+        (UNASKED, "active", None, False),  # of a fact cache, from before it was told
+    ],
+)
+def test_a_member_is_heard_of_later_where_its_certificates_have_expired(status, unit, paths, stale):
+    seen = three(m1=status)["m1"]
+    seen["etcd"].update({"unit": unit, **({} if paths is None else {"stale": paths})})
+    assert _etcd_scene.state(HOSTS[0], seen).stale is stale
+
+
 @pytest.mark.parametrize("seen", [None, {}, fresh("m1")])
 def test_a_host_that_was_not_reached_or_is_bare_has_no_member_that_may_serve(seen):
     assert not _etcd_scene.unasked(seen)

@@ -295,7 +295,7 @@ def test_a_mapped_listener_shows_its_address():
 
 def test_etcd_is_not_asked_on_a_host_without_it():
     seen = observe(Picture(commands={"systemctl": ""}), etcd_status=lambda files, listeners: pytest.fail("asked"))
-    assert seen["etcd"] == {"data": False, "record": None, "first_start": False, "unit": "not-found", "status": None}
+    assert seen["etcd"] == {"data": False, "record": None, "first_start": False, "unit": "not-found", "status": None, "stale": []}
 
 
 def test_etcd_data_and_record_are_seen_while_it_is_down():
@@ -354,9 +354,31 @@ def test_the_process_is_found_anew_for_each_look():
     assert 2379 in ports[0] and 2380 in ports[1] and 2379 not in ports[1]
 
 
+@pytest.mark.parametrize(
+    ("asked", "answer", "stale"),
+    [
+        (True, (1, ""), []),
+        (False, (0, ""), []),
+        (False, (1, ""), [f"/etc/etcd/pki/{name}.crt" for name in ("operator-client", "peer", "server")]),
+        (False, (127, ""), []),  # without openssl nobody knows
+    ],
+)
+def test_of_a_member_that_could_not_be_asked_it_is_told_which_certificates_have_expired(asked, answer, stale):
+    picture = Picture(commands={"openssl": answer}, paths=["/var/lib/etcd/member/wal/0.wal"])
+    seen = observe(picture, etcd_status=lambda files, listeners: _host.no_status("it is silent", asked))
+    assert seen["etcd"]["stale"] == stale
+
+
 def test_a_member_folder_without_a_log_is_no_data():
     picture = Picture(commands={"systemctl": ""}, paths=["/var/lib/etcd/member", "/var/lib/etcd/member/snap/db"])
-    assert observe(picture)["etcd"] == {"data": False, "record": None, "first_start": False, "unit": "not-found", "status": None}
+    assert observe(picture)["etcd"] == {
+        "data": False,
+        "record": None,
+        "first_start": False,
+        "unit": "not-found",
+        "status": None,
+        "stale": [],
+    }
 
 
 def test_what_a_first_start_needed_is_seen_while_it_is_there():
@@ -427,6 +449,29 @@ def test_the_etcd_client_ca_is_found_on_masters_and_on_members():
 def test_an_expired_kubelet_certificate_is_no_credential(rc, expected):
     picture = Picture(commands={"openssl": (rc, "")}, paths=[_host.KUBELET_CERTIFICATE, _host.KUBELET_KUBECONFIG])
     assert observe(picture)["kubelet_credentials"] is expected
+
+
+UNIT_OF_ETCD = {
+    "/etc/systemd/system/etcd.service": "[Service]\nExecStart=/opt/etcd \\\n  --name=m1 \\\n  --data-dir=/var/lib/etcd\n"
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "paths", "subject", "expected"),
+    [
+        ({}, [_host.KUBELET_CERTIFICATE], "subject=O = system:nodes, CN = system:node:m1.example.org\n", "m1.example.org"),
+        ({}, [_host.KUBELET_CERTIFICATE], "subject=O=system:nodes, CN=system:node:w1\n", "w1"),
+        ({}, [_host.KUBELET_CERTIFICATE], "subject= /O=system:nodes/CN=system:node:w1\n", "w1"),
+        ({}, [_host.KUBELET_CERTIFICATE], None, ""),  # without openssl
+        ({}, [], "subject=CN = system:node:w1\n", ""),
+        (UNIT_OF_ETCD, ["/var/lib/etcd/member/wal/0.wal"], None, "m1"),
+        (UNIT_OF_ETCD, [], None, ""),  # its member has not begun
+        ({}, ["/var/lib/etcd/member/wal/0.wal"], None, ""),
+    ],
+)
+def test_a_host_is_called_as_its_node_or_its_member_is(files, paths, subject, expected):
+    picture = Picture(files, {"openssl": subject} if subject else {}, paths)
+    assert _host.node_name(picture) == expected
 
 
 def test_the_round_trip_is_the_least_of_three_and_silent_peers_are_left_out():

@@ -83,6 +83,20 @@ def test_the_host_stands_in_only_for_a_right_that_is_missing_and_only_when_asked
     assert host.holders() == (None, None)
 
 
+@pytest.mark.parametrize(("else_host", "unverified", "held"), [(True, True, True), (True, False, False), (False, True, False)])
+def test_the_host_stands_in_for_an_api_server_whose_certificate_is_not_accepted(tmp_path, else_host, unverified, held):
+    """One that has expired is renewed by the run that needs the lock."""
+    host = Host(tmp_path, else_host)
+    expired = TransportError("https://m1:6443", "its certificate was not accepted", tls=True, unverified=unverified)
+    host.places.kube._opener = mock.Mock(side_effect=expired)
+    if held:
+        assert host.hold(MINE, _lock.CLUSTER)[1] == (_lock.HOST,)
+        return
+    with pytest.raises(_kube.KubeUnreachable):
+        host.hold(MINE, _lock.CLUSTER)
+    assert host.holders() == (None, None)
+
+
 @pytest.mark.parametrize(
     ("broken", "answer", "held"),
     [

@@ -130,6 +130,27 @@ def test_a_foreign_authority_is_named_once_and_not_again_for_each_of_its_certifi
 
 
 @pytest.mark.parametrize(
+    ("ca", "found", "wanted", "refused"),
+    [
+        ("etcd-peer", "a", "a", False),
+        ("etcd-peer", "a", "ab", False),
+        ("etcd-peer", "ab", "ba", False),
+        ("etcd-peer", "ba", "b", False),
+        ("etcd-peer", "a", "ba", True),
+        ("etcd-peer", "a", "b", False),  # another cluster's, of which judge_authority tells
+        ("etcd-peer", None, "ba", False),
+        ("kubernetes", "a", "a", False),
+        ("kubernetes", "a", "ab", True),
+        ("kubernetes", None, "ab", True),
+    ],
+)
+def test_an_authority_signs_only_when_the_host_trusts_it(ca, found, wanted, refused):
+    findings = _pki.guard_overlap("m1", [(f"/k/{ca}.crt", ca, found and list(found), list(wanted))])
+    assert [(one.host, one.check) for one in findings] == ([("m1", "pki.rotation")] if refused else [])
+    assert all(_pki.ROTATION in one.fix for one in findings)
+
+
+@pytest.mark.parametrize(
     ("held", "authorities", "may"),
     [
         (False, [], True),

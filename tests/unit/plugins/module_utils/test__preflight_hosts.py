@@ -46,6 +46,28 @@ def test_a_bad_name_identity_or_clock_is_an_error(changes, expected):
 
 
 @pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("m2", {"hostname": "ip-192-0-2-12"}, [("m2", "hostname-changed")]),
+        ("w1", {"hostname": "ip-192-0-2-21"}, [("w1", "hostname-changed")]),
+        ("w1", {"hostname": "m2"}, [("w1", "hostname-changed")]),
+        ("w1", {"hostname": "W1"}, []),
+        ("w1", {"hostname": "ip-192-0-2-21", "node_name": ""}, []),  # a machine that has no name in the cluster yet
+        ("w1", {"hostname": "ip-192-0-2-21", "node_name": "IP-192-0-2-21"}, []),
+    ],
+)
+def test_a_host_keeps_the_name_that_it_has_in_the_cluster(name, changes, expected):
+    members = [member(one) for one in NAMES]
+    observed = {**{one: living(one, members) for one in NAMES}, "w1": living("w1", [], master=False)}
+    for one, seen in observed.items():
+        seen["node_name"] = one
+    observed[name].update(changes)
+    findings = judge(inventory(NAMES, ["w1"]), observed, store=True)
+    assert found(findings, "error") == expected
+    assert all(f"hostnamectl set-hostname {name} on this host" in one.fix for one in findings if one.check == "hostname-changed")
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"hostname": "M1"},
@@ -100,7 +122,7 @@ def test_clocks_are_apart_from_each_other_too(ahead, said):
     for number, (name, seen) in enumerate(observed.items()):
         start = 1000.0 + 7 * number  # they are not all read at once
         seen.update(clock_window=[start, start + 1.0], clock=start + ahead.get(name, 0.5))
-    findings = judge(inventory(NAMES, ["w1"]), observed)
+    findings = judge(inventory(NAMES, ["w1"]), observed, store=True)
     assert [(one.host, one.found) for one in findings if one.check == "clock-skew"] == said
     assert not [one for one in findings if one.check != "clock-skew"]
 

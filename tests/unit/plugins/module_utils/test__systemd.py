@@ -28,7 +28,7 @@ class Host:
     def probe(self, ready):
         return self.answers.pop(0) if self.answers else (True, "HTTP 200 OK")
 
-    def run(self, *units, restart=True):
+    def run(self, *units, restart=True, running_ready=True):
         """Do what the module does; return {unit: verdict} and the states."""
         self.systemd = systemd = self.fresh()
         before = systemd.show([unit.name for unit in units])
@@ -41,7 +41,7 @@ class Host:
         ]
         verdicts = verdicts if restart else plan.hold_restarts(verdicts)
         systemd.act(units, verdicts, before)
-        return {verdict.name: verdict for verdict in verdicts}, systemd.settle(units, verdicts, before, wanted)
+        return {verdict.name: verdict for verdict in verdicts}, systemd.settle(units, verdicts, before, wanted, running_ready)
 
 
 @pytest.fixture
@@ -255,6 +255,35 @@ def test_nothing_changed_but_no_longer_ready_is_an_error_too(host):
     host.answers = [(False, "HTTP 500")] * 1000
     with pytest.raises(_systemd.UnitError, match="HTTP 500"):
         host.run(unit(ready={"url": "http://x/", "timeout": 1}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "unready"),
+    [
+        (True, {"restart": False}, ["web.service"]),  # its restart is held: its turn makes it ready
+        (False, {"restart": False, "running_ready": False}, ["web.service"]),  # what it uses is yet to restart
+        (False, {"restart": False}, None),
+        (True, {"running_ready": False}, None),  # it was restarted just now
+    ],
+)
+def test_who_waits_for_a_turn_is_not_waited_for(host, changes, more, unready):
+    host.fake.add("web.service")
+    source = host.root / "web.conf"
+    source.write_text("wrong")
+    web = unit(inputs=(str(source),), ready={"url": "http://x/", "timeout": 3})
+    host.run(web)
+    if changes:
+        source.write_text("right")
+    host.answers = [(False, "HTTP 500: [-]kms-providers failed")] * 1000
+    if unready is None:
+        with pytest.raises(_systemd.UnitError, match="HTTP 500"):
+            host.run(web, **more)
+        return
+    began = host.fake.now
+    verdicts, states = host.run(web, **more)
+    assert (verdicts["web.service"].action, host.systemd.unready) == ("hold" if changes else "none", unready)
+    assert states["web.service"].up
+    assert host.fake.now - began < 1
 
 
 def test_a_unit_that_dies_for_good_fails_at_once(host):

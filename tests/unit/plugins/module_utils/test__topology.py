@@ -203,6 +203,34 @@ def test_a_finished_cluster_has_nothing_to_do():
     assert made["ca_may_be_created"] is False
 
 
+def test_a_node_keeps_its_name_when_the_hostname_has_changed():
+    listed = inventory(["m1"], ["w1"])
+    observed = {"m1": living("m1", [member("m1")]), "w1": living("w1", [], master=False, hostname="ip-192-0-2-21")}
+    observed["w1"]["node_name"] = "w1"
+    made = fact(listed, observed, True)
+    assert made["hosts"]["w1"]["node_name"] == "w1", "by that name it is drained and taken out"
+
+
+def test_where_certificates_have_expired_masters_renew_them_and_all_is_looked_at_again():
+    listed, members = inventory(["m1", "m2", "m3"], ["w1"]), [member(name) for name in ("m1", "m2", "m3")]
+    observed = {**{name: living(name, members) for name in ("m1", "m2", "m3")}, "w1": living("w1", [], master=False)}
+    asked = ("stale", "stale_through", "stale_seen", "stale_decided")
+    assert {fact(listed, observed, True)["order"][name] for name in asked} == {NOBODY}
+    for name in ("m1", "m2", "m3"):
+        expired = {
+            "status": {**observed[name]["etcd"]["status"], "ok": False, "asked": False},
+            "stale": ["/etc/etcd/pki/peer.crt"],
+        }
+        observed[name]["etcd"].update(expired)
+    observed["m3"]["certificates"] = False  # another machine under its name: it waits for its part of the run
+    made = _topology.build(settings(), listed, observed, True)
+    order = _topology_fact.as_fact(made)["order"]
+    assert [order[name] for name in asked] == ["m1,m2", "m1", "m1,m2,m3,w1", "localhost"]
+    assert (order["bootstrap"], order["grow"], order["demote"]) == (NOBODY, NOBODY, NOBODY)
+    assert made.plan.steps == ()
+    assert "m1, m2, m3 could not be asked" in made.plan.notes[-1]
+
+
 def test_the_api_is_asked_where_it_runs_and_in_check_mode_nowhere_else():
     listed, members = inventory(["m1", "m2", "m3"]), [member("m2")]
     observed = {**bare("m1", "m3"), "m2": living("m2", members)}

@@ -13,6 +13,7 @@ from upgrade_fixtures import NEW, OLD, running, stacked, wanted
 NOBODY = "all:!all"
 UP, DOWN = {"units": {"u": {"active": "active"}}}, {"units": {"u": {"active": "failed"}}}
 OTHER = {"units": {"u": {"active": "active"}}, "restart_needed": ["u"]}
+SICK = {**OTHER, "unready": ["u"]}
 RESULTS = {"etcd": "etcd_result", "api": "kube_apiserver_result", "kcm": "kube_controller_manager_result",
            "sched": "kube_scheduler_result", "endpoint": "api_endpoint_result", "kubelet": "kubelet_result",
            "network": "network_result"}  # fmt: skip
@@ -90,6 +91,11 @@ def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(
         # controllers that are down start by themselves, or with the API server that they wait for
         (fact(), {"kcm_m2": DOWN}, {}),
         (fact(), {"kcm_m2": DOWN, "api_m2": OTHER}, {"masters": "m2", "drained": "m2"}),
+        # who runs and is not ready comes before others, and takes no turn for that alone
+        (fact(), {"api_m1": OTHER, "api_m2": OTHER, "api_m3": SICK}, {"masters": "m3 m1 m2", "drained": "m3 m1 m2"}),
+        (fact(), {"etcd_m1": OTHER, "etcd_m3": OTHER, "api_m3": {**UP, "unready": ["u"]}},
+         {"masters": "m3 m1", "etcd": "m1 m3", "drained": "m3 m1"}),
+        (fact(), {"api_m3": {**UP, "unready": ["u"]}}, {}),
         # several reasons make one turn
         (fact(), {"etcd_m1": OTHER, "api_m1": OTHER, "kcm_m1": OTHER}, {"masters": "m1", "etcd": "m1", "drained": "m1"}),
         # who is down starts before anybody restarts, and an API server that is down starts without a turn

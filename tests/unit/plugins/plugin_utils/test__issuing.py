@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
@@ -126,6 +127,52 @@ def test_an_unreadable_authority_file_is_mended_and_proves_nothing(stores):
     assert [item.path for item in plan(present, ours).write] == ["/k/ca.crt"]
     present["certificates"]["/k/scheduler"] = host(theirs)["certificates"]["/k/scheduler"]
     assert [finding.found.split()[0] for finding in plan(present, ours).findings] == ["/k/scheduler.crt"]
+
+
+@pytest.fixture
+def rotated(ours, tmp_path):
+    """Return the store with another authority besides, by which of them comes first."""
+    key, new = _x509.new_authority("etcd-peer", "prod", NOW)
+    made = {}
+    for name, order in (("new second", "old new"), ("new first", "new old"), ("new alone", "new")):
+        folder = tmp_path / name.replace(" ", "-")
+        shutil.copytree(ours.path, folder)
+        pem = {"old": ours.authority_pem("etcd-peer"), "new": _x509.pem(new)}
+        (folder / "etcd-peer.crt").write_text("".join(pem[one] for one in order.split()))
+        if order.startswith("new"):
+            (folder / "etcd-peer.key").write_text(_x509.key_pem(key))
+        made[name] = _ca_store.open_store(str(folder), "prod", NOW)
+    return {"old": ours, **made}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "issues", "refused"),
+    [
+        ("old", "new second", [], False),
+        ("new second", "new first", ["/e/peer"], False),
+        ("new first", "new alone", [], False),
+        ("old", "new first", ["/e/peer"], True),  # nobody trusts it yet
+        ("new second", "old", [], False),
+        ("new first", "new second", ["/e/peer"], False),
+    ],
+)
+def test_an_authority_signs_only_when_the_host_trusts_it(rotated, before, after, issues, refused):
+    decided = plan(host(rotated[before]), rotated[after])
+    assert (issued(decided), [item.path for item in decided.write]) == (issues, ["/e/ca.crt"])
+    assert [(one.check, one.found.split()[0]) for one in decided.findings] == ([("pki.rotation", "/e/ca.crt")] if refused else [])
+
+
+def test_a_new_host_gets_both_authorities_at_once(rotated):
+    assert plan(host(None), rotated["new first"]).findings == ()
+
+
+def test_the_controller_manager_takes_no_second_certificate(ours, tmp_path):
+    shutil.copytree(ours.path, tmp_path / "two")
+    _key, new = _x509.new_authority("kubernetes", "prod", NOW)
+    (tmp_path / "two" / "kubernetes.crt").write_text(ours.authority_pem("kubernetes") + _x509.pem(new))
+    two = _ca_store.open_store(str(tmp_path / "two"), "prod", NOW)
+    for present in (host(ours), host(None)):
+        assert [one.found for one in plan(present, two).findings] == ["the CA store's kubernetes.crt holds 2 certificates"]
 
 
 def test_other_secrets_are_replaced_and_owners_put_right(ours):
