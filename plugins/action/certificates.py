@@ -66,8 +66,6 @@ ARGUMENTS = {
         },
     },
 }
-#: A CA this close to its end is worth a warning: leaves signed now already live shorter than a year.
-CA_WARNING_DAYS = 365
 
 
 class ActionModule(ActionBase):
@@ -117,7 +115,7 @@ class ActionModule(ActionBase):
             "certificates": _issuing.report(plan, signed, now),
             "ca_fingerprints": {name: store.fingerprints(name)[0] for name in _pki.AUTHORITIES} if store else {},
             "diff": _issuing.diffs(plan, present) if self._task.diff else [],
-            "warnings": self._ca_warnings(store, now),
+            "warnings": _issuing.authorities_that_end(store, now),
         }
 
     def _existing(self, args, now):
@@ -144,15 +142,7 @@ class ActionModule(ActionBase):
 
     def _install(self, plan, signed):
         files = [{**item.spec(), "content": item.content} for item in plan.write]
-        certificates = [
-            {
-                "path": item.wanted.path,
-                "owner": item.wanted.owner,
-                "group": item.wanted.group,
-                "certificate": signed[item.wanted.path],
-            }
-            for item in plan.issue
-        ]
+        certificates = _issuing.installed(plan, signed)
         return self._host("install", files=files + list(plan.adjust), certificates=certificates)["changed_paths"]
 
     def _host(self, phase, **arguments):
@@ -167,14 +157,3 @@ class ActionModule(ActionBase):
         if findings:
             lines = [finding.line() for finding in _finding.in_order(findings)]
             raise AnsibleActionFail("\n".join(["nothing was issued:", *lines, "Next: mend that, then run again"]))
-
-    @staticmethod
-    def _ca_warnings(store, now):
-        if store is None:
-            return []
-        ends = {name: store.authority(name)[0].not_valid_after_utc for name in _pki.AUTHORITIES}
-        return [
-            f"the {name} authority expires on {moment:%Y-%m-%d}; plan its rotation ({_pki.ROTATION})"
-            for name, moment in ends.items()
-            if moment.timestamp() - now < CA_WARNING_DAYS * _pki.DAY
-        ]

@@ -18,6 +18,8 @@ from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _x50
 HIDDEN = "(a secret, not shown)\n"
 PUBLIC = ("sa.pub",)
 SHARED_MODES = {"sa.pub": "0644"}
+#: A CA this close to its end is worth a warning: leaves signed now already live shorter than a year.
+CA_WARNING_DAYS = 365
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,6 +222,22 @@ def report(plan_, signed, now):
             "reasons": list(item.verdict.reasons),
         }
     return rows
+
+
+def installed(plan_, signed):
+    """Return the certificates to install as the host module takes them; signed: {path: PEM}."""
+    wanted = [item.wanted for item in plan_.issue]
+    return [{"path": one.path, "owner": one.owner, "group": one.group, "certificate": signed[one.path]} for one in wanted]
+
+
+def authorities_that_end(store, now):
+    """Return a warning for each authority that ends within a year; `store` is None before there is one, `now` in seconds."""
+    ends = {name: store.authority(name)[0].not_valid_after_utc for name in _pki.AUTHORITIES} if store else {}
+    return [
+        f"the {name} authority expires on {moment:%Y-%m-%d}; plan its rotation ({_pki.ROTATION})"
+        for name, moment in ends.items()
+        if moment.timestamp() - now < CA_WARNING_DAYS * _pki.DAY
+    ]
 
 
 def _sha256(text):

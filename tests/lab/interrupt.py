@@ -49,7 +49,7 @@ HAPPENS = {
     "restart": ("Start or restart the member", "kube_apiserver : Write the unit", "kubelet : Write the unit"),
     **dict.fromkeys(("hold", "balance", "promote_ip", "give_back", "yield"), (PART,)),
     "fetch": ("Fetch, verify and place the release files",),
-    "snapshot": ("Save what etcd holds, and verify the copy",),
+    "snapshot": ("Save what etcd holds, verify the copy, keep one on the controller",),
     **dict.fromkeys(("cancel", "downgrade"), ("Tell etcd, and wait until the data of every member fit",)),
     "member": ("Start or restart the member",),
     "swap": ("Remove the voter behind the quorum gate",),

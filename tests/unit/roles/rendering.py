@@ -49,12 +49,13 @@ def known_to(role, host, seen, fact):
     folder = ROOT / "roles" / role
     loader, files = written(folder)
     known = dict(files, **GIVEN.get(role, {}))
+    whole = {"canary": {"seconds": 0}, **fact}  # what the action adds to it (_beside_turns)
     known.update(
         inventory_hostname=host,
         role_path=str(folder),
         ansible_search_path=[str(folder)],
         ansible_facts={"multimaster_host": seen[host]},
-        hostvars={"localhost": {"__decided": {"multimaster": fact}}},
+        hostvars={**{name: {} for name in fact["hosts"]}, "localhost": {"__decided": {"multimaster": whole}}},
     )
     return loader, known
 

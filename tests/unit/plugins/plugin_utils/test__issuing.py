@@ -212,3 +212,18 @@ def test_held(ours):
     assert _issuing.held(host(None)) == []
     assert "/e/peer.crt" in _issuing.held(host(ours))
     assert "/k/ca.key" in _issuing.held(host(ours))
+
+
+def test_what_is_installed_is_what_was_signed_for_each_and_whose_it_is():
+    made = _issuing.plan("m1", WANTED, [], host(None, files=[]), None, NOW)
+    signed = {item.path: f"signed for {item.path}" for item in WANTED}
+    assert _issuing.installed(made, signed) == [
+        {"path": item.path, "owner": "root", "group": "root", "certificate": signed[item.path]} for item in WANTED
+    ]
+
+
+def test_an_authority_is_warned_of_in_its_last_year(ours):
+    end = min(ours.authority(name)[0].not_valid_after_utc.timestamp() for name in _pki.AUTHORITIES)
+    assert _issuing.authorities_that_end(None, NOW) == [] == _issuing.authorities_that_end(ours, end - 366 * _pki.DAY)
+    said = _issuing.authorities_that_end(ours, end - 364 * _pki.DAY)
+    assert len(said) == len(_pki.AUTHORITIES) and all("plan its rotation" in one for one in said)
