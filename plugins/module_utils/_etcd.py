@@ -38,6 +38,8 @@ ARGUMENTS = {
     "client_key": {"type": "path", "default": "/etc/etcd/pki/operator-client.key", "no_log": False},
 }
 
+#: Seconds between two looks at a cluster that is waited for.
+PAUSE = 1.0
 # An alarm in a status' errors is protobuf's text form, whose spaces differ between etcd 3.6 and 3.7 and by design may
 # differ between builds (google.golang.org/protobuf/internal/detrand).
 _ALARM = re.compile(r"memberID:\s*(\d+)\s+alarm:\s*(\w+)")
@@ -339,6 +341,16 @@ def _look_at_all(endpoints, opener, timeout, bound):
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     return tuple(dict(views).values())
+
+
+def awaited(look, good, seconds, sleep=time.sleep, clock=time.monotonic):
+    """Return the first ``look()`` that is ``good``, or after so many seconds the last one; 0 looks once."""
+    end = clock() + seconds
+    while True:
+        seen = look()
+        if good(seen) or clock() >= end:
+            return seen
+        sleep(PAUSE)
 
 
 def observe(endpoints, opener, timeout=READ_TIMEOUT):

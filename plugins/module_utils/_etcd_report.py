@@ -29,6 +29,11 @@ def member(observed, one):
     }
 
 
+def serves(told):
+    """Return whether a quorum of the voters in a report serves."""
+    return told["survival"]["voters"] > 0 and told["survival"]["survives"] >= 0
+
+
 def report(observed):
     """Return an observation as plain data."""
     members = [member(observed, one) for one in observed.members]

@@ -19,6 +19,12 @@ extends_documentation_fragment:
   - multimaster.kubernetes.attributes.info
   - multimaster.kubernetes.attributes.host
   - multimaster.kubernetes.etcd_client
+options:
+  wait:
+    description: Seconds to ask again while no quorum serves; what is seen at the end is returned all the same. Nothing is waited
+      for in check mode.
+    type: float
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -78,13 +84,18 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etc
 
 
 def main():
-    module = AnsibleModule(argument_spec=_etcd.ARGUMENTS, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**_etcd.ARGUMENTS, "wait": {"type": "float", "default": 0}}, supports_check_mode=True)
     params = module.params
     try:
         opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], module.check_mode)
     except _https.CredentialsError as error:
         module.fail_json(msg=_failure.message(error, "etcd cannot be asked"))
-    module.exit_json(changed=False, **_etcd_report.report(_etcd.observe(params["endpoints"], opener)))
+
+    def look():
+        return _etcd_report.report(_etcd.observe(params["endpoints"], opener))
+
+    seconds = 0 if module.check_mode else params["wait"]
+    module.exit_json(changed=False, **_etcd.awaited(look, _etcd_report.serves, seconds))
 
 
 if __name__ == "__main__":

@@ -45,3 +45,21 @@ def test_unreadable_credentials_are_named(call, tmp_path):
         f"etcd cannot be asked: cannot read {tmp_path}/none.crt: No such file or directory. Next: site.yml gives each "
         "listed host its certificates"
     )
+
+
+def test_a_quorum_is_waited_for_and_what_is_seen_is_told_all_the_same(fake, call, monkeypatch):
+    slept = []
+    awaited = etcd_info._etcd.awaited
+    back = iter(["b", "c"])
+
+    def comes_back(_seconds):
+        slept.append(fake.running.add(next(back)))
+
+    monkeypatch.setattr(etcd_info._etcd, "awaited", lambda *given: awaited(*given, sleep=comes_back))
+    fake.running -= {"b", "c"}
+    assert call(etcd_info, {"endpoints": ["https://a:2379"], "wait": 30}, True)["survival"]["healthy"] == 0 and not slept
+    assert call(etcd_info, {"endpoints": ["https://a:2379"]})["survival"]["healthy"] == 0 and not slept
+    assert call(etcd_info, {"endpoints": ["https://a:2379"], "wait": 30})["survival"] == {
+        "voters": 3, "healthy": 2, "quorum": 2, "survives": 0,
+    }  # fmt: skip
+    assert len(slept) == 1
