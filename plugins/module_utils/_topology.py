@@ -158,7 +158,7 @@ class Topology:
     forgotten: dict = dataclasses.field(default_factory=lambda: {"nodes": (), "members": ()})
     asked: tuple = ()
     turns: tuple = ()
-    drains: tuple = ()
+    drains: frozenset = frozenset()
     snapshot: str = ""
     downgrade: tuple = ("", "")
     allow_outage: bool = False
@@ -255,7 +255,7 @@ def build(
         forgotten=_forgotten(scene.going, request, etcd, joining),
         asked=request.nodes or (settings.cluster_name,),
         turns=_rolling.in_order(bare, observed),
-        drains=tuple(name for name in _nodes(bare) if request.kind in DRAINING and name not in scene.pinned),
+        drains=frozenset(name for name in _nodes(bare) if request.kind in DRAINING and name not in scene.pinned),
         lock_host=next(iter(_speaker(speakers, observed, acts=True)), ""),
         lock_places=lock_places,
         plan=plan,

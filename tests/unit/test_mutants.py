@@ -1023,7 +1023,7 @@ MUTANTS = {
         "test__topology_fact.py::test_nodes_that_are_to_be_drained_are_known_beforehand",
     ),
     "a master that takes no pods of others takes those of the only worker": Mutant(
-        ROLLING, "return all(taint in one.taints for taint in other.taints)", "return True",
+        ROLLING, " if other <= kind) == 1", ") == 1",
         "test__rolling.py::test_a_drain_is_pointless_where_no_other_node_takes_the_pods",
     ),
     "the only node is drained": Mutant(
