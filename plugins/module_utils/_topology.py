@@ -522,20 +522,24 @@ def _coming(hosts, observed, joining, endpoint_mode):
     found = []
     for host in hosts:
         seen, node = observed.get(host.name), host.master or host.worker
-        one = _plan.Coming(
-            name=host.name,
-            master=host.master,
-            worker=host.worker,
-            member=host.member,
-            zone=host.zone,
-            alive=bool(seen),
-            registered=node and host.name not in joining,
-            serves=host.master and _host_scene.has_api_server(seen),
-            balances=host.master and _host_scene.takes_part(seen),
-        )
-        lacking = not one.serves or (growing and not one.balances) if host.master else not node and _new_member(host, seen)
-        if lacking or (node and not one.registered):
-            found.append(one)
+        registered = node and host.name not in joining
+        serves = host.master and _host_scene.has_api_server(seen)
+        balances = host.master and _host_scene.takes_part(seen)
+        lacking = not serves or (growing and not balances) if host.master else not node and _new_member(host, seen)
+        if lacking or (node and not registered):
+            found.append(
+                _plan.Coming(
+                    name=host.name,
+                    master=host.master,
+                    worker=host.worker,
+                    member=host.member,
+                    zone=host.zone,
+                    alive=bool(seen),
+                    registered=registered,
+                    serves=serves,
+                    balances=balances,
+                )
+            )
     return tuple(found)
 
 

@@ -397,14 +397,14 @@ MUTANTS = {
     ),
     "a worker is a master as soon as it is listed": Mutant(
         TOPOLOGY,
-        "lacking = not one.serves or (growing",
+        "lacking = not serves or (growing",
         "lacking = (growing",
         "test__plan.py::test_a_worker_that_becomes_a_master_is_planned_and_registers_no_more",
     ),
     "a master whose kubelet has to register is new": Mutant(
         TOPOLOGY,
-        "serves=host.master and _host_scene.has_api_server(seen),",
-        "serves=False,",
+        "serves = host.master and _host_scene.has_api_server(seen)",
+        "serves = False",
         "test__plan.py::test_a_master_that_serves_only_registers",
     ),
     "who has the address with VRRP has it alone": Mutant(
