@@ -14,7 +14,7 @@ import time
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding, _pki
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _issuing, _x509
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _host_phase, _issuing, _x509
 
 MODULE = "multimaster.kubernetes.certificate_set"
 ARGUMENTS = {
@@ -146,12 +146,7 @@ class ActionModule(ActionBase):
         return self._host("install", files=files + list(plan.adjust), certificates=certificates)["changed_paths"]
 
     def _host(self, phase, **arguments):
-        """Run one phase on the host and return its result; its error is the task's error."""
-        result = self._execute_module(module_name=MODULE, module_args={"phase": phase, **arguments}, task_vars=self._task_vars)
-        if result.get("failed") or result.get("unreachable"):
-            unsaid = f"{MODULE} failed in phase {phase}. Next: run again with -vvv, which shows what the host said"
-            raise AnsibleActionFail(result.get("msg") or unsaid, result=result)
-        return result
+        return _host_phase.run(self, MODULE, phase, self._task_vars, **arguments)
 
     def _stop_on(self, findings):
         if findings:

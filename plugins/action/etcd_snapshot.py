@@ -17,7 +17,7 @@ import os
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _failure
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _controller_file
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _controller_file, _host_phase
 
 MODULE = "multimaster.kubernetes.etcd_snapshot_file"
 ARGUMENTS = {
@@ -87,12 +87,7 @@ class ActionModule(ActionBase):
             )
 
     def _host(self, phase, **arguments):
-        """Run one phase on the host and return its result; its error is the task's error."""
-        result = self._execute_module(module_name=MODULE, module_args={"phase": phase, **arguments}, task_vars=self._task_vars)
-        if result.get("failed") or result.get("unreachable"):
-            unsaid = f"{MODULE} failed in phase {phase}. Next: run again with -vvv, which shows what the host said"
-            raise AnsibleActionFail(result.get("msg") or unsaid, result=result)
-        return result
+        return _host_phase.run(self, MODULE, phase, self._task_vars, **arguments)
 
 
 @contextlib.contextmanager
