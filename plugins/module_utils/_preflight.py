@@ -19,6 +19,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _preflight_machine,
     _preflight_view,
     _request,
+    _role_inputs,
     _settings,
     _skew,
 )
@@ -34,6 +35,7 @@ GROUPS = _preflight_inventory.GROUPS
 #: What is wanted, by the ids of findings that are not named like the check that makes them.
 FURTHER = {
     **_settings.CHECKS,
+    **_role_inputs.CHECKS,
     **_skew.CHECKS,
     "version-hop": "Want site.yml to bring no newer minor: that is upgrade.yml's.",
 }

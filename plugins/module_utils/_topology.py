@@ -92,7 +92,8 @@ class Host:
     """Hold one host's place in the cluster; `voter` is its wanted role in etcd.
 
     `etcd_endpoints`: what its API server is to use; `etcd_now`: what it has to use until the voters have changed, of a master
-    that leaves what is left to it. `replaces`: whose place it takes, its own as a new machine under its name.
+    that leaves what is left to it; `etcd_used`: what it uses while this is decided. `replaces`: whose place it takes, its own
+    as a new machine under its name.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Host:
     vrrp_peers: tuple = ()
     etcd_endpoints: tuple = ()
     etcd_now: tuple = ()
+    etcd_used: tuple = ()
     etcd_leftover: bool = False
     replaces: str = ""
 
@@ -409,6 +411,7 @@ def _placed(inventory, observed, endpoint_address, request):
                 master=name in masters,
                 worker=name in workers,
                 member=name in members,
+                etcd_used=tuple(((observation or {}).get("api_server") or {}).get("etcd_servers") or ()),
                 etcd_leftover=_leftover(observation),
                 replaces=taken.get(name) or _cluster_record.of(observation).get("replaces") or "",
             )

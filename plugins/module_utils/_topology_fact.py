@@ -216,6 +216,7 @@ def _host_fact(host, topology):
         "vrrp": {"priority": host.vrrp_priority, "peers": list(host.vrrp_peers)},
         "etcd_endpoints": list(host.etcd_endpoints),
         "etcd_now": list(host.etcd_now),
+        "etcd_used": list(host.etcd_used),
         "etcd_leftover": host.etcd_leftover,
         "replaces": host.replaces,
         "peer_url": host.peer_url if host.member else "",

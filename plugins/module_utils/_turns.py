@@ -39,7 +39,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         members     voters on hosts of their own that run with other settings than they should
         masters     masters of whose etcd, API server or controllers that is so: one drain a master. First where controllers
                     are down (they wait for their API server) or something runs and is not ready, then what a run that was
-                    cut off left half done
+                    cut off left half done; no member restarts while the API server of another master has that one alone
         etcd        whose etcd member restarts in its turn
         renewing    those of them whose lock is kept through another master before it does; with one master nobody could be asked
         drained     masters whose connections move away in their turn; controllers alone need no drain
@@ -66,7 +66,10 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     # half done is finished.
     waiting = {*asking(turns, CONTROLLERS, DOWN), *(name for name in turns if _sick(hostvars[name]))}
     masters = [name for name in turns if name in fact["masters"] and name in due]
-    masters.sort(key=lambda name: (name not in waiting, not _half_done(hostvars[name])))
+    masters.sort(key=lambda name: not _half_done(hostvars[name]))
+    moved = asking(masters, API_SERVER, RESTART)
+    after = _after(moved, {name for name in masters if name in voters}, fact["hosts"])
+    masters = [name for group in (True, False) for name in _in_order([n for n in masters if (n in waiting) is group], after)]
     drained = [name for name in masters if name in drained]
     parts = order["holder_first"]
     if fact["endpoint"]["mode"] == _endpoint.BALANCED:
@@ -89,6 +92,36 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
 def runs_as_it_should(result: Mapping) -> bool:
     """Return whether no unit of what `unit_set` returned has to restart, so that nothing waits for its turn."""
     return not result["restart_needed"]
+
+
+def _after(moved, restarting, hosts):
+    """Return {master: the masters whose turn comes before its own} for API servers that move from some etcd members to others.
+
+    An API server that has one member alone answers nothing while that one restarts, and balancers find out seconds later (seen
+    on the lab: a removal that made m3 use m2's member, and then a flag of etcd for m2).
+    """
+
+    def alone(urls):
+        return {name for name in restarting if list(urls) == [hosts[name]["client_url"]]}
+
+    after = {}
+    for name in moved:
+        used, wanted = alone(hosts[name]["etcd_used"]), alone(hosts[name]["etcd_endpoints"])
+        if used != wanted:
+            after.setdefault(name, set()).update(wanted - {name})
+            for other in used - {name}:
+                after.setdefault(other, set()).add(name)
+    return after
+
+
+def _in_order(names, after):
+    """Return these names in their order, but each after those that come before it."""
+    ordered, left = [], list(names)
+    while left:
+        free = [name for name in left if not after.get(name, set()).intersection(left)]
+        ordered.append((free or left)[0])
+        left.remove(ordered[-1])
+    return ordered
 
 
 def _half_done(variables):

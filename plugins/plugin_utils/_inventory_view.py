@@ -8,6 +8,7 @@ Leaves out: judging them (``_preflight``) and deciding from them (``_topology``)
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleError
@@ -95,6 +96,21 @@ def ours(host, name):
                 )
             )
     return values, tuple(findings)
+
+
+def given(names, hostvars, roles):
+    """Return {host: {variable: value}} of the variables whose names begin with a role's, as far as they can be worked out.
+
+    A template that cannot be worked out yet may be one of what is decided later; its task says so then.
+    """
+    prefixes, found = tuple(f"{role}_" for role in roles), {}
+    for name in names:
+        found[name] = {}
+        for key in hostvars[name]:
+            if str(key).startswith(prefixes):
+                with contextlib.suppress(AnsibleError):
+                    found[name][str(key)] = hostvars[name][key]
+    return found
 
 
 def variable(host, name, default):

@@ -12,8 +12,8 @@ import dataclasses
 import os
 import time
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _settings, _topology
-from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _inventory_view
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _role_inputs, _settings, _topology
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _ca_store, _inventory_view, _role_specs
 
 # Arguments of the action that ask something of the cluster.
 ASKED = ("remove", "replace", "by", "upgrade", "roll", "move")
@@ -23,7 +23,8 @@ ASKED = ("remove", "replace", "by", "upgrade", "roll", "move")
 class Known:
     """Hold what was read, before anything is decided.
 
-    `findings` are those of the settings, `unknown` those of the request, `left_out` those on hosts this run did not look at.
+    `findings` are those of the settings and of the roles' variables, `unknown` those of the request, `left_out` those on hosts
+    that this run did not look at.
     """
 
     settings: _settings.Settings
@@ -44,6 +45,9 @@ class Known:
         settings, inventory, findings, folder = _inventory_view.read(task_vars["groups"], hostvars)
         request, unknown = _request.read(inventory.names, **{name: args[name] for name in ASKED})
         observed = _inventory_view.observations(inventory.names, hostvars, time.time(), args["max_age"])
+        specs = _role_specs.read()
+        inputs = _inventory_view.given(inventory.names, hostvars, specs)
+        findings += _role_inputs.judge(_role_inputs.options(specs), inputs, _role_specs.wrong)
         settings = _within_forks(settings, inventory.without(request.leaving), int(task_vars.get("ansible_forks") or 0))
         exists = _ca_store.exists(_beside(folder, settings.ca_store))
         left_out = _inventory_view.left_out(inventory.names, hostvars, str(task_vars.get("ansible_limit") or ""))

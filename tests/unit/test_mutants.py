@@ -687,18 +687,30 @@ MUTANTS = {
     "who gives way restarts in its turn as well": Mutant(
         TURNS, ', *order["demote"]} | new', "} | new", "test__turns.py::test_case"
     ),
+    "an API server moves to a member that has not restarted yet": Mutant(
+        TURNS,
+        ".update(wanted - {name})",
+        "",
+        "test__turns.py::test_no_member_restarts_while_another_masters_api_server_has_it_alone",
+    ),
+    "a member restarts before the API server that has it alone has moved": Mutant(
+        TURNS,
+        "for other in used - {name}:",
+        "for other in ():",
+        "test__turns.py::test_wherever_an_order_can_spare_an_api_server_its_only_member_it_does",
+    ),
     "the other of two members does not wait": Mutant(TURNS, ', *fact["later"]', "", "test__turns.py::test_case"),
     "a learner waits for its turn": Mutant(
         TURNS, '+ [name for name in other if name in fact["learners"]]', "", "test__turns.py::test_case"
     ),
     "who waits for its API server waits for its turn as well": Mutant(
         TURNS,
-        "(name not in waiting, not _half_done(hostvars[name]))",
-        "(not _half_done(hostvars[name]),)",
+        "for group in (True, False)",
+        "for group in (False, True)",
         "test__turns.py::test_what_is_down_or_half_done_goes_first",
     ),
     "what was left half done is left so": Mutant(
-        TURNS, "(name not in waiting, not _half_done(hostvars[name]))", "(name not in waiting,)",
+        TURNS, "masters.sort(key=lambda name: not _half_done(hostvars[name]))", "pass",
         "test__turns.py::test_the_turns_of_an_upgrade_are_those_of_its_plan",
     ),
     "a drain that was left behind stays while the other master is drained": Mutant(

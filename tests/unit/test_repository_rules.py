@@ -276,6 +276,14 @@ def calls():
             yield path, ROOT / "roles" / said["name"].rsplit(".", 1)[-1], said.get("tasks_from", "main")
 
 
+def test_roles_begin_without_a_task_that_validates_what_was_judged_before_anything_was_touched():
+    """See ADR 0014: users' variables are judged with the settings (_role_inputs), the wiring by test_argument_specs.py."""
+    plays = [path for path in yaml_files("playbooks") if re.search(r"^ +roles:", path.read_text(), re.M)]
+    assert not plays, "`roles:` cannot be told not to validate; import_role can"
+    tasks = [task.get("import_role") or task.get("include_role") or {} for _path, task in all_tasks()]
+    assert not [role for role in tasks if role and role.get("rolespec_validate") is not False]
+
+
 def test_an_entry_point_that_is_called_is_declared():
     """Ansible looks up the specification by the very text of `tasks_from`, and checks nothing where there is none."""
     found = [f"{place(path)}: {role.name}, {entry}" for path, role, entry in calls() if entry not in spec_of(role)]

@@ -34,7 +34,7 @@ def test_the_api_server_it_waits_for_has_a_turn_and_comes_first_in_it():
     assert {f"{role}_result" for role in ROLES} == set(_turns.CONTROLLERS)
     for phase in ("control_plane.yml", "tasks/return.yml"):
         text = (ROOT / "playbooks/phases" / phase).read_text()
-        places = [text.index(f"multimaster.kubernetes.{role}\n") for role in ("kube_apiserver", *ROLES)]
+        places = [text.index(f"multimaster.kubernetes.{role},") for role in ("kube_apiserver", *ROLES)]
         assert places == sorted(places), phase
     back = yaml.safe_load((ROOT / "playbooks/phases/tasks/return.yml").read_text())
     # Between the two every balancer is to see the API server up again.

@@ -352,11 +352,13 @@ def test_an_upgrade_is_refused_for_what_a_user_gives_a_program_on_every_host_tha
 @pytest.mark.usefixtures("in_lines")
 def test_a_workers_own_configuration_is_read_and_of_it_the_gates_only(tmp_path, warned, shown, name):
     variables = next_minor(tmp_path)
-    # A field called like a flag of the kubelet's that is gone, and values that are no configuration, which the role refuses.
+    # A field called like a flag of the kubelet's that is gone, and values that are no configuration.
     variables["hostvars"]["w1"][name] = {"containerd": "x", "featureGates": {"HPAConfigurableTolerance": True}}
-    variables["hostvars"]["m1"][name] = None
-    variables["hostvars"]["m2"][name] = "text"
     assert not run(variables, upgrade=True).get("failed")
+    variables["hostvars"]["m1"][name] = variables["hostvars"]["m2"][name] = "text"
+    said = run(variables, upgrade=True)["msg"]
+    assert said.startswith("1 problem(s)") and "role-input-invalid (m1)" in said and "(on m1, m2) (wanted" in shown[-1]
+    variables["hostvars"]["m1"][name] = variables["hostvars"]["m2"][name] = {}
     variables["hostvars"]["w1"][name] = {"featureGates": {"HPAConfigurableTolerance": False}}
     assert run(variables, upgrade=True)["failed"]
     (line,) = shown[-1].strip().splitlines()

@@ -25,13 +25,20 @@ def neighbour(name, masters):
 
 
 def fact(masters="m1 m2 m3", etcd="", workers="", mode="balanced", batch="1", turns=None, learners="", later="", **more):
-    """Return what the turns read of the fact; `more`: `watched` for seconds, and orders by name."""
+    """Return what the turns read of the fact; `more`: `watched` for seconds, and orders by name.
+
+    `used` and `at_rest` are the members that API servers have and are to have, by host; the others have their own.
+    """
     masters, etcd, workers = masters.split(), etcd.split(), workers.split()
     watched = {"seconds": more.pop("watched", 0)}
+    used, at_rest = more.pop("used", {}), more.pop("at_rest", {})
     hosts = {
-        name: {"master": name in masters, "worker": name in workers, "zone": "", "neighbour": neighbour(name, masters)}
+        name: {
+            "master": name in masters, "worker": name in workers, "zone": "", "neighbour": neighbour(name, masters),
+            "client_url": name, "etcd_used": used.get(name, name).split(), "etcd_endpoints": at_rest.get(name, name).split(),
+        }
         for name in (*masters, *etcd, *workers)
-    }
+    }  # fmt: skip
     nobody = dict.fromkeys(("bootstrap", "grow", "demote"), NOBODY)
     return {
         "masters": masters, "workers": workers, "hosts": hosts, "turns": (turns or " ".join([*etcd, *masters])).split(),
@@ -169,6 +176,66 @@ def test_nodes_whose_services_run_with_other_settings_restart_in_batches():
 )
 def test_what_is_down_or_half_done_goes_first(the_fact, results, wanted):
     assert taken(the_fact, **results)["masters"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("the_fact", "due", "wanted"),
+    [
+        # 3 -> 2 masters while etcd gets a flag: m3, which is about to lose its member, moves to m2's when that has restarted
+        (fact(at_rest={"m1": "m2"}), {"etcd_m2": OTHER, "api_m1": OTHER}, "m2 m1"),
+        (fact(at_rest={"m3": "m2"}), {"etcd_m2": OTHER, "api_m3": OTHER}, "m2 m3"),
+        (fact(turns="m3 m1 m2", at_rest={"m3": "m2"}), {**everything("m1"), **everything("m2"), "api_m3": OTHER}, "m1 m2 m3"),
+        # 2 -> 3 masters: m2's is the learner that now votes, so it leaves m1's member before that restarts
+        (fact(used={"m2": "m1"}), {"etcd_m1": OTHER, "api_m2": OTHER}, "m2 m1"),
+        (
+            fact(turns="m1 m3 m2", used={"m2": "m1", "m3": "m1"}),
+            {**everything("m1"), "api_m2": OTHER, "api_m3": OTHER},
+            "m3 m2 m1",
+        ),
+        # from one that restarts to another
+        (fact(used={"m2": "m1"}, at_rest={"m2": "m3"}), {"etcd_m1": OTHER, "etcd_m3": OTHER, "api_m2": OTHER}, "m3 m2 m1"),
+        # who stays with its only member gains by no order, who has several finds another, who does not move has no turn
+        (fact(used={"m2": "m1"}, at_rest={"m2": "m1"}), {"etcd_m1": OTHER, "api_m2": OTHER}, "m1 m2"),
+        (fact(at_rest={"m1": "m2 m3"}), {"etcd_m2": OTHER, "api_m1": OTHER}, "m1 m2"),
+        (fact(at_rest={"m1": "m2"}), {"etcd_m2": OTHER, "kcm_m1": OTHER}, "m1 m2"),
+        (fact(at_rest={"m1": "m2"}), {"api_m2": OTHER, "api_m1": OTHER}, "m1 m2"),
+        (fact("m1 m2", etcd="e1", at_rest={"m1": "e1", "m2": "e1"}), {"etcd_e1": OTHER, "api_m2": OTHER}, "m2"),
+        # what is not ready goes first whatever it uses
+        (fact(at_rest={"m3": "m2"}), {"etcd_m2": OTHER, "api_m3": SICK}, "m3 m2"),
+        (fact(at_rest={"m1": "m2"}), {"etcd_m2": OTHER, "api_m1": OTHER, "api_m3": SICK}, "m3 m2 m1"),
+    ],
+)
+def test_no_member_restarts_while_another_masters_api_server_has_it_alone(the_fact, due, wanted):
+    assert taken(the_fact, **due)["masters"] == wanted
+
+
+@pytest.mark.parametrize("restarts", [names for size in range(4) for names in itertools.combinations(("m1", "m2", "m3"), size)])
+@pytest.mark.parametrize("turns", list(itertools.permutations(("m1", "m2", "m3"))))
+def test_wherever_an_order_can_spare_an_api_server_its_only_member_it_does(turns, restarts):
+    places = ("m1", "m2", "m3", "m1 m2")
+    for used, at_rest in itertools.product(itertools.product(places, repeat=3), itertools.product(places, repeat=3)):
+        # as in a cluster: own members come first where they vote, so nobody uses another's that uses somebody else's itself
+        used, at_rest = (dict(zip(("m1", "m2", "m3"), one)) for one in (used, at_rest))
+        if any(one[target] != target for one in (used, at_rest) for target in one.values() if target in one):
+            continue
+        moved = [name for name in turns if used[name] != at_rest[name]]
+        the_fact = fact(turns=" ".join(turns), used=used, at_rest=at_rest)
+        due = {**{f"etcd_{name}": OTHER for name in restarts}, **{f"api_{name}": OTHER for name in moved}}
+        in_turn = taken(the_fact, **due).get("masters", "").split()
+        assert sorted(in_turn) == sorted({*restarts, *moved})
+        hurt = [order for order in itertools.permutations(in_turn) if not hurts(order, restarts, used, at_rest)]
+        assert not hurt or not hurts(in_turn, restarts, used, at_rest)
+
+
+def hurts(order, restarts, used, at_rest):
+    """Return the (member, API server) of which the member restarts while the other, on another host, has it alone."""
+    have = dict(used)
+    found = []
+    for name in order:
+        others = {other for other in have if other != name}
+        found += [(name, other) for other in others if name in restarts and have[other] == name]
+        have[name] = at_rest[name]
+    return found
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ DECISIONS = (
     "_quorum_gate",
     "_releases",
     "_request",
+    "_role_inputs",
     "_reset_plan",
     "_rolling",
     "_settings",

@@ -186,3 +186,13 @@ def test_limits_of_eviction_are_the_users_own_where_he_gives_any():
 def test_a_kubelet_is_given_fields_or_nothing(given):
     hostvars = {"w1": {"kubelet_extra_config": {"resolvConf": "/etc/pods.conf"}}, "w2": {"kubelet_extra_config": given}}
     assert view.own_kubelet(list(hostvars), hostvars) == {"w1": {"resolvConf": "/etc/pods.conf"}, "w2": {}}
+
+
+def test_what_a_user_gives_roles_is_told_from_everything_else_and_what_needs_a_topology_is_left_out():
+    hostvars = {
+        "m1": Templated(("kubelet_node_labels",), kubelet_extra_args={"v": 2}, kubelets=1, etcd_wipe=True, ansible_host="a"),
+        "w1": {},
+    }
+    assert view.given(["m1", "w1"], hostvars, ("kubelet", "etcd")) == {
+        "m1": {"kubelet_extra_args": {"v": 2}, "etcd_wipe": True}, "w1": {},
+    }  # fmt: skip

@@ -82,3 +82,8 @@ def test_a_wish_of_any_of_the_hosts_counts(tmp_path):
     assert found.wished("etcd_allow_outage", ["m1"])
     assert not found.wished("etcd_allow_outage", [])
     assert not found.wished("reboot", ["m1", "m2"])
+
+
+def test_what_roles_are_given_is_judged_with_the_settings(tmp_path):
+    found = known(tmp_path, variables={"etcd_quota_backend_bytes": "soon", "etcd_extra_flag": {}, "kubelet_taints": []})
+    assert {(one.host, one.check) for one in found.findings} == {("m1", "role-input-invalid"), ("", "role-input-unknown")}

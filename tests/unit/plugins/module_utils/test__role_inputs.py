@@ -1,0 +1,84 @@
+# Copyright: the multimaster.kubernetes maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test the judgement on what users give the roles by their own variables."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _role_inputs as inputs
+from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _role_specs
+
+TAINTS = {"type": "list", "elements": "dict", "options": {"key": {"required": True}, "effect": {"choices": ["NoSchedule"]}}}
+SPECS = {
+    "kubelet": {
+        "main": {
+            "options": {"kubelet_taints": TAINTS, "kubelet_extra_args": {"type": "dict"}, "kubelet_restart": {"type": "bool"}}
+        }
+    },
+    "etcd": {
+        "main": {"options": {"etcd_quota_bytes": {"type": "int", "default": 8}, "etcd_name": {"required": True}}},
+        "join": {"options": {"etcd_wipe": {"type": "bool"}}},
+    },
+}
+DECLARED = inputs.options(SPECS)
+
+
+def judged(hosts):
+    return inputs.judge(DECLARED, hosts, _role_specs.wrong)
+
+
+def said(**variables):
+    return [(one.check, one.level, one.found) for one in judged({"m1": variables})]
+
+
+def test_the_variables_of_all_entry_points_are_known():
+    assert set(DECLARED) == {
+        "kubelet_taints", "kubelet_extra_args", "kubelet_restart", "etcd_quota_bytes", "etcd_name", "etcd_wipe",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "fits", "does_not"),
+    [
+        ("etcd_quota_bytes", [8, "8", 8.0], ["soon", [8], {}, "8Gi"]),
+        ("etcd_wipe", [True, "no", 1], ["perhaps", [True]]),
+        ("kubelet_extra_args", [{}, {"v": 2}], ["v", [["v", 2]]]),
+        (
+            "kubelet_taints",
+            [[], [{"key": "a", "effect": "NoSchedule"}]],
+            [[{"effect": "NoSchedule"}], [{"key": "a", "effect": "No"}]],
+        ),
+        ("kubelet_taints", [[{"key": "a"}]], [[{"key": "a", "effekt": "NoSchedule"}]]),
+    ],
+)
+def test_a_value_fits_what_its_role_declares_or_is_named(name, fits, does_not):
+    for value in fits:
+        assert said(**{name: value}) == []
+    for value in does_not:
+        [(check, level, found)] = said(**{name: value})
+        assert (check, level) == ("role-input-invalid", "error") and found.endswith("(on m1)")
+
+
+def test_all_that_is_wrong_is_said_once_however_many_hosts_have_it():
+    hosts = {f"w{number}": {"etcd_quota_bytes": "soon", "kubelet_restart": True} for number in range(5)}
+    hosts["m1"] = {"etcd_quota_bytes": "later", "etcd_wipe": "perhaps"}
+    found = {one.found.split(" (on ")[1]: one for one in judged(hosts) if "quota" in one.fix}
+    assert sorted(found) == ["m1)", "w0, w1, w2 and 2 more)"]
+    assert found["m1)"].host == "m1" and found["m1)"].fix == "Correct etcd_quota_bytes."
+    assert len(judged(hosts)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("kubelet_extra_arg", "kubelet_extra_args"), ("etcd_quota_byte", "etcd_quota_bytes"), ("kubelet_taint", "kubelet_taints")],
+)
+def test_a_name_that_is_all_but_one_of_ours_is_a_warning(name, meant):
+    assert said(**{name: 1}) == [("role-input-unknown", "warning", f"no role has {name}")]
+    [finding] = judged({"m1": {name: 1}, "m2": {name: 2}})
+    assert (finding.host, finding.fix) == ("", f"Did you mean {meant}?")
+
+
+@pytest.mark.parametrize("name", ["etcd_backup_bucket", "kubelet_owner", "kubelet_restart_result", "etcd_name_result", "other"])
+def test_what_is_somebody_elses_is_left_alone(name):
+    assert said(**{name: "x"}) == []
