@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// finish reads everything back, deletes it and puts the result together.
+// finish reads everything back, deletes it unless it is to be kept, and puts the result together.
 func (m *measurement) finish() Result {
 	result := Result{Outcome: Outcome{Run: m.run, Server: m.server}, EndErrors: []string{}, ReadBack: ReadBack{FirstLost: []int{}}}
 	ctx, cancel := context.WithTimeout(context.Background(), m.endTimeout)
@@ -27,7 +27,9 @@ func (m *measurement) finish() Result {
 		result.ReadBack.Done = true
 		m.compare(present, &result.ReadBack)
 	}
-	if err := m.remove(ctx, &patient); err != nil {
+	if m.keep {
+		result.LeftOver = len(m.acknowledged) > 0
+	} else if err := m.remove(ctx, &patient); err != nil {
 		result.LeftOver = true
 		result.EndErrors = append(result.EndErrors, "delete: "+err.Error())
 	}

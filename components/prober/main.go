@@ -7,7 +7,8 @@
 //	watch  over the written ConfigMaps, resumed the way client-go's reflector does.
 //
 // At the end every acknowledged ConfigMap is read back (a missing one is a lost write), must have been
-// seen by the watch (else it is a missed event), and all of them are deleted. The result is one JSON object.
+// seen by the watch (else it is a missed event), and all of them are deleted (not with
+// --keep). The result is one JSON object.
 //
 // A request fails when it has no complete 2xx answer within --timeout after what client-go does by itself:
 // waiting as a 429 with Retry-After asks, following a GOAWAY, and one retry on a new connection when the old
@@ -51,6 +52,7 @@ type options struct {
 	readInterval, writeInterval, timeout        time.Duration
 	duration, startTimeout, endTimeout          time.Duration
 	progress, result                            string
+	keep                                        bool
 }
 
 func parse(arguments []string) (options, error) {
@@ -74,6 +76,7 @@ func parse(arguments []string) (options, error) {
 	flags.DurationVar(&o.duration, "duration", 0, "stop after this time (0: on SIGTERM or SIGINT)")
 	flags.DurationVar(&o.startTimeout, "start-timeout", 30*time.Second, "bound for the first object to be made")
 	flags.DurationVar(&o.endTimeout, "end-timeout", 120*time.Second, "bound for reading back and deleting")
+	flags.BoolVar(&o.keep, "keep", false, "leave the objects there, in a cluster that is thrown away anyway")
 	flags.StringVar(&o.progress, "progress", "", "file rewritten every second with the counts so far")
 	flags.StringVar(&o.result, "result", "", "file the result is written to (default: standard output)")
 	if err := flags.Parse(arguments); err != nil {

@@ -41,6 +41,20 @@ func TestAHealthyServerIsCleanAndLeftClean(t *testing.T) {
 	}
 }
 
+func TestWhatIsToBeKeptIsReadBackAndLeft(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	o := f.options(t)
+	o.keep = true
+	r := run(t, o)
+	if !r.Clean || !r.ReadBack.Done || len(r.EndErrors) > 0 {
+		t.Errorf("not clean: %s %v", r.Summary, r.EndErrors)
+	}
+	if !r.LeftOver || r.ReadBack.Acknowledged == 0 || len(f.objects) < r.ReadBack.Acknowledged {
+		t.Errorf("%d of %d objects were left", len(f.objects), r.ReadBack.Acknowledged)
+	}
+}
+
 // The negative control: a prober that cannot see a death proves nothing.
 func TestAServerThatDiesIsCounted(t *testing.T) {
 	t.Parallel()

@@ -23,6 +23,8 @@ NAMESPACE = "multimaster-prober"
 NAMESPACE_OBJECT = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
 POD_INTERVALS = ("--read-interval", "50ms", "--write-interval", "200ms")  # each of its reads costs two DNS questions too
 WORKLOAD_INTERVAL = ("--read-interval", "50ms")
+# The lab's clusters are thrown away; deleting each object took half a minute and more on a busy machine.
+KEEP = ("--keep",)
 LONGEST = "3h"  # a prober nobody stops ends by itself
 START_TIMEOUT, STOP_TIMEOUT = 60, 180  # seconds
 HOST_UNIT = "multimaster-prober"
@@ -53,7 +55,7 @@ def start_on_machine(cluster: access.Cluster, name: str) -> None:
     with (cluster.results / f"prober-{name}.log").open("w") as log:
         process = subprocess.Popen(
             [str(program(cluster)), "--server", who["server"], "--ca", who["ca"], "--cert", who["cert"], "--key", who["key"],
-             "--namespace", NAMESPACE, "--duration", LONGEST, "--progress", str(progress), "--result", str(result)],
+             "--namespace", NAMESPACE, "--duration", LONGEST, *KEEP, "--progress", str(progress), "--result", str(result)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     pid.write_text(str(process.pid))
@@ -89,7 +91,7 @@ def pod_objects(image: str) -> list[dict]:
         "name": "prober",
         "image": image,
         "imagePullPolicy": "Never",
-        "args": ["--in-pod", *POD_INTERVALS],
+        "args": ["--in-pod", *KEEP, *POD_INTERVALS],
     }
     return [
         NAMESPACE_OBJECT,
