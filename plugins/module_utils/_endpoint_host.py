@@ -264,14 +264,14 @@ class Master:
         return self._wait(TAKE_OVER, lambda: (bool(self.others()), ""), pause=0)[0]
 
     def _tell_clients(self):
-        """End the connections that came in at the address while it was here.
+        """End the connections that came in at the address while it was here, also those of processes that a reload has replaced.
 
         A client that only listens would else notice when it sends next, up to 30 s later: kube-proxy then goes on using API
         servers that are gone. HAProxy may still send from the address, since its socket is bound `transparent`.
         """
         if self._facts.seen.balancer_up:
             with contextlib.suppress(_haproxy.HaproxyError):
-                self.haproxy.end_sessions()
+                self.haproxy.end_sessions(self.systemd.show([BALANCER.name])[BALANCER.name].pid)
 
     def _stop_vrrp(self, step):
         up = self.systemd.show([VRRP.name])[VRRP.name].up
@@ -285,6 +285,9 @@ class Master:
             self.addresses.drop(self.address, interface)
 
     def _stop_balancer(self, step):
+        if not self._held():
+            # Whoever is connected still hears nothing any more, so there is nothing that could finish.
+            self._tell_clients()
         up = self._facts.states[BALANCER.name].up
         self._act([units.Verdict(BALANCER.name, "stop" if up else "none", step.why, disable=True)])
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import os
+import signal
 import socket
 from dataclasses import asdict, dataclass
 
@@ -168,8 +170,9 @@ def connect(path=SOCKET, timeout=TIMEOUT):
 class Haproxy:
     """Ask one HAProxy; every question is a connection of its own, as its command line wants it."""
 
-    def __init__(self, path=SOCKET, connector=connect, backend=BACKEND):
+    def __init__(self, path=SOCKET, connector=connect, backend=BACKEND, processes="/proc", kill=os.kill):
         self._path, self._connect, self._backend = path, connector, backend
+        self._processes, self._kill = processes, kill
 
     def ask(self, command):
         """Return the answer to a command; raise HaproxyError when HAProxy cannot be reached."""
@@ -213,10 +216,27 @@ class Haproxy:
         """Switch the health check of a server on or off; an open connection is then cut by no check."""
         self.order(f"{'enable' if enabled else 'disable'} health {self._backend}/{name}")
 
-    def end_sessions(self):
-        """Close every session with an API server; each client sees its connection end and opens another one."""
+    def end_sessions(self, main=0):
+        """Close every session with an API server; each client sees its connection end and opens another one.
+
+        A worker process that a reload has replaced goes on with the sessions it has, and answers on no socket. With the id of
+        the `main` process those end too.
+        """
         for name in self.servers():
             self.order(f"shutdown sessions server {self._backend}/{name}")
+        for pid in self._replaced(main):
+            with contextlib.suppress(ProcessLookupError):
+                self._kill(pid, signal.SIGTERM)
+
+    def _replaced(self, main):
+        """Return the main process's children that are not the worker which answers here."""
+        current = self.info()["pid"]
+        try:
+            with open(f"{self._processes}/{main}/task/{main}/children", encoding="ascii") as handle:
+                children = [int(pid) for pid in handle.read().split()]
+        except OSError:
+            return []
+        return [pid for pid in children if pid != current] if current in children else []
 
     def state(self, name, state):
         """Put a server into ready, drain or maint."""

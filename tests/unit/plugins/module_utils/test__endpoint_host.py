@@ -67,6 +67,22 @@ def test_the_holder_steps_aside_and_comes_back():
     assert world.states[VRRP].file_state == "enabled"
 
 
+def test_who_leaves_without_the_address_ends_connections_that_nobody_hears_and_who_keeps_it_lets_them_finish():
+    def ended(world):
+        return [command for command in world.haproxy.commands if command.startswith("shutdown")]
+
+    assert ended(bring(World(others=(OTHER,), **BALANCED), "absent"))
+    assert not ended(bring(World(held=("eth0",), **BALANCED), "direct"))
+
+
+def test_processes_that_a_reload_has_replaced_are_told_by_the_main_one(monkeypatch):
+    world, told = World(held=("eth0",), elsewhere=True, **BALANCED), []
+    world.states[BALANCER] = replace(world.states[BALANCER], pid=50)
+    monkeypatch.setattr(_endpoint_host._haproxy.Haproxy, "end_sessions", lambda _self, main: told.append(main))
+    bring(world, "yielded")
+    assert told == [50]
+
+
 def test_nobody_takes_the_address():
     world = World(held=("eth0",), **BALANCED)
     with pytest.raises(_endpoint_host.EndpointError, match="no other master took 192.0.2.10"):

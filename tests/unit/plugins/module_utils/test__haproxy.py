@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import signal
 import socket
 
 import pytest
@@ -147,3 +148,34 @@ def test_another_server_takes_connections_only_when_it_is_up_and_in_use(others, 
 )  # fmt: skip
 def test_the_servers_of_a_configuration(text, servers):
     assert _haproxy.parse_configured(text) == servers
+
+
+@pytest.mark.parametrize(
+    ("children", "ended"),
+    [
+        ("71 ", []),
+        ("60 71 ", [60]),
+        ("60 66 71 ", [60, 66]),
+        ("60 66 ", []),  # who answers is none of them: nobody knows which is which
+        (None, []),
+    ],
+)
+def test_processes_that_a_reload_has_replaced_end_with_the_sessions_they_have(tmp_path, children, ended):
+    fake, killed = FakeHaproxy(m1={}, m2={}), []
+    if children is not None:
+        (tmp_path / "50/task/50").mkdir(parents=True)
+        (tmp_path / "50/task/50/children").write_text(children)
+    _haproxy.Haproxy(connector=fake, processes=str(tmp_path), kill=lambda *call: killed.append(call)).end_sessions(50)
+    assert killed == [(pid, signal.SIGTERM) for pid in ended]
+    assert [command for command in fake.commands if command.startswith("shutdown")] == [
+        f"shutdown sessions server kube-apiserver/{name}" for name in ("m1", "m2")
+    ]
+
+
+def test_a_process_that_has_ended_by_itself_is_no_error(tmp_path):
+    def gone(_pid, _signal):
+        raise ProcessLookupError
+
+    (tmp_path / "50/task/50").mkdir(parents=True)
+    (tmp_path / "50/task/50/children").write_text("60 71 ")
+    _haproxy.Haproxy(connector=FakeHaproxy(m1={}), processes=str(tmp_path), kill=gone).end_sessions(50)
