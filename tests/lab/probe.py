@@ -35,22 +35,27 @@ import workloads
 CONTROL_BEFORE, CONTROL_AFTER = 3.0, 6.0  # seconds around the kill
 BACK_TIMEOUT = 180  # seconds until what was killed serves again
 READY_TIMEOUT = 120  # seconds until the workload serves, on a machine that is busy with other things
-LIMITS = ("percent", "gap")
+LIMITS = ("percent", "failed", "gap")
 API, WORKLOAD = ("read", "write"), ("read",)  # the streams a prober of each kind has
 
 
 def failed_streams(result: dict, allowed: dict[str, float], streams: tuple[str, ...] = API) -> list[str]:
-    """Return the streams of which more failed than the percentage that is allowed."""
-    return [s for s in streams if result[s]["failed"] * 100 > result[s]["sent"] * allowed.get("percent", 0)]
+    """Return the streams of which more failed than the number or the percentage that is allowed."""
+
+    def bearable(stream: str) -> float:
+        return max(allowed.get("failed", 0), result[stream]["sent"] * allowed.get("percent", 0) / 100)
+
+    return [stream for stream in streams if result[stream]["failed"] > bearable(stream)]
 
 
 def problems(result: dict, allowed: dict[str, float], streams: tuple[str, ...] = API) -> list[str]:
-    """Return why a prober's result is not good enough; allowed has a percentage of failed requests and a gap in ms."""
+    """Return why a prober's result is not good enough; allowed: failed requests, as a number or a percentage, and a gap in ms."""
     found = []
     for stream in streams:
         part = result[stream]
         if stream in failed_streams(result, allowed, streams):
-            found.append(f"{part['failed']} of {part['sent']} {stream}s failed ({allowed.get('percent', 0)} % allowed)")
+            limits = f"{allowed['percent']:g} %" if "percent" in allowed else f"{allowed.get('failed', 0):g}"
+            found.append(f"{part['failed']} of {part['sent']} {stream}s failed ({limits} allowed)")
         if "gap" in allowed and part["longest_gap_ms"] > allowed["gap"]:
             found.append(
                 f"{part['longest_gap_ms']} ms without a good {stream} from {part['longest_gap_at']} ({allowed['gap']} allowed)"
@@ -237,7 +242,7 @@ def abandon(name: str) -> None:
 
 
 def parse_allowed(text: str) -> dict[str, float]:
-    """Return the limits written as `percent=1,gap=600`."""
+    """Return the limits written as `percent=1,gap=600` or `failed=10,gap=600`."""
     found = {key: float(value) for key, value in (part.split("=") for part in text.split(",") if part)}
     if set(found) - set(LIMITS):
         raise ValueError(f"unknown limits in {text!r}; known are {', '.join(LIMITS)}")
@@ -254,7 +259,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
     parser.add_argument("verb", choices=[*VERBS, "abandon"])
-    parser.add_argument("--allow", type=parse_allowed, default={}, metavar="percent=N,gap=MS", help="what is no fault")
+    parser.add_argument("--allow", type=parse_allowed, default={}, metavar="failed=N,percent=N,gap=MS", help="what is no fault")
     parser.add_argument("--allow-workload", type=parse_allowed, metavar="…", help="for the workload (default: as --allow)")
     parser.add_argument("--workload", action="store_true", help="start: measure a workload too")
     parser.add_argument("--without-pod", action="store_true", help="start: none in a pod, since nodes will be drained")

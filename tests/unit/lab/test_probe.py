@@ -64,6 +64,14 @@ def test_limits_allow_so_many_and_no_more():
     assert probe.problems(result(("write", "longest_gap_ms"), 601), limits) != []
 
 
+@pytest.mark.parametrize(
+    ("limits", "most"), [("failed=10", 10), ("failed=3,percent=0", 3), ("percent=1,failed=1", CLEAN["read"]["sent"] // 100)]
+)
+def test_a_number_bounds_what_fails_however_long_it_was_measured(limits, most):
+    for failed, bearable in ((most, True), (most + 1, False)):
+        assert (probe.problems(result(("read", "failed"), failed), probe.parse_allowed(limits)) == []) is bearable
+
+
 WORKLOAD = {"read": dict(STREAM), "clean": True}
 
 
