@@ -131,8 +131,8 @@ scenarios: ## List the scenarios of `make test`
 	@echo $(SCENARIOS)
 
 .PHONY: test
-test: ## Run what CI runs: lint, unit tests, the scenarios
-	@.ci/run
+test: setup ## Run what CI runs: lint, unit tests, the scenarios
+	@$(BIN)/python tests/tools/run_all.py $(if $(WITHIN),--within $(WITHIN))
 
 .PHONY: test-long
 test-long: setup ## Run what `make test` runs with every scenario, also the long ones; one that fails stops no other
