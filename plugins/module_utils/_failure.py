@@ -10,7 +10,7 @@ has to think of it. Leaves out: the texts of causes, and what checks find (``_fi
 from __future__ import annotations
 
 import errno
-import os
+import posixpath
 
 #: What to do about a file that cannot be read or written, by the system's number for the cause.
 _REMEDIES = {
@@ -27,7 +27,7 @@ def remedy(error: OSError, path: str | None = None) -> str:
     """Return what to do about a file that cannot be read or written; the path is the error's own unless one is given."""
     path = str(path or error.filename or "")
     said = _REMEDIES.get(error.errno or 0, "") if path else ""
-    return said.format(path=path, folder=os.path.dirname(path) or ".") or "mend that, then run again"
+    return said.format(path=path, folder=posixpath.dirname(path) or ".") or "mend that, then run again"
 
 
 def next_step(error: BaseException | None) -> str:
