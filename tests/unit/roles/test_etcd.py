@@ -66,7 +66,7 @@ def test_a_member_stops_only_when_etcd_was_well_for_a_while():
 
 
 def test_the_gate_is_asked_before_anything_is_taken_out_of_use():
-    for turn, stops in (("turn_master.yml", "tasks_from: start"), ("turn_restart.yml", "_tasks: restart.yml")):
+    for turn, stops in (("turn_master.yml", "tasks_from: start"), ("turn_restart.yml", "_tasks: stop_or_reboot.yml")):
         text = (ROOT / "playbooks/phases/tasks" / turn).read_text()
         assert text.index("tasks_from: gate") < text.index("_tasks: aside.yml") < text.index(stops), turn
     aside = (ROOT / "playbooks/phases/tasks/aside.yml").read_text()
