@@ -1420,6 +1420,19 @@ MUTANTS = {
         "        if False:",
         "test__ca_store.py::test_a_key_that_is_not_its_authoritys_signs_nothing",
     ),
+    # who leads
+    "a lone member that is ill is waited for before its allowed restart": Mutant(
+        "_etcd_flows",
+        "(observed.confirmed or not others)",
+        "observed.confirmed",
+        "test__etcd_flows.py::test_a_member_that_alone_votes_keeps_the_leadership",
+    ),
+    "who says nothing is taken for nobody": Mutant(
+        "_etcd_flows",
+        "return not voters and (observed.confirmed or not others)",
+        "return not voters",
+        "test__etcd_flows.py::test_whether_another_votes_is_not_guessed_without_quorum",
+    ),
     # what a reset may take
     "network namespaces of somebody else's containerd go": Mutant(
         "_reset_plan",

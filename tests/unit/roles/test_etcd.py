@@ -27,7 +27,7 @@ def test_the_gate_stands_before_what_runs_and_a_member_that_is_down_is_simply_st
     [gate], (first, leadership), [start], [spared, run] = tasks("gate"), tasks("spare"), tasks("start"), tasks("service")
     assert first["ansible.builtin.import_tasks"] == "gate.yml" and "when" not in first
     assert gate["multimaster.kubernetes.etcd_quorum"]["step"] == "restart" and "when" not in gate
-    assert leadership["multimaster.kubernetes.etcd_member"]["state"] == "follower"
+    assert leadership["multimaster.kubernetes.etcd_member"]["state"] == "follower" and "when" not in leadership
     assert spared["ansible.builtin.include_tasks"] == "spare.yml"
     assert spared["when"] == "not (etcd_result | multimaster.kubernetes.runs_as_it_should)"
     assert run["ansible.builtin.import_tasks"] == "start.yml" and "when" not in run
