@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import yaml
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight_machine
 from tree import load, tasks_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -610,6 +611,12 @@ def test_every_link_of_a_page_leads_somewhere():
         if not (path.parent / target).exists()
     ]
     assert not found
+
+
+def test_the_first_page_wants_what_preflight_wants():
+    text = (ROOT / "docs/quick-start.md").read_text()
+    for system, versions in _preflight_machine.SUPPORTED_OS.items():
+        assert f"{system.title()} {' or '.join(versions)}" in text, "somebody would install another system for nothing"
 
 
 def test_the_tarball_installs_without_a_network():
