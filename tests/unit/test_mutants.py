@@ -1420,6 +1420,12 @@ MUTANTS = {
         "        if False:",
         "test__ca_store.py::test_a_key_that_is_not_its_authoritys_signs_nothing",
     ),
+    "API servers have to be ready before the members they use have restarted": Mutant(
+        TURNS,
+        '"running_ready": not voters,',
+        '"running_ready": True,',
+        "test__turns.py::test_an_api_server_that_runs_need_not_be_ready_while_a_member_is_yet_to_restart",
+    ),
     # who leads
     "a lone member that is ill is waited for before its allowed restart": Mutant(
         "_etcd_flows",
