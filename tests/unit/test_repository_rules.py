@@ -619,6 +619,12 @@ def test_the_first_page_wants_what_preflight_wants():
         assert f"{system.title()} {' or '.join(versions)}" in text, "somebody would install another system for nothing"
 
 
+def test_every_scenario_is_named_where_contributors_look():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    scenarios = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
+    assert set(re.findall(r"`S=(\w+)`", text)) == scenarios, "nobody runs a drill that is named nowhere"
+
+
 def test_the_tarball_installs_without_a_network():
     assert load(ROOT / "galaxy.yml")["dependencies"] == {}, "one dependency breaks the offline install"
 
