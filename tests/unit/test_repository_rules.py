@@ -636,7 +636,10 @@ def sequence_words():
             yield path.parent, word, arguments
 
 
-@pytest.mark.parametrize("scenario,word,arguments", list(sequence_words()))
+SEQUENCES = list(sequence_words())
+
+
+@pytest.mark.parametrize("scenario,word,arguments", SEQUENCES)
 def test_a_scenario_step_names_what_exists(scenario, word, arguments):
     for argument in arguments:
         target = scenario / argument
@@ -647,6 +650,32 @@ def test_a_scenario_step_names_what_exists(scenario, word, arguments):
             assert target.is_file()
     if word == "verify":
         assert arguments, "say which folder"
+
+
+# Scenarios without an act that a check could foresee, and why.
+NOTHING_TO_FORESEE = {
+    "refused": "whatever it asks for is refused",
+    "zone_lost": "what is done to it is no playbook's, and leaves nothing to do",
+}
+
+
+def expected_of_runs(node):
+    """Yield (what is expected, whether it is a check) of each run of a playbook in a step of a scenario."""
+    if isinstance(node, list) and "--expect" in node:
+        yield node[node.index("--expect") + 1], "--check" in node
+    elif isinstance(node, (list, dict)):
+        for one in node.values() if isinstance(node, dict) else node:
+            yield from expected_of_runs(one)
+
+
+@pytest.mark.parametrize("scenario", sorted({scenario for scenario, _word, _arguments in SEQUENCES}), ids=lambda path: path.name)
+def test_a_scenario_has_a_check_that_foresees_and_a_run_that_changes_nothing(scenario):
+    """What is done must be foreseen by a check that does nothing, and be done for good."""
+    files = {scenario / one for place_, _word, arguments in SEQUENCES if place_ == scenario for one in arguments}
+    found = {run for path in files if path.is_file() for run in expected_of_runs(load(path))}
+    assert ("unchanged", False) in found
+    assert ("foreseen", False) not in found, "a run would do it"
+    assert (("foreseen", True) in found) is (scenario.name not in NOTHING_TO_FORESEE)
 
 
 def test_molecule_does_not_skip_the_steps_of_a_scenario():
