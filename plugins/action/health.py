@@ -30,7 +30,7 @@ ARGUMENTS = {
     "max_age": {"type": "int", "default": 900},
 }
 # What playbooks/health.yml registers of the module health_info.
-READ = "health_read"
+READ = "__health_read"
 PARTS = ("etcd", "api", "endpoint", "balancer", "certificates")
 # The worst verdict that is no failure.
 ALLOWED = {"be_healthy": _health.HEALTHY, "serve": _health.DEGRADED, "be_judged": _health.DOWN}

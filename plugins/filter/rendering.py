@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _canary,
     _drain,
+    _failure,
     _releases,
     _rendering,
     _summary,
@@ -27,6 +28,7 @@ class FilterModule:
             "control_turns": _turns.control_turns,
             "cordons_of_ours": _drain.cordons_of_ours,
             "endpoint_holders": _summary.endpoint_holders,
+            "failed_on": _failure.of_task,
             "host_pattern": _topology.host_pattern,
             "image_archives": _releases.image_archives,
             "kubeconfig": _rendering.kubeconfig,

@@ -16,7 +16,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _dra
 # Variables of the user's, each on any host: to be asked before each turn, that the plan was read, to reboot.
 WISHES = ("confirm_each", "confirmed", "reboot")
 # Seconds for which the lock is held. Fetching programs over a slow line, saving a large etcd, a person's answer, a reboot (900 to
-# go down and 900 to come up, `reboot_timeout` of phases/tasks/restart.yml) take longer than a usual step.
+# go down and 900 to come up, `reboot_timeout` of phases/tasks/stop_or_reboot.yml) take longer than a usual step.
 SLOW_STEP_SECONDS = 1800
 GO_ON = {
     _request.UPGRADE: "the same command again goes on here",

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """See and do one master's part in the endpoint: its address, its HAProxy, its keepalived.
 
-Solves: every step of `_endpoint_plan` is one method here that returns only when its effect is seen, or raises with what
+Solves: every step of `_endpoint_plan` is one method here (`STEPS`) that returns only when its effect is seen, or raises with what
 was seen instead. Programs, sockets, clock and systemd are injected. Leaves out deciding, and writing configuration.
 """
 
@@ -137,7 +137,7 @@ class Master:
     def take(self, step, allow_loss=False):
         """Take one step of a plan; raise EndpointError (or the error of the tool at fault) when it has no effect."""
         self._loss = allow_loss
-        getattr(self, "_" + step.kind)(step)
+        STEPS[step.kind](self, step)
 
     def prove(self, state):
         """Wait until the address has exactly one holder, seen from here, and the API answers at it."""
@@ -318,6 +318,26 @@ class Master:
         up = [unit for unit in chosen if any(verdict.name == unit.name for verdict in running)]
         if up:
             self.systemd.settle(up, running, before, self._facts.wanted)
+
+
+#: What takes a step of each kind that `_endpoint_plan` knows.
+STEPS = {
+    "run_balancer": Master._run_balancer,
+    "take_back": Master._take_back,
+    "wait_backend": Master._wait_backend,
+    "cover": Master._cover,
+    "hand_to_vrrp": Master._hand_to_vrrp,
+    "run_vrrp": Master._run_vrrp,
+    "settle": Master._settle,
+    "hand_to_host": Master._hand_to_host,
+    "run_direct": Master._run_direct,
+    "uncover": Master._uncover,
+    "yield": Master._yield,
+    "stop_vrrp": Master._stop_vrrp,
+    "stop_direct": Master._stop_direct,
+    "drop": Master._drop,
+    "stop_balancer": Master._stop_balancer,
+}
 
 
 def _action(verdict):

@@ -202,6 +202,9 @@ class Flow:
     def bring_to(self, state, check=False):
         """Bring the member to learner, voter, follower, updated or absent."""
         first = self.stepper.look()
+        if state == "follower" and self._alone(first):
+            members = _shown(first.members)
+            return Outcome(False, "nobody else votes, so nobody else can lead", (), members, members)
         if check:
             return self._foretell(state, first)
         last, move = self.stepper.run(lambda observed: self._decide(state, observed), self._act)
@@ -209,6 +212,16 @@ class Flow:
         if state == "learner" and self.host.remove_one_shots():
             actions.append("remove_one_shots")
         return Outcome(bool(actions), move.reason, tuple(actions), _shown(first.members), _shown(last.members))
+
+    def _alone(self, observed):
+        """Return whether nobody else votes, as etcd says, or where it says nothing, as nobody else was to be asked.
+
+        A lone member that is ill proves nothing, and whoever allowed its restart is not to wait for that.
+        """
+        own = self.wanted
+        others = {url.rstrip("/") for url in own.endpoints} - {own.client_url.rstrip("/")}
+        voters = [one for one in observed.members if not one.is_learner and own.peer_url not in one.peer_urls]
+        return not voters and (observed.confirmed or not others)
 
     def _foretell(self, state, observed):
         """Return what a run would do from here; a cluster that is not there yet is one that would be built first."""

@@ -123,13 +123,11 @@ class Planned:
     after: Cluster = Cluster()
 
 
-def plan_joins(observed: Cluster, wanted: Wanted) -> tuple:
-    """Return the steps to the wanted cluster; none when it is reached, or when there is no cluster to join."""
-    return tuple(planned.step for planned in preview(observed, wanted))
-
-
 def preview(observed: Cluster, wanted: Wanted) -> tuple:
-    """Return the plan with each step's expected verdict, as far as today's health lets us tell."""
+    """Return the plan with each step's expected verdict, as far as today's health lets us tell.
+
+    It is empty when the wanted cluster is reached, or when there is no cluster to join.
+    """
     return _followed(observed, wanted)[0]
 
 

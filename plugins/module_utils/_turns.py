@@ -30,7 +30,8 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     """Return whose etcd member, control plane and part in the endpoint take a turn, each in the order in which they do.
 
     ``hostvars``: {inventory name: variables}, among them what `unit_set` and `api_endpoint` returned (a host without a result
-    needs nothing). ``fact``: the fact `multimaster`. The keys, all lists of inventory names:
+    needs nothing). ``fact``: the fact `multimaster`. The keys, all lists of inventory names but ``running_ready``, which says
+    whether an API server that runs as it should has to be ready: not while a member, which it may use, is yet to restart.
 
         ==========  =================================================================================================
         drifted     members that run with other settings than they should, voters and learners
@@ -86,6 +87,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         "drained": drained,
         "watched": _canary.earlier(fact["masters"], masters) if fact["canary"]["seconds"] > 0 else [],
         "endpoint": parts,
+        "running_ready": not voters,
     }
 
 

@@ -30,7 +30,7 @@ options:
       - V(bootstrapped) waits until this member serves a linearizable read, then removes the record.
       - V(learner) makes the host a started member in sync; a voter stays a voter.
       - V(voter) promotes this host's learner and waits until it serves.
-      - V(follower) gives the leadership away when this member has it.
+      - V(follower) gives the leadership away when this member has it. A member that alone votes keeps it.
       - V(updated) has the other members reach the started member O(name) at O(peer_url), and nowhere else. The quorum must
         survive its absence, since they do not reach it there before etcd on it listens there, which takes a restart
         (U(https://etcd.io/docs/v3.6/op-guide/runtime-configuration/#update-advertise-peer-urls)). It touches no host and may

@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: The multimaster.kubernetes maintainers (@multimaster)
 description:
   - Takes what M(multimaster.kubernetes.host_info) observed and what a task with M(multimaster.kubernetes.health_info)
-    registered as C(health_read) on every host, and judges all of it together.
+    registered as C(__health_read) on every host, and judges all of it together.
   - C(HEALTHY) means that nothing is wrong, warnings aside; C(DEGRADED) that it serves, and something that should carry a
     failure is missing; C(DOWN) that it does not serve, or that nothing proves that it does. Unknown counts as bad.
   - Asks nobody and changes nothing on any host.

@@ -60,7 +60,7 @@ EXAMPLES = r"""
     endpoint_address: 192.0.2.10
     interface: eth0
     certificates: [/etc/kubernetes/pki/apiserver.crt]
-  register: health_read
+  register: __health_read
 """
 
 RETURN = r"""

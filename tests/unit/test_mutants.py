@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Break the rules on purpose, one at a time, and want the tests that name them to fail.
 
+A mutant's file is one of module_utils or plugin_utils, and so are its tests.
+
 Each mutant is a copy in memory, put where Python looks for the module, in a child process that then runs those tests; nothing
 is written. (The quorum rule has more mutants of its own, see test__quorum.py: there a proof must catch them.)
 """
@@ -19,9 +21,10 @@ import typing
 import pytest
 
 UNIT = pathlib.Path(__file__).resolve().parent
-SOURCES = UNIT.parents[1] / "plugins" / "module_utils"
+PLUGINS = UNIT.parents[1] / "plugins"
+FOLDERS = ("module_utils", "plugin_utils")
 COLLECTION = "ansible_collections.multimaster"
-PACKAGE = COLLECTION + ".kubernetes.plugins.module_utils"
+PACKAGE = COLLECTION + ".kubernetes.plugins"
 # Nothing that costs time and that a test which only has to fail does without.
 OPTIONS = (
     *("-x", "-q", "--no-header", "--noconftest", "--assert=plain", "--capture=no", f"--rootdir={UNIT}"),
@@ -1374,11 +1377,105 @@ MUTANTS = {
         "    elif False:",
         "test__pki.py::test_renewal_begins_in_the_last_third_and_never_earlier_than_30_days_before",
     ),
+    # what is signed, and who may found a store
+    "another cluster's authority file is written over": Mutant(
+        "_issuing",
+        "        if verdict == _pki.REFUSE:",
+        "        if False:",
+        "test__issuing.py::test_a_host_of_another_store_is_refused_whole",
+    ),
+    "a certificate of another store is taken for an old one of ours": Mutant(
+        "_issuing",
+        "not item.present.problem and not item.present.issued_by_store",
+        "False",
+        "test__issuing.py::test_a_certificate_of_another_store_without_any_authority_is_refused",
+    ),
+    "an authority signs that the host does not trust yet": Mutant(
+        "_issuing",
+        "_pki.guard(host, foreign, strangers, trusted) + _pki.guard_overlap(host, _overlaps(wanted_files, present))",
+        "_pki.guard(host, foreign, strangers, trusted)",
+        "test__issuing.py::test_an_authority_signs_only_when_the_host_trusts_it",
+    ),
+    "any authority file is trust in ours": Mutant(
+        "_issuing",
+        "return bool(set(ours) & set(_x509.fingerprints(found[\"content\"] or \"\")))",
+        "return True",
+        "test__issuing.py::test_an_unreadable_authority_file_is_mended_and_proves_nothing",
+    ),
+    "anybody founds a store where one is missing": Mutant(
+        "_ca_store",
+        "        if not may_create:",
+        "        if False:",
+        "test__ca_store.py::test_a_missing_store_is_an_error_that_says_what_to_do",
+    ),
+    "the store of another cluster signs": Mutant(
+        "_ca_store",
+        "        if owner != cluster_name:",
+        "        if False:",
+        "test__ca_store.py::test_another_clusters_store_is_refused",
+    ),
+    "a key signs that is not its authority's": Mutant(
+        "_ca_store",
+        "        if key.public_key() != self.authority(name)[0].public_key():",
+        "        if False:",
+        "test__ca_store.py::test_a_key_that_is_not_its_authoritys_signs_nothing",
+    ),
+    "API servers have to be ready before the members they use have restarted": Mutant(
+        TURNS,
+        '"running_ready": not voters,',
+        '"running_ready": True,',
+        "test__turns.py::test_an_api_server_that_runs_need_not_be_ready_while_a_member_is_yet_to_restart",
+    ),
+    # who leads
+    "a lone member that is ill is waited for before its allowed restart": Mutant(
+        "_etcd_flows",
+        "(observed.confirmed or not others)",
+        "observed.confirmed",
+        "test__etcd_flows.py::test_a_member_that_alone_votes_keeps_the_leadership",
+    ),
+    "who says nothing is taken for nobody": Mutant(
+        "_etcd_flows",
+        "return not voters and (observed.confirmed or not others)",
+        "return not voters",
+        "test__etcd_flows.py::test_whether_another_votes_is_not_guessed_without_quorum",
+    ),
+    # what a reset may take
+    "network namespaces of somebody else's containerd go": Mutant(
+        "_reset_plan",
+        "        if part is RUNTIME and part in own:",
+        "        if part is RUNTIME:",
+        "test__reset_plan.py::test_network_namespaces_that_containerd_made_go_and_those_of_somebody_elses_stay",
+    ),
+    # a host's own look
+    "the first interface stands for every subnet": Mutant(
+        "_host",
+        "if network.num_addresses > 1 and wanted in network:",
+        "if network.num_addresses > 1 or wanted in network:",
+        "test__host.py::test_of_several_interfaces_the_one_in_whose_subnet_the_address_lies",
+    ),
+    "a downgrade to another line is gone on with": Mutant(
+        "_upgrade_scene",
+        "(enabled and enabled == target)",
+        "(enabled or enabled == target)",
+        "test__upgrade_scene.py::test_what_etcd_is_to_be_told",
+    ),
 }  # fmt: skip
 
 
+def one_of(place, name):
+    """Return the path of the file so named in either folder of utilities."""
+    (found,) = [path for path in (place / folder / name for folder in FOLDERS) if path.exists()]
+    return found
+
+
+def place(test):
+    """Return how pytest is told of a test of one file of either folder."""
+    file, colons, name = test.partition("::")
+    return f"{one_of(UNIT / 'plugins', file)}{colons}{name}"
+
+
 def source(file):
-    return (SOURCES / f"{file}.py").read_text(encoding="utf-8")
+    return one_of(PLUGINS, f"{file}.py").read_text(encoding="utf-8")
 
 
 def forget():
@@ -1395,17 +1492,17 @@ def forget():
 
 def install(file, text):
     """Put a module with this text where Python looks for it."""
-    package = importlib.import_module(PACKAGE)
-    spec = importlib.util.spec_from_file_location(f"{PACKAGE}.{file}", SOURCES / f"{file}.py")
+    path = one_of(PLUGINS, f"{file}.py")
+    package = importlib.import_module(f"{PACKAGE}.{path.parent.name}")
+    spec = importlib.util.spec_from_file_location(f"{package.__name__}.{file}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     setattr(package, file, module)
-    exec(compile(text, str(SOURCES / f"{file}.py"), "exec"), module.__dict__)
+    exec(compile(text, str(path), "exec"), module.__dict__)
 
 
 def outcome(tests, file=None, text=""):
     """Run tests in a child process, with one module's text in place of its own; return pytest's exit code and output."""
-    folder = UNIT / "plugins" / "module_utils"
     with tempfile.TemporaryFile("w+") as output:
         child = os.fork()
         if not child:
@@ -1417,7 +1514,7 @@ def outcome(tests, file=None, text=""):
                 if file:
                     install(file, text)
                 os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-                code = pytest.main([*OPTIONS, *(str(folder / test) for test in tests)])
+                code = pytest.main([*OPTIONS, *map(place, tests)])
             finally:
                 sys.stdout.flush()
                 os._exit(code)

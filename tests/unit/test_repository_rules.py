@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import yaml
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight_machine
 from tree import load, tasks_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -612,6 +613,18 @@ def test_every_link_of_a_page_leads_somewhere():
     assert not found
 
 
+def test_the_first_page_wants_what_preflight_wants():
+    text = (ROOT / "docs/quick-start.md").read_text()
+    for system, versions in _preflight_machine.SUPPORTED_OS.items():
+        assert f"{system.title()} {' or '.join(versions)}" in text, "somebody would install another system for nothing"
+
+
+def test_every_scenario_is_named_where_contributors_look():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    scenarios = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
+    assert set(re.findall(r"`S=(\w+)`", text)) == scenarios, "nobody runs a drill that is named nowhere"
+
+
 def test_the_tarball_installs_without_a_network():
     assert load(ROOT / "galaxy.yml")["dependencies"] == {}, "one dependency breaks the offline install"
 
@@ -623,7 +636,10 @@ def sequence_words():
             yield path.parent, word, arguments
 
 
-@pytest.mark.parametrize("scenario,word,arguments", list(sequence_words()))
+SEQUENCES = list(sequence_words())
+
+
+@pytest.mark.parametrize("scenario,word,arguments", SEQUENCES)
 def test_a_scenario_step_names_what_exists(scenario, word, arguments):
     for argument in arguments:
         target = scenario / argument
@@ -634,6 +650,32 @@ def test_a_scenario_step_names_what_exists(scenario, word, arguments):
             assert target.is_file()
     if word == "verify":
         assert arguments, "say which folder"
+
+
+# Scenarios without an act that a check could foresee, and why.
+NOTHING_TO_FORESEE = {
+    "refused": "whatever it asks for is refused",
+    "zone_lost": "what is done to it is no playbook's, and leaves nothing to do",
+}
+
+
+def expected_of_runs(node):
+    """Yield (what is expected, whether it is a check) of each run of a playbook in a step of a scenario."""
+    if isinstance(node, list) and "--expect" in node:
+        yield node[node.index("--expect") + 1], "--check" in node
+    elif isinstance(node, (list, dict)):
+        for one in node.values() if isinstance(node, dict) else node:
+            yield from expected_of_runs(one)
+
+
+@pytest.mark.parametrize("scenario", sorted({scenario for scenario, _word, _arguments in SEQUENCES}), ids=lambda path: path.name)
+def test_a_scenario_has_a_check_that_foresees_and_a_run_that_changes_nothing(scenario):
+    """What is done must be foreseen by a check that does nothing, and be done for good."""
+    files = {scenario / one for place_, _word, arguments in SEQUENCES if place_ == scenario for one in arguments}
+    found = {run for path in files if path.is_file() for run in expected_of_runs(load(path))}
+    assert ("unchanged", False) in found
+    assert ("foreseen", False) not in found, "a run would do it"
+    assert (("foreseen", True) in found) is (scenario.name not in NOTHING_TO_FORESEE)
 
 
 def test_molecule_does_not_skip_the_steps_of_a_scenario():

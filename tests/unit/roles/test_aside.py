@@ -101,11 +101,11 @@ def test_a_host_that_is_asked_and_falls_silent_ends_the_turn_and_not_its_rescue(
 
 
 def test_the_search_finds_who_asks():
-    assert {"leave.yml", "return.yml", "keep_lock.yml", "cordon.yml", "node_services.yml", "stop.yml"} <= set(ASKING)
+    assert {"leave.yml", "return.yml", "keep_lock.yml", "cordon.yml", "node_services.yml", "end_run.yml"} <= set(ASKING)
 
 
 def test_the_turn_ends_though_unreachable_is_ignored():
-    included = ("tasks/turn", *(f"tasks/{name}" for name in ASKING if name != "stop.yml"))  # which ends everything anyway
+    included = ("tasks/turn", *(f"tasks/{name}" for name in ASKING if name != "end_run.yml"))  # which ends everything anyway
     for path in (ROOT / "playbooks/phases").glob("*.yml"):
         for play in yaml.safe_load(path.read_text()):
             asks = "hosts" in play and any(name in str(play) for name in included)

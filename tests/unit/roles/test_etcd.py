@@ -27,7 +27,7 @@ def test_the_gate_stands_before_what_runs_and_a_member_that_is_down_is_simply_st
     [gate], (first, leadership), [start], [spared, run] = tasks("gate"), tasks("spare"), tasks("start"), tasks("service")
     assert first["ansible.builtin.import_tasks"] == "gate.yml" and "when" not in first
     assert gate["multimaster.kubernetes.etcd_quorum"]["step"] == "restart" and "when" not in gate
-    assert leadership["multimaster.kubernetes.etcd_member"]["state"] == "follower"
+    assert leadership["multimaster.kubernetes.etcd_member"]["state"] == "follower" and "when" not in leadership
     assert spared["ansible.builtin.include_tasks"] == "spare.yml"
     assert spared["when"] == "not (etcd_result | multimaster.kubernetes.runs_as_it_should)"
     assert run["ansible.builtin.import_tasks"] == "start.yml" and "when" not in run
@@ -66,7 +66,7 @@ def test_a_member_stops_only_when_etcd_was_well_for_a_while():
 
 
 def test_the_gate_is_asked_before_anything_is_taken_out_of_use():
-    for turn, stops in (("turn_master.yml", "tasks_from: start"), ("turn_restart.yml", "_tasks: restart.yml")):
+    for turn, stops in (("turn_master.yml", "tasks_from: start"), ("turn_restart.yml", "_tasks: stop_or_reboot.yml")):
         text = (ROOT / "playbooks/phases/tasks" / turn).read_text()
         assert text.index("tasks_from: gate") < text.index("_tasks: aside.yml") < text.index(stops), turn
     aside = (ROOT / "playbooks/phases/tasks/aside.yml").read_text()

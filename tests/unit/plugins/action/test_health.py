@@ -62,7 +62,7 @@ def hostvars(made):
         if name in made.observed:
             found[name]["ansible_facts"]["multimaster_host"] = dict(made.observed[name], clock_window=[now - 1, now])
         if name in made.read:
-            found[name]["health_read"] = dict(made.read[name], certificates=files_of(host, made.fact), changed=False)
+            found[name]["__health_read"] = dict(made.read[name], certificates=files_of(host, made.fact), changed=False)
     return found
 
 
@@ -136,7 +136,7 @@ def test_a_host_that_was_not_reached_says_why(shown):
 def test_a_host_that_broke_between_two_tasks_says_why(shown, told):
     made = cluster()
     variables = hostvars(made)
-    variables["w1"]["health_read"] = told
+    variables["w1"]["__health_read"] = told
     findings = run(made, variables, must="be_judged")["health"]["findings"]
     assert [(one["check"], one["found"]) for one in findings] == [("host-unread", "no Python")]
 
@@ -144,7 +144,7 @@ def test_a_host_that_broke_between_two_tasks_says_why(shown, told):
 def test_a_skipped_reading_is_no_reading(shown):
     made = cluster()
     variables = hostvars(made)
-    variables["w1"]["health_read"] = {"skipped": True, "changed": False}
+    variables["w1"]["__health_read"] = {"skipped": True, "changed": False}
     assert [one["check"] for one in run(made, variables, must="be_judged")["health"]["findings"]] == ["host-unread"]
 
 

@@ -27,6 +27,11 @@ def bring(world, state, allow_loss=False, **options):
     return world
 
 
+def test_every_kind_of_step_is_taken_by_the_method_of_its_name():
+    found = {kind: method.__name__ for kind, method in _endpoint_host.STEPS.items()}
+    assert found == {kind: f"_{kind}" for kind in _endpoint_plan.KINDS}
+
+
 def test_the_first_master():
     world = bring(World(), "direct")
     assert world.log == ["start multimaster-endpoint"] and world.held == {"eth0"}

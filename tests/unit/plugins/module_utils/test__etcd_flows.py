@@ -250,6 +250,37 @@ def test_the_leader_becomes_a_follower(machine):
     assert not a.flow(["b"]).bring_to("follower").changed
 
 
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize(
+    ("members", "running", "ask", "changed"),
+    [
+        ("a", "a", "", False),
+        ("a", "", "", False),  # it is ill, and its restart was allowed
+        ("abc", "abc", "", True),  # the members tell of the others
+        ("abc", "abc", "b", True),
+    ],
+)
+def test_a_member_that_alone_votes_keeps_the_leadership(machine, members, running, ask, changed, check):
+    fake = FakeEtcd(*members)
+    fake.running = set(running)
+    a = machine(fake, "a")
+    assert a.flow(list(ask)).bring_to("follower", check=check).changed is changed
+    assert a.now == 0.0 or changed, "nothing was waited for"
+
+
+def test_beside_a_learner_a_member_alone_votes(machine):
+    fake = FakeEtcd("a")
+    fake.add("b", learner=True)
+    assert machine(fake, "a").flow(["b"]).bring_to("follower").reason == "nobody else votes, so nobody else can lead"
+
+
+def test_whether_another_votes_is_not_guessed_without_quorum(machine):
+    fake = FakeEtcd("a", "b")
+    fake.running = set()
+    with pytest.raises(StepFailed, match="no member served a linearizable read"):
+        machine(fake, "a").flow(["b"], timeout=2).bring_to("follower")
+
+
 def test_nothing_is_decided_on_a_list_without_quorum(machine):
     fake = FakeEtcd("a", "c", "d")
     fake.running = {"a"}

@@ -124,6 +124,34 @@ def test_an_object_is_looked_at_where_it_is(obj, said):
     assert look_at({"apiVersion": "v1", **obj}).startswith(said)
 
 
+ABOVE, SILENT = "Next: look at the task that failed above", "cannot be reached, as is said above. Next: make it reachable"
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ({"failed": True, "msg": "unsafe. Next: wait"}, "unsafe. Next: wait"),
+        (
+            {
+                "failed": True,
+                "msg": "items failed",
+                "results": [{"failed": False, "msg": "a"}, {"msg": "b"}, {"failed": True, "msg": "c"}],
+            },
+            "c",
+        ),
+        ({"results": [{"failed": True, "msg": "a"}, {"failed": True, "msg": "b"}]}, "a; b"),
+        ({"failed": True}, ABOVE),
+        ({"failed": True, "msg": ""}, ABOVE),
+        ({"results": [{"failed": True}, {"failed": True, "msg": "b"}]}, f"{ABOVE}; b"),
+        ({}, SILENT),
+        ({"results": []}, SILENT),
+        ({"msg": "it is well"}, SILENT),
+    ],
+)
+def test_what_a_task_failed_on(result, said):
+    assert said == _failure.of_task(result) or said is SILENT and said in _failure.of_task(result)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_no_module_ends_with_an_error_and_nothing_else(path):
     assert "fail_json(msg=str(" not in path.read_text(), "_failure.message says what to do next as well"

@@ -491,6 +491,19 @@ def test_arp_is_asked_on_the_interface_of_the_endpoints_subnet():
     assert (asked, seen["arp"]) == ([("eth0", "192.0.2.200")], ["02:00:00:00:00:99"])
 
 
+LISTED = [
+    {"interface": name, "address": address, "prefix": prefix}
+    for name, address, prefix in (("lo", "192.0.2.10", 32), ("eth0", "198.51.100.5", 24), ("eth1", "192.0.2.11", 24))
+]
+
+
+@pytest.mark.parametrize("address,interface", [
+    ("192.0.2.200", "eth1"), ("198.51.100.7", "eth0"), ("192.0.2.10", "eth1"), ("203.0.113.9", None), ("2001:db8::1", None),
+])  # fmt: skip
+def test_of_several_interfaces_the_one_in_whose_subnet_the_address_lies(address, interface):
+    assert _host.interface_for(LISTED, address) == interface
+
+
 @pytest.mark.parametrize("probe_arp,bare,asks", [
     ("never", True, False), ("bare", True, True), ("bare", False, False), ("always", False, True),
 ])  # fmt: skip

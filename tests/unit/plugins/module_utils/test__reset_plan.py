@@ -219,6 +219,15 @@ def test_where_a_removed_link_led_to_is_said():
 # Mounts
 
 
+@pytest.mark.parametrize("ours", [True, False])
+def test_network_namespaces_that_containerd_made_go_and_those_of_somebody_elses_stay(ours):
+    namespaces = ("/run/netns/cni-1", "/run/netns/cni-2")
+    text = UNIT if ours else "ExecStart=/usr/bin/containerd\n"
+    host = with_unit(plan.RUNTIME, *namespaces, "/run/netns/blue", text=text, mounts=namespaces)
+    assert [path for path in removed(host) if path.startswith("/run/netns/")] == list(namespaces if ours else ())
+    assert decide(host).unmount == (namespaces[::-1] if ours else ())
+
+
 def test_mounts_go_the_deepest_first_and_the_later_one_of_two_first():
     kubelet, netns = "/var/lib/kubelet/pods/1", "/run/netns/cni-1"
     mounts = ("/", kubelet, kubelet + "/a/b", netns, netns, "/run/netns", "/var/lib/kubelet-2/x")

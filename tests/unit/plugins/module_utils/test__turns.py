@@ -65,7 +65,9 @@ def everything(name):
 def taken(the_fact, **results):
     """Return who takes a turn, without the lists that are empty."""
     found = _turns.control_turns(told(the_fact["hosts"], **results), the_fact)
-    return {what: " ".join(names) for what, names in found.items() if names and what not in ("drifted", "renewing")}
+    return {
+        what: " ".join(names) for what, names in found.items() if names and what not in ("drifted", "renewing", "running_ready")
+    }
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,22 @@ def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(
 )  # fmt: skip
 def test_case(the_fact, results, wanted):
     assert taken(the_fact, **results) == wanted
+
+
+@pytest.mark.parametrize(
+    ("the_fact", "results", "wanted"),
+    [
+        (fact(), {}, True),
+        (fact(), {"api_m1": OTHER, "kcm_m2": DOWN, "etcd_m3": DOWN}, True),
+        (fact(), {"etcd_m3": OTHER}, False),
+        (fact("m1", etcd="e1"), {"etcd_e1": OTHER}, False),
+        # these restart in no turn: a learner before all, the other of two in the next run
+        (fact("m1 m2", learners="m2"), {"etcd_m2": OTHER}, True),
+        (fact("m1 m2", later="m1"), {"etcd_m1": OTHER}, True),
+    ],
+)
+def test_an_api_server_that_runs_need_not_be_ready_while_a_member_is_yet_to_restart(the_fact, results, wanted):
+    assert _turns.control_turns(told(the_fact["hosts"], **results), the_fact)["running_ready"] is wanted
 
 
 STATES = (UP, DOWN, OTHER)

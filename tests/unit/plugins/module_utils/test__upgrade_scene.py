@@ -83,14 +83,22 @@ CASES = {
         [],
         ("m1", "enabled"),
     ),
+    "back further than the downgrade that is enabled, not allowed": (
+        "3.7.3",
+        {"storage_version": "3.7.0", "downgrade": "3.6.0"},
+        {},
+        [],
+        ("", ""),
+        "3.5.20",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_etcd_is_to_be_told(name):
-    etcd, told, permissions, kinds, wished = CASES[name]
+    etcd, told, permissions, kinds, wished, *wanted_etcd = CASES[name]
     observed = seen(etcd, **told)
-    topology, plan = made(observed, **permissions)
+    topology, plan = made(observed, *wanted_etcd, **permissions)
     assert [step.kind for step in plan.steps] == kinds
     assert _upgrade_scene.downgrade(topology, observed, plan) == wished
     refused = "not allowed" in name

@@ -1,12 +1,17 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes a decision pure: it imports only what computes, and touches neither files, clock nor chance."""
+"""What makes a decision pure: it imports only what computes, and touches neither files, clock nor chance.
+
+A form, which is how something is written, is held to the same. A file whose name does not tell another kind is listed here or
+refused, so none reaches outside by the name of a decision (docs/architecture.md).
+"""
 
 from __future__ import annotations
 
 import ast
 import pathlib
+import re
 import sys
 
 import pytest
@@ -84,6 +89,15 @@ DECISIONS = (
     "_upgrade_scene",
     "_upgrade_view",
 )
+# How something is written or read, likewise pure.
+FORMS = ("_asn1", "_bootstrap_token", "_failure", "_kube_objects", "_pkcs10", "_rendering", "_topology_fact")
+# Who talks to the program, protocol or service of this name.
+CLIENTS = (
+    *("_addresses", "_arp", "_artifacts", "_command", "_etcd", "_haproxy", "_https", "_images", "_keepalived", "_kernel"),
+    *("_kube", "_ready", "_snapshot", "_systemd", "_vrrp"),
+)
+# How the names of the others end.
+ENDS = ("_host", "_reading", "_file", "_files", "_flow", "_flows", "_places", "_server", "_report")
 # Parts of the standard library that compute and nothing else.
 COMPUTING = {
     *("__future__", "ast", "base64", "collections", "copy", "dataclasses", "difflib", "enum", "fnmatch", "functools"),
@@ -102,6 +116,9 @@ COMPUTING = {
     ),
     *("collections.abc", "types", "typing", "urllib.parse"),
 }
+# What forms need besides: it computes too, but for the clock (CLOCK).
+OF_FORMS = {"binascii", "datetime", "errno"}
+CLOCK = {"now", "utcnow", "today"}
 FORBIDDEN_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
 
 
@@ -125,6 +142,41 @@ def imported(name):
             else:
                 outside.add(node.module)
     return outside, siblings
+
+
+def kinds(name):
+    """Return the kinds that a file is of, by its name or where it is listed."""
+    listed = {"decision": DECISIONS, "form": FORMS, "client": CLIENTS}
+    return [kind for kind, names in listed.items() if name in names] + [end for end in ENDS if name.endswith(end)]
+
+
+def test_every_file_is_of_one_kind():
+    """What is none reaches outside without a name that says so: list a decision or a form above, or name it by what it does."""
+    names = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+    assert {name: kinds(name) for name in names if len(kinds(name)) != 1} == {}
+    assert {*DECISIONS, *FORMS, *CLIENTS} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "name, found", [("_new_talker", []), ("_new_host", ["_host"]), ("_etcd", ["client"]), ("_files", ["_files"])]
+)
+def test_a_name_tells_its_kind(name, found):
+    assert kinds(name) == found
+
+
+def test_the_page_lists_the_same():
+    paragraph = (FOLDER.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8").partition("Two kinds have a bare")[2]
+    clients, _form, forms = paragraph.partition("test_decisions.py")[0].partition("A form is")
+    assert [tuple(re.findall(r"`(_\w+)`", text)) for text in (clients, forms)] == [CLIENTS, FORMS]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_form_is_pure_like_a_decision(name):
+    outside, siblings = imported(name)
+    assert outside - COMPUTING - OF_FORMS - {"_asn1"} == set()  # a sibling by its bare name: a program on hosts imports it so
+    assert siblings <= {*DECISIONS, *FORMS}
+    called = {ast.unparse(node.func).rpartition(".")[2] for node in ast.walk(tree(name)) if isinstance(node, ast.Call)}
+    assert called & (FORBIDDEN_CALLS | CLOCK) == set()
 
 
 @pytest.mark.parametrize("name", DECISIONS)
