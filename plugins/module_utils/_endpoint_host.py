@@ -225,7 +225,11 @@ class Master:
         def look():
             state, held = self.keepalived.state(), self._held()
             said = f"it is {state.state}, the address is {'' if held else 'not '}on this host"
-            return state.settled and held == (state.state == "holder"), said
+            settled = state.settled and held == (state.state == "holder")
+            if settled and not held and self._facts.seen.held and not self.others():
+                # Every keepalived begins as a backup. Were the cover taken off then, nobody had the address for three adverts.
+                return False, f"{said} and on no other"
+            return settled, said
 
         settled, said = self._wait(self._settle_timeout, look)
         if not settled:

@@ -34,7 +34,7 @@ LANES = (
 # One host and no prober: this scenario waits more than it works. Others measure, and have the machine to themselves.
 BESIDE = "single"
 # How long a scenario takes beside another that was just run here, as measured in one sitting.
-SHARE = {("external_etcd", "life"): 0.5}
+SHARE = {("external_etcd", "life"): 0.4}
 SCREEN = threading.Lock()
 SUMMARY = re.compile(r"^(?:=+ )?(\d+ (?:passed|failed|error|skipped|deselected)[^\n]*) in [\d.]+s", re.M)
 

@@ -690,6 +690,12 @@ MUTANTS = {
     "who gives way restarts in its turn as well": Mutant(
         TURNS, ', *order["demote"]} | new', "} | new", "test__turns.py::test_case"
     ),
+    "the backup that keepalived begins as is taken for settled": Mutant(
+        "_endpoint_host",
+        "and not self.others():",
+        "and False:",
+        "test__endpoint_host.py::test_the_cover_stays_until_keepalived_is_no_longer_the_backup_that_it_begins_as",
+    ),
     "an API server moves to a member that has not restarted yet": Mutant(
         TURNS,
         ".update(wanted - {name})",

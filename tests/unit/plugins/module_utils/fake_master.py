@@ -27,10 +27,12 @@ class World:
     """Hold what is so; it plays systemd's adapter, the addresses and keepalived at once.
 
     `elsewhere`: another master is ready to take the address when keepalived stops here; `stuck`: what keepalived stays in.
-    `refusals`: what the API says at the address before it says that it is ready.
+    `refusals`: what the API says at the address before it says that it is ready. `election`: seconds that keepalived is a backup
+    when it starts and nobody else has the address.
     """
 
-    def __init__(self, held=(), others=(), up=(), enabled=(), elsewhere=False, stuck="", fresh=()):
+    def __init__(self, held=(), others=(), up=(), enabled=(), elsewhere=False, stuck="", fresh=(), election=0.0):
+        self.election, self.elected = election, None
         self.held, self.arp, self.elsewhere, self.stuck = set(held), set(others), elsewhere, stuck
         self.states = {name: _unit_plan.State(name, "loaded", file_state="disabled") for name in (BALANCER, VRRP, DIRECT)}
         for name in up:
@@ -84,10 +86,15 @@ class World:
         if name == VRRP:
             self._stop(DIRECT)
             self.held.discard("eth0")
-            if not self.arp and not self.stuck:
-                self.held.add("eth0")
+            self.elected = None if self.arp or self.stuck else self.now + self.election
+            self._elect()
         self.states[name] = replace(self.states[name], active="active", invocation=self.states[name].invocation + "1")
         self.changed.discard(name)
+
+    def _elect(self):
+        if self.elected is not None and self.now >= self.elected:
+            self.elected = None
+            self.held.add("eth0")
 
     def _restart(self, name):
         self._stop(name)
@@ -114,7 +121,7 @@ class World:
         self.held.add("lo")
 
     def uncover(self, address):
-        self.log.append("uncover")
+        self.log.append("uncover" if "eth0" in self.held or self.arp else "uncover what nobody else has")
         self.held.discard("lo")
 
     def drop(self, address, interface):
@@ -125,6 +132,7 @@ class World:
     def state(self, instance="endpoint"):
         if not self.states[VRRP].up:
             return _keepalived.DOWN
+        self._elect()
         return _keepalived.Vrrp(self.stuck or ("holder" if "eth0" in self.held else "backup"))
 
     def peers(self, instance="endpoint"):

@@ -45,6 +45,22 @@ def test_promotion():
     assert [world.states[name].file_state for name in (BALANCER, VRRP, DIRECT)] == ["enabled", "enabled", "disabled"]
 
 
+@pytest.mark.parametrize("election", [0.3, 1.02, 3.6])
+def test_the_cover_stays_until_keepalived_is_no_longer_the_backup_that_it_begins_as(election):
+    world = bring(World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,), election=election), "balanced")
+    assert world.log == ["start haproxy", "cover", "start keepalived", "uncover"] and world.held == {"eth0"}
+
+
+def test_a_master_that_had_the_address_and_has_a_better_one_beside_it_settles_as_a_backup():
+    world = World(held=("eth0",), up=(DIRECT,), enabled=(DIRECT,), election=99.0)
+    master = world.master()
+    plan = _endpoint_plan.plan(master.observe(), "balanced")
+    world.arp.add(OTHER)
+    for step in plan.steps:
+        master.take(step)
+    assert world.log[-1] == "uncover" and not world.held
+
+
 def test_a_backup_comes_in():
     world = bring(World(others=(OTHER,)), "balanced")
     assert world.log == ["start haproxy", "start keepalived"] and not world.held
