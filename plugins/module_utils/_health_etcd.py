@@ -52,7 +52,7 @@ def etcd_alarms(seen):
     for member_id, alarm in seen.etcd.alarms:
         name = names.get(member_id, "")
         host = name if name in seen.cluster["hosts"] else ""
-        yield Finding(host, "etcd-alarm", *_quorum.alarm_words(alarm, name or _quorum.hex_id(member_id)))
+        yield Finding(host, "etcd-alarm", *_quorum.alarm_words(member_id, alarm, name))
 
 
 def etcd_led(seen):
