@@ -1246,6 +1246,12 @@ MUTANTS = {
         "if False:",
         "test__quorum.py::test_each_alarm_is_told_with_its_own_remedy_and_whose_it_is",
     ),
+    "nodes too old for the next minor are to come up to API servers that they are too old for already": Mutant(
+        "_skew",
+        "fix = first if _behind(version, newest) <= KUBELET_BEHIND else _anew(host)",
+        "fix = first",
+        "test__skew.py::test_what_is_too_far_behind_is_told_with_a_playbook_that_can",
+    ),
     "an alarm that one reader was told of does not count": Mutant(
         HEALTH_VIEW,
         'for _name, answer in answers for one in answer["alarms"]})',
