@@ -120,7 +120,7 @@ _SENTENCES = {
     ),
     "outage": (
         "{target} is the only voter: while it restarts the whole API is away",
-        "allow it for this run (-e etcd_allow_outage=true), or have three masters first: of three voters one can be spared",
+        "allow it for this run (-e etcd_allow_outage=true), or have three etcd members first: of three voters one can be spared",
     ),
     "gives_way": (
         "{target} is the only voter and {learners} stands by: it does not restart in place, {learners} votes instead of it first",
@@ -128,7 +128,7 @@ _SENTENCES = {
     ),
     "last_voter": (
         "{target} is the last voter: removing it removes the cluster",
-        "add another master and let it become a voter first",
+        "add another etcd member and let it become a voter first",
     ),
     "remove": (
         "after removing {target} {living} of {counted} voters would be healthy and {quorum} are needed",
@@ -155,8 +155,8 @@ def hex_id(member_id: str) -> str:
 
 
 def removal(member_id: str) -> str:
-    """Return the command that removes exactly this member."""
-    return f"`etcdctl member remove {hex_id(member_id)}`"
+    """Return the command that removes exactly this member; `e` is etcdctl with the certificates that it needs."""
+    return f"on an etcd host, with `e` of {AT_RISK_RUNBOOK}, section 4: `e member remove {hex_id(member_id)}`"
 
 
 def alarm_next(member_id: str, alarm: str) -> str:

@@ -191,7 +191,7 @@ def test_a_stray_learner_may_be_removed_itself_by_id_or_peer_url():
     assert codes(judge(observed, Step(RESTART, "m2"))) == ["stray_learner"]
     assert judge(observed, Step(REMOVE, "id-x")).safe
     assert judge(observed, Step(REMOVE, "https://192.0.2.9:2380")).safe
-    assert judge(observed, Step(RESTART, "m2")).next_step.endswith(": `etcdctl member remove id-x`")
+    assert judge(observed, Step(RESTART, "m2")).next_step.endswith(": `e member remove id-x`")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,9 @@ def test_a_stray_learner_may_be_removed_itself_by_id_or_peer_url():
 )
 def test_ids_are_said_as_etcdctl_shows_and_takes_them(told, shown):
     assert _quorum.hex_id(told) == shown
-    assert _quorum.removal(told) == f"`etcdctl member remove {shown}`"
+    assert (
+        _quorum.removal(told) == f"on an etcd host, with `e` of {_quorum.AT_RISK_RUNBOOK}, section 4: `e member remove {shown}`"
+    )
     stray = Member(told, is_learner=True)
     known = cluster([UP] * 3, alarms=((told, "NOSPACE"),))
     verdict = judge(dataclasses.replace(known, members=(*known.members, stray)), Step(RESTART, "m2"))
