@@ -493,6 +493,19 @@ def test_upgrade_yml_is_named_as_the_way_to_the_next_minor_only(wanted, way):
     assert finding.fix == f"{way}; or set multimaster_kubernetes_version back to 1.36.3."
 
 
+def test_a_node_that_is_too_old_may_be_taken_out_as_its_finding_says_and_nothing_else_be_done():
+    observed = {"m1": living("m1", [member("m1")]), "w1": living("w1", [], master=False)}
+    observed["w1"]["versions"]["kubelet"] = "1.32.9"
+    listed, made = inventory(["m1"], ["w1"]), settings()
+    told = {}
+    for request in (_request.Request(), _request.Request("roll", ("m1",)), _request.Request("remove", ("w1",))):
+        topology = _topology.build(made, listed, observed, True, request=request)
+        view = _preflight.View(made, listed.without(request.leaving), observed, topology, True)
+        told[request.kind] = [one.fix for one in _preflight.judge_request(view, request.kind) if one.check == "skew-kubelet"]
+    assert [len(fixes) for fixes in told.values()] == [1, 1, 0]
+    assert "remove_node.yml -e node=w1" in told["converge"][0]
+
+
 def test_a_dead_master_is_replaced_in_the_middle_of_an_upgrade():
     members = [member("m1"), member("m2"), member("m3")]
     observed = {name: living(name, members) for name in ("m1", "m3")} | {"m4": fresh("m4")}
