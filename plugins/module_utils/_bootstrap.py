@@ -41,6 +41,12 @@ ELSEWHERE_NEXT = (
     f"({LOST_QUORUM_RUNBOOK}, section 5); if the cluster is given up, run reset.yml before it is built anew"
 )
 
+# What to do where hosts carry records of several foundings; put aside, so that a wrong choice can be taken back.
+SEVERAL_NEXT = (
+    "choose one and list its hosts alone, or put the others aside, on each of their hosts: systemctl stop etcd; "
+    "mv /etc/etcd/bootstrap.json /etc/etcd/bootstrap.json.old; mv /var/lib/etcd/member /var/lib/etcd/member.old; then run again"
+)
+
 NONE, BOOTSTRAP, RESUME, JOIN, RENEW, REFUSE = "none", "bootstrap", "resume", "join", "renew", "refuse"
 
 
@@ -197,7 +203,7 @@ def _without_a_cluster(hosts, first_voters, cluster_name, nonce):
     if len(records) > 1:
         said = ", ".join(f"{host.name}: {host.record.token}" for host in hosts if host.record)
         problem = f"the hosts carry records of {len(records)} different foundings ({said})"
-        return _refuse([(problem, "finish one of them with its own hosts listed; wipe the others by name")])
+        return _refuse([(problem, SEVERAL_NEXT)])
     if records:
         return _resume(hosts, records.pop(), may_have_data, first_voters, cluster_name, nonce)
     return _found(hosts, first_voters, cluster_name, nonce)

@@ -41,8 +41,8 @@ ARGUMENTS = {
 #: Seconds between two looks at a cluster that is waited for.
 PAUSE = 1.0
 # An alarm in a status' errors is protobuf's text form, whose spaces differ between etcd 3.6 and 3.7 and by design may
-# differ between builds (google.golang.org/protobuf/internal/detrand).
-_ALARM = re.compile(r"memberID:\s*(\d+)\s+alarm:\s*(\w+)")
+# differ between builds (google.golang.org/protobuf/internal/detrand). A zero is left out: CORRUPT of no member in particular.
+_ALARM = re.compile(r"(?:memberID:\s*(\d+)\s+)?alarm:\s*(\w+)")
 # the one error that is no alarm; whoever reads the leader sees it anyway
 _NO_LEADER = "etcdserver: no leader"
 
@@ -148,7 +148,7 @@ def _alarms(errors, member_id):
     found = []
     for text in errors:
         if text != _NO_LEADER:
-            found += _ALARM.findall(text) or [(member_id, text.strip())]
+            found += [(raised or "0", alarm) for raised, alarm in _ALARM.findall(text)] or [(member_id, text.strip())]
     return tuple(found)
 
 

@@ -52,7 +52,7 @@ def etcd_alarms(seen):
     for member_id, alarm in seen.etcd.alarms:
         name = names.get(member_id, "")
         host = name if name in seen.cluster["hosts"] else ""
-        yield Finding(host, "etcd-alarm", *_quorum.alarm_words(alarm, name or _quorum.hex_id(member_id)))
+        yield Finding(host, "etcd-alarm", *_quorum.alarm_words(member_id, alarm, name))
 
 
 def etcd_led(seen):
@@ -83,7 +83,8 @@ def etcd_members(seen):
             "a member that serves",
             "It serves again once a quorum of members runs."
             if waits
-            else f"On {name or member.label}: journalctl -u etcd -n 50; systemctl start etcd. A lost disk: replace the member.",
+            else f"On {name or member.label}: journalctl -u etcd -n 50; systemctl start etcd."
+            + (f" A lost disk: replace_node.yml -e node={name}." if name else ""),
         )
 
 
@@ -161,7 +162,7 @@ def etcd_redundant(seen):
             "etcd-survival",
             f"etcd has {voters} voter{'s' if voters > 1 else ''}: the loss of one stops the API",
             "three voters",
-            "With three masters the cluster survives the loss of any one.",
+            f"With three {_hosts(seen)} the cluster survives the loss of any one.",
             WARNING,
         )
 
@@ -222,7 +223,7 @@ def zones_survivable(seen):
     if seen.survival.healthy < seen.survival.voters:
         fix = "Bring back the members that are not healthy first."
     elif lost[0].avoidable:
-        fix = "Spread the masters over the zones."
+        fix = f"Spread the {_hosts(seen)} over the zones."
     else:
         fix = "It takes three voters in three zones."
     zones = " or ".join(loss.zone for loss in lost)
@@ -234,6 +235,11 @@ def zone_losses(seen):
     hosts = [(member, seen.host_of(member)) for member in seen.etcd.voters]
     voters = [dataclasses.replace(member, zone=seen.host(name)["zone"] if name else "") for member, name in hosts]
     return _quorum.voter_losses(voters, {host["zone"] for host in seen.cluster["hosts"].values() if host["zone"]})
+
+
+def _hosts(seen):
+    """Return what the hosts of etcd's members are called: masters, where etcd is on these."""
+    return "masters" if set(seen.cluster["members"]) == set(seen.cluster["masters"]) else "etcd members"
 
 
 def runs(seen, member):

@@ -8,7 +8,7 @@ Each check is a function from a `_health_view.View` to findings; `_health` lists
 
 from __future__ import annotations
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _node_disks
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _node_disks, _pki, _pki_plan
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint import DIRECT, EXTERNAL
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
 
@@ -19,7 +19,11 @@ ENDS_ERROR = {"leaf": (7.0, 1 / 50), "kubelet": (7.0, 1 / 50), "authority": (90.
 RENEWAL = {
     "leaf": "Run site.yml: it renews what is about to end.",
     "kubelet": "The kubelet should have renewed it: journalctl -u kubelet -n 50; kubectl get csr.",
-    "authority": "Rotate the authority (docs/operations/rotate-authority.md): what it signs cannot outlive it.",
+}
+ISSUE = {
+    "leaf": "Run site.yml: it issues what is missing.",
+    "kubelet": "The kubelet asks for it and csr_approver grants it: kubectl get csr; journalctl -u kubelet.",
+    "authority": "Run site.yml: it issues what is missing.",
 }
 # Services with a check of their own say more than that they are down.
 NODE_UNITS = ("containerd", "kubelet", "kube-proxy")
@@ -200,49 +204,49 @@ def placed_nodes(seen):
 
 def certificates_there(seen):
     """Want every certificate of every host that was read to be there and readable."""
-    for host, kind, rows in _by_host(seen, lambda one: one.days_left is None):
-        yield Finding(
-            host,
-            "certificate-missing",
-            f"missing or no certificate: {_first(rows)}",
-            "a certificate",
-            "The kubelet asks for it and csr_approver grants it: kubectl get csr; journalctl -u kubelet."
-            if kind == "kubelet"
-            else "Run site.yml: it issues what is missing.",
-        )
+    for host, fix, rows in _by_host(seen, lambda one: one.days_left is None, lambda one: ISSUE[one.kind]):
+        yield Finding(host, "certificate-missing", f"missing or no certificate: {_first(rows)}", "a certificate", fix)
 
 
 def certificates_valid(seen):
     """Want no certificate to have expired."""
-    for host, kind, rows in _by_host(seen, lambda one: one.days_left is not None and one.days_left <= 0):
+    for host, fix, rows in _by_host(seen, lambda one: one.days_left is not None and one.days_left <= 0, _renewal):
         found = f"expired {_days(abs(rows[0].days_left))} ago: {_first(rows)}"
-        yield Finding(host, "certificate-expired", found, "a valid one", RENEWAL[kind])
+        yield Finding(host, "certificate-expired", found, "a valid one", fix)
 
 
 def certificates_lasting(seen):
     """Want certificates to last: a warning within a twelfth of their life (30 days at most), an error within a fiftieth (7)."""
-    for host, kind, rows in _by_host(
-        seen, lambda one: one.days_left is not None and 0 < one.days_left <= _limit(ENDS_WARNING, one)
+    for host, fix, rows in _by_host(
+        seen, lambda one: one.days_left is not None and 0 < one.days_left <= _limit(ENDS_WARNING, one), _renewal
     ):
         yield Finding(
             host,
             "certificate-ends",
             f"ends in {_days(rows[0].days_left)}: {_first(rows)}",
             f"more than {_days(_limit(ENDS_WARNING, rows[0]))}",
-            RENEWAL[kind],
+            fix,
             ERROR if any(one.days_left <= _limit(ENDS_ERROR, one) for one in rows) else WARNING,
         )
 
 
-def _by_host(seen, wanted):
-    """Return (host, kind, certificates) of those that are wanted, the first to end first: they share one remedy."""
+def _renewal(one):
+    """Return what to do about a certificate that ends or has ended; what an authority signs cannot outlive it."""
+    if one.kind != "authority":
+        return RENEWAL[one.kind]
+    said = _pki.ending(_pki.SIGNERS if one.path == _pki_plan.SIGNERS else "", expired=one.days_left <= 0)
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def _by_host(seen, wanted, remedy):
+    """Return (host, remedy, certificates) of those that are wanted and share it, the first to end first."""
     groups = {}
     for one in seen.certificates:
         if wanted(one):
-            groups.setdefault((one.host, one.kind), []).append(one)
+            groups.setdefault((one.host, one.kind, remedy(one)), []).append(one)
     return [
-        (host, kind, sorted(rows, key=lambda one: (one.days_left or 0, one.path)))
-        for (host, kind), rows in sorted(groups.items())
+        (host, fix, sorted(rows, key=lambda one: (one.days_left or 0, one.path)))
+        for (host, _kind, fix), rows in sorted(groups.items())
     ]
 
 

@@ -31,6 +31,7 @@ import itertools
 import typing
 from dataclasses import dataclass, replace
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _membership
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import (
     ADD_LEARNER,
     KINDS,
@@ -275,8 +276,7 @@ def obstacles(observed: Cluster, wanted: Wanted) -> tuple:
             found.append(Obstacle(host.name, reason, "make it reachable and run again"))
         elif member is None and host.data and not host.leftover and observed.healthy:  # else nobody knows who is a member
             reason = "it holds etcd data and is no member of this cluster; joining would wipe the data"
-            remedy = "find out whose data it is; if nobody needs it, remove /var/lib/etcd/member on this host and run again"
-            found.append(Obstacle(host.name, reason, remedy))
+            found.append(Obstacle(host.name, reason, f"find out whose data they are; {_membership.ASIDE}"))
     for host, member in _untold(observed, wanted):
         who = member.name or hex_id(member.id)
         reason = f"its etcd member {who} may run, and could not be asked whether it serves or may go as dead"

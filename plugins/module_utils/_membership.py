@@ -37,6 +37,11 @@ DONE, WAIT, REFUSE = "done", "wait", "refuse"
 START, ADD, REMOVE, WIPE, PROMOTE, MOVE_LEADER = "start", "add", "remove", "wipe", "promote", "move_leader"
 UPDATE = "update"
 
+# What to do about data that are no member's of this cluster: they are kept, and etcd does not write to them meanwhile.
+ASIDE = (
+    "if nobody needs them, put them aside on this host and run again (systemctl stop etcd; mv /var/lib/etcd/member "
+    "/var/lib/etcd/member.old)"
+)
 JOURNAL = "journalctl -u etcd -n 50 on this host says why"
 
 
@@ -128,8 +133,7 @@ def _foreign(own, mine, belongs, wipe):
     return Move(
         REFUSE,
         "this host holds etcd data that do not belong to a member of this cluster",
-        next_step="if nobody needs them, put them aside on this host and run again (systemctl stop etcd; mv "
-        "/var/lib/etcd/member /var/lib/etcd/member.old); else take this host out of the inventory",
+        next_step=f"{ASIDE}; else take this host out of the inventory",
     )
 
 

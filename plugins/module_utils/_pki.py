@@ -23,6 +23,10 @@ AUTHORITIES = ("kubernetes", "etcd-client", "etcd-peer", "front-proxy")
 #: The authority whose file the controller-manager signs with.
 SIGNERS = "kubernetes"
 ROTATION = "docs/operations/rotate-authority.md"
+# What to do about an authority that ends. One that has ended cannot be rotated: whatever it signed has ended with it.
+_ROTATED = f"rotate it while it is valid ({ROTATION})"
+_NOT_ROTATED = f'it cannot be rotated yet: another cluster takes over before it ends ({ROTATION}, "When it cannot be rotated")'
+_EXPIRED = f'no run renews an authority that has expired: see what is left ({ROTATION}, "When it cannot be rotated")'
 SHARED_ITEMS = ("sa.key", "sa.pub", "encryption-config")
 USAGES = ("client", "server")
 
@@ -160,6 +164,13 @@ def _drift_reasons(present, wanted):
         reasons.extend(f"lacks the {title} {value}" for value in sorted(asked - found))
         reasons.extend(f"carries the {title} {value} nobody asked for" for value in sorted(found - asked))
     return reasons
+
+
+def ending(ca, expired=False):
+    """Return what to do about an authority that ends, or has `expired`."""
+    if expired:
+        return _EXPIRED
+    return _NOT_ROTATED if ca == SIGNERS else _ROTATED
 
 
 def judge_authority(present, wanted):

@@ -14,6 +14,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _pki
 
 KUBERNETES = "/etc/kubernetes/pki/"
 ETCD = "/etc/etcd/pki/"
+# The authority's that the controller-manager signs with.
+SIGNERS = KUBERNETES + "ca.crt"
 ENCRYPTION_CONFIG = "/etc/kubernetes/encryption-config.yaml"
 
 # RBAC subjects. None of them is system:masters: each is bound by an object that can be read and removed.
@@ -36,9 +38,7 @@ def for_host(host, cluster):
     master, member = bool(host.get("master")), bool(host.get("member"))
     certificates, authorities, shared = [], [], []
     if master or host.get("worker"):
-        authorities.append(
-            dict({"ca": "kubernetes", "path": KUBERNETES + "ca.crt"}, **({"key_path": KUBERNETES + "ca.key"} if master else {}))
-        )
+        authorities.append(dict({"ca": _pki.SIGNERS, "path": SIGNERS}, **({"key_path": KUBERNETES + "ca.key"} if master else {})))
     if master:
         certificates.extend(_control_plane(host, cluster))
         authorities.append({"ca": "front-proxy", "path": KUBERNETES + "front-proxy-ca.crt"})

@@ -151,8 +151,8 @@ def alarms_none(view):
     """Want no alarm in etcd: with one raised it takes no write, so a run would stop half-way."""
     cluster = _etcd_scene.cluster(view.topology.hosts, view.observed)
     for member_id, alarm in cluster.alarms:
-        label = next((member.label for member in cluster.called(member_id)), _quorum.hex_id(member_id))
-        yield Finding("", "etcd-alarm", *_quorum.alarm_words(alarm, label))
+        name = next((member.label for member in cluster.called(member_id)), "")
+        yield Finding("", "etcd-alarm", *_quorum.alarm_words(member_id, alarm, name))
 
 
 def etcd_known(view):

@@ -151,7 +151,7 @@ def zones_complete(view):
                 host.name,
                 "zone-missing",
                 "no zone, while others have one",
-                "a zone on every master",
+                "a zone on every master and etcd member",
                 "Set multimaster_zone.",
                 WARNING,
             )
@@ -195,7 +195,8 @@ def members_odd(view):
         )
         fix = "Add one more to survive a further failure; nothing is wrong with the standby."
         if members == 2:
-            fix = "If the voter is lost the API stops; with a third master the cluster survives any one loss."
+            third = "master" if view.topology.stacked else "etcd member"
+            fix = f"If the voter is lost the API stops; with a third {third} the cluster survives any one loss."
     yield Finding("", "members-even", found, wanted, fix, WARNING)
 
 

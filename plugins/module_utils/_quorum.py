@@ -51,11 +51,18 @@ KINDS = (RESTART, REMOVE, ADD_LEARNER, PROMOTE, UPDATE)
 MAX_LEARNERS = 2
 
 LOST_QUORUM_RUNBOOK = "docs/runbooks/etcd-lost-quorum.md"
-# What to do about an alarm, wherever one is found.
-ALARM_NEXT = (
-    "NOSPACE: compact, defragment one member after the other, then disarm (docs/runbooks/quorum-at-risk.md, section 4). "
-    "CORRUPT: replace that member"
-)
+AT_RISK_RUNBOOK = "docs/runbooks/quorum-at-risk.md"
+# The alarm that a member's data differ from the others', and whose it is where no majority of the data agrees: the id of nobody
+# (``checkPeerHashes`` of etcd 3.6.16 and 3.7.3).
+CORRUPT, NOBODY = "CORRUPT", "0"
+# What to do about each alarm. With one raised the API takes no write, and so no lock: what ends it is done by hand. It stays when
+# its member is removed (etcd's alarm store knows nothing of members), so the member is out of use first, then it is disarmed, and
+# then replaced as any that lost its data, behind the gate.
+_ALARM_NEXT = {
+    "NOSPACE": f"compact, defragment one member after the other, then disarm ({AT_RISK_RUNBOOK}, section 4)",
+    CORRUPT: f"stop etcd there, put its data aside, disarm, then replace_node.yml for its host ({AT_RISK_RUNBOOK}, section 6)",
+}
+_CORRUPT_SOMEWHERE = f"no majority of the data agrees, so that etcd names no member: remove none ({AT_RISK_RUNBOOK}, section 6)"
 
 # For each refusal: what is wrong, and the next step.
 _SENTENCES = {
@@ -73,7 +80,7 @@ _SENTENCES = {
     ),
     "alarm": (
         "{alarm} is raised on {member}",
-        "repair that first. " + ALARM_NEXT,
+        "repair that first: {remedy}",
     ),
     "stray_learner": (
         "{member} is a learner that no host of the inventory accounts for, and it takes a learner's place",
@@ -113,7 +120,7 @@ _SENTENCES = {
     ),
     "outage": (
         "{target} is the only voter: while it restarts the whole API is away",
-        "allow it for this run (-e etcd_allow_outage=true), or have three masters first: of three voters one can be spared",
+        "allow it for this run (-e etcd_allow_outage=true), or have three etcd members first: of three voters one can be spared",
     ),
     "gives_way": (
         "{target} is the only voter and {learners} stands by: it does not restart in place, {learners} votes instead of it first",
@@ -121,7 +128,7 @@ _SENTENCES = {
     ),
     "last_voter": (
         "{target} is the last voter: removing it removes the cluster",
-        "add another master and let it become a voter first",
+        "add another etcd member and let it become a voter first",
     ),
     "remove": (
         "after removing {target} {living} of {counted} voters would be healthy and {quorum} are needed",
@@ -148,13 +155,26 @@ def hex_id(member_id: str) -> str:
 
 
 def removal(member_id: str) -> str:
-    """Return the command that removes exactly this member."""
-    return f"`etcdctl member remove {hex_id(member_id)}`"
+    """Return the command that removes exactly this member; `e` is etcdctl with the certificates that it needs."""
+    return f"on an etcd host, with `e` of {AT_RISK_RUNBOOK}, section 4: `e member remove {hex_id(member_id)}`"
 
 
-def alarm_words(alarm, label):
-    """Return what was found, what is wanted and what to do about an alarm that a member has raised."""
-    return f"etcd has raised {alarm} on {label}: no write is taken", "no alarm", ALARM_NEXT + "."
+def alarm_next(member_id: str, alarm: str) -> str:
+    """Return what to do about an alarm; one that nobody here knows is looked up."""
+    if (member_id, alarm) == (NOBODY, CORRUPT):
+        return _CORRUPT_SOMEWHERE
+    return _ALARM_NEXT.get(alarm, f"look it up, then disarm ({AT_RISK_RUNBOOK}, section 4)")
+
+
+def alarm_of(member_id: str, name: str = "") -> str:
+    """Return whose alarm it is, in words: by the name, where one is known."""
+    return name or ("no member in particular" if member_id == NOBODY else hex_id(member_id))
+
+
+def alarm_words(member_id, alarm, name=""):
+    """Return what was found, what is wanted and what to do about an alarm that is raised."""
+    said, following = alarm_of(member_id, name), alarm_next(member_id, alarm)
+    return f"etcd has raised {alarm} on {said}: no write is taken", "no alarm", f"{following[0].upper()}{following[1:]}."
 
 
 def quorum(voters: int) -> int:
@@ -248,14 +268,13 @@ class Cluster:
 class Step:
     """One step: its kind, the member (id, name or peer URL; for add_learner the newcomer's name), and why.
 
-    ``repairs`` names the alarm this step is the repair of; that alarm does not forbid it. ``urls`` are the etcd URLs
-    to use from now on, in a plan's step that points an API server elsewhere (``_join_order.REPOINT``).
+    ``urls`` are the etcd URLs to use from now on, in a plan's step that points an API server elsewhere
+    (``_join_order.REPOINT``).
     """
 
     kind: str
     target: str
     why: str = ""
-    repairs: str = ""
     urls: tuple = ()
 
 
@@ -380,9 +399,8 @@ def _refuse_state(cluster, step, refusals):
         ids = sorted(set(cluster.cluster_ids))
         refusals.add("cluster_ids", count=len(ids), ids=", ".join(ids))
     for member_id, alarm in cluster.alarms:
-        if alarm != step.repairs:
-            where = cluster.called(member_id)
-            refusals.add("alarm", alarm=alarm, member=where[0].label if where else hex_id(member_id))
+        name = next((member.label for member in cluster.called(member_id)), "")
+        refusals.add("alarm", alarm=alarm, member=alarm_of(member_id, name), remedy=alarm_next(member_id, alarm))
     for member in cluster.strays:
         if member.is_learner and not (step.kind == REMOVE and member.called(step.target)):
             refusals.add("stray_learner", member=member.label, removal=removal(member.id))

@@ -148,11 +148,18 @@ def judge_skew(running: Versions) -> tuple:
     return tuple(findings)
 
 
+def _anew(host):
+    """Return what to do about a program that is too far behind the others: upgrade.yml begins on nothing that must not be."""
+    return (
+        f"Take the host out and bring it in again, in the version of the others: remove_node.yml -e node={host}, then site.yml."
+    )
+
+
 def _servers_apart(servers, newest):
     for host, version in sorted(servers.items()):
         if _behind(version, newest) > APISERVER_APART:
             wanted = f"at most {APISERVER_APART} minor behind {newest}"
-            yield Finding(host, "skew-apiserver", f"kube-apiserver {version}", wanted, "Upgrade it, one minor at a time.")
+            yield Finding(host, "skew-apiserver", f"kube-apiserver {version}", wanted, _anew(host))
 
 
 def _nodes(name, versions, oldest, newest):
@@ -162,7 +169,7 @@ def _nodes(name, versions, oldest, newest):
             fix = "Upgrade the API servers first; they come before all else."
         elif _behind(version, newest) > KUBELET_BEHIND:
             wanted = f"at most {KUBELET_BEHIND} minors behind the API servers ({newest})"
-            fix = "Upgrade this node before the masters."
+            fix = _anew(host)
         else:
             continue
         yield Finding(host, f"skew-{name}", f"{name} {version}", wanted, fix)
@@ -190,10 +197,10 @@ def _members(members):
     for host, version in sorted(members.items()):
         if _behind(version, newest) > HOP:
             wanted = f"at most {HOP} minor behind {newest}"
-            yield Finding(host, "skew-etcd", f"etcd {version}", wanted, "Upgrade it, one minor at a time.")
+            yield Finding(host, "skew-etcd", f"etcd {version}", wanted, _anew(host))
         elif floor and version < floor:
             wanted = f"at least {_text(floor)} beside {newest}"
-            yield Finding(host, "skew-etcd", f"etcd {version}", wanted, f"Upgrade it to {_text(floor)} or later first.")
+            yield Finding(host, "skew-etcd", f"etcd {version}", wanted, _anew(host))
         yield from _secure(host, version)
 
 
@@ -271,12 +278,18 @@ def _controllers_after(known, target):
 
 def _nodes_after(known, target):
     """Judge the nodes against API servers that run the wanted version already: these are upgraded first."""
+    newest = max(known["apiserver"].values(), default=target)
     for component in ("kubelet", "kube_proxy"):
         name = COMPONENTS[component]
         for host, version in sorted(known[component].items()):
             if _behind(version, target) > KUBELET_BEHIND:
                 wanted = f"at most {KUBELET_BEHIND} minors behind {target}"
-                yield Finding(host, f"version-{name}", f"{name} {version}", wanted, "Upgrade this node before the masters.")
+                first = (
+                    f"Set multimaster_kubernetes_version to the API servers' {newest} and run upgrade.yml, which brings the "
+                    "nodes up to it; then go on."
+                )
+                fix = first if _behind(version, newest) <= KUBELET_BEHIND else _anew(host)
+                yield Finding(host, f"version-{name}", f"{name} {version}", wanted, fix)
             elif _behind(version, target) < 0:
                 fix = f"Set multimaster_kubernetes_version to {version} or later."
                 yield Finding(host, f"version-{name}", f"{name} {version}", f"not newer than {target}", fix)

@@ -48,11 +48,13 @@ def refusals(view) -> tuple:
 
 
 def outage(host, restarts) -> Refusal:
-    """Return the Refusal of a step that stops the whole API."""
+    """Return the Refusal of a step that stops the whole API: of a master, or of an etcd member that has a host of its own."""
+    others = "etcd members" if tuple(restarts) == (_skew.COMPONENTS[ETCD],) else "masters"
+    verb = "restarts" if len(restarts) == 1 else "restart"
     return Refusal(
         "outage",
-        f"{host} has no other to stand in for it: while {', '.join(restarts)} restart there, the whole API is away",
-        "allow it for this run (-e etcd_allow_outage=true), or add masters first: of three, one can be spared",
+        f"{host} has no other to stand in for it: while {', '.join(restarts)} {verb} there, the whole API is away",
+        f"allow it for this run (-e etcd_allow_outage=true), or add {others} first: of three, one can be spared",
     )
 
 

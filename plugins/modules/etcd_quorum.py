@@ -37,10 +37,6 @@ options:
       as ours when this is not given.
     type: list
     elements: str
-  repairs:
-    description: The alarm this step is the repair of, which then does not forbid it.
-    type: str
-    default: ""
   allow_outage:
     description: Allow the restart of the only voter, during which the whole API is away.
     type: bool
@@ -92,7 +88,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host 
 def judged(params, observed):
     """Return the verdict on the step, from one observation."""
     cluster = cluster_of(observed, params["ours"])
-    step = _quorum.Step(params["step"], params["target"], repairs=params["repairs"])
+    step = _quorum.Step(params["step"], params["target"])
     return _quorum.judge(cluster, step, params["allow_outage"])
 
 
@@ -116,7 +112,6 @@ def main():
             "step": {"type": "str", "choices": list(_quorum.KINDS), "required": True},
             "target": {"type": "str", "required": True},
             "ours": {"type": "list", "elements": "str"},
-            "repairs": {"type": "str", "default": ""},
             "allow_outage": {"type": "bool", "default": False},
             "stable_for": {"type": "int", "default": 0},
             "timeout": {"type": "int", "default": 60},

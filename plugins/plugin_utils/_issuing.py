@@ -234,7 +234,8 @@ def authorities_that_end(store, now):
     """Return a warning for each authority that ends within a year; `store` is None before there is one, `now` in seconds."""
     ends = {name: store.authority(name)[0].not_valid_after_utc for name in _pki.AUTHORITIES} if store else {}
     return [
-        f"the {name} authority expires on {moment:%Y-%m-%d}; plan its rotation ({_pki.ROTATION})"
+        f"the {name} authority {'expires' if moment.timestamp() > now else 'expired'} on {moment:%Y-%m-%d}: "
+        f"{_pki.ending(name, expired=moment.timestamp() <= now)}"
         for name, moment in ends.items()
         if moment.timestamp() - now < CA_WARNING_DAYS * _pki.DAY
     ]

@@ -109,7 +109,7 @@ def sign(wanted, public_key, authority, authority_key, now):
     if ends <= now:
         raise CertificateError(
             f"the {wanted.ca} authority expired on {authority.not_valid_after_utc:%Y-%m-%d}: it can sign nothing any more. "
-            "Next: rotate the authority"
+            f"Next: {_pki.ending(wanted.ca, expired=True)}"
         )
     subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in wanted.organizations]
     subject.append(x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name))

@@ -206,6 +206,73 @@ def test_ids_of_etcd_members_are_said_as_etcdctl_takes_them():
     assert raw == set(UNREAD)
 
 
+DOCS = PLUGINS.parent
+PAGE = re.compile(r"docs/[\w./-]*\.md")
+PLACE = re.compile(rf"({PAGE.pattern}), (?:(?:section|step) (\d+)|\"([^\"]+)\")")
+
+
+def pages():
+    """Return {name: page} of the constants that name a page of the documentation."""
+    found = {}
+    for path in FILES:
+        for line in tree(path).body:
+            value = getattr(line, "value", None)
+            if isinstance(line, ast.Assign) and isinstance(value, ast.Constant) and PAGE.fullmatch(str(value.value)):
+                found.update({ast.unparse(one): value.value for one in line.targets})
+    return found
+
+
+def texts(module, named):
+    """Yield each text of a module, with the pages that it names by a constant."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else named.get(ast.unparse(part.value).rpartition(".")[2], "{}")
+                for part in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def missing(text):
+    """Return the pages, and the places on them, that a text names and that are not there."""
+    gone = [page for page in PAGE.findall(text) if not (DOCS / page).is_file()]
+    for page, number, title in PLACE.findall(text):
+        heading = rf"^## {number}\. " if number else rf"^## {re.escape(title)}$"
+        if page not in gone and not re.search(heading, (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE):
+            gone.append(f"{page}, {number or title}")
+    return gone
+
+
+def test_a_page_that_is_named_is_there_with_the_section_that_is_named():
+    named = pages()
+    told = {(place(path), text) for path in FILES for text in texts(tree(path), named) if "docs/" in text}
+    assert [(where, gone) for where, text in sorted(told) for gone in missing(text)] == []
+    assert len({page for _where, text in told for page in PAGE.findall(text)}) > 5
+    assert len([text for _where, text in told if PLACE.search(text)]) > 5
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("see docs/runbooks/quorum-at-risk.md", []),
+        ("see docs/runbooks/quorum-at-hand.md, section 4", ["docs/runbooks/quorum-at-hand.md"]),
+        ("(docs/runbooks/quorum-at-risk.md, section 6)", []),
+        ("(docs/runbooks/quorum-at-risk.md, section 66)", ["docs/runbooks/quorum-at-risk.md, 66"]),
+        ('(docs/operations/rotate-authority.md, "When it cannot be rotated")', []),
+        ('(docs/operations/rotate-authority.md, "When")', ["docs/operations/rotate-authority.md, When"]),
+    ],
+)
+def test_a_page_or_a_section_that_is_not_there_is_found(text, gone):
+    assert missing(text) == gone
+
+
+def test_pages_that_a_constant_names_are_found_in_texts():
+    assert pages()["AT_RISK_RUNBOOK"] == "docs/runbooks/quorum-at-risk.md"
+    made = ast.parse('f"see {_quorum.AT_RISK_RUNBOOK}, section {number}" f" of {other}"')
+    assert "see docs/runbooks/quorum-at-risk.md, section {} of {}" in set(texts(made, pages()))
+
+
 ARP = "module_utils/_arp.py"
 
 

@@ -1243,6 +1243,24 @@ MUTANTS = {
         "    voters = [member for member in voters if member.zone]\n",
         "test__health.py::test_of_zones_nothing_is_said_while_that_of_a_voter_is_not_known",
     ),
+    "an alarm of no member in particular is that of whoever tells of it": Mutant(
+        "_etcd",
+        '(raised or "0", alarm)',
+        "(raised or member_id, alarm)",
+        "test__etcd.py::test_alarms_are_found_in_every_form_and_unknown_errors_count_as_one",
+    ),
+    "where no majority of the data agrees the next step is to replace one": Mutant(
+        QUORUM,
+        "if (member_id, alarm) == (NOBODY, CORRUPT):",
+        "if False:",
+        "test__quorum.py::test_each_alarm_is_told_with_its_own_remedy_and_whose_it_is",
+    ),
+    "nodes too old for the next minor are to come up to API servers that they are too old for already": Mutant(
+        "_skew",
+        "fix = first if _behind(version, newest) <= KUBELET_BEHIND else _anew(host)",
+        "fix = first",
+        "test__skew.py::test_what_is_too_far_behind_is_told_with_a_playbook_that_can",
+    ),
     "an alarm that one reader was told of does not count": Mutant(
         HEALTH_VIEW,
         'for _name, answer in answers for one in answer["alarms"]})',

@@ -266,6 +266,37 @@ def test_an_alarm_forbids_changes_until_it_is_repaired(world):
     assert world.module("b", "learner", ask=["a"]).changed
 
 
+def test_a_member_whose_data_differ_is_put_out_of_use_disarmed_and_replaced(world):
+    """As docs/runbooks/quorum-at-risk.md, section 6, does it; the alarm would outlive a member that is only removed."""
+    world.bootstrap("a", "b", "c")
+    client, ask = world.client("a"), ["a", "b", "c"]
+    alarm = {"memberID": world.client("c").status().member_id, "alarm": "CORRUPT"}
+    client._call("/v3/maintenance/alarm", {"action": "ACTIVATE", **alarm})
+    with pytest.raises(_etcd.EtcdRefused, match="corrupt"):
+        client._call("/v3/kv/put", {"key": "a2VwdA==", "value": "eWVz"})
+    with pytest.raises(StepFailed, match="CORRUPT is raised on c"):
+        world.module("c", "absent", ask=ask, timeout=1)
+    world.lab.member("c").stop()
+    shutil.rmtree(world.lab.member("c").data_dir / "member")
+    client._call("/v3/maintenance/alarm", {"action": "DEACTIVATE", **alarm})
+    assert world.module("c", "absent", ask=ask).actions[-1] == "remove"
+    assert world.module("c", "learner", ask=ask, timeout=60).changed
+    assert world.module("c", "voter", ask=ask).changed
+    client._call("/v3/kv/put", {"key": "a2VwdA==", "value": "eWVz"})
+    assert (client.status().alarms, set(world.members("a").values())) == ((), {"voter"})
+
+
+def test_an_alarm_outlives_its_member_and_names_nobody_by_leaving_the_zero_out(world):
+    """What the runbook says of etcd; it counts on no more of it than this."""
+    world.bootstrap("a", "b", "c")
+    client, gone = world.client("a"), world.client("c").status().member_id
+    for member_id in (gone, "0"):
+        client._call("/v3/maintenance/alarm", {"action": "ACTIVATE", "memberID": member_id, "alarm": "CORRUPT"})
+    time.sleep(SETTLED)
+    assert {member.name for member in client.member_remove(gone)} == {"a", "b"}
+    assert sorted(client.status().alarms) == [("0", "CORRUPT"), (gone, "CORRUPT")]
+
+
 def test_nothing_is_done_without_a_quorum(world):
     world.bootstrap("a", "b", "c")
     for name in ("b", "c"):

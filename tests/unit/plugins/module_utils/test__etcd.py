@@ -92,6 +92,7 @@ def test_a_downgrade_that_is_refused_for_now_is_told_from_one_that_never_is_take
         (["memberID:8 alarm:NOSPACE "], (("8", "NOSPACE"),)),  # 3.6.16
         (["memberID:8  alarm:NOSPACE", "memberID:9  alarm:CORRUPT"], (("8", "NOSPACE"), ("9", "CORRUPT"))),  # 3.7.3
         (["etcdserver: no leader", "memberID:8 alarm:CORRUPT "], (("8", "CORRUPT"),)),
+        (["alarm:CORRUPT "], (("0", "CORRUPT"),)),  # etcd cannot tell whose data are wrong: not those of whoever says it
         (["etcdserver: something new"], (("1", "etcdserver: something new"),)),
         (["etcdserver: no leader"], ()),
     ],

@@ -166,7 +166,7 @@ def test_nobody_is_told_to_remove_data_while_no_member_serves():
     for seen in (observed["m1"], observed["m2"]):
         seen["etcd"]["status"]["healthy"] = True
     [(host, _reason, next_step)] = etcd(inventory(["m1", "m2", "m3"]), observed).obstacles
-    assert (host, "remove /var/lib/etcd/member" in next_step) == ("m3", True)
+    assert (host, "mv /var/lib/etcd/member" in next_step) == ("m3", True)
 
 
 def test_members_without_a_host_are_strays_and_are_never_planned_for():

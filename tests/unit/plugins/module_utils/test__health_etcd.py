@@ -123,7 +123,7 @@ def test_a_learner_that_never_started_is_no_member_to_serve_and_a_voter_that_nev
     (one,) = _health_etcd.etcd_members(made.view())
     label = f"the unnamed member {NUMBERS['m3']:x} (https://192.0.2.13:2380)"
     assert (one.host, one.found) == ("m3", f"etcd member {label} is not healthy: nobody could ask it")
-    assert one.fix == "On m3: journalctl -u etcd -n 50; systemctl start etcd. A lost disk: replace the member."
+    assert one.fix == "On m3: journalctl -u etcd -n 50; systemctl start etcd. A lost disk: replace_node.yml -e node=m3."
 
 
 def test_who_waits_for_a_quorum_is_not_told_to_be_started():
@@ -181,7 +181,7 @@ def test_a_member_that_the_inventory_does_not_know_is_removed_by_its_number_as_e
     (one,) = _health_etcd.etcd_known(made.view())
     assert (one.host, one.level) == ("", "warning")
     assert one.found == f"etcd has x9 as a {kind}, and the inventory does not know it"
-    assert one.fix.endswith(": `etcdctl member remove d`."), "13 in hexadecimal"
+    assert one.fix.endswith(": `e member remove d`."), "13 in hexadecimal"
 
 
 def test_a_member_at_another_address_than_its_hosts_is_told():
@@ -321,6 +321,16 @@ def test_zones_whose_loss_is_not_survived(zones, stopped, said, fix):
         made.stop_etcd(name)
     findings = list(_health_etcd.zones_survivable(made.view()))
     assert [(one.found, one.fix) for one in findings] == ([(f"the loss of zone {said} takes etcd's quorum", fix)] if said else [])
+
+
+def test_with_etcd_on_hosts_of_its_own_these_are_to_be_more_and_to_be_spread():
+    zones = {"m1": "b", "e1": "a", "e2": "a", "e3": "c"}
+    made = cluster(masters=("m1",), etcd=("e1", "e2", "e3"), zones=zones)
+    assert [one.fix for one in _health_etcd.zones_survivable(made.view())] == ["Spread the etcd members over the zones."]
+    for etcd, said in (((), "masters"), (("e1",), "etcd members")):
+        made = cluster(masters=("m1",), etcd=etcd)
+        (one,) = _health_etcd.etcd_redundant(made.view())
+        assert one.fix == f"With three {said} the cluster survives the loss of any one."
 
 
 def test_no_loss_of_a_zone_is_judged_while_a_voter_is_of_no_known_host():

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_nodes, _health_view
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_nodes, _health_view, _pki
 from cluster_fixtures import address
 from health_fixtures import APISERVER, CA, KUBELET, cluster, told
 
@@ -282,7 +282,7 @@ def test_a_certificate_at_the_limits_of_its_life(path, left, days, check, level,
     [
         (APISERVER, "Run site.yml: it renews", "Run site.yml: it issues what is missing."),
         (KUBELET, "The kubelet should have renewed it", "The kubelet asks for it and csr_approver grants it: kubectl get csr;"),
-        (CA, "Rotate the authority", "Run site.yml: it issues what is missing."),
+        (CA, "No run renews an authority that has expired", "Run site.yml: it issues what is missing."),
     ],
 )
 def test_who_renews_a_certificate(path, ends, missing):
@@ -291,6 +291,18 @@ def test_who_renews_a_certificate(path, ends, missing):
     assert [one.fix.startswith(ends) for one in _health_nodes.certificates_valid(made.view())] == [True]
     made.certificate(path, days_left=None)
     assert [one.fix.startswith(missing) for one in _health_nodes.certificates_there(made.view())] == [True]
+
+
+def test_an_authority_that_ends_is_told_with_what_can_be_done_about_it_while_it_is_valid():
+    made = cluster(masters=("m1",))
+    paths = {CA: "It cannot be rotated yet", "/etc/kubernetes/pki/front-proxy-ca.crt": "Rotate it while it is valid",
+             "/etc/etcd/pki/peer-ca.crt": "Rotate it while it is valid"}  # fmt: skip
+    for path in paths:
+        made.certificate(path, days_left=60.0, days=3650.0)
+    told = {one.found: one.fix for one in _health_nodes.certificates_lasting(made.view())}
+    assert [fix.startswith(paths[CA]) for found, fix in told.items() if found.endswith(CA)] == [True]
+    assert [fix.startswith("Rotate it") for found, fix in told.items() if not found.endswith(CA)] == [True]
+    assert all(_pki.ROTATION in fix for fix in told.values())
 
 
 def test_of_several_certificates_the_first_to_end_is_named_and_the_worst_decides():

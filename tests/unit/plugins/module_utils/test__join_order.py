@@ -498,7 +498,8 @@ def test_obstacles(members, names, expected):
 def test_a_stray_is_removed_by_the_id_that_etcdctl_takes():
     observed = replace(cluster("m1"), members=(member("m1"), Member("10501334649042878790", "x9")))
     (one,) = obstacles(observed, wanted("m1", observed))
-    assert one.next_step.endswith("only if the machine is gone for good: `etcdctl member remove 91bc3c398fb3c146`")
+    assert "only if the machine is gone for good: on an etcd host, with `e` of docs/runbooks/" in one.next_step
+    assert one.next_step.endswith(": `e member remove 91bc3c398fb3c146`")
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,8 @@ def test_no_run_begins_where_only_masters_that_leave_could_tell_of_anothers_lock
         (["m1", "m2", "m3"], THREE, {}, "no master"),
         (["m1"], THREE, {"dead": ("m2",)}, "1 of 2 voters would be healthy and 2 are needed"),
         (["m1"], THREE, {"alarms": [{"member_id": member("m2")["id"], "alarm": "NOSPACE"}]}, "NOSPACE is raised on m2"),
+        # nor is the member whose data differ: without writes the run could not hold the lock
+        (["m2"], THREE, {"alarms": [{"member_id": member("m2")["id"], "alarm": "CORRUPT"}]}, "CORRUPT is raised on m2"),
     ],
 )
 def test_what_is_not_done_is_refused_with_its_reason(leaving, masters, seen, why):

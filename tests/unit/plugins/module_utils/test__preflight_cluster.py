@@ -197,19 +197,18 @@ def raised(observed, host, member_id, alarm="NOSPACE"):
 
 
 @pytest.mark.parametrize(
-    ("member_id", "alarm", "said"),
+    ("member_id", "alarm", "said", "following"),
     [
-        (member("m2")["id"], "NOSPACE", "etcd has raised NOSPACE on m2: no write is taken"),
-        ("4711", "CORRUPT", "etcd has raised CORRUPT on 1267: no write is taken"),
+        (member("m2")["id"], "NOSPACE", "etcd has raised NOSPACE on m2: no write is taken", "defragment"),
+        ("4711", "CORRUPT", "etcd has raised CORRUPT on 1267: no write is taken", "replace_node.yml"),
     ],
 )
-def test_an_alarm_of_etcd_is_an_error_that_names_the_member_whoever_tells_of_it(member_id, alarm, said):
+def test_an_alarm_of_etcd_is_an_error_that_names_the_member_whoever_tells_of_it(member_id, alarm, said, following):
     members = [member(name) for name in NAMES]
     observed = raised({name: living(name, members) for name in NAMES}, "m1", member_id, alarm)
     errors = [finding for finding in judge(inventory(NAMES), observed, store=True) if finding.level == "error"]
     assert [(finding.check, finding.found) for finding in errors] == [("etcd-alarm", said)]
-    assert "defragment" in errors[0].fix
-    assert "replace" in errors[0].fix
+    assert following in errors[0].fix
 
 
 def test_a_host_with_another_address_than_its_member_is_an_error_that_says_what_to_do():
@@ -492,6 +491,19 @@ STEPWISE = "no minor may be skipped: set multimaster_kubernetes_version to a 1.3
 def test_upgrade_yml_is_named_as_the_way_to_the_next_minor_only(wanted, way):
     (finding,) = judge(inventory(["m1"]), {"m1": living("m1", [member("m1")])}, store=True, kubernetes_version=wanted)
     assert finding.fix == f"{way}; or set multimaster_kubernetes_version back to 1.36.3."
+
+
+def test_a_node_that_is_too_old_may_be_taken_out_as_its_finding_says_and_nothing_else_be_done():
+    observed = {"m1": living("m1", [member("m1")]), "w1": living("w1", [], master=False)}
+    observed["w1"]["versions"]["kubelet"] = "1.32.9"
+    listed, made = inventory(["m1"], ["w1"]), settings()
+    told = {}
+    for request in (_request.Request(), _request.Request("roll", ("m1",)), _request.Request("remove", ("w1",))):
+        topology = _topology.build(made, listed, observed, True, request=request)
+        view = _preflight.View(made, listed.without(request.leaving), observed, topology, True)
+        told[request.kind] = [one.fix for one in _preflight.judge_request(view, request.kind) if one.check == "skew-kubelet"]
+    assert [len(fixes) for fixes in told.values()] == [1, 1, 0]
+    assert "remove_node.yml -e node=w1" in told["converge"][0]
 
 
 def test_a_dead_master_is_replaced_in_the_middle_of_an_upgrade():

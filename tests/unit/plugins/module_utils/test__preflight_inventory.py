@@ -250,6 +250,13 @@ def test_what_becomes_of_an_even_number_of_members_is_told(count, even, said, fi
     assert finding.fix.endswith(fix)
 
 
+def test_with_etcd_on_hosts_of_its_own_it_is_they_that_are_said_to_be_missing():
+    listed = inventory(["m1"], etcd=["e1", "e2"], zones={"e1": "a"})
+    told = {one.check: (one.wanted, one.fix) for one in judge(listed, bare(*listed.names))}
+    assert told["members-even"][1].endswith("with a third etcd member the cluster survives any one loss.")
+    assert told["zone-missing"][0] == "a zone on every master and etcd member"
+
+
 def test_a_file_of_tasks_that_cannot_be_used_is_an_error_with_its_setting():
     made, listed, observed = settings(), inventory(["m1"]), bare("m1")
     topology = _topology.build(made, listed, observed, False, nonce="5eed")

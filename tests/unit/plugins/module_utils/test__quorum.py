@@ -178,10 +178,10 @@ def test_all_reasons_are_said_at_once():
         assert refusal.next_step in verdict.next_step
 
 
-def test_the_repair_of_an_alarm_is_not_refused_for_it():
-    corrupt = cluster([UP] * 3, alarms=(("id-m2", "CORRUPT"),))
-    assert judge(corrupt, Step(REMOVE, "m2", repairs="CORRUPT")).safe
-    assert codes(judge(corrupt, Step(REMOVE, "m2", repairs="NOSPACE"))) == ["alarm"]
+def test_a_corrupt_member_that_is_out_of_use_and_disarmed_goes_like_any_dead_one():
+    """As the runbook has it; until it is disarmed nothing goes, since without writes no run could hold the lock."""
+    assert codes(judge(cluster([UP, DOWN, UP], alarms=(("id-m2", "CORRUPT"),)), Step(REMOVE, "m2"))) == ["alarm"]
+    assert judge(cluster([UP, DOWN, UP]), Step(REMOVE, "m2")).safe
 
 
 def test_a_stray_learner_may_be_removed_itself_by_id_or_peer_url():
@@ -191,7 +191,7 @@ def test_a_stray_learner_may_be_removed_itself_by_id_or_peer_url():
     assert codes(judge(observed, Step(RESTART, "m2"))) == ["stray_learner"]
     assert judge(observed, Step(REMOVE, "id-x")).safe
     assert judge(observed, Step(REMOVE, "https://192.0.2.9:2380")).safe
-    assert judge(observed, Step(RESTART, "m2")).next_step.endswith(": `etcdctl member remove id-x`")
+    assert judge(observed, Step(RESTART, "m2")).next_step.endswith(": `e member remove id-x`")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,9 @@ def test_a_stray_learner_may_be_removed_itself_by_id_or_peer_url():
 )
 def test_ids_are_said_as_etcdctl_shows_and_takes_them(told, shown):
     assert _quorum.hex_id(told) == shown
-    assert _quorum.removal(told) == f"`etcdctl member remove {shown}`"
+    assert (
+        _quorum.removal(told) == f"on an etcd host, with `e` of {_quorum.AT_RISK_RUNBOOK}, section 4: `e member remove {shown}`"
+    )
     stray = Member(told, is_learner=True)
     known = cluster([UP] * 3, alarms=((told, "NOSPACE"),))
     verdict = judge(dataclasses.replace(known, members=(*known.members, stray)), Step(RESTART, "m2"))
@@ -210,9 +212,28 @@ def test_ids_are_said_as_etcdctl_shows_and_takes_them(told, shown):
 
 
 def test_an_alarm_is_told_with_what_to_do_about_it():
-    found, wanted, fix = _quorum.alarm_words("NOSPACE", "m2")
+    found, wanted, fix = _quorum.alarm_words("13", "NOSPACE", "m2")
     assert (found, wanted) == ("etcd has raised NOSPACE on m2: no write is taken", "no alarm")
-    assert "defragment" in fix and fix.endswith("CORRUPT: replace that member.")
+    assert fix.startswith("Compact, defragment") and fix.endswith("section 4).")
+
+
+@pytest.mark.parametrize(
+    ("member_id", "alarm", "name", "said", "following"),
+    [
+        ("13", "NOSPACE", "m2", "m2", "defragment"),
+        ("13", "CORRUPT", "m2", "m2", "replace_node.yml"),
+        ("13", "CORRUPT", "", "d", "replace_node.yml"),
+        ("0", "CORRUPT", "", "no member in particular", "remove none"),
+        ("13", "etcdserver: something new", "m2", "m2", "ook it up"),
+    ],
+)
+def test_each_alarm_is_told_with_its_own_remedy_and_whose_it_is(member_id, alarm, name, said, following):
+    found, _wanted, fix = _quorum.alarm_words(member_id, alarm, name)
+    assert found == f"etcd has raised {alarm} on {said}: no write is taken"
+    assert following in fix and _quorum.AT_RISK_RUNBOOK in fix
+    known = cluster([UP] * 3, alarms=((member_id if not name else "id-m2", alarm),))
+    [refusal] = judge(known, Step(RESTART, "m1")).refusals
+    assert refusal.reason == f"{alarm} is raised on {said}" and following in refusal.next_step
 
 
 def test_a_learner_is_ours_by_its_peer_url_before_it_has_a_name():

@@ -189,6 +189,36 @@ def test_a_skipped_minor_says_where_to_stop_over():
     assert "a 1.35 release" in finding.fix
 
 
+ANEW = "Take the host out and bring it in again, in the version of the others: remove_node.yml -e node={}, then site.yml."
+
+
+TO_SERVERS = (
+    "Set multimaster_kubernetes_version to the API servers' 1.36.3 and run upgrade.yml, which brings the nodes up to it; "
+    "then go on."
+)
+OVER = "Set multimaster_kubernetes_version to a 1.36 release, upgrade, then go on."
+
+
+@pytest.mark.parametrize(
+    ("running", "kubernetes", "fixes"),
+    [
+        (
+            Versions(on("1.36.3"), kubelet=on("1.33.9")),
+            "1.37.2",
+            [TO_SERVERS],
+        ),
+        (Versions(on("1.37.2"), kubelet=on("1.33.9")), "1.37.2", [ANEW.format("m1")] * 2),  # no upgrade begins beside it
+        (Versions(on("1.37.2", "1.35.0")), "1.37.2", [ANEW.format("m2"), OVER]),
+        (Versions(kubelet=on("1.33.9")), "1.37.2", [ANEW.format("m1")]),
+        (Versions(etcd=on("3.7.3", "3.5.0")), None, [ANEW.format("m2")]),
+        (Versions(etcd=on("3.7.3", "3.6.10")), None, [ANEW.format("m2")]),
+    ],
+)  # fmt: skip
+def test_what_is_too_far_behind_is_told_with_a_playbook_that_can(running, kubernetes, fixes):
+    errors = [one for one in (*judge_skew(running), *judge_target(running, kubernetes)) if one.level == ERROR]
+    assert [one.fix for one in errors] == fixes
+
+
 MINORS = st.integers(30, 40)
 
 

@@ -102,6 +102,14 @@ GOLDEN = {
 }
 
 
+def test_nodes_too_old_for_the_next_minor_come_up_to_the_api_servers_first():
+    """As the finding version-kubelet has it."""
+    old = {component: {"w1": "1.33.9"} for component in ("kubelet", "kube_proxy")}
+    case = {"hosts": (*stacked(3), *workers(2)), "before": OLD, "differing": old}
+    assert set(codes(planned(**case, target=NEW))) == {"version-kubelet", "version-kube-proxy"}
+    assert said(planned(**case, target=OLD)) == ["fetch w1", f"node w1 {NODE}"]
+
+
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_plan_in_order(name):
     case, steps = GOLDEN[name]

@@ -341,6 +341,11 @@ def test_what_is_refused_of_a_step_in_its_words():
         "m1 has no other to stand in for it: while etcd, kube-apiserver restart there, the whole API is away",
         "allow it for this run (-e etcd_allow_outage=true), or add masters first: of three, one can be spared",
     )
+    assert dataclasses.astuple(_upgrade_refusals.outage("e1", ("etcd",))) == (
+        "outage",
+        "e1 has no other to stand in for it: while etcd restarts there, the whole API is away",
+        "allow it for this run (-e etcd_allow_outage=true), or add etcd members first: of three, one can be spared",
+    )
     assert dataclasses.astuple(_upgrade_refusals.even("m2")) == (
         "even",
         "etcd on m2 cannot be spared, and multimaster_even_voters keeps it from giving way to the other member",

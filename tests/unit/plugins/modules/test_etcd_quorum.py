@@ -52,10 +52,10 @@ def test_a_member_that_is_none_is_told(fake, call):
     assert "there is no member nobody" in call(etcd_quorum, {**STEP, "step": "remove", "target": "nobody"})["msg"]
 
 
-def test_an_alarm_forbids_all_but_its_repair(fake, call):
+def test_an_alarm_forbids_whatever_step(fake, call):
     fake.alarms = [(fake.find("a"), "NOSPACE")]
     assert "NOSPACE is raised on a" in call(etcd_quorum, STEP)["msg"]
-    assert call(etcd_quorum, {**STEP, "repairs": "NOSPACE"})["safe"]
+    assert "NOSPACE is raised on a" in call(etcd_quorum, {**STEP, "step": "remove", "target": "a"})["msg"]
 
 
 def test_the_only_voter_restarts_only_when_the_outage_is_allowed(fake, call):
@@ -67,7 +67,7 @@ def test_the_only_voter_restarts_only_when_the_outage_is_allowed(fake, call):
 
 def waiting(fake, time, **more):
     params = {
-        "ours": None, "repairs": "", "allow_outage": False, "stable_for": 0, **STEP, **more,
+        "ours": None, "allow_outage": False, "stable_for": 0, **STEP, **more,
     }  # fmt: skip
     observe = lambda: _etcd.observe(["https://a:2379"], fake)  # noqa: E731
     return etcd_quorum.run(params, observe, clock=time.clock, sleep=time.sleep)[1]

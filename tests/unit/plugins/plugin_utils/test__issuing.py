@@ -226,4 +226,7 @@ def test_an_authority_is_warned_of_in_its_last_year(ours):
     end = min(ours.authority(name)[0].not_valid_after_utc.timestamp() for name in _pki.AUTHORITIES)
     assert _issuing.authorities_that_end(None, NOW) == [] == _issuing.authorities_that_end(ours, end - 366 * _pki.DAY)
     said = _issuing.authorities_that_end(ours, end - 364 * _pki.DAY)
-    assert len(said) == len(_pki.AUTHORITIES) and all("plan its rotation" in one for one in said)
+    assert len(said) == len(_pki.AUTHORITIES) and all("authority expires on" in one and _pki.ROTATION in one for one in said)
+    assert [one.split()[1] for one in said if "cannot be rotated yet" in one] == [_pki.SIGNERS]
+    said = _issuing.authorities_that_end(ours, end + 2 * _pki.DAY)
+    assert all("expired on" in one and "no run renews" in one for one in said) and said
