@@ -116,10 +116,10 @@ class Scene:
     ``api_servers``: (name, etcd URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives
     way that cannot restart in place, ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps;
     ``later``: voters that the run leaves to the next one. ``parts``: what was seen of each master's part in the endpoint, as
-    ``_endpoint.MasterState``. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is
-    part of the cluster. ``pinned``: nodes whose pods no other node could take, which are not drained before they restart.
-    ``flannel``: it is the pod network.
-    ``alone``: masters that leave, while no other one has an API server that runs.
+    ``_endpoint.MasterState``; ``parts_first``: they get it before any of them has its turn. ``begun``: a run that was cut off has
+    begun this replacement, so it goes on although the new one is part of the cluster. ``pinned``: nodes whose pods no other node
+    could take, which are not drained before they restart. ``flannel``: it is the pod network. ``alone``: masters that leave,
+    while no other one has an API server that runs.
     """
 
     going: tuple = ()
@@ -144,6 +144,7 @@ class Scene:
     late: tuple = ()
     later: tuple = ()
     parts: tuple = ()
+    parts_first: bool = False
     begun: bool = False
     pinned: frozenset = frozenset()
     flannel: bool = True
@@ -221,12 +222,13 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
         *_founding(scene),
         *_etcd(scene, *grow),
         *(Step(SERVE, host.name, SERVING) for host in scene.coming if host.master and not host.serves),
+        *(_endpoint_steps(scene) if scene.parts_first else ()),
         *_etcd(scene, *repoint),
         *(() if behind else register),
         *(Step(DRAIN, h.name, "no new pods; its pods are evicted, within their PodDisruptionBudgets") for h in leaving if h.node),
         *_parting(leaving, scene),
         *_etcd(scene, *shrink),
-        *_endpoint_steps(scene),
+        *(() if scene.parts_first else _endpoint_steps(scene)),
         *(register if behind else ()),
         *(Step(CLEAN, h.name, f"{'its node object is deleted; ' * h.node}{BARE}") for h in leaving),
     ]
@@ -373,6 +375,7 @@ def _refusals(request, scene):
         for name, verdict in scene.verdicts:
             if not verdict.safe:
                 yield f"restart {name}: {verdict.reason}", verdict.next_step
+        yield from _has_it_alone(scene)
         if not scene.late:
             return
     if request.kind == _request.REPLACE:
@@ -381,6 +384,23 @@ def _refusals(request, scene):
         if one.verdict is not None and not one.verdict.safe:
             yield f"{one.step.kind} {one.step.target}: {one.verdict.reason}", one.verdict.next_step
             return
+
+
+def _has_it_alone(scene):
+    """Give the reasons not to restart a member that another host's API server has alone and is not to.
+
+    So it is when a removal was cut off after the API servers were pointed at who stays. It would answer nothing meanwhile.
+    """
+    misled = {one.step.target for one in _phases(scene)[2]}
+    for name, verdict in scene.verdicts:
+        urls = [set(member.client_urls) for member in scene.cluster.called(verdict.step.target)]
+        hang = [server for server, used in scene.api_servers if server in misled - {name} and set(used) in urls]
+        if hang and name not in scene.late:
+            servers = f"the API server{'s' * (len(hang) > 1)} of {', '.join(hang)}"
+            yield (
+                f"restart {name}: {servers} would answer nothing, with its etcd member alone to ask",
+                "run site.yml first, which gives each API server the members that it is to use, then this again",
+            )
 
 
 def _unfinished(hosts):
@@ -569,8 +589,10 @@ def _notes(scene):
     if scene.mode == _endpoint.DIRECT and any(host.master for host in scene.going):
         yield "one master is left: it holds the endpoint address itself, and every restart of it is an outage of the API"
     if scene.later and scene.going:
-        names, leaving = ", ".join(scene.later), _names(host for host in scene.going if host.member)
-        yield f"etcd of {names} has to restart and cannot be spared while {leaving} is a member: afterwards site.yml sees to it"
+        living = [host for host in scene.going if host.alive]
+        members = [host for host in living if host.member] or living
+        until = f"while {_names(members)} is {'a member' if members[0].member else 'a master'}" if members else "in this run"
+        yield f"etcd of {', '.join(scene.later)} has to restart and cannot be spared {until}: afterwards site.yml sees to it"
         return
     yield from given_way(scene.giving[0], scene.giving[1], scene.later)
 
@@ -583,7 +605,8 @@ def given_way(old, heir, later):
             "that stands by"
         )
     for name in later:
-        yield f"etcd of {name} has to restart too and cannot be spared in this run: run the same again, for {name}"
+        too = " too" * bool(old)
+        yield f"etcd of {name} has to restart{too} and cannot be spared in this run: run the same again, for {name}"
 
 
 def _names(hosts):

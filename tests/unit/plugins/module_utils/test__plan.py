@@ -243,6 +243,9 @@ SAME_ZONE = {**ZONES, "m4": "b"}
         # dead: forgotten before anything is added
         (lambda: replaced("m2", "m4", dead=("m2",), bare=("m4",), zones=SAME_ZONE),
          ["forget m2", "remove m2", "prepare m4", "add_learner m4", "promote m4", "serve m4", "register m4", "balance m4"]),
+        # the only other master: its successor gets its part before the one that is left restarts anything
+        (lambda: replaced("m2", "m4", masters=TWO, learners=("m2",), dead=("m2",), bare=("m4",), zones=SAME_ZONE),
+         ["forget m2", "remove m2", "prepare m4", "add_learner m4", "serve m4", "balance m4", "register m4"]),
         # healthy: it leaves only when its successor votes
         (lambda: replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE),
          ["prepare m4", "add_learner m4", "promote m4", "serve m4", "register m4", "drain m2", "stop m2", "remove m2",
@@ -433,6 +436,22 @@ def test_a_lone_master_takes_the_address_before_its_kubelet_needs_it():
     assert steps(made) == ["prepare m1", "found m1", "serve m1", "hold m1", "register m1"]
 
 
+@pytest.mark.parametrize(
+    ("made", "first"),
+    [
+        (lambda: asked(_request.Request(), ("m1",), bare=("m2", "m3")), True),
+        (lambda: removal(["m2"], TWO, ("m2",), dead=("m2",)), True),
+        (lambda: removal(["m2"], TWO, ("m2",), yielded=("m2",), without_api=("m2",)), True),
+        (lambda: removal(["m2"], TWO, ("m2",)), False),
+        (lambda: removal(["m2"], TWO, ("m2",), yielded=("m2",)), False),
+        (lambda: asked(_request.Request(), THREE), False),
+        (lambda: asked(_request.Request(), (), bare=THREE), False),
+    ],
+)
+def test_the_fact_says_whether_masters_get_their_parts_before_the_turns(made, first):
+    assert _topology_fact.as_fact(made())["endpoint"]["first"] is first
+
+
 def test_the_second_master_promotes_the_address_of_the_first():
     made = asked(_request.Request(), ("m1",), bare=("m2",))
     assert steps(made) == ["prepare m2", "add_learner m2", "serve m2", "promote_ip m1", "balance m2", "register m2"]
@@ -528,7 +547,7 @@ def test_the_address_moves_whatever_a_kubelet_lacks():
 
 def test_the_address_of_two_is_the_balancers_already_when_one_of_them_is_installed_anew():
     made = replaced("m2", masters=TWO, learners=("m2",), dead=("m2",), bare=("m2",))
-    assert steps(made) == ["forget m2", "remove m2", "prepare m2", "add_learner m2", "serve m2", "register m2", "balance m2"]
+    assert steps(made) == ["forget m2", "remove m2", "prepare m2", "add_learner m2", "serve m2", "balance m2", "register m2"]
 
 
 def test_a_former_self_is_forgotten_only_as_far_as_it_is_gone():
@@ -736,6 +755,40 @@ def test_a_restart_says_what_moves_off_the_host_and_what_is_away(name, more, why
     listed = inventory(masters, ["w1"], etcd)
     made = _topology.build(settings(**more), listed, seen, True, request=request, allow_outage=True)
     assert [step.why for step in made.plan.steps if step.kind == "restart"] == [why]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "used", "refused"),
+    [
+        # a removal of m1 was cut off after m3 was pointed at m2
+        (("m2",), {"m3": "m2"}, "restart m2: the API server of m3 would answer nothing"),
+        (THREE, {"m3": "m2"}, "restart m2: the API server of m3 would answer nothing"),
+        (("m2",), {"m1": "m2", "m3": "m2"}, "restart m2: the API servers of m1, m3 would answer nothing"),
+        (("m1", "m3"), {"m3": "m2"}, ""),
+        (("m2",), {"m2": "m1"}, ""),  # it is away itself
+        (("m2",), {"m3": "m2 m1"}, ""),
+    ],
+)
+def test_no_roll_takes_the_only_member_from_an_api_server_that_is_to_have_others(nodes, used, refused):
+    seen = {name: living(name, [member(one) for one in THREE]) for name in THREE}
+    for name in THREE:
+        seen[name]["units"].update(haproxy="active", keepalived="active")
+    for name, members in used.items():
+        seen[name]["api_server"] = {"etcd_servers": [url for one in members.split() for url in member(one)["client_urls"]]}
+    made = _topology.build(settings(), inventory(THREE), seen, True, request=_request.Request(_request.ROLL, nodes))
+    assert [why.startswith(refused) and "site.yml" in step for why, step in made.plan.refusals] == [True] * bool(refused)
+
+
+@pytest.mark.parametrize(
+    ("members", "nodes"),
+    [(("e1",), ("e1",)), (("e1", "e2", "e3"), ("e1", "e2", "e3")), (("m1", "m2"), ("m1",)), (("m1", "m2"), ("m1", "m2"))],
+)
+def test_a_member_that_is_to_be_the_only_one_of_an_api_server_may_be_rolled_as_ever(members, nodes):
+    listed = [{**member(name), "is_learner": len(members) == 2 and name == members[1]} for name in members]
+    seen = {name: living(name, listed, master=name[0] == "m") for name in {"m1", "m2", *members}}
+    own = inventory(TWO, etcd=members if members[0] == "e1" else ())
+    request = _request.Request(_request.ROLL, nodes)
+    assert _topology.build(settings(), own, seen, True, request=request, allow_outage=True).plan.refusals == ()
 
 
 def test_only_where_flannel_is_the_network_it_restarts():
