@@ -46,25 +46,40 @@ def who_restarts(settings, hosts, observed, request, drifted):
 def giving_way(settings, hosts, observed, restarting, gone=()):
     """Return the GivingWay of a group of two members, of which those in `restarting` have to restart; `gone` are to leave.
 
-    A member that leaves does so after all turns: until then no other one of so few can restart. A run that was cut off in the
-    middle finds two voters, of which the one that has not restarted gives way; where neither has, as far as can be seen, the
-    leader, which the old voter is until it goes. Or it finds one voter and what the other left.
+    A dead member that leaves is out before anybody has a turn, any other one after all turns: until then no other one of so few
+    can restart. One that is new joins before the turns and gets its part in the endpoint after them, so the lone voter waits. A
+    run that was cut off in the middle finds two voters, of which the one that has not restarted gives way; where neither has, as
+    far as can be seen, the leader, which the old voter is until it goes. Or it finds one voter and what the other left.
     """
-    members, cluster = [host for host in hosts if host.member], _etcd_scene.cluster((*hosts, *gone), observed)
-    present = {url: member for member in cluster.members for url in member.peer_urls}
-    if len(cluster.voters) < 3 and any(_leaves_late(host, present, observed) for host in gone):
-        names = tuple(sorted(host.name for host in members if host.peer_url in present and present[host.peer_url].voter))
+    members, seen = [host for host in hosts if host.member], _etcd_scene.cluster((*hosts, *gone), observed)
+    present = {url: member for member in seen.members for url in member.peer_urls}
+    late = [host for host in gone if _leaves_late(host, present, observed)]
+    early = {host.peer_url for host in gone} - {host.peer_url for host in late}
+    cluster = dataclasses.replace(seen, members=tuple(member for member in seen.members if not early & set(member.peer_urls)))
+
+    def left_to_the_next(names):
         return GivingWay(names, later=tuple(name for name in names if name in restarting))
+
+    def voters(servers=None):
+        """Return the names of those that stay and vote: all, or those that the API server of another of these hosts has alone."""
+        names = {host.name for host in members if host.peer_url in present and present[host.peer_url].voter}
+        return tuple(sorted(names if servers is None else names & _alone(members, servers, observed)))
+
+    # Of three that stay no API server that stays is to have one alone: one that does moves before its turn (`_turns`).
+    served = gone if len(members) > 2 else (*hosts, *gone)
+    if late:
+        return left_to_the_next(voters() if len(cluster.voters) < 3 else voters(served))
     known = [member for host in members for member in [present.get(host.peer_url)] if member]
-    there = all(observed.get(host.name) and (host.peer_url in present or host.etcd_leftover) for host in members)
+    there = all(observed.get(host.name) for host in members)
     if settings.even_voters or len(members) != 2 or len(cluster.members) != len(known) or not there:
-        return GivingWay()
+        return left_to_the_next(voters(served) if len(members) > 2 else ())
+    if not all(host.peer_url in present or host.etcd_leftover for host in members):
+        return left_to_the_next(voters())
 
     def rank(host):
         return present[host.peer_url] != cluster.leader, host.name
 
-    voters = sorted((host for host in members if host.peer_url in present and present[host.peer_url].voter), key=rank)
-    names = tuple(host.name for host in voters)
+    names = tuple(host.name for host in sorted((host for host in members if host.name in voters()), key=rank))
     asked = tuple(name for name in names if name in restarting)
     if any(host.name in restarting for host in members if host.peer_url not in present):
         # It comes back as the learner and restarts as that, which ends the run that was cut off.
@@ -73,6 +88,12 @@ def giving_way(settings, hosts, observed, restarting, gone=()):
         return GivingWay(names)
     heir = next(host.name for host in members if host.name != asked[0])
     return GivingWay(names, asked[0], heir, asked[1:])
+
+
+def _alone(members, servers, observed):
+    """Return the names of the members that are all that the running API server of another host, one of these, has."""
+    alone = [(name, used[0]) for name, used in _etcd_scene.api_servers(servers, observed) if len(used) == 1]
+    return {host.name for host in members for name, url in alone if name != host.name and url == host.client_url}
 
 
 def _leaves_late(host, present, observed):

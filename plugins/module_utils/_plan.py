@@ -569,8 +569,10 @@ def _notes(scene):
     if scene.mode == _endpoint.DIRECT and any(host.master for host in scene.going):
         yield "one master is left: it holds the endpoint address itself, and every restart of it is an outage of the API"
     if scene.later and scene.going:
-        names, leaving = ", ".join(scene.later), _names(host for host in scene.going if host.member)
-        yield f"etcd of {names} has to restart and cannot be spared while {leaving} is a member: afterwards site.yml sees to it"
+        living = [host for host in scene.going if host.alive]
+        members = [host for host in living if host.member] or living
+        until = f"while {_names(members)} is {'a member' if members[0].member else 'a master'}" if members else "in this run"
+        yield f"etcd of {', '.join(scene.later)} has to restart and cannot be spared {until}: afterwards site.yml sees to it"
         return
     yield from given_way(scene.giving[0], scene.giving[1], scene.later)
 
@@ -583,7 +585,8 @@ def given_way(old, heir, later):
             "that stands by"
         )
     for name in later:
-        yield f"etcd of {name} has to restart too and cannot be spared in this run: run the same again, for {name}"
+        too = " too" * bool(old)
+        yield f"etcd of {name} has to restart{too} and cannot be spared in this run: run the same again, for {name}"
 
 
 def _names(hosts):

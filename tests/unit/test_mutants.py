@@ -138,8 +138,8 @@ MUTANTS = {
     ),
     "a voter restarts while the standby beside it leaves": Mutant(
         GIVING_WAY,
-        "if len(cluster.voters) < 3 and any(",
-        "if False and any(",
+        "voters() if len(cluster.voters) < 3 else voters(served)",
+        "voters(served)",
         PAIRS + "::test_while_another_member_leaves_a_voter_that_cannot_be_spared_is_left_to_the_next_run",
     ),
     "a learner that a cut left stopped is started only where somebody gives way": Mutant(
