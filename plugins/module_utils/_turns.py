@@ -37,6 +37,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
         early       members that start before any other restarts: who is down is missing from the quorum, and a learner
                     has no vote to miss, but is to vote with what is written
         members     voters on hosts of their own that run with other settings than they should
+        last        those of them that wait for the masters: the API server of one has that member alone, until its turn
         masters     masters of whose etcd, API server or controllers that is so: one drain a master. First where controllers
                     are down (they wait for their API server) or something runs and is not ready, then what a run that was
                     cut off left half done; no member restarts while the API server of another master has that one alone
@@ -71,6 +72,7 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     after = _after(moved, {name for name in masters if name in voters}, fact["hosts"])
     masters = [name for group in (True, False) for name in _in_order([n for n in masters if (n in waiting) is group], after)]
     drained = [name for name in masters if name in drained]
+    last = _last([name for name in voters if name not in fact["masters"]], fact)
     parts = order["holder_first"]
     if fact["endpoint"]["mode"] == _endpoint.BALANCED:
         parts = asking(parts, ENDPOINT)
@@ -79,7 +81,8 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     return {
         "drifted": other,
         "early": [name for name in down if name not in new] + [name for name in other if name in fact["learners"]],
-        "members": [name for name in voters if name not in fact["masters"]],
+        "members": [name for name in voters if name not in (*fact["masters"], *last)],
+        "last": last,
         "masters": masters,
         "etcd": voters,
         "renewing": [name for name in voters if name in masters and fact["hosts"][name]["neighbour"] != name],
@@ -112,6 +115,18 @@ def _after(moved, restarting, hosts):
             for other in used - {name}:
                 after.setdefault(other, set()).add(name)
     return after
+
+
+def _last(members, fact):
+    """Return those of these members that an API server has alone and is not to, so that its turn takes it off them.
+
+    It is told by what was seen at the beginning, since the masters' turns must not change it. Who moves to a lone member does so
+    after that one has restarted.
+    """
+    hosts = [fact["hosts"][name] for name in fact["masters"]]
+    left = {host["etcd_used"][0] for host in hosts if len(host["etcd_used"]) == 1}
+    wanted = {host["etcd_endpoints"][0] for host in hosts if len(host["etcd_endpoints"]) == 1}
+    return [name for name in members if fact["hosts"][name]["client_url"] in left - wanted]
 
 
 def _in_order(names, after):

@@ -117,6 +117,14 @@ def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(
         (fact("m1 m2", later="m1"), {"etcd_m1": OTHER, "api_m1": OTHER}, {"masters": "m1", "drained": "m1"}),
         # members on hosts of their own
         (fact("m1", etcd="e1 e2 e3"), {"etcd_e3": OTHER, "etcd_e1": OTHER}, {"members": "e1 e3", "etcd": "e1 e3"}),
+        # one that an API server has alone waits for its turn, and is known after it; who moves to a lone one waits for that
+        (fact("m1 m2", etcd="e1 e2", used={"m1": "e1", "m2": "e1"}, at_rest={"m1": "e1 e2", "m2": "e1 e2"}),
+         {"etcd_e1": OTHER, "etcd_e2": OTHER, "api_m1": OTHER, "api_m2": OTHER},
+         {"members": "e2", "masters": "m1 m2", "last": "e1", "etcd": "e1 e2", "drained": "m1 m2"}),
+        (fact("m1", etcd="e1 e2", used={"m1": "e1"}, at_rest={"m1": "e1 e2"}), {"etcd_e1": OTHER}, {"last": "e1", "etcd": "e1"}),
+        (fact("m1", etcd="e1 e2", used={"m1": "e1 e2"}, at_rest={"m1": "e1"}), {"etcd_e1": OTHER, "api_m1": OTHER},
+         {"members": "e1", "masters": "m1", "etcd": "e1", "drained": "m1"}),
+        (fact("m1", etcd="e1", used={"m1": "e1"}, at_rest={"m1": "e1"}), {"etcd_e1": OTHER}, {"members": "e1", "etcd": "e1"}),
         (fact("m1", etcd="e1 e2 e3"), {"etcd_e3": DOWN, "api_m1": OTHER}, {"early": "e3", "masters": "m1", "drained": "m1"}),
         # the endpoint: who has to do something, its holder first; a single master always says so
         (fact(holder_first="m2,m1,m3"), {"endpoint_m1": {"turn_needed": True}, "endpoint_m2": {"turn_needed": True}},
