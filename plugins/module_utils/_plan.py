@@ -373,6 +373,7 @@ def _refusals(request, scene):
         for name, verdict in scene.verdicts:
             if not verdict.safe:
                 yield f"restart {name}: {verdict.reason}", verdict.next_step
+        yield from _has_it_alone(scene)
         if not scene.late:
             return
     if request.kind == _request.REPLACE:
@@ -381,6 +382,23 @@ def _refusals(request, scene):
         if one.verdict is not None and not one.verdict.safe:
             yield f"{one.step.kind} {one.step.target}: {one.verdict.reason}", one.verdict.next_step
             return
+
+
+def _has_it_alone(scene):
+    """Give the reasons not to restart a member that another host's API server has alone and is not to.
+
+    So it is when a removal was cut off after the API servers were pointed at who stays. It would answer nothing meanwhile.
+    """
+    misled = {one.step.target for one in _phases(scene)[2]}
+    for name, verdict in scene.verdicts:
+        urls = [set(member.client_urls) for member in scene.cluster.called(verdict.step.target)]
+        hang = [server for server, used in scene.api_servers if server in misled - {name} and set(used) in urls]
+        if hang and name not in scene.late:
+            servers = f"the API server{'s' * (len(hang) > 1)} of {', '.join(hang)}"
+            yield (
+                f"restart {name}: {servers} would answer nothing, with its etcd member alone to ask",
+                "run site.yml first, which gives each API server the members that it is to use, then this again",
+            )
 
 
 def _unfinished(hosts):

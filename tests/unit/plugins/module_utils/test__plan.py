@@ -736,6 +736,40 @@ def test_a_restart_says_what_moves_off_the_host_and_what_is_away(name, more, why
     assert [step.why for step in made.plan.steps if step.kind == "restart"] == [why]
 
 
+@pytest.mark.parametrize(
+    ("nodes", "used", "refused"),
+    [
+        # a removal of m1 was cut off after m3 was pointed at m2
+        (("m2",), {"m3": "m2"}, "restart m2: the API server of m3 would answer nothing"),
+        (THREE, {"m3": "m2"}, "restart m2: the API server of m3 would answer nothing"),
+        (("m2",), {"m1": "m2", "m3": "m2"}, "restart m2: the API servers of m1, m3 would answer nothing"),
+        (("m1", "m3"), {"m3": "m2"}, ""),
+        (("m2",), {"m2": "m1"}, ""),  # it is away itself
+        (("m2",), {"m3": "m2 m1"}, ""),
+    ],
+)
+def test_no_roll_takes_the_only_member_from_an_api_server_that_is_to_have_others(nodes, used, refused):
+    seen = {name: living(name, [member(one) for one in THREE]) for name in THREE}
+    for name in THREE:
+        seen[name]["units"].update(haproxy="active", keepalived="active")
+    for name, members in used.items():
+        seen[name]["api_server"] = {"etcd_servers": [url for one in members.split() for url in member(one)["client_urls"]]}
+    made = _topology.build(settings(), inventory(THREE), seen, True, request=_request.Request(_request.ROLL, nodes))
+    assert [why.startswith(refused) and "site.yml" in step for why, step in made.plan.refusals] == [True] * bool(refused)
+
+
+@pytest.mark.parametrize(
+    ("members", "nodes"),
+    [(("e1",), ("e1",)), (("e1", "e2", "e3"), ("e1", "e2", "e3")), (("m1", "m2"), ("m1",)), (("m1", "m2"), ("m1", "m2"))],
+)
+def test_a_member_that_is_to_be_the_only_one_of_an_api_server_may_be_rolled_as_ever(members, nodes):
+    listed = [{**member(name), "is_learner": len(members) == 2 and name == members[1]} for name in members]
+    seen = {name: living(name, listed, master=name[0] == "m") for name in {"m1", "m2", *members}}
+    own = inventory(TWO, etcd=members if members[0] == "e1" else ())
+    request = _request.Request(_request.ROLL, nodes)
+    assert _topology.build(settings(), own, seen, True, request=request, allow_outage=True).plan.refusals == ()
+
+
 def test_only_where_flannel_is_the_network_it_restarts():
     seen = {"m1": living("m1", [member("m1")]), "w1": living("w1", [], master=False)}
     request = _request.Request(_request.ROLL, ("w1",))
