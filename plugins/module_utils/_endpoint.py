@@ -107,6 +107,20 @@ def holder_first(observed) -> tuple:
     return tuple(state.name for state in sorted(observed, key=lambda s: (not s.holds, not s.vrrp, s.name)))
 
 
+def before_turns(staying, leaving, mode_before, mode) -> bool:
+    """Return whether masters get their parts in the endpoint before any has its turn: till then one is alone behind the address.
+
+    So it is with a lone master that others join, and with the last one of those that were there: nobody could take its
+    connections in its turn. While a master that leaves takes part, its connections go there, and keepalived there must be heard:
+    then the parts come after the turns, as everywhere. The same while it serves where only one stays, which then has no balancer.
+    ``staying``, ``leaving``: the masters as MasterState, and of those that leave whether the API server runs.
+    """
+    behind = [state for state in staying if state.holds or state.vrrp]
+    begun = behind or any(state.balancer for state in staying)
+    others = any(state.holds or state.vrrp or (serves and mode == DIRECT) for state, serves in leaving)
+    return bool(BALANCED in (mode_before, mode) and mode != EXTERNAL and begun and len(behind) < 2 and not others)
+
+
 def vrid(cluster_name, address) -> int:
     """Return the virtual router id, 1-254: the same for ever, most likely another for another cluster."""
     digest = hashlib.sha256(f"{cluster_name}\n{address}".encode()).digest()

@@ -116,10 +116,10 @@ class Scene:
     ``api_servers``: (name, etcd URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives
     way that cannot restart in place, ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps;
     ``later``: voters that the run leaves to the next one. ``parts``: what was seen of each master's part in the endpoint, as
-    ``_endpoint.MasterState``. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is
-    part of the cluster. ``pinned``: nodes whose pods no other node could take, which are not drained before they restart.
-    ``flannel``: it is the pod network.
-    ``alone``: masters that leave, while no other one has an API server that runs.
+    ``_endpoint.MasterState``; ``parts_first``: they get it before any of them has its turn. ``begun``: a run that was cut off has
+    begun this replacement, so it goes on although the new one is part of the cluster. ``pinned``: nodes whose pods no other node
+    could take, which are not drained before they restart. ``flannel``: it is the pod network. ``alone``: masters that leave,
+    while no other one has an API server that runs.
     """
 
     going: tuple = ()
@@ -144,6 +144,7 @@ class Scene:
     late: tuple = ()
     later: tuple = ()
     parts: tuple = ()
+    parts_first: bool = False
     begun: bool = False
     pinned: frozenset = frozenset()
     flannel: bool = True
@@ -221,12 +222,13 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
         *_founding(scene),
         *_etcd(scene, *grow),
         *(Step(SERVE, host.name, SERVING) for host in scene.coming if host.master and not host.serves),
+        *(_endpoint_steps(scene) if scene.parts_first else ()),
         *_etcd(scene, *repoint),
         *(() if behind else register),
         *(Step(DRAIN, h.name, "no new pods; its pods are evicted, within their PodDisruptionBudgets") for h in leaving if h.node),
         *_parting(leaving, scene),
         *_etcd(scene, *shrink),
-        *_endpoint_steps(scene),
+        *(() if scene.parts_first else _endpoint_steps(scene)),
         *(register if behind else ()),
         *(Step(CLEAN, h.name, f"{'its node object is deleted; ' * h.node}{BARE}") for h in leaving),
     ]

@@ -150,6 +150,7 @@ class Topology:
     stacked: bool
     endpoint_mode: str
     endpoint_able: tuple
+    endpoint_first: bool
     vrid: int
     etcd: _etcd_plan.Etcd
     timing: _timing.Timing
@@ -248,6 +249,7 @@ def build(
         stacked=set(inventory.members) == set(masters),
         endpoint_mode=scene.mode,
         endpoint_able=_endpoint.heirs_of(scene.parts).names,
+        endpoint_first=scene.parts_first,
         vrid=_endpoint.vrid(settings.cluster_name or "", settings.endpoint_address or ""),
         etcd=etcd,
         timing=_measured_timing(inventory.members, observed),
@@ -288,6 +290,11 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
     rolling = _rolling.rolling(cast.staying, observed, request, giving)
     late = _rolling.late(cast.staying, observed, request, giving)
     order = [name for name, _master, _holds in rolling]
+    mode = _endpoint.wanted_state(masters, settings.endpoint_mode)
+    mode_before = _mode_before(served, observed, settings.endpoint_mode)
+    parts = tuple(_host_scene.part(name, observed.get(name)) for name in masters)
+    leaving = [(host.name, observed.get(host.name)) for host in cast.gone if host.master]
+    left = [(_host_scene.part(name, seen), _host_scene.serves(seen)) for name, seen in leaving]
     return _plan.Scene(
         going=_going(cast.gone, observed),
         coming=cast.coming,
@@ -302,15 +309,16 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
         at_end=etcd.at_end,
         masters=masters,
         workers=tuple(host.name for host in cast.staying if host.worker),
-        mode_before=_mode_before(served, observed, settings.endpoint_mode),
-        mode=_endpoint.wanted_state(masters, settings.endpoint_mode),
+        mode_before=mode_before,
+        mode=mode,
         rolling=rolling,
         verdicts=_rolling.verdicts(cast.staying, observed, order, allow_outage, late, etcd.at_end),
         api_servers=_etcd_scene.api_servers(cast.staying, observed),
         late=late,
         giving=(giving.old, giving.heir),
         later=giving.later,
-        parts=tuple(_host_scene.part(name, observed.get(name)) for name in masters),
+        parts=parts,
+        parts_first=_endpoint.before_turns(parts, left, mode_before, mode),
         begun=_begun(request, cast.staying, observed),
         pinned=_rolling.pinned(cast.staying),
         flannel=settings.network == "flannel",

@@ -101,7 +101,8 @@ def _etcd_orders(topology, undecided):
 def _endpoint_fact(topology):
     """Return where the API answers, who sees to it, who could take the address, and the port of the API servers behind it.
 
-    ``serves_on``: the seconds an API server that stops goes on serving, until whoever sends it connections has found out.
+    ``serves_on``: the seconds an API server that stops goes on serving, until whoever sends it connections has found out;
+    ``first``: whether masters get their parts in this before any of them has its turn.
     """
     theirs = topology.endpoint_mode == _endpoint.EXTERNAL
     return {
@@ -111,6 +112,7 @@ def _endpoint_fact(topology):
         "serves_on": topology.settings.endpoint_check_seconds if theirs else _endpoint.SERVES_ON,
         "mode": topology.endpoint_mode,
         "able": list(topology.endpoint_able),
+        "first": topology.endpoint_first,
         "vrid": topology.vrid,
     }
 

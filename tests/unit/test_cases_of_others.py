@@ -182,6 +182,14 @@ def test_members_and_masters_take_their_turns_one_at_a_time():
     assert len(alone) >= 5 and set(alone.values()) == {1}, alone
 
 
+@pytest.mark.parametrize("playbook", ["site", "remove_node", "replace_node"])
+def test_a_master_that_is_alone_behind_the_address_shares_it_before_it_has_its_turn(playbook):
+    content = yaml.safe_load((ROOT / "playbooks" / f"{playbook}.yml").read_text())
+    order = [(pathlib.Path(play["ansible.builtin.import_playbook"]).stem, play.get("when")) for play in content]
+    first, every = ("endpoint", "multimaster.endpoint.first"), ("endpoint", None)
+    assert order.index(("control_plane", None)) < order.index(first) < order.index(("turns", None)) < order.index(every)
+
+
 @pytest.mark.parametrize("playbook", ["remove_node", "replace_node"])
 def test_who_leaves_is_drained_before_anything_of_it_stops(playbook):
     content = yaml.safe_load((ROOT / "playbooks" / f"{playbook}.yml").read_text())

@@ -214,14 +214,16 @@ class Cluster:
     def by_site(self):
         """Do what site.yml does: etcd grows, API servers start or are pointed elsewhere, a voter too many gives way."""
         self._preflight()
-        plan, turns = [one.step for one in self.plan()], self._turns(self.masters())
+        plan, turns, first = [one.step for one in self.plan()], self._turns(self.masters()), self._parts_first()
         demote = [self._host_of(step.target) for step in plan if step.kind == _quorum.REMOVE]
         if self.leaving or set(demote) - self.goal:
             raise Stopped("site.yml takes no host out")
         yield from self._prepare()
         yield from self._grow(plan, demote)
-        yield from self._point_servers(self.masters())
         yield from self._start_servers()
+        if first:
+            yield from self._endpoint(self.masters(), turns)
+        yield from self._point_servers(self.masters())
         for name in demote:
             yield from self._demote(name)
         yield from self._endpoint(self.masters(), turns)
@@ -239,7 +241,7 @@ class Cluster:
         self._preflight(request.renewed)
         observed, wanted = self.observe(), self.wanted(self.goal)
         planned = _join_order.preview(observed, wanted)
-        plan, turns = [one.step for one in planned], self._turns(self.masters())
+        plan, turns, first = [one.step for one in planned], self._turns(self.masters()), self._parts_first()
         removed = [self._host_of(step.target) for step in plan if step.kind == _quorum.REMOVE]
         dead = tuple((self._host_of(target), target) for target in _join_order.dead(observed, wanted))
         etcd = types.SimpleNamespace(now=observed, dead=dead, remove=removed)
@@ -270,8 +272,10 @@ class Cluster:
         yield from self._record(request)
         demote = [name for name in removed if name in self.goal and name not in forgotten]
         yield from self._grow(plan, demote)
-        yield from self._point_servers(self.masters())
         yield from self._start_servers()
+        if first:
+            yield from self._endpoint(self.masters(), turns)
+        yield from self._point_servers(self.masters())
         for name in joining:
             self.machines[name].joined = True
             yield f"the kubelet of {name} has its certificate"
@@ -546,6 +550,18 @@ class Cluster:
         parts = [(name, self.segment.parts[name]) for name in masters]
         states = [_endpoint.MasterState(n, ("eth0",) if part.address else (), vrrp=part.vrrp) for n, part in parts]
         return _endpoint.holder_first(states)
+
+    def _parts_first(self):
+        """Return whether masters get their parts before any has its turn, as `_topology` tells it."""
+        both = self.masters(), self._leaving_masters()
+        parts = {name: self.segment.parts[name] for names in both for name in names}
+        states = {
+            name: _endpoint.MasterState(name, ("eth0",) if part.address else (), part.balancer, part.vrrp)
+            for name, part in parts.items()
+        }
+        staying, leaving = ([states[name] for name in names] for names in both)
+        modes = (_endpoint.wanted_state(names) for names in (self.masters(self.goal | self.leaving), both[0]))
+        return _endpoint.before_turns(staying, [(one, one.name in self.running_servers()) for one in leaving], *modes)
 
     def _endpoint(self, masters, turns):
         """Bring the masters into their parts, in the order of playbooks/phases/endpoint.yml."""

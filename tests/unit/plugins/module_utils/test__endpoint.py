@@ -16,6 +16,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint i
     EXTERNAL,
     NOBODY,
     MasterState,
+    before_turns,
     heirs_of,
     holder_first,
     holders,
@@ -77,6 +78,38 @@ def test_turns_the_holder_then_who_runs_vrrp_then_newcomers():
 # --- a move of the address -----------------------------------------------------------------------------------------
 
 M4 = ("m1", "m2", "m3", "m4")
+
+
+STOPPED = MasterState("m1", balancer=True)
+LONE, TWO_OF_US = [alone("m1"), nothing("m2"), nothing("m3")], [holder("m1"), backup("m2")]
+
+
+@pytest.mark.parametrize(
+    ("staying", "leaving", "before", "mode", "first"),
+    [
+        # others join a lone master, or the last one of those that were there
+        (LONE, [], DIRECT, BALANCED, True),
+        ([holder("m1"), nothing("m4")], [(MasterState("m2", reachable=False), False)], BALANCED, BALANCED, True),
+        ([holder("m2"), MasterState("m3", balancer=True)], [(STOPPED, False)], BALANCED, BALANCED, True),
+        ([holder("m2"), nothing("m3")], [(STOPPED, True)], BALANCED, BALANCED, True),
+        ([holder("m1")], [(MasterState("m2", reachable=False), False)], BALANCED, DIRECT, True),
+        ([holder("m2")], [(STOPPED, False)], BALANCED, DIRECT, True),
+        ([MasterState("m1", balancer=True), nothing("m4")], [], BALANCED, BALANCED, True),  # its keepalived is down
+        # one that leaves takes part, or serves where one is left without a balancer
+        ([holder("m2"), nothing("m3")], [(backup("m1"), True)], BALANCED, BALANCED, False),
+        ([backup("m2"), nothing("m3")], [(holder("m1"), True)], BALANCED, BALANCED, False),
+        ([holder("m2")], [(STOPPED, True)], BALANCED, DIRECT, False),
+        # nobody is alone, nobody is there, one master stays one, the balancer is not ours
+        (TWO_OF_US, [], BALANCED, BALANCED, False),
+        ([*TWO_OF_US, nothing("m3")], [], BALANCED, BALANCED, False),
+        ([nothing("m1"), nothing("m2")], [], BALANCED, BALANCED, False),
+        ([nothing("m1")], [], "", DIRECT, False),
+        ([alone("m1")], [], DIRECT, DIRECT, False),
+        (LONE, [], EXTERNAL, EXTERNAL, False),
+    ],
+)
+def test_masters_get_their_parts_before_the_turns_where_one_is_alone_behind_the_address(staying, leaving, before, mode, first):
+    assert before_turns(staying, leaving, before, mode) is first
 
 
 def test_the_heir_of_a_move_is_the_first_of_the_others_by_priority():

@@ -241,6 +241,9 @@ SAME_ZONE = {**ZONES, "m4": "b"}
         # dead: forgotten before anything is added
         (lambda: replaced("m2", "m4", dead=("m2",), bare=("m4",), zones=SAME_ZONE),
          ["forget m2", "remove m2", "prepare m4", "add_learner m4", "promote m4", "serve m4", "register m4", "balance m4"]),
+        # the only other master: its successor gets its part before the one that is left restarts anything
+        (lambda: replaced("m2", "m4", masters=TWO, learners=("m2",), dead=("m2",), bare=("m4",), zones=SAME_ZONE),
+         ["forget m2", "remove m2", "prepare m4", "add_learner m4", "serve m4", "balance m4", "register m4"]),
         # healthy: it leaves only when its successor votes
         (lambda: replaced("m2", "m4", bare=("m4",), zones=SAME_ZONE),
          ["prepare m4", "add_learner m4", "promote m4", "serve m4", "register m4", "drain m2", "stop m2", "remove m2",
@@ -431,6 +434,22 @@ def test_a_lone_master_takes_the_address_before_its_kubelet_needs_it():
     assert steps(made) == ["prepare m1", "found m1", "serve m1", "hold m1", "register m1"]
 
 
+@pytest.mark.parametrize(
+    ("made", "first"),
+    [
+        (lambda: asked(_request.Request(), ("m1",), bare=("m2", "m3")), True),
+        (lambda: removal(["m2"], TWO, ("m2",), dead=("m2",)), True),
+        (lambda: removal(["m2"], TWO, ("m2",), yielded=("m2",), without_api=("m2",)), True),
+        (lambda: removal(["m2"], TWO, ("m2",)), False),
+        (lambda: removal(["m2"], TWO, ("m2",), yielded=("m2",)), False),
+        (lambda: asked(_request.Request(), THREE), False),
+        (lambda: asked(_request.Request(), (), bare=THREE), False),
+    ],
+)
+def test_the_fact_says_whether_masters_get_their_parts_before_the_turns(made, first):
+    assert _topology_fact.as_fact(made())["endpoint"]["first"] is first
+
+
 def test_the_second_master_promotes_the_address_of_the_first():
     made = asked(_request.Request(), ("m1",), bare=("m2",))
     assert steps(made) == ["prepare m2", "add_learner m2", "serve m2", "promote_ip m1", "balance m2", "register m2"]
@@ -526,7 +545,7 @@ def test_the_address_moves_whatever_a_kubelet_lacks():
 
 def test_the_address_of_two_is_the_balancers_already_when_one_of_them_is_installed_anew():
     made = replaced("m2", masters=TWO, learners=("m2",), dead=("m2",), bare=("m2",))
-    assert steps(made) == ["forget m2", "remove m2", "prepare m2", "add_learner m2", "serve m2", "register m2", "balance m2"]
+    assert steps(made) == ["forget m2", "remove m2", "prepare m2", "add_learner m2", "serve m2", "balance m2", "register m2"]
 
 
 def test_a_former_self_is_forgotten_only_as_far_as_it_is_gone():
