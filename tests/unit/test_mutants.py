@@ -41,6 +41,9 @@ class Mutant(typing.NamedTuple):
 QUORUM, JOIN_ORDER, MEMBERSHIP = "_quorum", "_join_order", "_membership"
 CANARY, PLAN, TURNS, VERSIONS, SICK = "_canary", "_plan", "_turns", "_host_versions", "_upgrade_refusals"
 PAIRS = "test__giving_way.py"
+SPARED = PAIRS + "::test_who_can_be_spared_is_judged_on_who_is_there_in_the_turns"
+TURN_BY_TURN = "../../simulation/test_turns.py::test_no_member_restarts_in_a_turn_while_an_api_server_in_use_has_it_alone"
+PARTS_FIRST = "test__endpoint.py::test_masters_get_their_parts_before_the_turns_where_one_is_alone_behind_the_address"
 ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
 ETCD_PLAN, GIVING_WAY, ROLLING = "_etcd_plan", "_giving_way", "_rolling"
 LOCK, LOCK_FILE, LOCK_FLOW, LOCK_PLACES, DOWNGRADE = "_lock", "_lock_file", "_lock_flow", "_lock_places", "_downgrade"
@@ -142,6 +145,42 @@ MUTANTS = {
         "voters(served)",
         PAIRS + "::test_while_another_member_leaves_a_voter_that_cannot_be_spared_is_left_to_the_next_run",
     ),
+    "a voter restarts that another API server has alone and keeps": Mutant(
+        GIVING_WAY, "served = gone if len(members) > 2 else (*hosts, *gone)", "served = gone", SPARED
+    ),
+    "a voter restarts that the API server of a master that leaves has alone": Mutant(
+        GIVING_WAY, "return left_to_the_next(voters(served) if len(members) > 2 else ())", "return GivingWay()", SPARED
+    ),
+    "a dead member that leaves counts among two": Mutant(GIVING_WAY, "if not early & set(member.peer_urls)", "if True", SPARED),
+    "a lone voter restarts while a second one joins": Mutant(
+        GIVING_WAY,
+        "        return left_to_the_next(voters())\n",
+        "        return GivingWay()\n",
+        TURN_BY_TURN + "[1 grows to 2]",
+    ),
+    "an API server moves off a member before that restarts only where both are on masters": Mutant(
+        TURNS, 'fact["hosts"][name]["client_url"] in left - wanted', "False", TURN_BY_TURN + "[etcd of its own grows from 1 to 3]"
+    ),
+    "who is to keep the only member lets it wait for its turn": Mutant(
+        TURNS, " in left - wanted]", " in left]", "test__turns.py::test_case"
+    ),
+    "a roll takes the only member from an API server": Mutant(
+        PLAN,
+        "        yield from _has_it_alone(scene)\n",
+        "",
+        "test__plan.py::test_no_roll_takes_the_only_member_from_an_api_server_that_is_to_have_others",
+    ),
+    "a roll is refused for an API server that has its member alone for ever": Mutant(
+        PLAN,
+        "server in misled - {name}",
+        "server != name",
+        "test__plan.py::test_a_member_that_is_to_be_the_only_one_of_an_api_server_may_be_rolled_as_ever",
+    ),
+    "the last master behind the address has its turn before others get their parts": Mutant(
+        "_topology_fact", '"first": topology.endpoint_first', '"first": False', TURN_BY_TURN + "[1 grows to 3]"
+    ),
+    "masters get their parts first while one that leaves has its own": Mutant(ENDPOINT, " and not others)", ")", PARTS_FIRST),
+    "masters get their parts first where nobody is alone": Mutant(ENDPOINT, "len(behind) < 2", "len(behind) < 3", PARTS_FIRST),
     "a learner that a cut left stopped is started only where somebody gives way": Mutant(
         ETCD_PLAN,
         "    cluster = _giving_way.learners_started(",
