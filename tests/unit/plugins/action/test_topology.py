@@ -229,7 +229,7 @@ def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path,
     variables = living_three(tmp_path)
     variables["hostvars"]["m2"]["ansible_facts"] = {}
     assert "host-unreachable (m2)" in run(variables, remove="w1")["msg"]
-    result = run(variables, remove="m2")
+    result = run(variables, remove="m2", drifted=[])  # of the two that are left one may have to give way
     assert not result.get("failed"), result["msg"]
     assert result["multimaster"]["masters"] == ["m1", "m3"]
     assert "What will be done: 1. forget m2 its pods are taken as gone" in words(shown)
