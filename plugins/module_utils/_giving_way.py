@@ -68,7 +68,10 @@ def giving_way(settings, hosts, observed, restarting, gone=()):
     # Of three that stay no API server that stays is to have one alone: one that does moves before its turn (`_turns`).
     served = gone if len(members) > 2 else (*hosts, *gone)
     if late:
-        return left_to_the_next(voters() if len(cluster.voters) < 3 else voters(served))
+        running = dict(_etcd_scene.api_servers(hosts, observed))
+        # One that is down starts before the turns with what it is to use, of two members one alone.
+        starts = len(members) < 3 and any(host.master and host.name not in running for host in hosts)
+        return left_to_the_next(voters() if len(cluster.voters) < 3 or starts else voters(served))
     known = [member for host in members for member in [present.get(host.peer_url)] if member]
     there = all(observed.get(host.name) for host in members)
     if settings.even_voters or len(members) != 2 or len(cluster.members) != len(known) or not there:

@@ -144,13 +144,14 @@ MUTANTS = {
     ),
     "a voter restarts while the standby beside it leaves": Mutant(
         GIVING_WAY,
-        "voters() if len(cluster.voters) < 3 else voters(served)",
+        "voters() if len(cluster.voters) < 3 or starts else voters(served)",
         "voters(served)",
         PAIRS + "::test_while_another_member_leaves_a_voter_that_cannot_be_spared_is_left_to_the_next_run",
     ),
     "a voter restarts that another API server has alone and keeps": Mutant(
         GIVING_WAY, "served = gone if len(members) > 2 else (*hosts, *gone)", "served = gone", SPARED
     ),
+    "a voter restarts that an API server is about to start with": Mutant(GIVING_WAY, " or starts else", " else", SPARED),
     "a voter restarts that the API server of a master that leaves has alone": Mutant(
         GIVING_WAY, "return left_to_the_next(voters(served) if len(members) > 2 else ())", "return GivingWay()", SPARED
     ),

@@ -333,7 +333,10 @@ def test_while_another_member_leaves_a_voter_that_cannot_be_spared_is_left_to_th
 
 
 def given(roles, request=_request.CONVERGING, drifted=(), masters="", dead="", new="", alone=None):
-    """Return what is decided of members with these roles: v votes, l learns. `alone`: {master: the one member that it uses}."""
+    """Return what is decided of members with these roles: v votes, l learns.
+
+    `alone`: {master: the one member that its API server uses, "" where that is down}.
+    """
     members = [member(name, learner=role == "l") for name, role in roles.items()]
     living_ones = [name for name in dict.fromkeys((*roles, *masters.split(), *(alone or ()))) if name not in dead.split()]
     leader = next(name for name in living_ones if roles.get(name) == "v")
@@ -343,7 +346,7 @@ def given(roles, request=_request.CONVERGING, drifted=(), masters="", dead="", n
     for name in (name for name in seen if name[0] == "m"):
         seen[name]["units"].update(haproxy="active", keepalived="active")
     for name, used in (alone or {}).items():
-        seen[name]["api_server"] = {"etcd_servers": [url(used)]}
+        seen[name]["api_server"] = {"etcd_servers": [url(used)]} if used else None
     seen.update({name: fresh(name) for name in new.split()})
     names = sorted({*seen, *roles})
     listed = inventory([n for n in names if n[0] == "m"], etcd=[n for n in names if n[0] == "e"])
@@ -379,6 +382,8 @@ def remove(*names):
         # a removal was cut off, or the third one's API server did not start: another one has the member alone, and keeps it
         ({"roles": THREE, "request": remove("m3"), "alone": {"m2": "m1"}}, "m1", (("m1",), "", "", ("m1",))),
         ({"roles": THREE, "request": remove("m1"), "alone": {"m3": "m2"}}, "m2 m3", (("m2",), "", "", ("m2",))),
+        ({"roles": THREE, "request": remove("m1"), "alone": {"m3": ""}}, "m2", (("m2", "m3"), "", "", ("m2",))),
+        ({"roles": {**THREE, "m4": "l"}, "request": remove("m4"), "alone": {"m3": ""}}, "m2", ((), "", "", ())),
         ({"roles": THREE, "request": remove("m1")}, "m2", ((), "", "", ())),
         ({"roles": OF_ITS_OWN, "request": remove("e3"), "alone": {"m1": "e1"}}, "e1", (("e1",), "", "", ("e1",))),
         # who stays moves in its turn, who leaves does not
