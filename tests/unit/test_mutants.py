@@ -21,8 +21,9 @@ import typing
 import pytest
 
 UNIT = pathlib.Path(__file__).resolve().parent
-PLUGINS = UNIT.parents[1] / "plugins"
-FOLDERS = ("module_utils", "plugin_utils")
+UTILITIES = ("module_utils", "plugin_utils")
+SOURCES = [UNIT.parents[1] / "plugins" / folder for folder in UTILITIES]
+TESTS = [*(UNIT / "plugins" / folder for folder in UTILITIES), UNIT / "simulation"]
 COLLECTION = "ansible_collections.multimaster"
 PACKAGE = COLLECTION + ".kubernetes.plugins"
 # Nothing that costs time and that a test which only has to fail does without.
@@ -45,7 +46,7 @@ QUORUM, JOIN_ORDER, MEMBERSHIP = "_quorum", "_join_order", "_membership"
 CANARY, PLAN, TURNS, VERSIONS, SICK = "_canary", "_plan", "_turns", "_host_versions", "_upgrade_refusals"
 PAIRS = "test__giving_way.py"
 SPARED = PAIRS + "::test_who_can_be_spared_is_judged_on_who_is_there_in_the_turns"
-TURN_BY_TURN = "../../simulation/test_turns.py::test_no_member_restarts_in_a_turn_while_an_api_server_in_use_has_it_alone"
+TURN_BY_TURN = "test_turns.py::test_no_member_restarts_in_a_turn_while_an_api_server_in_use_has_it_alone"
 PARTS_FIRST = "test__endpoint.py::test_masters_get_their_parts_before_the_turns_where_one_is_alone_behind_the_address"
 ENDPOINT, ENDPOINT_PLAN, TOPOLOGY = "_endpoint", "_endpoint_plan", "_topology"
 ETCD_PLAN, GIVING_WAY, ROLLING = "_etcd_plan", "_giving_way", "_rolling"
@@ -339,8 +340,8 @@ MUTANTS = {
     ),
     "a learner gives way": Mutant(
         GIVING_WAY,
-        "if host.peer_url in present and present[host.peer_url].voter), key=rank)",
-        "if host.peer_url in present), key=rank)",
+        "names = {host.name for host in members if host.peer_url in present and present[host.peer_url].voter}",
+        "names = {host.name for host in members if host.peer_url in present}",
         f"{PAIRS}::test_who_does_not_vote_restarts_and_nobody_changes_places",
     ),
     "of two voters the heir of a run that was cut off gives way": Mutant(
@@ -375,8 +376,8 @@ MUTANTS = {
     ),
     "nobody gives way to one that cannot be seen": Mutant(
         GIVING_WAY,
-        "all(observed.get(host.name) and (host.peer_url in present or host.etcd_leftover) for host in members)",
-        "True",
+        "there = all(observed.get(host.name) for host in members)",
+        "there = True",
         f"{PAIRS}::test_no_permission_lets_a_voter_restart_in_place_while_a_learner_stands_by",
     ),
     # the endpoint
@@ -1526,20 +1527,20 @@ MUTANTS = {
 }  # fmt: skip
 
 
-def one_of(place, name):
-    """Return the path of the file so named in either folder of utilities."""
-    (found,) = [path for path in (place / folder / name for folder in FOLDERS) if path.exists()]
+def one_of(folders, name):
+    """Return the path of the file so named in one of these folders."""
+    (found,) = [path for path in (folder / name for folder in folders) if path.exists()]
     return found
 
 
 def place(test):
-    """Return how pytest is told of a test of one file of either folder."""
+    """Return how pytest is told of a test of one of the files there are."""
     file, colons, name = test.partition("::")
-    return f"{one_of(UNIT / 'plugins', file)}{colons}{name}"
+    return f"{one_of(TESTS, file)}{colons}{name}"
 
 
 def source(file):
-    return one_of(PLUGINS, f"{file}.py").read_text(encoding="utf-8")
+    return one_of(SOURCES, f"{file}.py").read_text(encoding="utf-8")
 
 
 def forget():
@@ -1556,7 +1557,7 @@ def forget():
 
 def install(file, text):
     """Put a module with this text where Python looks for it."""
-    path = one_of(PLUGINS, f"{file}.py")
+    path = one_of(SOURCES, f"{file}.py")
     package = importlib.import_module(f"{PACKAGE}.{path.parent.name}")
     spec = importlib.util.spec_from_file_location(f"{package.__name__}.{file}", path)
     module = importlib.util.module_from_spec(spec)
