@@ -46,10 +46,11 @@ def who_restarts(settings, hosts, observed, request, drifted):
 def giving_way(settings, hosts, observed, restarting, gone=()):
     """Return the GivingWay of a group of two members, of which those in `restarting` have to restart; `gone` are to leave.
 
-    A dead member that leaves is out before anybody has a turn, any other one after all turns: until then no other one of so few
-    can restart. One that is new joins before the turns and gets its part in the endpoint after them, so the lone voter waits. A
-    run that was cut off in the middle finds two voters, of which the one that has not restarted gives way; where neither has, as
-    far as can be seen, the leader, which the old voter is until it goes. Or it finds one voter and what the other left.
+    A dead member that leaves is out before anybody has a turn, any other one after all turns: until then no other one of so
+    few can restart. One that is new joins as a learner before the turns, so the lone voter waits for the next run, in which
+    they change places. A run that was cut off in the middle finds two voters, of which the one that has not restarted gives
+    way; where neither has, as far as can be seen, the leader, which the old voter is until it goes. Or it finds one voter and
+    what the other left.
     """
     members, seen = [host for host in hosts if host.member], _etcd_scene.cluster((*hosts, *gone), observed)
     present = {url: member for member in seen.members for url in member.peer_urls}

@@ -151,8 +151,7 @@ def alarms_none(view):
     """Want no alarm in etcd: with one raised it takes no write, so a run would stop half-way."""
     cluster = _etcd_scene.cluster(view.topology.hosts, view.observed)
     for member_id, alarm in cluster.alarms:
-        name = next((member.label for member in cluster.called(member_id)), "")
-        yield Finding("", "etcd-alarm", *_quorum.alarm_words(member_id, alarm, name))
+        yield Finding("", "etcd-alarm", *_quorum.alarm_words(member_id, alarm, cluster.name_of(member_id)))
 
 
 def etcd_known(view):

@@ -263,6 +263,10 @@ class Cluster:
         """Return the members of this id, name or peer URL."""
         return tuple(member for member in self.members if member.called(target))
 
+    def name_of(self, member_id):
+        """Return what a member is called, "" when it is none of the list."""
+        return next((member.label for member in self.called(member_id)), "")
+
 
 @dataclass(frozen=True)
 class Step:
@@ -399,8 +403,8 @@ def _refuse_state(cluster, step, refusals):
         ids = sorted(set(cluster.cluster_ids))
         refusals.add("cluster_ids", count=len(ids), ids=", ".join(ids))
     for member_id, alarm in cluster.alarms:
-        name = next((member.label for member in cluster.called(member_id)), "")
-        refusals.add("alarm", alarm=alarm, member=alarm_of(member_id, name), remedy=alarm_next(member_id, alarm))
+        whose = alarm_of(member_id, cluster.name_of(member_id))
+        refusals.add("alarm", alarm=alarm, member=whose, remedy=alarm_next(member_id, alarm))
     for member in cluster.strays:
         if member.is_learner and not (step.kind == REMOVE and member.called(step.target)):
             refusals.add("stray_learner", member=member.label, removal=removal(member.id))
