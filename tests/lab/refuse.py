@@ -373,7 +373,7 @@ SITUATIONS = (
         REMOVE_M2,
         (
             "etcd has raised NOSPACE on m1: no write is taken",
-            "NOSPACE: compact, defragment one member after the other, then disarm (docs/runbooks/quorum-at-risk.md, section 4).",
+            "Compact, defragment one member after the other, then disarm (docs/runbooks/quorum-at-risk.md, section 4).",
             "remove m2: NOSPACE is raised on m1",
             "Nothing was touched.",
         ),

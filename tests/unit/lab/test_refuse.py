@@ -12,7 +12,7 @@ import sys
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding, _lock, _lock_flow
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding, _lock, _lock_flow, _quorum
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
@@ -120,6 +120,30 @@ def test_every_situation_names_what_and_what_next_and_a_playbook_that_exists():
         assert len(one.says) >= 2, one.name
         assert (ROOT / one.command[0]).exists(), one.name
         assert all(field is None or field for text in one.says for _t, field, _s, _c in string.Formatter().parse(text))
+
+
+def removal_refused(*healthy, alarms=()):
+    """Return what the gate says of the removal of m2, one of three voters of which these are healthy."""
+    members = tuple(_quorum.Member(name, name, healthy=name in healthy) for name in ("m1", "m2", "m3"))
+    observed = _quorum.Cluster(members, "m1", ("1",), alarms, frozenset(("m1", "m2", "m3")))
+    verdict = _quorum.judge(observed, _quorum.Step(_quorum.REMOVE, "m2"))
+    assert not verdict.safe
+    return f"remove m2: {verdict.reason}; {verdict.next_step}"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("quorum", [removal_refused("m1", "m2")]),
+        (
+            "no-space",
+            [*_quorum.alarm_words("m1", "NOSPACE", "m1"), removal_refused("m1", "m2", "m3", alarms=(("m1", "NOSPACE"),))],
+        ),
+    ],
+)
+def test_the_words_that_are_wanted_are_those_of_the_product(name, told):
+    (situation,) = [one for one in refuse.SITUATIONS if one.name == name]
+    assert refuse.not_said([one for one in situation.says if one != "Nothing was touched."], told) == []
 
 
 def test_a_control_is_the_same_playbook_with_nothing_in_its_way():
