@@ -74,6 +74,14 @@ def api_servers(hosts, observed):
     )
 
 
+def alone_on(urls, servers):
+    """Return the names of the API servers that have one etcd member alone, with these client URLs.
+
+    Such an API server answers nothing while that member restarts. ``servers``: (name, etcd URLs in use) of each.
+    """
+    return {name for name, used in servers if used and set(used) <= set(urls)}
+
+
 def answering(hosts, observed):
     """Return the masters, by inventory name, whose running API server uses a voter that was seen to serve.
 

@@ -96,8 +96,8 @@ def giving_way(settings, hosts, observed, restarting, gone=()):
 
 def _alone(members, servers, observed):
     """Return the names of the members that are all that the running API server of another host, one of these, has."""
-    alone = [(name, used[0]) for name, used in _etcd_scene.api_servers(servers, observed) if len(used) == 1]
-    return {host.name for host in members for name, url in alone if name != host.name and url == host.client_url}
+    running = _etcd_scene.api_servers(servers, observed)
+    return {host.name for host in members if _etcd_scene.alone_on([host.client_url], running) - {host.name}}
 
 
 def _leaves_late(host, present, observed):

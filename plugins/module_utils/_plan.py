@@ -38,6 +38,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _endpoint,
+    _etcd_scene,
     _join_order,
     _plan_state,
     _quorum,
@@ -393,8 +394,8 @@ def _has_it_alone(scene):
     """
     misled = {one.step.target for one in _phases(scene)[2]}
     for name, verdict in scene.verdicts:
-        urls = [set(member.client_urls) for member in scene.cluster.called(verdict.step.target)]
-        hang = [server for server, used in scene.api_servers if server in misled - {name} and set(used) in urls]
+        urls = [url for member in scene.cluster.called(verdict.step.target) for url in member.client_urls]
+        hang = sorted(_etcd_scene.alone_on(urls, scene.api_servers) & misled - {name})
         if hang and name not in scene.late:
             servers = f"the API server{'s' * (len(hang) > 1)} of {', '.join(hang)}"
             yield (

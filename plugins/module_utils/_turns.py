@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _canary,
     _endpoint,
+    _etcd_scene,
     _settings,
     _topology,
     _unit_plan,
@@ -105,18 +106,18 @@ def _after(moved, restarting, hosts):
     An API server that has one member alone answers nothing while that one restarts, and balancers find out seconds later (seen
     on the lab: a removal that made m3 use m2's member, and then a flag of etcd for m2).
     """
-
-    def alone(urls):
-        return {name for name in restarting if list(urls) == [hosts[name]["client_url"]]}
-
     after = {}
-    for name in moved:
-        used, wanted = alone(hosts[name]["etcd_used"]), alone(hosts[name]["etcd_endpoints"])
-        if used != wanted:
-            after.setdefault(name, set()).update(wanted - {name})
-            for other in used - {name}:
-                after.setdefault(other, set()).add(name)
+    for member in restarting:
+        used, wanted = (_alone_on(hosts[member], moved, hosts, key) - {member} for key in ("etcd_used", "etcd_endpoints"))
+        for name in wanted - used:
+            after.setdefault(name, set()).add(member)
+        after.setdefault(member, set()).update(used - wanted)
     return after
+
+
+def _alone_on(member, masters, hosts, key):
+    """Return those of these masters whose API server has, or is to have, this host's etcd member alone."""
+    return _etcd_scene.alone_on([member["client_url"]], [(name, hosts[name][key]) for name in masters])
 
 
 def _last(members, fact):
@@ -125,10 +126,12 @@ def _last(members, fact):
     It is told by what was seen at the beginning, since the masters' turns must not change it. Who moves to a lone member does so
     after that one has restarted.
     """
-    hosts = [fact["hosts"][name] for name in fact["masters"]]
-    left = {host["etcd_used"][0] for host in hosts if len(host["etcd_used"]) == 1}
-    wanted = {host["etcd_endpoints"][0] for host in hosts if len(host["etcd_endpoints"]) == 1}
-    return [name for name in members if fact["hosts"][name]["client_url"] in left - wanted]
+    hosts = fact["hosts"]
+
+    def alone(name, key):
+        return _alone_on(hosts[name], fact["masters"], hosts, key)
+
+    return [name for name in members if alone(name, "etcd_used") and not alone(name, "etcd_endpoints")]
 
 
 def _in_order(names, after):

@@ -164,10 +164,10 @@ MUTANTS = {
         TURN_BY_TURN + "[1 grows to 2]",
     ),
     "an API server moves off a member before that restarts only where both are on masters": Mutant(
-        TURNS, 'fact["hosts"][name]["client_url"] in left - wanted', "False", TURN_BY_TURN + "[etcd of its own grows from 1 to 3]"
+        TURNS, 'if alone(name, "etcd_used") and', "if False and", TURN_BY_TURN + "[etcd of its own grows from 1 to 3]"
     ),
     "who is to keep the only member lets it wait for its turn": Mutant(
-        TURNS, " in left - wanted]", " in left]", "test__turns.py::test_case"
+        TURNS, ' and not alone(name, "etcd_endpoints")]', "]", "test__turns.py::test_case"
     ),
     "a roll takes the only member from an API server": Mutant(
         PLAN,
@@ -177,8 +177,8 @@ MUTANTS = {
     ),
     "a roll is refused for an API server that has its member alone for ever": Mutant(
         PLAN,
-        "server in misled - {name}",
-        "server != name",
+        " & misled - {name})",
+        " - {name})",
         "test__plan.py::test_a_member_that_is_to_be_the_only_one_of_an_api_server_may_be_rolled_as_ever",
     ),
     "the last master behind the address has its turn before others get their parts": Mutant(
@@ -739,14 +739,14 @@ MUTANTS = {
     ),
     "an API server moves to a member that has not restarted yet": Mutant(
         TURNS,
-        ".update(wanted - {name})",
-        "",
+        "for name in wanted - used:",
+        "for name in ():",
         "test__turns.py::test_no_member_restarts_while_another_masters_api_server_has_it_alone",
     ),
     "a member restarts before the API server that has it alone has moved": Mutant(
         TURNS,
-        "for other in used - {name}:",
-        "for other in ():",
+        ".update(used - wanted)",
+        "",
         "test__turns.py::test_wherever_an_order_can_spare_an_api_server_its_only_member_it_does",
     ),
     "the other of two members does not wait": Mutant(TURNS, ', *fact["later"]', "", "test__turns.py::test_case"),
