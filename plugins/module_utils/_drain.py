@@ -17,6 +17,8 @@ from dataclasses import dataclass
 MARK = "multimaster.kubernetes/operation"
 #: Beside the mark: whose cordon was taken over, so that the node stays cordoned when the operation is given up.
 FOUND = "multimaster.kubernetes/found-cordoned"
+#: An operation that was given no id: two of that name may be two.
+UNNAMED = "unnamed"
 #: Under this name our requests stand in a node's managedFields (``_kube.FIELD_MANAGER``).
 MANAGER = "multimaster"
 #: The kubelet marks the API's image of a static pod with it (k8s.io/api/core/v1, MirrorPodAnnotationKey).
@@ -36,11 +38,15 @@ SECONDS = 300
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked of a node; the times are seconds. ``address``: the node that has it is meant, "": the one of that name."""
+    """What is asked of a node; the times are seconds. ``address``: the node that has it is meant, "": the one of that name.
+
+    ``beside``: names of nodes that are drained for the same operation, before or after this one.
+    """
 
     name: str
     address: str = ""
-    operation: str = "unnamed"
+    operation: str = UNNAMED
+    beside: tuple = ()
     take_over: bool = False
     force: bool = False
     delete_emptydir: bool = True
@@ -146,14 +152,16 @@ def _by_whom(node):
 def judge_cordon(node, operation, take_over):
     """Judge the cordon before a drain: make it, resume one of ours, or refuse to work beside somebody else.
 
-    One that was taken over is resumed by who would take it over. For anybody else it is theirs who made it.
+    One that was taken over is resumed by who would take it over. For anybody else it is theirs who made it. What this operation
+    made itself, for a drain of several nodes, is taken back with the rest.
     """
     name, marked, found = node["metadata"]["name"], _mark(node), _mark(node, FOUND)
     if not node.get("spec", {}).get("unschedulable"):
         return Cordon("it is cordoned", _patch(True, operation), _patch(False, None))
     ours = marked is not None and not _left_over(node)
     if ours and (take_over or found is None):
-        return Cordon(f"it was cordoned by our operation {marked!r} before")
+        own = _marks(None, None) if found else _patch(False, None)
+        return Cordon(f"it was cordoned by our operation {marked!r} before", undo=own if marked == operation != UNNAMED else None)
     who = found if ours else _by_whom(node)
     if take_over:
         return Cordon(f"the cordon of {who} is taken over", _patch(True, operation, who), _patch(True, marked, found))

@@ -89,26 +89,36 @@ class NodeFlow:
         if self._look_up() is None and self.wanted.missing_ok:
             return self._nobody()
         node, wanted = self._node(), self.wanted
-        cordon = _drain.judge_cordon(node, wanted.operation, wanted.take_over)
+        cordons = {wanted.name: _drain.judge_cordon(node, wanted.operation, wanted.take_over), **self._beside()}
+        cordon = cordons[wanted.name]
         verdicts, _pods = self._look()
-        said = cordon.refusal or _drain.refusal(wanted.name, verdicts)
+        said = "; ".join(one.refusal for one in cordons.values() if one.refusal) or _drain.refusal(wanted.name, verdicts)
         if said:
             raise NodeError(said)
         if self.check:
             self.evicted = [one for one in verdicts if one.action in (_drain.EVICT, _drain.DELETE)]
-            return self._outcome(node, cordon)
+            return self._outcome(node, cordons)
         if wanted.node_dead:
             self.kube.wait_until(f"node {wanted.name} to be dead", self._is_dead, wanted.timeout, SWITCH_OFF)
         try:
-            if cordon.change:
-                self._write(cordon.change)
+            for name, one in cordons.items():
+                if one.change:
+                    self._write(one.change, name)
             self._empty()
             attached = () if wanted.node_dead else self._detached()
         except Exception as error:
             # whatever it was, a defect of ours too: a node that nobody works on must not stay out of use
             changed = bool(self.evicted or (cordon.change and wanted.keep_cordoned))
-            raise NodeError(f"{error}. {self._as_found(cordon)}", changed, self.evicted, self.left) from error
-        return self._outcome(node, cordon, attached)
+            stands = ". ".join(self._as_found(*one) for one in cordons.items())
+            raise NodeError(f"{error}. {stands}", changed, self.evicted, self.left) from error
+        return self._outcome(node, cordons, attached)
+
+    def _beside(self):
+        """Return {name: what to do about its cordon} of the other nodes of this operation: no pod is to land there."""
+        names = [name for name in self.wanted.beside if name != self.wanted.name]
+        nodes = [node for node in self.kube.list("v1", "Node") if node["metadata"]["name"] in names] if names else []
+        judge, asked = _drain.judge_cordon, self.wanted
+        return {node["metadata"]["name"]: judge(node, asked.operation, asked.take_over) for node in nodes}
 
     def _look_up(self):
         """Return the node, None without one: whoever has the address, whatever its name; raise NodeError when several have it.
@@ -140,12 +150,12 @@ class NodeFlow:
             raise NodeError(f"there is no node {self.wanted.name} at {self.kube.server}; it knows {known}. Next: mend the name")
         return node
 
-    def _write(self, change):
-        self.kube.merge("v1", "Node", self.wanted.name, change)
+    def _write(self, change, name):
+        self.kube.merge("v1", "Node", name, change)
 
     def _uncordoned(self, node, cordon):
         if cordon.change and not self.check:
-            self._write(cordon.change)
+            self._write(cordon.change, self.wanted.name)
         before = _drain.cordon_of(node)
         stays = before["unschedulable"] and "spec" not in (cordon.change or {})
         after = {"unschedulable": stays, "operation": ""} if cordon.change else before
@@ -231,24 +241,27 @@ class NodeFlow:
             pass
         return tuple(found)
 
-    def _as_found(self, cordon):
+    def _as_found(self, name, cordon):
         """Take back this run's cordon after a failure, and say how the node stands now."""
-        name = self.wanted.name
         if cordon.undo is None:
             return f"Node {name} was cordoned before this run and stays so; `kubectl uncordon {name}` gives it back"
         if self.wanted.keep_cordoned:
             return f"Node {name} stays cordoned, as keep_cordoned says; `kubectl uncordon {name}` gives it back"
         try:
-            self._write(cordon.undo)
+            self._write(cordon.undo, name)
         except KubeError as error:
             return f"Node {name} may still be cordoned ({error}); `kubectl uncordon {name}` gives it back"
-        return f"Node {name} {'is cordoned as it was before' if cordon.undo['spec']['unschedulable'] else 'takes pods again'}"
+        cordoned = cordon.undo.get("spec", {"unschedulable": True})["unschedulable"]
+        return f"Node {name} {'is cordoned as it was before' if cordoned else 'takes pods again'}"
 
-    def _outcome(self, node, cordon, attached=()):
-        before = _drain.cordon_of(node)
+    def _outcome(self, node, cordons, attached=()):
+        cordon, before = cordons[self.wanted.name], _drain.cordon_of(node)
         after = {"unschedulable": True, "operation": self.wanted.operation} if cordon.change else before
         reason = f"{cordon.reason}; pods evicted: {len(self.evicted)}, left: {len(self.left)}"
         if attached:
             reason += f"; still attached: {', '.join(attached)}"
-        changed = bool(cordon.change or self.evicted)
+        beside = sorted(name for name, one in cordons.items() if one.change and one is not cordon)
+        if beside:
+            reason += f"; cordoned as well: {', '.join(beside)}"
+        changed = bool(cordon.change or beside or self.evicted)
         return Outcome(changed, reason, before, after, tuple(self.evicted), tuple(self.left), tuple(attached))

@@ -50,6 +50,14 @@ options:
     description: Id of the operation the node is drained for, written into the annotation.
     type: str
     default: unnamed
+  beside:
+    description:
+      - Names of nodes that are drained for the same operation, before or after this one. They are cordoned before the first pod
+        goes, so that none lands on a node that is drained next. Those that do not exist are skipped.
+      - When the drain fails, all that this O(operation), which needs an id of its own, has cordoned take pods again.
+    type: list
+    elements: str
+    default: []
   take_over:
     description: Drain a node although somebody else cordoned it. V(ready) leaves it cordoned as it was found, and a drain without
       this refuses it.
@@ -163,7 +171,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._node_flow 
 
 def run(module, kube):
     """Bring the node to its state and return the module's result."""
-    wanted = _drain.Wanted(**{field.name: module.params[field.name] for field in fields(_drain.Wanted)})
+    asked = {field.name: module.params[field.name] for field in fields(_drain.Wanted)}
+    wanted = _drain.Wanted(**{**asked, "beside": tuple(asked["beside"])})
     flow = NodeFlow(kube, wanted, module.check_mode)
     return getattr(flow, module.params["state"])().as_dict(module._diff)
 
@@ -176,7 +185,8 @@ def main():
             "name": {"type": "str", "required": True},
             "address": {"type": "str", "default": ""},
             "state": {"type": "str", "required": True, "choices": ["drained", "ready", "absent"]},
-            "operation": {"type": "str", "default": "unnamed"},
+            "operation": {"type": "str", "default": _drain.UNNAMED},
+            "beside": {"type": "list", "elements": "str", "default": []},
             "take_over": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             "delete_emptydir": {"type": "bool", "default": True},

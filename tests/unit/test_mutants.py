@@ -737,6 +737,12 @@ MUTANTS = {
         "and False:",
         "test__endpoint_host.py::test_the_cover_stays_until_keepalived_is_no_longer_the_backup_that_it_begins_as",
     ),
+    "pods move to a node that is drained next": Mutant(
+        "_node_flow",
+        "            for name, one in cordons.items():\n",
+        "            for name, one in [*cordons.items()][:1]:\n",
+        "test__node_flow.py::test_a_pod_that_goes_lands_on_no_node_that_is_drained_next",
+    ),
     "an API server moves to a member that has not restarted yet": Mutant(
         TURNS,
         "for name in wanted - used:",

@@ -114,6 +114,64 @@ def test_a_drain_that_was_cut_off_is_finished():
     assert world.wrote() == [("POST", path("web") + EVICTED)]
 
 
+def beside(other):
+    """Return a world in which w2, as given, is drained for the same operation after w1."""
+    world = World(web(), web("next", where="w2"))
+    world.fake.objects["/api/v1/nodes/w2"] = other
+    return world
+
+
+def stands(world, name):
+    """Return (whether a node is cordoned, the operation that its mark names)."""
+    found = world.fake.objects[f"/api/v1/nodes/{name}"]
+    return bool(found["spec"].get("unschedulable")), found["metadata"]["annotations"].get(MARK)
+
+
+TOGETHER = {"beside": ("w1", "w2", "w3")}
+
+
+def test_a_pod_that_goes_lands_on_no_node_that_is_drained_next():
+    world = beside(node("w2"))
+    done = world.flow(**TOGETHER).drained()
+    assert world.wrote() == [("PATCH", NODE), ("PATCH", "/api/v1/nodes/w2"), ("POST", path("web") + EVICTED)]
+    assert stands(world, "w2") == (True, "op")
+    assert (done.changed, done.reason) == (True, "it is cordoned; pods evicted: 1, left: 0; cordoned as well: w2")
+    checked = beside(node("w2"))
+    assert checked.flow(check=True, **TOGETHER).drained().reason == done.reason
+    assert checked.wrote() == []
+
+
+@pytest.mark.parametrize(
+    ("other", "options", "words", "stood"),
+    [
+        (node("w2"), {}, "Node w2 takes pods again", (False, None)),
+        # what this operation cordoned for its drains before is taken back as well, and nobody else's
+        (node("w2", cordoned=True, mark="op"), {}, "Node w2 takes pods again", (False, None)),
+        (node("w2", cordoned=True, mark="op", found="x"), {"take_over": True}, "Node w2 is cordoned as it was", (True, None)),
+        (node("w2", cordoned=True, mark="before"), {}, "Node w2 was cordoned before this run", (True, "before")),
+        (node("w2", cordoned=True), {"take_over": True}, "Node w2 is cordoned as it was before", (True, None)),
+    ],
+)
+def test_when_one_of_several_cannot_be_drained_all_stand_as_they_were_found(other, options, words, stood):
+    world = beside(other)
+    world.fake.evictions[path("web")] = [(403, "Forbidden", 'User "x" cannot')]
+    assert words in str(world.fails(**TOGETHER, **options))
+    assert (stands(world, "w1"), stands(world, "w2")) == ((False, None), stood)
+
+
+def test_an_operation_without_a_name_takes_back_only_what_it_cordoned_just_now():
+    world = beside(node("w2", cordoned=True, mark="unnamed"))
+    world.fake.evictions[path("web")] = [(403, "Forbidden", 'User "x" cannot')]
+    world.fails(**TOGETHER, operation="unnamed")
+    assert stands(world, "w2") == (True, "unnamed")
+
+
+def test_somebody_elses_cordon_of_a_node_that_is_drained_next_is_refused_before_anything_is_touched():
+    world = beside(node("w2", cordoned=True))
+    assert "node w2 was cordoned by somebody else" in str(world.fails(**TOGETHER))
+    assert world.wrote() == []
+
+
 @pytest.mark.parametrize("check", [False, True])
 def test_somebody_elses_cordon_and_pods_that_would_be_lost_are_refused_before_anything_is_touched(check):
     theirs = World(web(), cordoned=True)
@@ -221,7 +279,7 @@ def test_a_cordon_that_cannot_be_taken_back_is_said_beside_the_first_failure():
     world.fake.evictions[path("web")] = [(403, "Forbidden", "first")]
     flow = world.flow()
     write = flow._write
-    flow._write = lambda change: write(change) if change["spec"]["unschedulable"] else flow.kube.get("v1", "Nonsense", "x")
+    flow._write = lambda change, name: write(change, name) if change["spec"]["unschedulable"] else flow.kube.get("v1", "X", "x")
     with pytest.raises(_node_flow.NodeError, match=r"first.*may still be cordoned.*`kubectl uncordon w1`"):
         flow.drained()
 
