@@ -72,8 +72,8 @@ class World:
         asked = {"operation": "op", "detach_timeout": 0, "timeout": 30, **wanted}
         return NodeFlow(self.kube, _drain.Wanted(self.node, **asked), check, sleep=sleep or self.kubelet)
 
-    def stands(self):
-        return _drain.cordon_of(self.kube.get("v1", "Node", self.node))
+    def stands(self, name=None):
+        return _drain.cordon_of(self.kube.get("v1", "Node", name or self.node))
 
 
 @pytest.fixture
@@ -125,6 +125,19 @@ def test_a_budget_is_respected_named_and_then_allows(world):
     world.allow("one", 1)
     assert titles(world.flow().drained().evicted) == ["web"]
     assert world.names() == []
+
+
+def test_several_nodes_are_cordoned_together_and_given_back_together(world):
+    other = f"{world.node}-next"
+    world.create("v1", "Node", other, metadata={"labels": {"kubernetes.io/hostname": other}})
+    world.pod("web")
+    world.budget("one", "web")
+    with pytest.raises(NodeError, match=f"Node {other} takes pods again"):
+        world.flow(timeout=0, beside=(other, "w-that-does-not-exist")).drained()
+    assert (world.stands(), world.stands(other)) == (FREE, FREE)
+    world.allow("one", 1)
+    assert world.flow(beside=(other,)).drained().reason.endswith(f"cordoned as well: {other}")
+    assert (world.stands(), world.stands(other)) == (OURS, OURS)
 
 
 def test_two_budgets_over_one_pod_fail_at_once(world):
