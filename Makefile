@@ -46,12 +46,23 @@ setup: $(VENV)/.complete ## Make the Python environment; as root on Debian also 
 	fi
 	command -v go >/dev/null || echo "Without internet the components are built: install Go 1.26 (https://go.dev/dl)." >&2
 
-$(VENV)/.complete: requirements.txt requirements-dev.txt
+$(VENV)/.complete: requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V). Give another one: make PYTHON=…" >&2; exit 1; }
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt
 	touch $@
+
+.PHONY: pins
+pins: ## Write constraints.txt anew: what the pinned tools need in turn, of today
+	@fresh=$$(mktemp -d)
+	trap 'rm -rf "$$fresh"' EXIT
+	$(PYTHON) -m venv "$$fresh"
+	"$$fresh/bin/python" -m pip install --quiet -r requirements-dev.txt
+	{
+	  echo "# What the packages of requirements-dev.txt need in turn, as they were last checked together; \`make pins\` writes it."
+	  "$$fresh/bin/python" -m pip freeze | grep -vFf <(sed -n 's/^\([a-z-]*==\).*/\1/p' requirements.txt requirements-dev.txt)
+	} > constraints.txt
 
 .PHONY: components
 components: ## Build the upstream components of the default versions into the cache
