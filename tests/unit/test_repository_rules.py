@@ -189,6 +189,13 @@ def test_conditions_stay_readable():
     assert not found, "decide in Python, then ask for one fact"
 
 
+def test_the_api_servers_of_several_masters_stop_one_after_the_other():
+    plays = [(path, play) for path in yaml_files("playbooks/phases") for play in load(path) if "hosts" in play]
+    stops = [(path, play) for path, play in plays if "kube-apiserver" in str(play.get("tasks"))]
+    assert [place(path) for path, _play in stops] == ["playbooks/phases/part.yml"], "else in a turn, by tasks/leave.yml"
+    assert all(play["serial"] == 1 for _path, play in stops)
+
+
 def test_no_handler_touches_what_the_cluster_feels():
     found = [
         f"{place(path)}: {task.get('name')}"
