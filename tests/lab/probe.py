@@ -14,7 +14,7 @@
     probe.py life abandon              end what a failed scenario left running; no result
 
 A measurement that sees nothing when something dies proves nothing, so the controls fail when the prober stays clean. The
-definition of a failed request is the prober's (components/prober/main.go).
+definitions of a failed request, and of a shed one, are the prober's (components/prober/main.go).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ import workloads
 CONTROL_BEFORE, CONTROL_AFTER = 3.0, 6.0  # seconds around the kill
 BACK_TIMEOUT = 180  # seconds until what was killed serves again
 READY_TIMEOUT = 120  # seconds until the workload serves, on a machine that is busy with other things
-LIMITS = ("percent", "failed", "gap")
+LIMITS = ("percent", "failed", "shed", "gap")
 API, WORKLOAD = ("read", "write"), ("read",)  # the streams a prober of each kind has
 
 
@@ -49,13 +49,19 @@ def failed_streams(result: dict, allowed: dict[str, float], streams: tuple[str, 
 
 
 def problems(result: dict, allowed: dict[str, float], streams: tuple[str, ...] = API) -> list[str]:
-    """Return why a prober's result is not good enough; allowed: failed requests, as a number or a percentage, and a gap in ms."""
+    """Return why a prober's result is not good enough.
+
+    allowed: failed requests of each stream, as a number or a percentage, those that were shed, and a gap in ms; 0 of what it
+    does not name, and any gap.
+    """
     found = []
     for stream in streams:
         part = result[stream]
         if stream in failed_streams(result, allowed, streams):
             limits = f"{allowed['percent']:g} %" if "percent" in allowed else f"{allowed.get('failed', 0):g}"
             found.append(f"{part['failed']} of {part['sent']} {stream}s failed ({limits} allowed)")
+        if part["shed"] > allowed.get("shed", 0):
+            found.append(f"{part['shed']} of {part['sent']} {stream}s were shed ({allowed.get('shed', 0):g} allowed)")
         if "gap" in allowed and part["longest_gap_ms"] > allowed["gap"]:
             found.append(
                 f"{part['longest_gap_ms']} ms without a good {stream} from {part['longest_gap_at']} ({allowed['gap']} allowed)"
@@ -242,7 +248,7 @@ def abandon(name: str) -> None:
 
 
 def parse_allowed(text: str) -> dict[str, float]:
-    """Return the limits written as `percent=1,gap=600` or `failed=10,gap=600`."""
+    """Return the limits written as `percent=1,gap=600` or `failed=10,shed=5,gap=600`."""
     found = {key: float(value) for key, value in (part.split("=") for part in text.split(",") if part)}
     if set(found) - set(LIMITS):
         raise ValueError(f"unknown limits in {text!r}; known are {', '.join(LIMITS)}")
@@ -259,7 +265,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
     parser.add_argument("verb", choices=[*VERBS, "abandon"])
-    parser.add_argument("--allow", type=parse_allowed, default={}, metavar="failed=N,percent=N,gap=MS", help="what is no fault")
+    parser.add_argument("--allow", type=parse_allowed, default={}, metavar="failed=N,percent=N,shed=N,gap=MS", help="what is no fault")
     parser.add_argument("--allow-workload", type=parse_allowed, metavar="…", help="for the workload (default: as --allow)")
     parser.add_argument("--workload", action="store_true", help="start: measure a workload too")
     parser.add_argument("--without-pod", action="store_true", help="start: none in a pod, since nodes will be drained")

@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
 import probe  # noqa: E402
 
-STREAM = {"sent": 100, "failed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": "t", "first_errors": []}
+STREAM = {"sent": 100, "failed": 0, "shed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": "t", "first_errors": []}
 CLEAN = {
     "read": dict(STREAM),
     "write": dict(STREAM),
@@ -44,6 +44,8 @@ def test_retries_alone_are_no_problem():
     [
         (("read", "failed"), 1),
         (("write", "failed"), 1),
+        (("read", "shed"), 1),
+        (("write", "shed"), 1),
         (("watch", "failed"), 1),
         (("read_back", "lost"), 1),
         (("read_back", "done"), False),
@@ -70,6 +72,15 @@ def test_limits_allow_so_many_and_no_more():
 def test_a_number_bounds_what_fails_however_long_it_was_measured(limits, most):
     for failed, bearable in ((most, True), (most + 1, False)):
         assert (probe.problems(result(("read", "failed"), failed), probe.parse_allowed(limits)) == []) is bearable
+
+
+@pytest.mark.parametrize("stream", probe.API)
+def test_what_is_shed_has_a_limit_of_its_own_and_is_no_failure(stream):
+    limits = probe.parse_allowed("failed=0,shed=5")
+    assert probe.problems(result((stream, "shed"), 5), limits) == []
+    assert probe.problems(result((stream, "shed"), 6), limits) == [f"6 of 100 {stream}s were shed (5 allowed)"]
+    assert probe.problems(result((stream, "failed"), 1), limits) == [f"1 of 100 {stream}s failed (0 allowed)"]
+    assert probe.failed_streams(result((stream, "shed"), 100), {}) == []  # so a control that sees nothing else is blind
 
 
 WORKLOAD = {"read": dict(STREAM), "clean": True}
