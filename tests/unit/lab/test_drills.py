@@ -152,10 +152,6 @@ def test_a_drill_asks_for_a_situation_that_is_there(place, name):
     assert name in [*(situation.name for situation in refuse.SITUATIONS), "control"]
 
 
-# `external_scale` measures what it does, and more, and has one; `make test` has no time for both.
-WITHOUT_CONTROL = {"external_etcd"}
-
-
 def called_by(scenario):
     """Return the program calls of a scenario, in their order."""
     steps = [step.split()[1] for step in load(scenario)["scenario"]["test_sequence"] if step.startswith("side_effect")]
@@ -166,13 +162,14 @@ def called_by(scenario):
 def test_a_scenario_that_measures_shows_that_its_probers_are_not_blind(scenario):
     made = [(call[0], call[1]) for call in called_by(scenario) if len(call) > 1]
     measures = ("probe.py", "start") in made or any(program == "drop_zone.py" for program, _verb in made)
-    shown = {("probe.py", "control"), ("probe.py", "control-roll")} & set(made)
-    assert bool(shown) == measures or scenario.parent.name in WITHOUT_CONTROL, "add a control, or probers"
+    shown = {("probe.py", verb) for verb in ("control", "control-roll", "control-members")} & set(made)
+    assert bool(shown) == measures, "add a control, or probers"
 
 
-def test_only_scenarios_that_measure_are_excused_from_a_control():
-    for name in WITHOUT_CONTROL:
-        assert ["probe.py", "start"] in [list(call[:2]) for call in called_by(ROOT / "molecule" / name / "molecule.yml")]
+@pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
+def test_a_scenario_measures_in_the_cluster_only_where_a_worker_stays(scenario):
+    if any(call[0] == "probe.py" and "--in-cluster" in call for call in called_by(scenario)):
+        assert any(host["name"].startswith("w") for host in load(scenario)["platforms"])
 
 
 @pytest.mark.parametrize(
