@@ -22,9 +22,11 @@ sys.path.insert(0, str(ROOT / "tests" / "lab"))
 
 import cut_many  # noqa: E402
 import cutoff  # noqa: E402
+import play  # noqa: E402
 import refuse  # noqa: E402
 
-PROGRAMS = {"play.py": ("--cut", "--says"), "interrupt.py": ("--at",), "refuse.py": ("--only",)}
+PROGRAMS = {"play.py": ("--cut", "--then", "--says"), "interrupt.py": ("--at",), "refuse.py": ("--only",)}
+VALUES = {"--then": 2}
 
 
 def nested(content, wanted):
@@ -49,15 +51,18 @@ def acts():
         for program, *arguments in nested(load(path), calls):
             parser = argparse.ArgumentParser(allow_abbrev=False)
             for option in PROGRAMS.get(program, ()):
-                parser.add_argument(option, action="append", default=[])
+                parser.add_argument(option, action="append", default=[], nargs=VALUES.get(option))
             yield f"{path.parents[1].name}/{path.name}", program, vars(parser.parse_known_args([str(a) for a in arguments])[0])
 
 
 def named(program, option):
-    return sorted({(place, value) for place, called, options in acts() if called == program for value in options.get(option, ())})
+    found = ((place, options.get(option, ())) for place, called, options in acts() if called == program)
+    return sorted({(place, tuple(one) if isinstance(one, list) else one) for place, values in found for one in values})
 
 
+THENS = [(place, play.parse_then(*words)) for place, words in named("play.py", "then")]
 CUTS = [(place, cutoff.parse_cut(text)) for place, text in named("play.py", "cut")]
+CUTS += [(place, then.where) for place, then in THENS]
 CUTS += [(place, cutoff.Cut("task", task)) for place, task in named("interrupt.py", "at")]
 CUTS += [("cut_many.py", cutoff.parse_cut(text.format(ms=1))) for text in cut_many.FOUNDING]
 CUTS += [("refuse.py", cutoff.Cut("task", task)) for task in refuse.TOUCHES.task.split("|")]
