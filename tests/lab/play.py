@@ -13,7 +13,8 @@ file of ours or a cordon is another than before), `foreseen` (for --check when t
 nothing on the hosts is another than before),
 `stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). With --then the run
 goes on: at that event (written as a cut) another program of tests/lab is run on the same lab, such as one that lets a host die.
-The run gets nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start in the checkout.
+The run gets nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start
+in the checkout.
 """
 
 from __future__ import annotations
