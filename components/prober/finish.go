@@ -141,8 +141,7 @@ func (m *measurement) removeEach(ctx context.Context, c *caller, numbers map[int
 
 // judge says whether everything went well; what is not known counts as bad.
 func (m *measurement) judge(r *Result) {
-	r.Clean = r.Read.Failed == 0 && r.Write.Failed == 0 && r.Watch.Failed == 0 && r.ReadBack.Done && r.ReadBack.Lost == 0 &&
-		r.Read.Sent > 0 && r.Write.Sent > 0
+	r.Clean = r.Read.good() && r.Write.good() && r.Watch.Failed == 0 && r.ReadBack.Done && r.ReadBack.Lost == 0
 	lost := "not known"
 	if r.ReadBack.Done {
 		lost = strconv.Itoa(r.ReadBack.Lost)
@@ -151,6 +150,10 @@ func (m *measurement) judge(r *Result) {
 		line(r.Read), line(r.Write), lost, r.Watch.Sent-r.Watch.Failed, r.Watch.Failed, r.Watch.Retried)
 }
 
+// good says whether a stream measured something and all of it was answered well.
+func (s Stream) good() bool { return s.Sent > 0 && s.Failed == 0 && s.Shed == 0 }
+
 func line(s Stream) string {
-	return fmt.Sprintf("%d sent, %d failed, %d retried, longest gap %.0f ms, p95 %.0f ms", s.Sent, s.Failed, s.Retried, s.LongestGapMs, s.P95Ms)
+	return fmt.Sprintf("%d sent, %d failed, %d shed, %d retried, longest gap %.0f ms, p95 %.0f ms",
+		s.Sent, s.Failed, s.Shed, s.Retried, s.LongestGapMs, s.P95Ms)
 }

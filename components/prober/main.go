@@ -15,12 +15,16 @@
 // one was closed before any response. Those retries are counted apart. AlreadyExists on a retried numbered
 // write is success.
 //
+// Shed, and counted apart too, is a request answered by a 429 whose Retry-After is no shorter than --timeout: an API
+// server that stops says so (5 s) on connections that were kept, a client that heeds it is late and nothing failed, and
+// this one never waits so long. A 429 that can be heeded is, and a request that is still turned away at --timeout failed.
+//
 // With --workload URL there is only the read stream, and it asks a user's workload instead: without credentials, a
 // new connection each time. Any complete 2xx answer will do; only the closed connection is retried, not the 429.
 //
 // What it leaves out: load (see the intervals) and any judgement about the cluster's inside.
 //
-// Exit status: 0 nothing failed, 1 something failed, 2 no measurement was made.
+// Exit status: 0 nothing failed or was shed, 1 something was, 2 no measurement was made.
 package main
 
 import (

@@ -188,6 +188,42 @@ func TestNothingMeasuredIsAnErrorAndNotAResult(t *testing.T) {
 	}
 }
 
+func TestWhatIsShedIsCountedApart(t *testing.T) {
+	t.Parallel()
+	f := newFakeAPI(t)
+	var writes atomic.Int32
+	f.misbehave = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost || writes.Add(1) != 2 { // the first one made the anchor
+			return false
+		}
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "shutting down", http.StatusTooManyRequests)
+		return true
+	}
+	r := run(t, f.options(t))
+	if r.Write.Failed != 0 || r.Write.Shed != 1 || len(r.Write.Bursts) != 0 || r.ReadBack.Acknowledged != r.Write.Sent-1 || r.ReadBack.Lost != 0 {
+		t.Errorf("got %s, %+v", r.Summary, r.ReadBack)
+	}
+	if r.Clean || !strings.Contains(r.Summary, "0 failed, 1 shed") || r.Read.Shed != 0 {
+		t.Errorf("clean %t: %s", r.Clean, r.Summary)
+	}
+	if len(r.Write.FirstErrors) != 1 || !strings.HasPrefix(r.Write.FirstErrors[0].Error, "shed: HTTP 429") {
+		t.Errorf("got %+v", r.Write.FirstErrors)
+	}
+}
+
+func TestErrorsOfOneKindDoNotHideThoseOfTheOther(t *testing.T) {
+	t.Parallel()
+	s := newStats(time.Unix(1000, 0))
+	for number := range 2 * keptErrors {
+		s.shed(time.Unix(1000, 0), number, "later")
+	}
+	s.failed(time.Unix(1000, 0), 99, "gone")
+	if got := s.snapshot(); len(got.FirstErrors) != keptErrors+1 || got.FirstErrors[keptErrors].Number != 99 || got.Failed != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestTheResultIsJSONAndTheProgressEndsWithDone(t *testing.T) {
 	t.Parallel()
 	f := newFakeAPI(t)

@@ -118,6 +118,7 @@ type answer struct {
 	body    []byte
 	retries int
 	err     error
+	shed    bool // err is a 429 whose Retry-After asks for more than our whole patience: it could not be heeded
 }
 
 // do sends a request and, where client-go would, sends it again, all within the caller's timeout.
@@ -132,6 +133,10 @@ func (c *caller) do(ctx context.Context, method, path string, body []byte) answe
 		switch {
 		case one.closed && closed < connectionRetries:
 			closed++
+		case one.wait >= c.timeout:
+			a.shed = true
+			a.err = fmt.Errorf("%w (Retry-After asks for %s, the whole patience is %s)", a.err, one.wait, c.timeout)
+			return a
 		case one.wait > 0:
 			select {
 			case <-time.After(one.wait):

@@ -115,18 +115,28 @@ func TestAHangingServerFailsAtTheTimeoutAndNotBefore(t *testing.T) {
 	}
 }
 
-func TestRetryAfterLongerThanTheTimeoutFails(t *testing.T) {
+func TestARetryAfterThatCannotBeHeededIsShedAndOneThatIsNeverEnoughFails(t *testing.T) {
 	t.Parallel()
-	f := newFakeAPI(t)
-	f.misbehave = func(w http.ResponseWriter, _ *http.Request) bool {
-		w.Header().Set("Retry-After", "60")
-		w.WriteHeader(http.StatusTooManyRequests)
-		return true
-	}
-	c := f.caller(t, keptCaller)
-	c.timeout = 100 * time.Millisecond
-	if a := c.do(context.Background(), http.MethodGet, folderPath, nil); a.err == nil || !strings.Contains(a.err.Error(), "Retry-After") {
-		t.Errorf("got %v, want a failure that tells of Retry-After", a.err)
+	for name, c := range map[string]struct {
+		seconds string
+		shed    bool
+	}{"as long as the patience": {"1", true}, "longer": {"60", true}, "heeded and turned away again": {"0", false}} {
+		f := newFakeAPI(t)
+		f.misbehave = func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Retry-After", c.seconds)
+			w.WriteHeader(http.StatusTooManyRequests)
+			return true
+		}
+		asker := f.caller(t, keptCaller)
+		asker.timeout = time.Second
+		begin := time.Now()
+		a := asker.do(context.Background(), http.MethodGet, folderPath, nil)
+		if a.err == nil || !strings.Contains(a.err.Error(), "HTTP 429") && !errors.Is(a.err, context.DeadlineExceeded) || a.shed != c.shed {
+			t.Errorf("%s: got %v, shed %t", name, a.err, a.shed)
+		}
+		if c.shed && (time.Since(begin) > time.Second/2 || a.retries != 0) {
+			t.Errorf("%s: it was waited for, after all", name)
+		}
 	}
 }
 

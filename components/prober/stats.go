@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// keptErrors is how many of a stream's errors are told in full; the first ones say the cause.
+// keptErrors is how many of a stream's errors of each kind are told in full; the first ones say the cause.
 const keptErrors = 10
 
 // Failures that follow each other within burstGap are one burst; keptBursts of them are told.
@@ -15,7 +15,7 @@ const (
 	keptBursts = 50
 )
 
-// failure is one failed request.
+// failure is one request that failed or was shed.
 type failure struct {
 	At     time.Time `json:"at"`
 	Number int       `json:"number"`
@@ -33,6 +33,7 @@ type burst struct {
 type Stream struct {
 	Sent         int        `json:"sent"`
 	Failed       int        `json:"failed"`
+	Shed         int        `json:"shed"`
 	Retried      int        `json:"retried"`
 	LongestGapMs float64    `json:"longest_gap_ms"`
 	LongestGapAt *time.Time `json:"longest_gap_at"`
@@ -89,14 +90,27 @@ func (s *stats) failed(at time.Time, number int, reason string) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.stream.Failed++
-	if len(s.stream.FirstErrors) < keptErrors {
-		s.stream.FirstErrors = append(s.stream.FirstErrors, failure{At: at, Number: number, Error: reason})
-	}
+	s.tell(s.stream.Failed, failure{At: at, Number: number, Error: reason})
 	if last := len(s.stream.Bursts) - 1; last >= 0 && at.Sub(s.stream.Bursts[last].To) < burstGap {
 		s.stream.Bursts[last].To = at
 		s.stream.Bursts[last].Failed++
 	} else if last+1 < keptBursts {
 		s.stream.Bursts = append(s.stream.Bursts, burst{From: at, To: at, Failed: 1})
+	}
+}
+
+// shed counts a request that the server asked to send again later than we would wait: it is no part of a burst.
+func (s *stats) shed(at time.Time, number int, reason string) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.stream.Shed++
+	s.tell(s.stream.Shed, failure{At: at, Number: number, Error: "shed: " + reason})
+}
+
+// tell keeps an error that is one of the first of its kind, so that those of one kind never hide the other; the caller holds the lock.
+func (s *stats) tell(nth int, one failure) {
+	if nth <= keptErrors {
+		s.stream.FirstErrors = append(s.stream.FirstErrors, one)
 	}
 }
 
@@ -122,7 +136,7 @@ func (s *stats) snapshot() Stream {
 func (s *stats) counts() map[string]int {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	return map[string]int{"sent": s.stream.Sent, "failed": s.stream.Failed, "retried": s.stream.Retried}
+	return map[string]int{"sent": s.stream.Sent, "failed": s.stream.Failed, "shed": s.stream.Shed, "retried": s.stream.Retried}
 }
 
 // quantile is the smallest value that at least the share q of the sorted values does not exceed; 0 of none.

@@ -25,7 +25,7 @@ func measureWorkload(ctx context.Context, o options) (Outcome, error) {
 	defer stop()
 	stream{reads, o.readInterval, func(int, time.Time) answer { return ask(context.Background()) }}.run(running)
 	found := Outcome{Run: o.run, Server: o.workload, Started: start, Ended: time.Now(), Read: reads.snapshot()}
-	found.Clean = found.Read.Sent > 0 && found.Read.Failed == 0
+	found.Clean = found.Read.good()
 	found.Summary = "requests " + line(found.Read)
 	told.end()
 	return found, nil

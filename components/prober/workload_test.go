@@ -176,7 +176,7 @@ func TestAWorkloadsResultIsJSONAndASignalEndsIt(t *testing.T) {
 		t.Errorf("%v: %s", err, text)
 	}
 	stream, _ := read["read"].(map[string]any)
-	for _, key := range []string{"sent", "failed", "retried", "longest_gap_ms", "longest_gap_at", "first_errors", "bursts"} {
+	for _, key := range []string{"sent", "failed", "shed", "retried", "longest_gap_ms", "longest_gap_at", "first_errors", "bursts"} {
 		if _, found := stream[key]; !found {
 			t.Errorf("the read stream has no %s", key)
 		}

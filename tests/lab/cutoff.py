@@ -8,6 +8,8 @@ A cut is written as one of
     before TASK            when a task whose name matches the regular expression starts, before any host works on it
     inside TASK            when a host has started on it
     inside TASK @HOST +MS  only that host, MS milliseconds later
+    inside TASK @!HOST x2  any other host than that; the second time that this happens
+    inside PLAY > TASK     only in a play whose name matches
     before #N, inside #N   the N-th task of the run
     at SECONDS             so long after the first event
 
@@ -26,24 +28,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EVENT_OF = {"before": "task", "inside": "start"}
-SYNTAX = re.compile(r"(before|inside)\s+(?:#(?P<number>\d+)|(?P<task>.+?))(?:\s+@(?P<host>[\w.-]+))?(?:\s+\+(?P<delay>\d+))?")
+SYNTAX = re.compile(
+    r"(before|inside)\s+(?:#(?P<number>\d+)|(?P<task>.+?))(?:\s+@(?P<other>!?)(?P<host>[\w.-]+))?(?:\s+x(?P<nth>\d+))?(?:\s+\+(?P<delay>\d+))?"
+)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a run is cut off; delay in seconds after the event."""
+    """Where a run is cut off; delay in seconds after the event, nth: of those that match, other: any host but that one."""
 
     event: str
     task: str = ""
     number: int = 0
     host: str = ""
     delay: float = 0.0
+    nth: int = 1
+    other: bool = False
+    play: str = ""
 
     def matches(self, event: dict) -> bool:
-        """Say whether this is the event after which the run ends."""
+        """Say whether this is such an event; after the n-th of them the run ends."""
         if not self.event:
             return True  # `at`: the first event starts the clock
-        if event["event"] != self.event or (self.host and event.get("host") != self.host):
+        if event["event"] != self.event or (self.host and (event.get("host") == self.host) is self.other):
+            return False
+        if not re.search(self.play, event.get("play", "")):
             return False
         return event["number"] == self.number if self.number else bool(re.search(self.task, event["task"]))
 
@@ -56,8 +65,16 @@ def parse_cut(text: str) -> Cut:
     found = SYNTAX.fullmatch(text.strip())
     if not found:
         raise ValueError(f"{text!r} is no cut. Examples: 'before Start etcd', 'inside #37', 'inside Join @m2 +200', 'at 12.5'")
+    play, _, task = (found["task"] or "").rpartition(" > ")
     return Cut(
-        EVENT_OF[found[1]], found["task"] or "", int(found["number"] or 0), found["host"] or "", int(found["delay"] or 0) / 1000
+        EVENT_OF[found[1]],
+        task,
+        int(found["number"] or 0),
+        found["host"] or "",
+        int(found["delay"] or 0) / 1000,
+        int(found["nth"] or 1),
+        bool(found["other"]),
+        play,
     )
 
 

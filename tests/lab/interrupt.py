@@ -7,10 +7,11 @@
     interrupt.py mol-interrupted remove_node.yml --at 'Drain the node' --at 'Remove the member' -e node=m1 -e confirmed=true
 
 `--at` names a step by its task (a regular expression), in the order of the plan. Each step is cut twice: before any host works on
-it, and some milliseconds after one has begun. With `--every-step` the plan is read first, and a kind of step in it that no `--at`
-names is an error. After every cut the API must answer through the endpoint, no two hosts may have the
-address, and etcd must have its quorum. With `--sample` versions and quorum are read all along (see sampler.py). What is not known
-here goes to ansible-playbook. A seed repeats the milliseconds.
+it, and some milliseconds after one has begun. With `--every-step` the plan is read first. A kind of step in it that no `--at`
+names is an error, and each host's own step is cut inside: where none of the cuts so far found it at work there, another one waits
+for that host, in the plan's order, as long as the plan still has the step. After every cut the API must answer through the
+endpoint, no two hosts may have the address, and etcd must have its quorum. With `--sample` versions and quorum are read all along
+(see sampler.py). What is not known here goes to ansible-playbook. A seed repeats the milliseconds.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ import play
 import sampler
 
 WITHIN = 1200  # milliseconds after a host has begun
+WITHIN_OWN = 400  # likewise, where it is that host that is waited for
 ANSWERS = 20.0  # seconds after which the API must answer and etcd must have its quorum
 
 # Where a step of a plan happens, by its kind; any one of several tasks will do.
-PART = "Bring this master into its part"
+PART = "api_endpoint : Bring this master into its part"
 HAPPENS = {
     "forget": ("Delete its node", "Take its pods as gone"),
     "prepare": ("Fetch, verify and place the release files",),
@@ -42,7 +44,7 @@ HAPPENS = {
     "add_learner": ("Join as a learner and get in sync",),
     "promote": ("Become a voter",),
     "remove": ("Remove the member behind the quorum gate", "Remove the voter behind the quorum gate"),
-    "repoint": ("kube_apiserver : Write the unit", "Drain the API server in this balancer"),
+    "repoint": ("kube_apiserver : Write the unit", "Send its API server no new connections"),
     "drain": ("Drain the node",),
     "stop": ("Stop API server, controller manager, scheduler and approver",),
     "clean": ("Stop and remove what this collection made",),
@@ -55,6 +57,25 @@ HAPPENS = {
     "swap": ("Remove the voter behind the quorum gate",),
     "master": ("kube_apiserver : Write the unit", "Send its API server no new connections"),
     "node": ("kubelet : Write the unit", "Move its pods away"),
+}
+# Where a step of a plan happens on the host that it is about, as (play, task); all that such a play does there belongs to it.
+# Other steps are done by another host on its behalf.
+FETCH = ("", "Fetch, verify and place the release files")
+TURN = ("Restart what must restart on each master", "kube_apiserver : Write the unit")
+OWN = {
+    "prepare": FETCH,
+    "fetch": FETCH,
+    "add_learner": ("", "Join as a learner and get in sync"),
+    "promote": ("", "Become a voter"),
+    "serve": ("Configure the control plane", "kube_apiserver : Write the unit"),
+    "repoint": TURN,
+    "master": TURN,
+    "register": ("Run the node services", "kubelet : Write the unit"),
+    "node": ("Restart node services that run with other settings", "Move its pods away"),
+    "yield": ("Let the endpoint address go to a master that stays", PART),
+    **dict.fromkeys(("balance", "promote_ip"), ("Give each master its part in the endpoint", PART)),
+    "stop": ("", "Stop API server, controller manager, scheduler and approver"),
+    "clean": ("", "Stop and remove what this collection made"),
 }
 # What the same command is to `plan.yml`: its variables by those of the playbook.
 ASKS = {"remove_node.yml": {"node": "remove"}, "replace_node.yml": {"node": "replace", "by": "by"}}
@@ -79,6 +100,54 @@ def left_out(steps: list[dict], at: list[str]) -> list[str]:
     """Return the steps of a plan, as its JSON has them, that happen in no task where the series cuts."""
     cut = {kind for kind, tasks in HAPPENS.items() if any(re.search(pattern, task) for pattern in at for task in tasks)}
     return [f"no cut is at a step that the plan has: {kind}" for kind in sorted({step["kind"] for step in steps} - cut)]
+
+
+def own_steps(steps: list[dict]) -> list[tuple[str, str]]:
+    """Return (kind, host) of each step of a plan that happens on the host that it is about, in the plan's order.
+
+    A step of an upgrade may be about several hosts at once.
+    """
+    found = ((step["kind"], host) for step in steps for host in step.get("hosts") or [step["host"]])
+    return list(dict.fromkeys((kind, host) for kind, host in found if kind in OWN))
+
+
+def assigned(steps: list[tuple[str, str]], at: list[str]) -> list[list[tuple[str, str]]]:
+    """Return for each cut of a series the steps that are cut on their hosts after it.
+
+    That is the last one at a task of the kind, so that the others find it undone, and none before that of a step which the plan
+    has earlier: what a cut runs past is done.
+    """
+    found: list[list[tuple[str, str]]] = [[] for _at in at]
+    least = 0
+    for kind, host in steps:
+        fitting = [
+            number for number, one in enumerate(at) if any(re.search(one, task) for task in (*HAPPENS[kind], OWN[kind][1]))
+        ]
+        least = max(least, fitting[0 if kind == "yield" else -1] if fitting else 0)  # balancers also begin, later on
+        found[least].append((kind, host))
+    return found
+
+
+def at_work(events: list[dict]) -> set[tuple[str, str, str]]:
+    """Return (play, task, host) of what hosts had begun and not ended when the events of a run broke off."""
+    begun: dict[str, tuple[str, str, str]] = {}
+    for event in events:
+        if event["event"] == "start":
+            begun[event["host"]] = (event.get("play", ""), event["task"], event["host"])
+        elif event["event"] == "result":
+            begun.pop(event["host"], None)
+    return set(begun.values())
+
+
+def cut_inside(steps: list[tuple[str, str]], events: list[dict]) -> set[tuple[str, str]]:
+    """Return the steps that hosts were at work on when a run was cut off."""
+    found = set()
+    for in_play, doing, at in at_work(events):
+        for kind, host in steps:
+            play_name, task = OWN[kind]
+            if at == host and (re.search(play_name, in_play) if play_name else re.search(task, doing)):
+                found.add((kind, host))
+    return found
 
 
 def broken(cluster: access.Cluster) -> list[str]:
@@ -106,6 +175,76 @@ def broken(cluster: access.Cluster) -> list[str]:
     return found + ([f"the endpoint address is on {', '.join(held)}"] if len(held) > 1 else [])
 
 
+class Series:
+    """One command that is cut off again and again: what it was cut inside of, and what was not as it should be."""
+
+    def __init__(self, lab: str, playbook: str, inventories: list[str], extra: list[str], seed: int):
+        """Take the command and begin a series of milliseconds."""
+        self.lab, self.playbook, self.inventories, self.extra = lab, playbook, inventories, extra
+        self.name = playbook.split(".")[0]
+        self.seed, self.chance = seed, random.Random(seed)  # noqa: S311
+        self.number = self.times_asked = 0
+        self.inside: set[tuple[str, str]] = set()
+        self.wrong: list[str] = []
+
+    @property
+    def command(self) -> list[str]:
+        """Return what is given to play.py."""
+        return [self.lab, self.playbook, *self.inventories, *self.extra]
+
+    def ask(self) -> list[dict] | None:
+        """Return the steps that the command has left to do, as the plan's JSON has them; None when there is no plan."""
+        self.times_asked += 1
+        file = access.Cluster(self.lab).results / f"{self.name}-plan-{self.times_asked}.json"
+        file.unlink(missing_ok=True)
+        ask = ["-e", "plan_format=json", "-e", f"plan_output={file}", *asking(self.playbook, self.extra)]
+        if play.main([self.lab, "plan.yml", *self.inventories, *ask, "--name", f"{self.name}-asked-{self.times_asked}"]):
+            return None
+        return json.loads(file.read_text())["steps"]
+
+    def off(self, cut: str, steps: list[tuple[str, str]], own: tuple[tuple[str, str], ...] = ()) -> None:
+        """Cut the command off, note which of the steps were being done (own: those it waits for), see what that has broken."""
+        self.number += 1
+        name = f"{self.name}-cut-{self.number}"
+        print(f"cut {self.number}: {cut}", flush=True)
+        if play.main([*self.command, "--name", name, "--cut", cut, "--expect", "cut"]):
+            self.wrong.append(f"cut {self.number} ({cut}): the run ended by itself")
+        else:
+            self.inside |= set(own) | cut_inside(
+                steps, play.read_events((access.Cluster(self.lab).results / f"{name}.events").read_text())
+            )
+        self.wrong += [f"after cut {self.number} ({cut}): {line}" for line in broken(access.Cluster(self.lab))]
+
+    def cut(self, at: list[str], steps: list[tuple[str, str]]) -> None:
+        """Cut before and inside each task, and inside each step on its own host."""
+        series = cuts(at, self.seed)
+        for number, own in enumerate(assigned(steps, at)):
+            for cut in series[2 * number : 2 * number + 2]:
+                self.off(cut, steps)
+            for step in own:
+                if step not in self.inside:
+                    self.cut_own(*step, steps)
+        self.wrong += [
+            f"no cut was inside a step that the plan had: {kind} {host}"
+            for kind, host in steps
+            if (kind, host) not in self.inside
+        ]
+
+    def cut_own(self, kind: str, host: str, steps: list[tuple[str, str]]) -> None:
+        """Cut inside a step on its host, unless the plan has it no more: then the run would end by itself."""
+        left = self.ask()
+        if left is None or (kind, host) not in own_steps(left):
+            print(f"{kind} {host}: {'there is no plan' if left is None else 'done already'}", flush=True)
+            return
+        play_name, task = OWN[kind]
+        where = f"{play_name} > {task}" if play_name else task
+        self.off(f"inside {where} @{host} +{self.chance.randrange(WITHIN_OWN)}", steps, ((kind, host),))
+
+    def finish(self) -> None:
+        """Let the same command come to its end."""
+        self.wrong += ["the run after the cuts failed"] if play.main([*self.command, "--name", f"{self.name}-finish"]) else []
+
+
 def main(argv: list[str]) -> int:
     """Cut, look, cut further on, finish."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -118,25 +257,22 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311
     options, extra = parser.parse_known_args(argv)
     inventories = [part for path in options.inventory for part in ("--inventory", path)]
-    run = [options.lab, options.playbook, *inventories, *extra]
-    name, wrong = options.playbook.split(".")[0], []
+    series = Series(options.lab, options.playbook, inventories, extra, options.seed)
+    steps: list[dict] = []
     if options.every_step:
-        file = access.Cluster(options.lab).results / f"{name}-plan.json"
-        ask = ["-e", "plan_format=json", "-e", f"plan_output={file}", *asking(options.playbook, extra)]
-        if play.main([options.lab, "plan.yml", *inventories, *ask, "--name", f"{name}-asked"]):
+        asked = series.ask()
+        if asked is None:
             return 1
-        wrong += left_out(json.loads(file.read_text())["steps"], options.at)
+        steps = asked
+        series.wrong += left_out(steps, options.at)
     print(f"seed {options.seed}", flush=True)
     watch = contextlib.nullcontext()
     if options.sample:
         watch = sampler.Watch(access.Cluster(options.lab, [str(Path(path).resolve()) for path in options.inventory] or None))
     with watch:
-        for number, cut in enumerate(cuts(options.at, options.seed), 1):
-            print(f"cut {number}: {cut}", flush=True)
-            if play.main([*run, "--name", f"{name}-cut-{number}", "--cut", cut, "--expect", "cut"]):
-                wrong.append(f"cut {number} ({cut}): the run ended by itself")
-            wrong += [f"after cut {number} ({cut}): {line}" for line in broken(access.Cluster(options.lab))]
-        wrong += ["the run after the cuts failed"] if play.main([*run, "--name", f"{name}-finish"]) else []
+        series.cut(options.at, own_steps(steps))
+        series.finish()
+    wrong, name = series.wrong, series.name
     wrong += watch.report(name) if options.sample else []
     for line in wrong:
         print(f"NOT AS EXPECTED (seed {options.seed}): {line}", file=sys.stderr)

@@ -6,12 +6,15 @@
 
     play.py life site.yml --inventory molecule/life/inventory/full.yml --expect unchanged
     play.py life roll.yml -e node={holder}                 {holder}: who has the endpoint address as the run begins
+    play.py life upgrade.yml --then 'inside Stop the API server @!m3 +200' 'hosts.py kill m3' --expect stopped --says words
 
 Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change, and on no host a unit has another process, a
 file of ours or a cordon is another than before), `foreseen` (for --check when there is something to do: it tells of changes, and
 nothing on the hosts is another than before),
-`stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). The run gets
-nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start in the checkout.
+`stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). With --then the run
+goes on: at that event (written as a cut) another program of tests/lab is run on the same lab, such as one that lets a host die.
+The run gets nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start
+in the checkout.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -34,6 +38,7 @@ import typist
 ROOT = Path(__file__).resolve().parents[2]
 EXPECTATIONS = ("done", "unchanged", "foreseen", "stopped", "cut")
 FAILED_TASK = 2  # ansible-playbook's exit code; others mean that it broke, not that it stopped
+UNREACHABLE = 4  # likewise, when the last that it met was a host that does not answer
 LISTED = 12  # slowest and changed tasks that a result names
 # What the controller does by itself: no module goes to a host.
 ON_CONTROLLER = {
@@ -51,6 +56,7 @@ class Outcome:
     code: int = 0
     seconds: float = 0.0
     cut: str = ""
+    then: str = ""
     hosts: dict = field(default_factory=dict)
     executions: dict = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
@@ -88,6 +94,33 @@ def summarize(outcome: Outcome, events: list[dict]) -> Outcome:
     return outcome
 
 
+@dataclass(frozen=True)
+class Then:
+    """What is done at an event of a run that goes on: a program of tests/lab, run on the lab with arguments."""
+
+    where: cutoff.Cut
+    program: str
+    arguments: tuple[str, ...] = ()
+
+    def run(self, lab: str, log: Path) -> str:
+        """Run it to its end beside the log of the run, and return what it said; raise SystemExit when it fails."""
+        command = [sys.executable, str(Path(__file__).parent / self.program), lab, *self.arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        said = (done.stdout + done.stderr).strip()
+        log.with_suffix(".then").write_text(f"{shlex.join(command)}\n{said}\n")
+        if done.returncode:
+            raise SystemExit(f"{self.program} ended with {done.returncode} while the run was going on: {said}")
+        return said
+
+
+def parse_then(where: str, what: str) -> Then:
+    """Return what is to be done at an event, written as a cut and a command line."""
+    program, *arguments = shlex.split(what)
+    if not (Path(__file__).parent / program).is_file():
+        raise ValueError(f"{program!r} is no program of tests/lab")
+    return Then(cutoff.parse_cut(where), program, tuple(arguments))
+
+
 def findings(outcome: Outcome, expect: str, says: list[str] | None = None) -> list[str]:
     """Return in which way an outcome is not what was expected; empty = it is."""
     if expect == "cut":
@@ -95,7 +128,8 @@ def findings(outcome: Outcome, expect: str, says: list[str] | None = None) -> li
             return ["the run was to be cut off, but it ended by itself: the event of --cut never came"]
         return []
     if expect == "stopped":
-        found = [] if outcome.code == FAILED_TASK else [f"it was to stop on a failed task, but ended with code {outcome.code}"]
+        stops = (FAILED_TASK, UNREACHABLE) if outcome.then else (FAILED_TASK,)  # a host may have died under it
+        found = [] if outcome.code in stops else [f"it was to stop on a failed task, but ended with code {outcome.code}"]
         told = " ".join(failure["message"] for failure in outcome.failures)
         return found + [f"it was not said: {words!r}" for words in says or () if words not in told]
     found = [f"it ended with code {outcome.code}"] if outcome.code else []
@@ -158,39 +192,65 @@ def converse(command: list[str], log: Path, events: Path, answers: list[str]) ->
     return process.returncode
 
 
+def reached(process: subprocess.Popen, events: Path, where: cutoff.Cut) -> str:
+    """Wait for an event of a run and the delay after it, and return its place; "" when the run ended before."""
+    waiting, left = "", where.nth
+    with events.open() as follow:
+        while process.poll() is None:
+            waiting += follow.read()
+            lines, _, waiting = waiting.rpartition("\n")
+            hits = [event for event in read_events(lines + "\n") if where.matches(event)]
+            if len(hits) >= left:
+                hit = hits[left - 1]
+                time.sleep(where.delay)
+                named = (hit["event"], hit.get("number", ""), hit.get("task", hit.get("play", "")), hit.get("host", ""))
+                place = " ".join(str(part) for part in named if part != "")
+                return "" if process.poll() is not None else f"{place} +{where.delay:.2f} s"
+            left -= len(hits)
+            time.sleep(0.01)
+    return ""
+
+
 def execute(command: list[str], log: Path, events: Path, cut: cutoff.Cut | None, sockets: str) -> tuple[int, str]:
     """Run a command, cut it off where asked, and return its code and where it was cut ("" = it was not)."""
     marker = f"LAB_RUN={uuid.uuid4().hex}"
     process = begin(command, log, events, marker, stdin=subprocess.DEVNULL)
-    with events.open() as follow:
-        waiting = ""
-        while cut and process.poll() is None:
-            waiting += follow.read()
-            lines, _, waiting = waiting.rpartition("\n")
-            hit = next((e for e in read_events(lines + "\n") if cut.matches(e)), None)
-            if hit:
-                time.sleep(cut.delay)
-                ended = process.poll() is not None
-                cutoff.kill(marker, sockets)
-                process.wait()
-                place = f"{hit['event']} {hit.get('number', '')} {hit.get('task', hit.get('play', ''))}".strip()
-                return process.returncode, "" if ended else f"{place} +{cut.delay:.2f} s"
-            time.sleep(0.01)
-        return process.wait(), ""
+    place = reached(process, events, cut) if cut else ""
+    if place:
+        cutoff.kill(marker, sockets)
+    return process.wait(), place
+
+
+def accompany(command: list[str], log: Path, events: Path, then: Then, lab: str) -> tuple[int, str]:
+    """Run a command, do something else at an event of it, and return its code and what was done where ("" = nothing was)."""
+    process = begin(command, log, events, f"LAB_RUN={uuid.uuid4().hex}", stdin=subprocess.DEVNULL)
+    place = reached(process, events, then.where)
+    try:
+        done = f"{place}: {then.run(lab, log)}" if place else ""
+    finally:
+        code = process.wait()
+    return code, done
 
 
 def perform(
-    cluster: access.Cluster, name: str, arguments: list[str], cut: cutoff.Cut | None = None, answers: list[str] | None = None
+    cluster: access.Cluster,
+    name: str,
+    arguments: list[str],
+    cut: cutoff.Cut | None = None,
+    answers: list[str] | None = None,
+    then: Then | None = None,
 ) -> tuple[Outcome, Path]:
     """Run ansible-playbook on a lab's cluster, cut it off where asked, and return what it did and where its output is.
 
-    With answers there is somebody to ask, who gives them.
+    With answers there is somebody to ask, who gives them; with ``then`` something happens to the lab meanwhile.
     """
     log, events = cluster.results / f"{name}.log", cluster.results / f"{name}.events"
     sources = [part for path in cluster.inventories for part in ("-i", path)]
     outcome = Outcome(name, ["ansible-playbook", *sources, *arguments])
     began = time.monotonic()
-    if answers is None:
+    if then:
+        outcome.code, outcome.then = accompany(outcome.command, log, events, then, cluster.name)
+    elif answers is None:
         outcome.code, outcome.cut = execute(outcome.command, log, events, cut, cluster.control_path)
     else:
         outcome.code = converse(outcome.command, log, events, answers)
@@ -208,9 +268,19 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--name", default="", help="name of the result (default: playbook and expectation)")
     parser.add_argument("--expect", choices=EXPECTATIONS, default="done")
     parser.add_argument("--cut", type=cutoff.parse_cut, metavar="WHERE", help="cut the run off (see cutoff.py)")
+    parser.add_argument(
+        "--then", nargs=2, metavar=("WHERE", "WHAT"), help="run a program of tests/lab there, and let the run go on"
+    )
     parser.add_argument("--says", action="append", default=[], metavar="WORDS", help="of --expect stopped")
     parser.add_argument("--answer", action="append", metavar="WORD", help="type this when the run asks, and sit at a terminal")
     options, options.extra = parser.parse_known_args(argv)
+    if options.then:
+        try:
+            options.then = parse_then(*options.then)
+        except ValueError as error:
+            parser.error(str(error))
+    if options.then and (options.cut or options.answer):
+        parser.error("--then goes without --cut and --answer")
     if options.cut and options.expect == "done":
         options.expect = "cut"
     options.name = options.name or f"{Path(options.playbook).stem}-{options.expect}"
@@ -228,16 +298,19 @@ def main(argv: list[str]) -> int:
             return 1
         options.extra = [part.replace("{holder}", ",".join(held)) for part in options.extra]
     before = cluster.observe() if options.expect in ("unchanged", "foreseen") else {}
-    outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut, options.answer)
+    outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut, options.answer, options.then)
     if before:
         outcome.restarted = differences(before, cluster.observe())
     cluster.remember(finished=not outcome.code)
     (cluster.results / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     wrong = findings(outcome, options.expect, options.says)
+    if options.then and not outcome.then:
+        wrong.append("the event of --then never came, so nothing was done to the lab")
     executed = max(outcome.executions.values(), default=0)
     print(
         f"{options.name}: {options.playbook} {' '.join(options.extra)} {outcome.seconds} s, {len(outcome.changed)} changed, "
         f"{executed} executions on the busiest host{', cut off at: ' + outcome.cut if outcome.cut else ''}"
+        f"{', then, at ' + outcome.then if outcome.then else ''}"
     )
     for line in wrong:
         print(f"NOT AS EXPECTED ({options.expect}): {line}", file=sys.stderr)

@@ -7,14 +7,18 @@
     probe.py life start                one on this machine through the endpoint, one in a pod through the Service
     probe.py life start --workload     besides, one on the last master that asks a user's workload with a PodDisruptionBudget
     probe.py life start --without-pod  none in a pod, where nodes will be drained or die
+    probe.py life start --in-cluster   besides, one on the last worker, no pod, that asks the Service `kubernetes` as pods do
     probe.py life stop                 stop them, keep their results, fail unless all are clean
     probe.py life control              the negative control: every API server at once, without a drain, must be counted
-    probe.py life control-roll         that of rolls: every member and API server restarts, without drain, gate and waiting
+    probe.py life control-roll         that of rolls: one host after the other, each waited for, but killed and not drained before
+    probe.py life control-members      that of an etcd on hosts of its own: each goes before the one before it is back
     probe.py life control-workload     the same for a workload: all its pods at once, without grace, must be counted
     probe.py life abandon              end what a failed scenario left running; no result
 
-A measurement that sees nothing when something dies proves nothing, so the controls fail when the prober stays clean. The
-definition of a failed request is the prober's (components/prober/main.go).
+A measurement that sees nothing when something dies proves nothing, so the controls fail when the prober stays clean. Who is
+asked to stop tells the balancers and its clients by itself, and a plain restart may fail nothing: so the controls kill, and what
+they take in turns stays away for longer than the prober waits. The one of rolls leaves nothing else out: each host is waited for.
+The definitions of a failed request, and of a shed one, are the prober's (components/prober/main.go).
 """
 
 from __future__ import annotations
@@ -33,9 +37,10 @@ import probers
 import workloads
 
 CONTROL_BEFORE, CONTROL_AFTER = 3.0, 6.0  # seconds around the kill
+AWAY = 6.0  # seconds for which what a control kills stays away: the prober waits five
 BACK_TIMEOUT = 180  # seconds until what was killed serves again
 READY_TIMEOUT = 120  # seconds until the workload serves, on a machine that is busy with other things
-LIMITS = ("percent", "failed", "gap")
+LIMITS = ("percent", "failed", "shed", "gap")
 API, WORKLOAD = ("read", "write"), ("read",)  # the streams a prober of each kind has
 
 
@@ -49,13 +54,19 @@ def failed_streams(result: dict, allowed: dict[str, float], streams: tuple[str, 
 
 
 def problems(result: dict, allowed: dict[str, float], streams: tuple[str, ...] = API) -> list[str]:
-    """Return why a prober's result is not good enough; allowed: failed requests, as a number or a percentage, and a gap in ms."""
+    """Return why a prober's result is not good enough.
+
+    allowed: failed requests of each stream, as a number or a percentage, those that were shed, and a gap in ms; 0 of what it
+    does not name, and any gap.
+    """
     found = []
     for stream in streams:
         part = result[stream]
         if stream in failed_streams(result, allowed, streams):
             limits = f"{allowed['percent']:g} %" if "percent" in allowed else f"{allowed.get('failed', 0):g}"
             found.append(f"{part['failed']} of {part['sent']} {stream}s failed ({limits} allowed)")
+        if part["shed"] > allowed.get("shed", 0):
+            found.append(f"{part['shed']} of {part['sent']} {stream}s were shed ({allowed.get('shed', 0):g} allowed)")
         if "gap" in allowed and part["longest_gap_ms"] > allowed["gap"]:
             found.append(
                 f"{part['longest_gap_ms']} ms without a good {stream} from {part['longest_gap_at']} ({allowed['gap']} allowed)"
@@ -111,9 +122,19 @@ def start(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     if options.workload:
         start_workload(cluster, options.workload_from)
     probers.start_on_machine(cluster, "machine")
+    if options.in_cluster:
+        probers.start_in_cluster(cluster, last_worker(cluster))
     if not options.without_pod:
         probers.start_in_pod(cluster)
     return []
+
+
+def last_worker(cluster: access.Cluster) -> str:
+    """Return the host from which the API is asked in the cluster: one that carries no API server itself."""
+    others = [host for host in cluster.workers if host not in cluster.masters]
+    if not others:
+        raise SystemExit(f"the prober in the cluster runs on a worker, and none of {cluster.nodes} is only that")
+    return others[-1]
 
 
 def start_workload(cluster: access.Cluster, host: str) -> workloads.GuardedWeb:
@@ -124,12 +145,12 @@ def start_workload(cluster: access.Cluster, host: str) -> workloads.GuardedWeb:
             f"a workload's prober runs on a node and its pods on {workloads.REPLICAS} workers: "
             f"{host} is to ask, the nodes are {cluster.nodes}, the workers {cluster.workers}"
         )
-    probers.choose_host(cluster, host)
+    probers.choose_host(cluster, probers.WORKLOAD, host)
     web = workloads.GuardedWeb(cluster, probers.NAMESPACE, cluster.test_image())
     web.remove()  # the scheduler would avoid the workers where pods of an earlier one are still ending
     cluster.apply(web.objects())
     access.wait("two workers serve the workload", web.settled, READY_TIMEOUT)
-    probers.start_on_host(cluster, f"http://{web.service_address()}/hostname")
+    probers.start_workload(cluster, f"http://{web.service_address()}/hostname")
     return web
 
 
@@ -138,12 +159,16 @@ def stop(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     found = []
     runs = {path.stem: play.read_events(path.read_text()) for path in sorted(cluster.results.glob("*.events"))}
     results = [("prober on the machine", probers.stop_on_machine(cluster, "machine"), API, options.allow)]
+    allowed = options.allow if options.allow_in_cluster is None else options.allow_in_cluster
     if probers.pod_marker(cluster).exists():
-        results.append(("prober on the pod", probers.stop_in_pod(cluster), API, options.allow))
-    if probers.marker(cluster).exists():
+        results.append(("prober in a pod", probers.stop_in_pod(cluster), API, allowed))
+    if probers.marker(cluster, probers.IN_CLUSTER).exists():
+        where = f"prober in the cluster, on {probers.marker(cluster, probers.IN_CLUSTER).read_text()}"
+        results.append((where, probers.stop_on_host(cluster, probers.IN_CLUSTER, "in-cluster"), API, allowed))
+    if probers.marker(cluster, probers.WORKLOAD).exists():
         allowed = options.allow if options.allow_workload is None else options.allow_workload
-        where = f"prober of the workload, on {probers.marker(cluster).read_text()}"
-        results.append((where, probers.stop_on_host(cluster, "workload"), WORKLOAD, allowed))
+        where = f"prober of the workload, on {probers.marker(cluster, probers.WORKLOAD).read_text()}"
+        results.append((where, probers.stop_on_host(cluster, probers.WORKLOAD, "workload"), WORKLOAD, allowed))
         workloads.GuardedWeb(cluster, probers.NAMESPACE, "").remove()
     for where, result, streams, allowed in results:
         print(f"{where}: {result['summary']}")
@@ -159,9 +184,15 @@ def control(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
 
 
 def control_roll(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
-    """Restart every member and API server as a roll does, with its protections left out: a prober that stays clean is blind."""
-    said = f"{', '.join(restarts(cluster))} restarted one after the other without drain, gate and waiting"
+    """Take one host after the other as a roll does, but killed, nothing moved away before: a prober that stays clean is blind."""
+    said = f"{', '.join(restarts(cluster))} killed and started, one after the other, each waited for, without drain and move"
     return suffer(cluster, options, "control-roll", said, roll_unprotected)
+
+
+def control_members(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
+    """Kill one etcd member after the other before the last one is back: a prober that does not see the lost quorum is blind."""
+    said = f"{', '.join(cluster.members)}: etcd killed, one after the other, each before the one before it was back"
+    return suffer(cluster, options, "control-members", said, overlap_members)
 
 
 def kill_api_servers(cluster: access.Cluster) -> None:
@@ -170,32 +201,80 @@ def kill_api_servers(cluster: access.Cluster) -> None:
 
 
 def roll_unprotected(cluster: access.Cluster) -> None:
-    """Restart etcd and the API server of one host after the other, and wait for none of them."""
+    """Kill what a roll restarts on one host, start it after a while, wait until it serves, and go on with the next host.
+
+    The balancer goes with it, as in a reboot: whoever has the endpoint's address refuses connections until another one has it.
+    """
     for host, units in restarts(cluster).items():
-        cluster.ssh(host, f"systemctl restart --no-block {' '.join(units)}")
+        take(cluster, host, units)
+        time.sleep(AWAY)
+        give(cluster, host, units)
+        access.wait(f"{host} serves again", lambda host=host: serves(cluster, host), BACK_TIMEOUT)
+
+
+def overlap_members(cluster: access.Cluster) -> None:
+    """Kill one member after the other, the next one half-way through the absence of the one before it: of three, two are away."""
+    back: list[str] = []
+    for host in [*cluster.members, ""]:
+        if host:
+            take(cluster, host, ["etcd.service"])
+        time.sleep(AWAY / 2)
+        for other in back:
+            give(cluster, other, ["etcd.service"])
+        back = [host] if host else []
+
+
+def take(cluster: access.Cluster, host: str, units: list[str]) -> None:
+    """Kill a host's units and let systemd start none of them."""
+    names = " ".join(units)
+    cluster.ssh(host, f"systemctl kill --signal=SIGKILL {names}; systemctl stop {names}")
+
+
+def give(cluster: access.Cluster, host: str, units: list[str]) -> None:
+    """Start a host's units again."""
+    cluster.ssh(host, f"systemctl start --no-block {' '.join(units)}")
+
+
+def serves(cluster: access.Cluster, host: str) -> bool:
+    """Say whether what a host carries serves by itself: its API server is ready, its etcd member follows a leader."""
+    follows = host not in cluster.members or bool(cluster.etcd(host, "maintenance/status").get("leader"))
+    return follows and (host not in cluster.masters or is_up(cluster, cluster.server_of(host)))
 
 
 def restarts(cluster: access.Cluster) -> dict[str, list[str]]:
-    """Return {host: the units that a roll restarts there}, dedicated etcd members first."""
+    """Return {host: the units that a roll with everything restarts there}, dedicated etcd members first."""
     order = [host for host in cluster.members if host not in cluster.masters] + cluster.masters
-    carried = {"etcd.service": cluster.members, "kube-apiserver.service": cluster.masters}
+    carried = {
+        "haproxy.service": cluster.masters if cluster.balanced else [],
+        "etcd.service": cluster.members,
+        "kube-apiserver.service": cluster.masters,
+    }
     return {host: [unit for unit, hosts in carried.items() if host in hosts] for host in order}
 
 
 def suffer(
     cluster: access.Cluster, options: argparse.Namespace, name: str, said: str, act: Callable[[access.Cluster], None]
 ) -> list[str]:
-    """Do harm under a prober of its own, wait until the cluster is whole, and return what the prober did not see of it."""
+    """Do harm under probers of its own, wait until the cluster is whole, and return what they did not see of it.
+
+    The one in the cluster need not see a write fail: its one connection is often to a host whose turn it is not.
+    """
     probers.start_on_machine(cluster, name)
+    if options.in_cluster:
+        probers.start_in_cluster(cluster, last_worker(cluster))
     time.sleep(CONTROL_BEFORE)
     act(cluster)
     time.sleep(CONTROL_AFTER)
     access.wait("the cluster is whole again", lambda: is_whole(cluster), BACK_TIMEOUT)
-    result = probers.stop_on_machine(cluster, name)
-    print(f"negative control, {said}: {result['summary']}")
-    return unseen(result, options.allow, API) + (
-        ["negative control: acknowledged writes were lost"] if result["read_back"]["lost"] else []
-    )
+    results = [("on the machine", probers.stop_on_machine(cluster, name), API)]
+    if options.in_cluster:
+        results.append(("in the cluster", probers.stop_on_host(cluster, probers.IN_CLUSTER, f"{name}-in-cluster"), ("read",)))
+    found = []
+    for where, result, streams in results:
+        print(f"negative control, {said}; prober {where}: {result['summary']}")
+        found += [f"{where}: {line}" for line in unseen(result, options.allow, streams)]
+        found += [f"{where}: negative control: acknowledged writes were lost"] if result["read_back"]["lost"] else []
+    return found
 
 
 def control_workload(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
@@ -205,7 +284,7 @@ def control_workload(cluster: access.Cluster, options: argparse.Namespace) -> li
     web.kill()
     time.sleep(CONTROL_AFTER)
     access.wait("the workload serves again", lambda: web.settled(workers=1), BACK_TIMEOUT)
-    result = probers.stop_on_host(cluster, "control-workload")
+    result = probers.stop_on_host(cluster, probers.WORKLOAD, "control-workload")
     web.remove()
     print(f"negative control, the workload's {workloads.REPLICAS} pods deleted at once: {result['summary']}")
     return unseen(result, options.allow, WORKLOAD)
@@ -236,13 +315,15 @@ def abandon(name: str) -> None:
     probers.abandon_on_machine(name)
     with contextlib.suppress(access.AccessError, OSError, http.client.HTTPException):
         cluster = access.Cluster(name)
-        if probers.marker(cluster).exists():
-            probers.abandon_on_host(cluster)
+        left = [which for which in probers.ON_HOSTS if probers.marker(cluster, which).exists()]
+        for which in left:
+            probers.abandon_on_host(cluster, which)
+        if probers.WORKLOAD in left:
             workloads.GuardedWeb(cluster, probers.NAMESPACE, "").delete()
 
 
 def parse_allowed(text: str) -> dict[str, float]:
-    """Return the limits written as `percent=1,gap=600` or `failed=10,gap=600`."""
+    """Return the limits written as `percent=1,gap=600` or `failed=10,shed=5,gap=600`."""
     found = {key: float(value) for key, value in (part.split("=") for part in text.split(",") if part)}
     if set(found) - set(LIMITS):
         raise ValueError(f"unknown limits in {text!r}; known are {', '.join(LIMITS)}")
@@ -250,7 +331,8 @@ def parse_allowed(text: str) -> dict[str, float]:
 
 
 VERBS = {
-    "start": start, "stop": stop, "control": control, "control-roll": control_roll, "control-workload": control_workload,
+    "start": start, "stop": stop, "control": control, "control-roll": control_roll, "control-members": control_members,
+    "control-workload": control_workload,
 }  # fmt: skip
 
 
@@ -259,10 +341,14 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
     parser.add_argument("verb", choices=[*VERBS, "abandon"])
-    parser.add_argument("--allow", type=parse_allowed, default={}, metavar="failed=N,percent=N,gap=MS", help="what is no fault")
+    parser.add_argument(
+        "--allow", type=parse_allowed, default={}, metavar="failed=N,percent=N,shed=N,gap=MS", help="what is no fault"
+    )
     parser.add_argument("--allow-workload", type=parse_allowed, metavar="…", help="for the workload (default: as --allow)")
+    parser.add_argument("--allow-in-cluster", type=parse_allowed, metavar="…", help="by the Service (default: as --allow)")
     parser.add_argument("--workload", action="store_true", help="start: measure a workload too")
     parser.add_argument("--without-pod", action="store_true", help="start: none in a pod, since nodes will be drained")
+    parser.add_argument("--in-cluster", action="store_true", help="start, controls: ask the API by its Service's address too")
     parser.add_argument("--workload-from", default="", metavar="HOST", help="where its prober runs (default: the last master)")
     options = parser.parse_args(argv)
     if options.verb == "abandon":

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start and stop one prober: on this machine, in a pod, or on a host of the lab.
 
-The one on a host asks a user's workload by its Service's address, as another machine of the cluster does. It is a process
-of systemd and no pod, so that draining a node never ends the measurement. Judging the results is left to probe.py.
+Those on a host of the lab ask by a Service's address, where that host's kube-proxy sends them on: one a user's workload, one the
+API, as pods of that host see it. They are processes of systemd and no pods, so that draining a node never ends the measurement.
+Judging the results is left to probe.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import shlex
 import signal
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import access
@@ -23,12 +25,30 @@ NAMESPACE = "multimaster-prober"
 NAMESPACE_OBJECT = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
 POD_INTERVALS = ("--read-interval", "50ms", "--write-interval", "200ms")  # each of its reads costs two DNS questions too
 WORKLOAD_INTERVAL = ("--read-interval", "50ms")
+IN_CLUSTER_INTERVALS = ("--read-interval", "40ms", "--write-interval", "200ms")  # half of what the one on this machine asks
 # The lab's clusters are thrown away; deleting each object took half a minute and more on a busy machine.
 KEEP = ("--keep",)
 LONGEST = "3h"  # a prober nobody stops ends by itself
 START_TIMEOUT, STOP_TIMEOUT = 60, 180  # seconds
-HOST_UNIT = "multimaster-prober"
-HOST_FOLDER = f"/var/lib/{HOST_UNIT}"  # neither /run nor /tmp: programs may be forbidden there
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """A prober that runs on a host of the lab: its unit there, its name on this machine, and what it asks."""
+
+    unit: str
+    name: str
+    asks: str
+
+    @property
+    def folder(self) -> str:
+        """Return where it keeps its files: neither /run nor /tmp, where programs may be forbidden."""
+        return f"/var/lib/{self.unit}"
+
+
+WORKLOAD = OnHost("multimaster-prober", "workload", "a workload")
+IN_CLUSTER = OnHost("multimaster-prober-in-cluster", "in-cluster", "the API in the cluster")
+ON_HOSTS = (WORKLOAD, IN_CLUSTER)
 
 
 def program(cluster: access.Cluster) -> Path:
@@ -150,63 +170,83 @@ def stop_in_pod(cluster: access.Cluster) -> dict:
     return result
 
 
-def marker(cluster: access.Cluster) -> Path:
-    """Return the file that names the host on which a prober asks a workload."""
-    return cluster.state / "prober-workload.host"
+def marker(cluster: access.Cluster, which: OnHost) -> Path:
+    """Return the file that names the host on which a prober runs."""
+    return cluster.state / f"prober-{which.name}.host"
 
 
-def host_command(url: str, binary: str) -> str:
-    """Return the shell command that fetches the prober on a host and starts it there; url is what it asks."""
+def host_command(which: OnHost, asking: list[str], binary: str) -> str:
+    """Return the shell command that fetches the prober into its folder on a host and starts it there."""
+    folder = which.folder
     prober = [
-        f"{HOST_FOLDER}/prober", "--workload", url, *WORKLOAD_INTERVAL, "--duration", LONGEST,
-        "--progress", f"{HOST_FOLDER}/progress.json", "--result", f"{HOST_FOLDER}/result.json",
+        f"{folder}/prober", *asking, "--duration", LONGEST,
+        "--progress", f"{folder}/progress.json", "--result", f"{folder}/result.json",
     ]  # fmt: skip
     return (
-        f"mkdir {HOST_FOLDER} && curl -sSf -o {HOST_FOLDER}/prober {shlex.quote(binary)} && chmod 0755 {HOST_FOLDER}/prober && "
-        f"systemd-run --quiet --collect --unit={HOST_UNIT} {shlex.join(prober)}"
+        f"curl -sSf -o {folder}/prober {shlex.quote(binary)} && chmod 0755 {folder}/prober && "
+        f"systemd-run --quiet --collect --unit={which.unit} --property=TimeoutStopSec={STOP_TIMEOUT - 20} {shlex.join(prober)}"
     )
 
 
-def choose_host(cluster: access.Cluster, host: str) -> None:
-    """Note on which host the prober of a workload runs, before there is anything that would have to be ended."""
-    if marker(cluster).exists():
-        already = marker(cluster).read_text()
-        raise SystemExit(f"a prober on {already} already asks a workload of {cluster.name}: stop or abandon it first")
-    marker(cluster).write_text(host)
+def choose_host(cluster: access.Cluster, which: OnHost, host: str) -> None:
+    """Note on which host a prober runs, before there is anything that would have to be ended."""
+    if marker(cluster, which).exists():
+        already = marker(cluster, which).read_text()
+        raise SystemExit(f"a prober on {already} already asks {which.asks} of {cluster.name}: stop or abandon it first")
+    marker(cluster, which).write_text(host)
 
 
-def start_on_host(cluster: access.Cluster, url: str) -> None:
-    """Start a prober of a workload on the chosen host of the lab and wait until it measures."""
-    host = marker(cluster).read_text()
-    cluster.ssh(host, host_command(url, cluster.artifact_url(program(cluster))))
+def start_workload(cluster: access.Cluster, url: str) -> None:
+    """Start the prober of a workload on the chosen host and wait until it measures."""
+    start_on_host(cluster, WORKLOAD, ["--workload", url, *WORKLOAD_INTERVAL])
+
+
+def start_in_cluster(cluster: access.Cluster, host: str) -> None:
+    """Start a prober on a host that asks the API by the address of the Service `kubernetes`, and wait until it measures."""
+    choose_host(cluster, IN_CLUSTER, host)
+    cluster.apply([NAMESPACE_OBJECT])
+    service = cluster.get("/api/v1/namespaces/default/services/kubernetes")["spec"]
+    copies = {part: Path(cluster.credentials[part]).read_bytes() for part in ("ca", "cert", "key")}
+    who = [word for part in copies for word in (f"--{part}", f"{IN_CLUSTER.folder}/{part}")]
+    server = f"https://{service['clusterIP']}:{service['ports'][0]['port']}"
+    start_on_host(cluster, IN_CLUSTER, ["--server", server, *who, "--namespace", NAMESPACE, *KEEP, *IN_CLUSTER_INTERVALS], copies)
+
+
+def start_on_host(cluster: access.Cluster, which: OnHost, asking: list[str], copies: dict[str, bytes] | None = None) -> None:
+    """Start a prober on the host that was chosen for it, beside copies of files, and wait until it measures."""
+    host = marker(cluster, which).read_text()
+    cluster.ssh(host, f"mkdir --mode=0700 {which.folder}")
+    for name, content in (copies or {}).items():
+        cluster.ssh(host, f"umask 077 && cat > {which.folder}/{name}", stdin=content)
+    cluster.ssh(host, host_command(which, asking, cluster.artifact_url(program(cluster))))
 
     def measures() -> bool:
-        if cluster.ssh(host, f"systemctl is-active {HOST_UNIT}", check=False).strip() != "active":
-            raise SystemExit(f"the prober on {host} ended at once: {host_log(cluster, host)}")
-        told = cluster.ssh(host, f"cat {HOST_FOLDER}/progress.json", check=False)
+        if cluster.ssh(host, f"systemctl is-active {which.unit}", check=False).strip() != "active":
+            raise SystemExit(f"the prober on {host} ended at once: {host_log(cluster, which, host)}")
+        told = cluster.ssh(host, f"cat {which.folder}/progress.json", check=False)
         return bool(told) and json.loads(told)["phase"] == "running"
 
     access.wait(f"the prober on {host} measures", measures, START_TIMEOUT)
 
 
-def stop_on_host(cluster: access.Cluster, name: str) -> dict:
-    """Stop the prober of a workload and return its result, kept under the name."""
-    host = marker(cluster).read_text()
-    command = f"systemctl is-active --quiet {HOST_UNIT} && systemctl stop {HOST_UNIT} && cat {HOST_FOLDER}/result.json"
+def stop_on_host(cluster: access.Cluster, which: OnHost, name: str) -> dict:
+    """Stop a host's prober and return its result, kept under the name."""
+    host = marker(cluster, which).read_text()
+    command = f"systemctl is-active --quiet {which.unit} && systemctl stop {which.unit} && cat {which.folder}/result.json"
     text = cluster.ssh(host, command, check=False, timeout=STOP_TIMEOUT)
     if not text:
-        log = host_log(cluster, host)
+        log = host_log(cluster, which, host)
         raise SystemExit(f"the prober on {host} died before it was stopped, so nothing was proven; it said: {log}")
     result = json.loads(text)
     (cluster.results / f"prober-{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    cluster.ssh(host, f"rm -rf {HOST_FOLDER}")
-    marker(cluster).unlink()
+    cluster.ssh(host, f"rm -rf {which.folder}")
+    marker(cluster, which).unlink()
     return result
 
 
-def host_log(cluster: access.Cluster, host: str) -> str:
+def host_log(cluster: access.Cluster, which: OnHost, host: str) -> str:
     """Return what a host's prober said last."""
-    return cluster.ssh(host, f"journalctl --unit={HOST_UNIT} --lines=5 --no-pager --output=cat", check=False).strip()
+    return cluster.ssh(host, f"journalctl --unit={which.unit} --lines=5 --no-pager --output=cat", check=False).strip()
 
 
 def abandon_on_machine(name: str) -> None:
@@ -219,9 +259,9 @@ def abandon_on_machine(name: str) -> None:
         path.unlink()
 
 
-def abandon_on_host(cluster: access.Cluster) -> None:
-    """Kill the prober of a workload and forget it, whether or not its host still answers."""
-    host = marker(cluster).read_text()
+def abandon_on_host(cluster: access.Cluster, which: OnHost) -> None:
+    """Kill a host's prober and forget it, whether or not its host still answers."""
+    host = marker(cluster, which).read_text()
     with contextlib.suppress(access.AccessError, OSError, KeyError, subprocess.TimeoutExpired):
-        cluster.ssh(host, f"systemctl kill --signal=SIGKILL {HOST_UNIT}; rm -rf {HOST_FOLDER}", check=False, timeout=20)
-    marker(cluster).unlink()
+        cluster.ssh(host, f"systemctl kill --signal=SIGKILL {which.unit}; rm -rf {which.folder}", check=False, timeout=20)
+    marker(cluster, which).unlink()

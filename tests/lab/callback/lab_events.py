@@ -41,6 +41,7 @@ class CallbackModule(CallbackBase):
         path = os.environ.get("LAB_EVENTS")
         self._file = open(path, "a", encoding="utf-8", buffering=1) if path else None  # noqa: SIM115
         self._number = 0
+        self._play = ""
 
     def _write(self, event, **fields):
         if self._file:
@@ -54,12 +55,13 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_play_start(self, play):
         """Tell that a play starts."""
-        self._write("play", play=play.get_name().strip())
+        self._play = play.get_name().strip()
+        self._write("play", play=self._play)
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         """Tell that a task starts, before any host works on it."""
         self._number += 1
-        self._write("task", task=task.get_name().strip(), number=self._number, action=task.action)
+        self._write("task", task=task.get_name().strip(), number=self._number, action=task.action, play=self._play)
 
     def v2_playbook_on_handler_task_start(self, task):
         """Tell that a handler starts."""
@@ -67,7 +69,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host, task):
         """Tell that a host starts on a task."""
-        self._write("start", task=task.get_name().strip(), number=self._number, host=host.get_name())
+        self._write("start", task=task.get_name().strip(), number=self._number, host=host.get_name(), play=self._play)
 
     def v2_runner_on_ok(self, result):
         """Tell that a host ended a task well."""

@@ -22,9 +22,11 @@ sys.path.insert(0, str(ROOT / "tests" / "lab"))
 
 import cut_many  # noqa: E402
 import cutoff  # noqa: E402
+import play  # noqa: E402
 import refuse  # noqa: E402
 
-PROGRAMS = {"play.py": ("--cut", "--says"), "interrupt.py": ("--at",), "refuse.py": ("--only",)}
+PROGRAMS = {"play.py": ("--cut", "--then", "--says"), "interrupt.py": ("--at",), "refuse.py": ("--only",)}
+VALUES = {"--then": 2}
 
 
 def nested(content, wanted):
@@ -49,15 +51,18 @@ def acts():
         for program, *arguments in nested(load(path), calls):
             parser = argparse.ArgumentParser(allow_abbrev=False)
             for option in PROGRAMS.get(program, ()):
-                parser.add_argument(option, action="append", default=[])
+                parser.add_argument(option, action="append", default=[], nargs=VALUES.get(option))
             yield f"{path.parents[1].name}/{path.name}", program, vars(parser.parse_known_args([str(a) for a in arguments])[0])
 
 
 def named(program, option):
-    return sorted({(place, value) for place, called, options in acts() if called == program for value in options.get(option, ())})
+    found = ((place, options.get(option, ())) for place, called, options in acts() if called == program)
+    return sorted({(place, tuple(one) if isinstance(one, list) else one) for place, values in found for one in values})
 
 
+THENS = [(place, play.parse_then(*words)) for place, words in named("play.py", "then")]
 CUTS = [(place, cutoff.parse_cut(text)) for place, text in named("play.py", "cut")]
+CUTS += [(place, then.where) for place, then in THENS]
 CUTS += [(place, cutoff.Cut("task", task)) for place, task in named("interrupt.py", "at")]
 CUTS += [("cut_many.py", cutoff.parse_cut(text.format(ms=1))) for text in cut_many.FOUNDING]
 CUTS += [("refuse.py", cutoff.Cut("task", task)) for task in refuse.TOUCHES.task.split("|")]
@@ -113,9 +118,11 @@ def unheard(expected):
     """Return the words that no text has together with the one before or behind them.
 
     What is filled in parts a text, and a message may be put together of several: so a word needs one neighbour, and none when
-    both of them are filled in.
+    both of them are filled in. What begins a sentence may be small where it is written.
     """
     words = ["{}", *words_of(expected), "{}"]
+    small = words[1][:1].lower() + words[1][1:]
+    words[1] = small if (small, words[2]) in SAID else words[1]
     found = []
     for before, word, behind in zip(words, words[1:], words[2:], strict=False):
         alone = all(FILLED_IN.fullmatch(one) for one in (before, behind))
@@ -150,10 +157,6 @@ def test_a_drill_asks_for_a_situation_that_is_there(place, name):
     assert name in [*(situation.name for situation in refuse.SITUATIONS), "control"]
 
 
-# `external_scale` measures what it does, and more, and has one; `make test` has no time for both.
-WITHOUT_CONTROL = {"external_etcd"}
-
-
 def called_by(scenario):
     """Return the program calls of a scenario, in their order."""
     steps = [step.split()[1] for step in load(scenario)["scenario"]["test_sequence"] if step.startswith("side_effect")]
@@ -164,13 +167,14 @@ def called_by(scenario):
 def test_a_scenario_that_measures_shows_that_its_probers_are_not_blind(scenario):
     made = [(call[0], call[1]) for call in called_by(scenario) if len(call) > 1]
     measures = ("probe.py", "start") in made or any(program == "drop_zone.py" for program, _verb in made)
-    shown = {("probe.py", "control"), ("probe.py", "control-roll")} & set(made)
-    assert bool(shown) == measures or scenario.parent.name in WITHOUT_CONTROL, "add a control, or probers"
+    shown = {("probe.py", verb) for verb in ("control", "control-roll", "control-members")} & set(made)
+    assert bool(shown) == measures, "add a control, or probers"
 
 
-def test_only_scenarios_that_measure_are_excused_from_a_control():
-    for name in WITHOUT_CONTROL:
-        assert ["probe.py", "start"] in [list(call[:2]) for call in called_by(ROOT / "molecule" / name / "molecule.yml")]
+@pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
+def test_a_scenario_measures_in_the_cluster_only_where_a_worker_stays(scenario):
+    if any(call[0] == "probe.py" and "--in-cluster" in call for call in called_by(scenario)):
+        assert any(host["name"].startswith("w") for host in load(scenario)["platforms"])
 
 
 @pytest.mark.parametrize(
@@ -180,6 +184,8 @@ def test_only_scenarios_that_measure_are_excused_from_a_control():
         ("Nothing was tuched.", ["tuched"]),
         ("m3: cordoned by a neighbour", ["neighbour"]),
         ("m9 sleeps 17 hours", ["sleeps"]),
+        ("Compact, defragment one member", []),
+        ("Compact, disarm one member", ["Compact", "disarm"]),
     ],
 )
 def test_words_that_no_text_has_are_found(words, expected):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 import sys
+import types
 
 import pytest
 
@@ -133,6 +134,57 @@ def test_a_real_run_is_cut_inside_its_step_and_leaves_no_process(tmp_path):
     assert "Sleeps" in place
     assert made.changed == ["localhost: First"]
     assert not (tmp_path / "reached").exists()
+
+
+WRITES = """
+import json, os, sys, time
+with open(os.environ["LAB_EVENTS"], "a", buffering=1) as events:
+    for number, host in enumerate(["m3", "m1", "m3", "m2", "m1"], 1):
+        events.write(json.dumps({"event": "start", "at": 1.0, "task": "Stop", "number": number, "host": host}) + "\\n")
+        time.sleep(0.2)
+sys.exit(2)
+"""
+
+
+def accompanied(tmp_path, monkeypatch, where):
+    monkeypatch.setattr(
+        play.subprocess, "run", lambda *_a, **_k: types.SimpleNamespace(stdout="m3 is off", stderr="", returncode=0)
+    )
+    then = play.parse_then(where, "hosts.py kill m3")
+    return play.accompany([sys.executable, "-c", WRITES], tmp_path / "up.log", tmp_path / "events", then, "mol-x")
+
+
+def test_something_is_done_at_an_event_and_the_run_goes_on(tmp_path, monkeypatch):
+    code, done = accompanied(tmp_path, monkeypatch, "inside Stop @!m3 x2")
+    assert (code, done) == (2, "start 4 Stop m2 +0.00 s: m3 is off")
+    assert "hosts.py mol-x kill m3\nm3 is off" in (tmp_path / "up.then").read_text()
+    assert len(play.read_events((tmp_path / "events").read_text())) == 5, "the run has ended by itself"
+
+
+def test_an_event_that_never_comes_does_nothing(tmp_path, monkeypatch):
+    assert accompanied(tmp_path, monkeypatch, "inside Stop x6") == (2, "")
+    assert not (tmp_path / "up.then").exists()
+
+
+def test_what_fails_beside_a_run_is_told(tmp_path):
+    then = play.parse_then("at 0", "hosts.py kill m3")
+    with pytest.raises(SystemExit, match="hosts.py ended with 1 while the run was going on: .*mol-none"):
+        then.run("mol-none", tmp_path / "up.log")
+
+
+@pytest.mark.parametrize("arguments", [("inside Stop", "nobody.py kill m3"), ("whenever", "hosts.py kill m3")])
+def test_what_cannot_be_done_at_an_event_is_refused(arguments):
+    with pytest.raises(ValueError):
+        play.parse_then(*arguments)
+    with pytest.raises(SystemExit):
+        play.parse(["lab", "site.yml", "--then", *arguments])
+
+
+def test_a_run_may_stop_on_a_host_that_died_under_it_only():
+    made = play.summarize(outcome(code=play.UNREACHABLE), EVENTS)
+    assert play.findings(made, "stopped", ["disk full"])
+    made.then = "start 4 Stop m2"
+    assert not play.findings(made, "stopped", ["disk full"])
 
 
 def test_an_event_that_never_comes_is_not_a_cut(tmp_path):

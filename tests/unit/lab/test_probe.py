@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
 import probe  # noqa: E402
 
-STREAM = {"sent": 100, "failed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": "t", "first_errors": []}
+STREAM = {"sent": 100, "failed": 0, "shed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": "t", "first_errors": []}
 CLEAN = {
     "read": dict(STREAM),
     "write": dict(STREAM),
@@ -44,6 +44,8 @@ def test_retries_alone_are_no_problem():
     [
         (("read", "failed"), 1),
         (("write", "failed"), 1),
+        (("read", "shed"), 1),
+        (("write", "shed"), 1),
         (("watch", "failed"), 1),
         (("read_back", "lost"), 1),
         (("read_back", "done"), False),
@@ -72,6 +74,15 @@ def test_a_number_bounds_what_fails_however_long_it_was_measured(limits, most):
         assert (probe.problems(result(("read", "failed"), failed), probe.parse_allowed(limits)) == []) is bearable
 
 
+@pytest.mark.parametrize("stream", probe.API)
+def test_what_is_shed_has_a_limit_of_its_own_and_is_no_failure(stream):
+    limits = probe.parse_allowed("failed=0,shed=5")
+    assert probe.problems(result((stream, "shed"), 5), limits) == []
+    assert probe.problems(result((stream, "shed"), 6), limits) == [f"6 of 100 {stream}s were shed (5 allowed)"]
+    assert probe.problems(result((stream, "failed"), 1), limits) == [f"1 of 100 {stream}s failed (0 allowed)"]
+    assert probe.failed_streams(result((stream, "shed"), 100), {}) == []  # so a control that sees nothing else is blind
+
+
 WORKLOAD = {"read": dict(STREAM), "clean": True}
 
 
@@ -95,10 +106,13 @@ def test_a_control_that_sees_no_more_than_is_allowed_is_blind(failed, percent, b
 
 
 class Masters:
-    """What the harm of a control is done to; it keeps what the hosts were told."""
+    """What the harm of a control is done to; it keeps what the hosts were told, and what was looked at."""
 
-    def __init__(self, masters, members):
-        self.masters, self.members, self.told = masters, members, []
+    workers = ["w1", "w2"]
+
+    def __init__(self, masters, members, balanced=False):
+        self.masters, self.members, self.balanced, self.told = masters, members, balanced, []
+        self.nodes = [*masters, *self.workers]
 
     def ssh(self, host, command):
         self.told.append((host, command))
@@ -106,42 +120,113 @@ class Masters:
     def each(self, hosts, work):
         return {host: work(host) for host in hosts}
 
+    def server_of(self, host):
+        return host
 
-BOTH = "systemctl restart --no-block etcd.service kube-apiserver.service"
+    def request(self, _method, _path, server):
+        self.told.append((server, "is ready"))
+        return 200, {}
+
+    def etcd(self, host, _path):
+        self.told.append((host, "has a leader"))
+        return {"leader": "7"}
+
+
+def killed(*units):
+    return f"systemctl kill --signal=SIGKILL {' '.join(units)}; systemctl stop {' '.join(units)}"
+
+
+def started(*units):
+    return f"systemctl start --no-block {' '.join(units)}"
+
+
+ETCD, SERVER = "etcd.service", "kube-apiserver.service"
+ALL = ("haproxy.service", ETCD, SERVER)
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    moments = []
+    monkeypatch.setattr(probe.time, "sleep", moments.append)
+    return moments
+
+
+def turn(host, *units):
+    looks = [word for unit, word in ((ETCD, "has a leader"), (SERVER, "is ready")) if unit in units]
+    return [(host, said) for said in (killed(*units), started(*units), *looks)]
 
 
 @pytest.mark.parametrize(
-    "masters,members,told",
+    "cluster,told",
     [
-        (["m1", "m2"], ["m1", "m2"], [("m1", BOTH), ("m2", BOTH)]),
-        (
-            ["m1"],
-            ["e1", "e2"],
-            [(e, "systemctl restart --no-block etcd.service") for e in ("e1", "e2")]
-            + [("m1", "systemctl restart --no-block kube-apiserver.service")],
-        ),
+        (Masters(["m1", "m2"], ["m1", "m2"], balanced=True), [*turn("m1", *ALL), *turn("m2", *ALL)]),
+        (Masters(["m1"], ["m1"]), turn("m1", ETCD, SERVER)),
+        (Masters(["m1"], ["e1", "e2"]), [*turn("e1", ETCD), *turn("e2", ETCD), *turn("m1", SERVER)]),
     ],
+    ids=["balanced", "one master", "etcd on hosts of its own"],
 )
-def test_an_unprotected_roll_restarts_all_and_waits_for_nothing(masters, members, told):
-    cluster = Masters(masters, members)
+def test_an_unprotected_roll_kills_each_host_for_longer_than_a_request_waits_and_waits_for_it(slept, cluster, told):
     probe.roll_unprotected(cluster)
     assert cluster.told == told
+    assert slept == [probe.AWAY] * len([one for one in told if "kill" in one[1]]) and min(slept) > 5
 
 
-@pytest.mark.parametrize("control,harm", [(probe.control, "--signal=SIGKILL"), (probe.control_roll, "restart --no-block")])
-@pytest.mark.parametrize("failed,lost,found", [(9, 0, 0), (0, 0, 2), (9, 1, 1)])
-def test_a_control_is_held_to_what_its_prober_saw(monkeypatch, control, harm, failed, lost, found):
+def test_of_three_members_two_are_away_for_longer_than_a_request_waits(slept):
+    cluster = Masters(["m1"], ["e1", "e2", "e3"])
+    probe.overlap_members(cluster)
+    away, most, done = set(), [], iter(slept)
+    for host, command in cluster.told:
+        (away.add if "kill" in command else away.discard)(host)
+        most.append(len(away))
+    assert not away and most == [1, 2, 1, 2, 1, 0]
+    assert sum(done) < 20  # seconds, so that `make test` has the time
+
+
+@pytest.mark.parametrize("control", [probe.control, probe.control_roll, probe.control_members])
+@pytest.mark.parametrize(
+    "failed,within,lost,found",
+    [(9, 9, 0, 0), (0, 9, 0, 2), (9, 0, 0, 1), (9, 9, 1, 2)],
+    ids=["good", "blind", "blind within", "lost"],
+)
+def test_a_control_is_held_to_what_its_probers_saw(monkeypatch, slept, control, failed, within, lost, found):
     cluster, names = Masters(["m1", "m2", "m3"], ["m1", "m2", "m3"]), []
     seen = copy.deepcopy(CLEAN) | {"summary": "…"}
     seen["read"]["failed"] = seen["write"]["failed"] = failed
     seen["read_back"]["lost"] = lost
+    inside = copy.deepcopy(seen)
+    inside["read"]["failed"], inside["write"]["failed"] = within, 0
     monkeypatch.setattr(probe.probers, "start_on_machine", lambda _cluster, name: names.append(name))
     monkeypatch.setattr(probe.probers, "stop_on_machine", lambda _cluster, name: names.append(name) or seen)
-    monkeypatch.setattr(probe.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(probe.probers, "start_in_cluster", lambda _cluster, host: names.append(host))
+    monkeypatch.setattr(probe.probers, "stop_on_host", lambda _cluster, _which, name: names.append(name) or inside)
     monkeypatch.setattr(probe, "is_whole", lambda _cluster: True)
-    assert len(control(cluster, types.SimpleNamespace(allow={}))) == found
-    assert [harm in command for _host, command in cluster.told] == [True] * 3
-    assert len(names) == 2 and len(set(names)) == 1
+    assert len(control(cluster, types.SimpleNamespace(allow={}, in_cluster=True))) == found
+    assert sum("--signal=SIGKILL" in command for _host, command in cluster.told) == 3
+    assert names == [names[0], "w2", names[0], f"{names[0]}-in-cluster"]
+
+
+def test_the_prober_in_the_cluster_runs_where_no_api_server_does():
+    cluster = Masters(["m1", "w2"], ["m1"])
+    assert probe.last_worker(cluster) == "w1"
+    cluster.workers = ["w2"]
+    with pytest.raises(SystemExit, match="only that"):
+        probe.last_worker(cluster)
+
+
+def test_each_prober_has_its_limits(monkeypatch, tmp_path, capsys):
+    cluster = types.SimpleNamespace(state=tmp_path, results=tmp_path)
+    for which in probe.probers.ON_HOSTS:
+        probe.probers.marker(cluster, which).write_text("w1")
+    seen = result(("read", "failed"), 3) | {"summary": "…"}
+    monkeypatch.setattr(probe.probers, "stop_on_machine", lambda _cluster, _name: seen)
+    monkeypatch.setattr(probe.probers, "stop_on_host", lambda _cluster, _which, _name: seen)
+    monkeypatch.setattr(probe.workloads, "GuardedWeb", lambda *_: types.SimpleNamespace(remove=lambda: None))
+    limits = types.SimpleNamespace(allow={"failed": 0}, allow_in_cluster={"failed": 3}, allow_workload={"failed": 2})
+    found = [line.split(":")[0] for line in probe.stop(cluster, limits)]
+    assert found == ["prober on the machine", "prober of the workload, on w1"]
+    assert "prober in the cluster, on w1: …" in capsys.readouterr().out
+    limits.allow_in_cluster = None
+    assert len(probe.stop(cluster, limits)) == 3
 
 
 @pytest.mark.parametrize(
