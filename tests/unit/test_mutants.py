@@ -283,6 +283,24 @@ MUTANTS = {
         "        self.old = getattr(self, 'old', observed)\n        return _quorum.judge(cluster_of(self.old, self._ours)",
         "test__etcd_flows.py::test_a_voter_that_dies_between_two_changes_is_missed_before_the_second",
     ),
+    "what is done again and again is never waited for": Mutant(
+        "_etcd_host",
+        "if (done, move.target) not in before:",
+        "if True:",
+        "test__etcd_host.py::test_an_act_that_succeeds_and_changes_nothing_is_bounded",
+    ),
+    "an etcd that ends again and again is started until the time is over": Mutant(
+        MEMBERSHIP,
+        "if _unit_plan.loops(own.starts, own.seconds):",
+        "if False:",
+        "test__etcd_flows.py::test_a_start_that_never_lasts_is_given_up_with_what_the_unit_said",
+    ),
+    "a founding waits its whole time for an etcd that ends again and again": Mutant(
+        "_etcd_flows",
+        "if _unit_plan.loops(restarts, seconds):",
+        "if False:",
+        "test__etcd_flows.py::test_a_founding_whose_etcd_ends_again_and_again_is_given_up",
+    ),
     "data of a living member are a leftover": Mutant(
         TOPOLOGY,
         '.get("etcd_leftover")) and not serves',
