@@ -1522,6 +1522,13 @@ MUTANTS = {
         "return not voters",
         "test__etcd_flows.py::test_whether_another_votes_is_not_guessed_without_quorum",
     ),
+    # what a request for a certificate may hold
+    "a number of an object identifier is as long as a request": Mutant(
+        "_asn1",
+        "        if arc >> ARC_BITS:",
+        "        if False:",
+        "test__asn1.py::test_the_numbers_of_an_oid_are_bounded",
+    ),
     # what a reset may take
     "network namespaces of somebody else's containerd go": Mutant(
         "_reset_plan",

@@ -208,8 +208,105 @@ def test_a_conflict_is_left_to_the_next_event(cluster, program):
     cluster.approver.round()
     assert cluster.told == []
     cluster.fail = {where: 403}
-    with pytest.raises(program.ApiError, match="403: no"):
+    cluster.approver.round()
+    assert cluster.told == [f"left csr-h alone: it cannot be judged: ApiError: PUT {where[1]}: 403: no"]
+
+
+def hostile():
+    """Return a request with an attribute whose type is a number of 4,425 digits, as its signature allows."""
+
+    def der(tag, value):
+        size = len(value)
+        length = bytes([size]) if size < 0x80 else b"\x82" + size.to_bytes(2, "big")
+        return bytes([tag]) + length + value
+
+    oid = der(0x06, b"\x81" + b"\xff" * 2100 + b"\x7f")
+    attributes = der(0xA0, der(0x30, oid + der(0x31, der(0x30, b""))))
+    info = der(0x30, der(2, b"\0") + der(0x30, b"") + der(0x30, b"") + attributes)
+    text = base64.encodebytes(der(0x30, info + der(0x30, b"") + der(3, b"\0"))).decode()
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n".encode()
+
+
+def broken(program, monkeypatch):
+    """Have the reader fail over one request, as over something that nobody foresaw."""
+    parse = program._pkcs10.parse
+
+    def failing(data):
+        if data == b"broken":
+            raise RecursionError("too deep")
+        return parse(data)
+
+    monkeypatch.setattr(program._pkcs10, "parse", failing)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_no_request_keeps_others_from_their_certificates(cluster, program, monkeypatch, watched):
+    broken(program, monkeypatch)
+    requests = [csr("csr-1", hostile()), csr("csr-2", b"broken"), csr("csr-3")]
+    if watched:
+        cluster.events = [{"type": "ADDED", "object": one} for one in requests]
+    else:
+        cluster.csrs = {one["metadata"]["name"]: one for one in requests}
+    for _ in range(3):
         cluster.approver.round()
+    assert {body["metadata"]["name"] for body in cluster.bodies} == {"csr-3"}
+    left = [text for text in cluster.told if text.startswith("left")]
+    assert "left csr-2 alone: it cannot be judged: RecursionError: too deep" in left
+    assert any(text.startswith("left csr-1 alone: ") and "a number of more than 128 bits" in text for text in left)
+    assert len(left) == 2 or watched, "each is told once"
+
+
+def test_a_request_that_the_api_server_refuses_keeps_no_other_waiting(cluster):
+    """Its approval may be too large for etcd, since whoever asks may give it any number of labels."""
+    cluster.csrs = {name: csr(name) for name in ("csr-1", "csr-2")}
+    cluster.fail = {("PUT", "/apis/certificates.k8s.io/v1/certificatesigningrequests/csr-1/approval"): 500}
+    cluster.approver.round()
+    assert [body["metadata"]["name"] for body in cluster.bodies] == ["csr-2"]
+
+
+def test_who_does_not_answer_is_no_requests_fault(cluster, program):
+    cluster.csrs = {"csr-1": csr("csr-1")}
+    approver = cluster.approver
+
+    def silent(method, path, body=None):
+        raise program.ApiError(f"{method} {path}", 0, "refused")
+
+    cluster.api.ask = silent
+    with pytest.raises(program.ApiError, match="no answer"):
+        approver.handle(cluster.csrs["csr-1"], {})
+
+
+def test_what_is_told_of_a_request_is_bounded(cluster, program):
+    cluster.csrs = {"csr-1": csr("csr-1", pem(names=[f"n{number}.example" for number in range(300)]))}
+    cluster.approver.round()
+    (told,) = cluster.told
+    assert len(told) == len("left csr-1 alone: ") + program.SAID_MOST
+
+
+@pytest.mark.parametrize("error", [ValueError("nobody foresaw it"), MemoryError()])
+def test_the_process_ends_when_nobody_approves_any_more(program, error):
+    """Otherwise it would go on renewing the Lease, and keep the other masters from approving."""
+    told, stop = [], threading.Event()
+
+    class Stub:
+        def round(self):
+            raise error
+
+    worker = program.Worker(lambda: program.follow(Stub(), lambda: True, stop), stop, lambda text, level="": told.append(text))
+    worker.start()
+    worker.join(10)
+    assert stop.is_set() and worker.failed
+    (text,) = told
+    assert text.startswith("ends, since it cannot go on: Traceback") and type(error).__name__ in text
+
+
+def test_who_is_asked_to_stop_has_not_failed(program):
+    stop = threading.Event()
+    stop.set()
+    worker = program.Worker(lambda: program.follow(None, lambda: True, stop), stop)
+    worker.start()
+    worker.join(10)
+    assert not worker.failed
 
 
 def test_election_create_renew_wait_take_release(cluster, program):
