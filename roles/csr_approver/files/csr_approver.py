@@ -114,15 +114,28 @@ class Api:
                     raise ApiError(what, 0, error) from error
         return parse(what, answer.status, text)
 
-    def watch(self, path):
-        """Yield the events of a watch until the server ends it."""
+    def watch(self, path, left=lambda: None):
+        """Yield the events of a watch until the server ends it, or ``left()`` seconds are over; None is no such bound."""
         connection = self._connect(WATCH_SECONDS + TIMEOUT)
         try:
             connection.request("GET", path)
-            answer = connection.getresponse()
+            sock, answer = connection.sock, connection.getresponse()
             if answer.status != 200:
                 parse(f"GET {path}", answer.status, answer.read())
-            while line := answer.readline():
+            while True:
+                seconds = left()
+                if seconds is not None:
+                    if seconds <= 0:
+                        return
+                    sock.settimeout(seconds)
+                try:
+                    line = answer.readline()
+                except socket.timeout:
+                    if seconds is None:
+                        raise
+                    return
+                if not line:
+                    return
                 yield json.loads(line)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ApiError(f"GET {path}", 0, error) from error
@@ -202,7 +215,10 @@ class Approver:
         self._left, self._pause = {}, AGAIN_SECONDS
 
     def round(self):
-        """List all requests, then follow the watch until it ends, leadership is lost or something is to be judged again."""
+        """List all requests, then follow the watch until it ends, leadership is lost or something is to be judged again.
+
+        What is left alone while the watch lasts is judged again as soon as what was listed would be.
+        """
         selector = {"fieldSelector": f"spec.signerName={_csr.SIGNER}"}
         listed = self._api.ask("GET", f"{CSRS}?{urlencode(selector)}")
         before, self._left = self._left, {}
@@ -212,7 +228,12 @@ class Approver:
         seconds = max(1, int(self._pause)) if self._left else WATCH_SECONDS
         query = {**selector, "watch": 1, "timeoutSeconds": seconds, "allowWatchBookmarks": "true"}
         version = listed["metadata"]["resourceVersion"]
-        for event in self._api.watch(f"{CSRS}?{urlencode({**query, 'resourceVersion': version})}"):
+        again = None
+
+        def left():
+            return None if again is None else again - self._clock()
+
+        for event in self._api.watch(f"{CSRS}?{urlencode({**query, 'resourceVersion': version})}", left):
             item = event.get("object", {})
             if event.get("type") == "ERROR":
                 if item.get("code") == GONE:
@@ -220,11 +241,11 @@ class Approver:
                 raise ApiError("watch", item.get("code", 0), item.get("message", ""))
             if not self._leads():
                 return
-            if event.get("type") in ("ADDED", "MODIFIED"):
-                self.handle(item, self._left)
+            if event.get("type") in ("ADDED", "MODIFIED") and self.handle(item, self._left) and again is None:
+                again, self._pause = self._clock() + AGAIN_SECONDS, AGAIN_SECONDS
 
     def handle(self, item, known):
-        """Judge one request; say once why it is left alone.
+        """Judge one request; say once why it is left alone, and return whether it is.
 
         Whoever may ask writes what stands in it, so whatever goes wrong with one is told of that one, and the others go on.
         """
@@ -236,11 +257,12 @@ class Approver:
                 raise  # nobody answers: that is not the request's doing
             reasons = (f"it cannot be judged: {type(error).__name__}: {error}",)
         if not reasons:
-            return
+            return False
         said = "; ".join(reasons)[:SAID_MOST]
         if known.get(uid) != said:
             self._tell(f"left {name} alone: {said}", WARNING)
         self._left[uid] = said
+        return True
 
     def _decide(self, item, name):
         """Approve one request when it is due; return the reasons for which it is left alone."""

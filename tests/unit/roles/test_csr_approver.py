@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import datetime
 import http.client
@@ -17,6 +18,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -66,6 +68,7 @@ class Cluster:
         self.nodes = {"w1": node("w1", "192.0.2.21"), "w2": node("w2", "192.0.2.22")}
         self.csrs, self.lease, self.version = {}, None, 10
         self.events, self.asked, self.bodies, self.fail = [], [], [], {}
+        self.hold = None  # an event for which a watch goes on
 
     def answer(self, method, url, body):
         """Return (status, data or a list of watch events)."""
@@ -111,6 +114,15 @@ def cluster(program):
             lines = data if isinstance(data, list) else [data]
             text = "".join(json.dumps(line) + "\n" for line in lines).encode()
             self.send_response(status)
+            if cluster.hold and "watch=1" in self.path:
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                if text:
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
+                cluster.hold.wait(20)
+                with contextlib.suppress(OSError):
+                    self.wfile.write(b"0\r\n\r\n")
+                return
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
@@ -281,6 +293,43 @@ def test_what_is_told_of_a_request_is_bounded(cluster, program):
     cluster.approver.round()
     (told,) = cluster.told
     assert len(told) == len("left csr-1 alone: ") + program.SAID_MOST
+
+
+def test_what_is_left_alone_in_a_watch_is_judged_again_as_soon_as_what_was_listed(cluster, program, monkeypatch):
+    """The watch goes on for a minute, and the node has its address a moment after its request."""
+    monkeypatch.setattr(program, "AGAIN_SECONDS", 0.3)
+    cluster.hold = threading.Event()
+    asked = csr("csr-1", pem(addresses=("192.0.2.99",)))
+    cluster.events = [{"type": "ADDED", "object": asked}, {"type": "ADDED", "object": csr("csr-2")}]
+    approver = program.Approver(cluster.api, lambda: True, tell=lambda text, level="": cluster.told.append(text))
+    began = time.monotonic()
+    approver.round()
+    assert 0.3 <= time.monotonic() - began < 10
+    assert [body["metadata"]["name"] for body in cluster.bodies] == ["csr-2"], "what comes after it is judged meanwhile"
+    cluster.hold.set()
+    cluster.nodes["w1"] = node("w1", "192.0.2.21", "192.0.2.99")
+    cluster.csrs["csr-1"], cluster.events = asked, []
+    approver.round()
+    assert [body["metadata"]["name"] for body in cluster.bodies] == ["csr-2", "csr-1"]
+
+
+def test_a_watch_in_which_nothing_was_left_alone_lasts(cluster, program):
+    cluster.hold = threading.Event()
+    cluster.events = [{"type": "ADDED", "object": csr("csr-1")}]
+    ending = threading.Timer(1.0, cluster.hold.set)
+    ending.start()
+    approver = program.Approver(cluster.api, lambda: True, tell=lambda text, level="": cluster.told.append(text))
+    began = time.monotonic()
+    approver.round()
+    assert time.monotonic() - began >= 0.9
+
+
+def test_a_server_that_falls_silent_in_a_watch_is_told(cluster, program, monkeypatch):
+    monkeypatch.setattr(program, "WATCH_SECONDS", 0.3 - program.TIMEOUT)
+    cluster.hold = threading.Event()
+    with pytest.raises(program.ApiError, match="timed out"):
+        list(cluster.api.watch(f"{program.CSRS}?watch=1"))
+    cluster.hold.set()
 
 
 @pytest.mark.parametrize("error", [ValueError("nobody foresaw it"), MemoryError()])
