@@ -95,12 +95,15 @@ class Host:
         """Return the bootstrap record, or None."""
         try:
             with open(self.paths.record, encoding="utf-8") as file:
-                return json.load(file)
+                record = json.load(file)
+            if not isinstance(record, dict):
+                raise ValueError(f"it is a {type(record).__name__}, not an object")
+            return record
         except FileNotFoundError:
             return None
         except ValueError as error:
             following = "look at it; remove it when this host has no etcd data"
-            raise StepFailed(f"{self.paths.record} is no JSON: {error}", following) from error
+            raise StepFailed(f"{self.paths.record} is no JSON of a record: {error}", following) from error
 
     def write_record(self, record):
         """Write the bootstrap record, safe against a power cut, before anything starts from it."""

@@ -393,12 +393,17 @@ def test_a_failing_systemctl_is_quoted(machine):
         host.start("")
 
 
-def test_a_broken_record_is_named(machine):
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("data", [False, True])
+@pytest.mark.parametrize("text", ["{", "", '["x"]', "null", '"x"', "7"])
+def test_a_broken_record_is_named(machine, text, data, check):
     b = machine(FakeEtcd())
-    with open(b.paths.record, "w", encoding="utf-8") as file:
-        file.write("{")
-    with pytest.raises(StepFailed, match="is no JSON"):
-        b.flow().found(RECORD)
+    if data:
+        b.give_data()
+    Path(b.paths.record).write_text(text, encoding="utf-8")
+    with pytest.raises(StepFailed, match=rf"{b.paths.record} is no JSON of a record: .*\. Next: look at it; remove it when"):
+        b.flow().found(RECORD, check)
+    assert not set(b.calls) - {"show"}
 
 
 def moving(fake, name="b", url="https://b-new:2380", ask=("a",), timeout=0):
