@@ -44,6 +44,8 @@ WATCH_SECONDS = 60
 NODES_SECONDS = 10.0
 #: Seconds until what was left alone is judged again (a node's addresses may come later than its request), doubled each time.
 AGAIN_SECONDS, AGAIN_MOST = 2.0, 60.0
+#: Seconds between two rounds that end at once: an API server that stops ends every watch.
+ROUND_PAUSE = 0.5
 #: Characters kept and told of why a request is left alone: it may ask for thousands of names.
 SAID_MOST = 2000
 GONE = 410
@@ -340,6 +342,7 @@ def follow(approver, leads, stop, tell=say):
         try:
             approver.round()
             last = ""
+            stop.wait(ROUND_PAUSE)
         except (ApiError, KeyError, TypeError) as error:
             if str(error) != last:
                 tell(f"cannot look at requests, trying on: {error}", WARNING)

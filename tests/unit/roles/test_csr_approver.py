@@ -406,7 +406,9 @@ def test_the_loops_tell_trouble_once_and_end(cluster, program):
     waited = []
     stop.wait = waited.append
     program.follow(Stub(), lambda: True, stop, lambda text, level="": told.append(text))
-    assert len(told) == 1 and waited == [2.0, 2.0]
+    assert len(told) == 1 and waited == [2.0, 2.0, program.ROUND_PAUSE], (
+        "a watch that ends at once is not asked for again at once"
+    )
 
     stop = threading.Event()
     stop.wait = lambda _seconds: stop.set()
