@@ -1522,6 +1522,13 @@ MUTANTS = {
         "return not voters",
         "test__etcd_flows.py::test_whether_another_votes_is_not_guessed_without_quorum",
     ),
+    # which paths there are
+    "a path may begin with two slashes": Mutant(
+        "_file_plan",
+        ' and not item.path.startswith("//")',
+        "",
+        "test__file_plan.py",
+    ),
     # what a request for a certificate may hold
     "a number of an object identifier is as long as a request": Mutant(
         "_asn1",
