@@ -1529,6 +1529,12 @@ MUTANTS = {
         "",
         "test__file_plan.py",
     ),
+    "a name that is listed and is not there is looked for for ever": Mutant(
+        "_reset_host",
+        "            if missing >= MISSING:",
+        "            if False:",
+        "test__reset_host.py::test_a_name_that_a_folder_lists_and_nobody_finds_ends_the_removal",
+    ),
     # what a request for a certificate may hold
     "a number of an object identifier is as long as a request": Mutant(
         "_asn1",
