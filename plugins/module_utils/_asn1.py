@@ -17,6 +17,9 @@ BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, OID, UTF8_STRING = 0x01, 0x02, 0x03,
 PRINTABLE_STRING, SEQUENCE, SET = 0x13, 0x30, 0x31
 #: More bytes than any request of a kubelet (about 500 with P-256, 1,000 with RSA 2048) can need.
 MAX_BYTES = 16384
+#: The longest number an object identifier is given anywhere is a UUID (X.667). A request can hold one of tens of thousands of
+#: bits, which Python does not even write out (over 4,300 digits are a ValueError of their own).
+ARC_BITS = 128
 PRINTABLE = re.compile(rb"[A-Za-z0-9 '()+,\-./:=?]*")
 
 
@@ -93,6 +96,8 @@ def oid(value):
         if fresh and byte == 0x80:
             raise Asn1Error("an object identifier is not in its shortest form")
         arc = arc << 7 | byte & 0x7F
+        if arc >> ARC_BITS:
+            raise Asn1Error(f"an object identifier has a number of more than {ARC_BITS} bits")
         fresh = not byte & 0x80
         if fresh:
             arcs.append(arc)

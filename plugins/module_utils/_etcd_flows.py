@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _membership, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _membership, _quorum, _unit_plan
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, StepFailed, Stepper
 
 # kinds of moves that are changes of something
@@ -88,14 +88,16 @@ class Flow:
     def __init__(self, wanted, host, opener, clock, sleep, timeout):
         self.wanted, self.host, self._opener = wanted, host, opener
         endpoints = list(wanted.endpoints) + ([wanted.client_url] if wanted.client_url else [])
-        self.patience = Patience(timeout, clock, sleep)
+        self.patience, self._clock = Patience(timeout, clock, sleep), clock
         self.stepper = Stepper(
             lambda: _etcd.observe(endpoints, opener),
             lambda endpoint: _etcd.Etcd(endpoint, opener),
             self.patience,
             None if wanted.ours is None else (*wanted.ours, wanted.name, wanted.peer_url),
+            host.journal if host else str,
         )
         self._added = ""
+        self._starts, self._first_start = 0, 0.0
 
     def own(self, observed=None):
         """Return this host's side as it is now."""
@@ -110,6 +112,8 @@ class Flow:
             status=view.status if view else None,
             added=self._added,
             host=wanted.host,
+            starts=self._starts,
+            seconds=self._clock() - self._first_start if self._starts else 0.0,
         )
 
     def found(self, record, check=False):
@@ -134,13 +138,17 @@ class Flow:
         reason = "a linearizable read through its own URL succeeded"
         if check:
             return Outcome(bool(there), f"{reason} (not asked in check mode)", (), tuple(there), ())
+        tries, began = self.host.restarts(), self._clock()
         while True:
             view = _etcd.look(self.wanted.client_url, self._opener)
             if view.healthy and not view.status.is_learner:
                 break
+            restarts, seconds = self.host.restarts() - tries, self._clock() - began
+            if _unit_plan.loops(restarts, seconds):
+                raise StepFailed(_membership.looping(restarts, seconds), _membership.JOURNAL, said=self.host.journal())
             if self.patience.over():
-                said = view.error or "it is a learner"
-                raise StepFailed(f"not within {self.patience.seconds:g} s: {said}", _membership.JOURNAL)
+                reason = f"not within {self.patience.seconds:g} s: {view.error or 'it is a learner'}"
+                raise StepFailed(reason, _membership.JOURNAL, said=self.host.journal())
         removed = self.host.remove_one_shots()
         return Outcome(bool(removed), reason, ("remove_one_shots",) if removed else (), tuple(there), ())
 
@@ -179,6 +187,8 @@ class Flow:
                 self.host.set_leftovers_aside()
             own = self.own(observed)
             cluster = _membership.initial_cluster(observed.members, own)
+            self._first_start = self._first_start if self._starts else self._clock()
+            self._starts += 1
             self.host.start(_membership.first_start_drop_in(cluster, "existing"))
         return kind, None
 

@@ -14,7 +14,14 @@ import os
 import shutil
 from dataclasses import dataclass
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _files, _membership, _quorum, _quorum_gate
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _etcd,
+    _files,
+    _membership,
+    _quorum,
+    _quorum_gate,
+    _systemd,
+)
 
 # seconds between two looks at the cluster
 PAUSE = 1.0
@@ -23,11 +30,15 @@ SYSTEMCTL_TIMEOUT = 90.0
 
 
 class StepFailed(Exception):
-    """A step cannot be taken, or did not come true in time; ``verdict`` is the gate's when it refused."""
+    """A step cannot be taken, or did not come true in time; ``verdict`` is the gate's when it refused.
 
-    def __init__(self, message, next_step="", verdict=None):
+    ``said`` is what the unit said, which comes between what failed and what to do next.
+    """
+
+    def __init__(self, message, next_step="", verdict=None, said=""):
         self.verdict = verdict
-        super().__init__(message + (f". Next: {next_step}" if next_step else ""))
+        between = f".\n{said}\n" if said else ". "
+        super().__init__(f"{message}{between}Next: {next_step}" if next_step else message)
 
 
 class NobodyServes(Exception):
@@ -64,21 +75,35 @@ class Host:
 
     def unit_state(self):
         """Return ``running`` (also while it comes up) or ``down`` (stopped, failed, or waiting to be restarted)."""
-        text = self._systemctl("show", self.unit, "-p", "ActiveState", "-p", "SubState")
-        state = dict(line.split("=", 1) for line in text.split() if "=" in line)
+        state = self._show("ActiveState", "SubState")
         waits = state.get("SubState", "").startswith("auto-restart")
         return "running" if state.get("ActiveState") in ("active", "activating", "reloading") and not waits else "down"
+
+    def restarts(self):
+        """Return how often systemd has started the unit anew since it was started last."""
+        return int(self._show("NRestarts").get("NRestarts") or 0)
+
+    def _show(self, *properties):
+        text = self._systemctl("show", self.unit, "-p", ",".join(properties))
+        return dict(line.split("=", 1) for line in text.split() if "=" in line)
+
+    def journal(self):
+        """Return what the unit said last."""
+        return _systemd.journal(self._run, self.unit)
 
     def record(self):
         """Return the bootstrap record, or None."""
         try:
             with open(self.paths.record, encoding="utf-8") as file:
-                return json.load(file)
+                record = json.load(file)
+            if not isinstance(record, dict):
+                raise ValueError(f"it is a {type(record).__name__}, not an object")
+            return record
         except FileNotFoundError:
             return None
         except ValueError as error:
             following = "look at it; remove it when this host has no etcd data"
-            raise StepFailed(f"{self.paths.record} is no JSON: {error}", following) from error
+            raise StepFailed(f"{self.paths.record} is no JSON of a record: {error}", following) from error
 
     def write_record(self, record):
         """Write the bootstrap record, safe against a power cut, before anything starts from it."""
@@ -166,10 +191,12 @@ class Stepper:
     """Look, decide, judge, act, and look again until a member is what it shall be.
 
     ``observe() -> _etcd.Observed`` looks at the cluster; ``client(endpoint) -> _etcd.Etcd`` talks to one member.
+    ``journal() -> str`` is what etcd on this host said last, for failures that it explains.
     """
 
-    def __init__(self, observe, client, patience, ours=None):
+    def __init__(self, observe, client, patience, ours=None, journal=str):
         self._observe, self._client, self._patience, self._ours = observe, client, patience, ours
+        self._journal = journal
         self.actions = []
 
     def look(self):
@@ -196,8 +223,11 @@ class Stepper:
         ``act(observed, move)`` returns (what it did, None), or (None, the verdict that refused).
 
         A refusal of the gate, of etcd ("unhealthy cluster", "not in sync") or silence is waited out while there is
-        patience, and then fails with a next step; every other refusal fails at once.
+        patience, and then fails with a next step; every other refusal fails at once. What is done a second time has not
+        brought what it was to bring, however well it ended (a unit that is started and ends, a leader that stays): it is
+        waited out as well.
         """
+        before = set()
         while True:
             observed = self.look()
             move = decide(observed) if observed.confirmed else no_quorum(observed)
@@ -205,15 +235,18 @@ class Stepper:
             if move.kind == _membership.DONE:
                 return observed, move
             if move.kind == _membership.REFUSE:
-                raise StepFailed(move.reason, move.next_step)
+                raise self._failed(move.reason, move.next_step)
             waiting, hint = move.reason, move.next_step
             if move.kind != _membership.WAIT:
                 try:
                     done, verdict = act(observed, move)
                     if done:
                         self.actions.append(done)
-                        continue
-                    waiting, hint = verdict.reason, verdict.next_step
+                        if (done, move.target) not in before:
+                            before.add((done, move.target))
+                            continue
+                    else:
+                        waiting, hint = verdict.reason, verdict.next_step
                 except _etcd.EtcdRefused as error:
                     if not (error.not_in_sync or error.busy):
                         raise
@@ -221,7 +254,12 @@ class Stepper:
                 except (_etcd.EtcdUnreachable, NobodyServes) as error:
                     waiting = str(error)
             if self._patience.over():
-                raise StepFailed(f"not within {self._patience.seconds:g} s: {waiting}", hint or _quorum_gate.LOOK, verdict)
+                raise self._failed(f"not within {self._patience.seconds:g} s: {waiting}", hint or _quorum_gate.LOOK, verdict)
+
+    def _failed(self, reason, next_step, verdict=None):
+        """Return the StepFailed, with what the unit said where its journal has the reason."""
+        said = self._journal() if next_step == _membership.JOURNAL else ""
+        return StepFailed(reason, next_step, verdict, said)
 
 
 def no_quorum(observed):

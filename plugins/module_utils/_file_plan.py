@@ -125,7 +125,9 @@ def findings(wanted: Sequence[Wanted]) -> list[str]:
     seen: set[str] = set()
     gone = [item.path for item in wanted if item.kind == "absent"]
     for item in wanted:
-        if not item.path.startswith("/") or posixpath.normpath(item.path) != item.path or "\0" in item.path:
+        # POSIX lets a path begin with two slashes, and normpath keeps them: it is no name of what is protected, and has no top
+        rooted = item.path.startswith("/") and not item.path.startswith("//")
+        if not rooted or posixpath.normpath(item.path) != item.path or "\0" in item.path:
             said.append(f"{item.path!r} is not an absolute, normalised path")
         if item.path in seen:
             said.append(f"{item.path} is asked for twice")
@@ -231,7 +233,7 @@ def parents(wanted: Iterable[Wanted]) -> list[str]:
         if item.kind == "absent":
             continue
         above = posixpath.dirname(item.path)
-        while above not in ("/", ""):
+        while above != posixpath.dirname(above):  # the top: of a path with two slashes "//", of a relative one ""
             found.add(above)
             above = posixpath.dirname(above)
     return sorted(found - listed, key=lambda path: (path.count("/"), path))

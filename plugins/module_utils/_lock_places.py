@@ -19,6 +19,14 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock impor
 UNABLE = (500, 502, 503, 504)
 
 
+def _in_order(names):
+    """Return the places so named in the order in which they are taken; a lock that is nowhere would be held by every run."""
+    chosen = [name for name in PLACES if name in names]
+    if not chosen:
+        raise ValueError(f"no place is named in which the lock is. Next: give `places`, of {' and '.join(PLACES)}")
+    return chosen
+
+
 @dataclass(frozen=True)
 class Places:
     """Where to ask; ``clock()`` in seconds since the epoch.
@@ -45,7 +53,7 @@ class Places:
         The Outcome is the last place's, or the one of the place that refused.
         """
         held, taken, outcome = [], [], None
-        for name in [one for one in PLACES if one in names]:
+        for name in _in_order(names):
             try:
                 name, outcome = self._hold_one(name, wish)
             except Exception:  # whatever it was, the run does not start
@@ -61,7 +69,7 @@ class Places:
 
     def free(self, names, me, check=False):
         """Release the lock in these places; return the Outcome of the last, or of the first that refused."""
-        outcomes = [self._free_one(name, me, check) for name in PLACES if name in names]
+        outcomes = [self._free_one(name, me, check) for name in _in_order(names)]
         return next((one for one in outcomes if one.verdict.refused), outcomes[-1])
 
     def _hold_one(self, name, wish):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _unit_plan
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import LOST_QUORUM_RUNBOOK, hex_id
 
 # Where etcd keeps its write-ahead log below its data folder (server/storage/datadir of etcd 3.6).
@@ -51,6 +52,7 @@ class Own:
 
     ``unit`` is the unit's state (``running`` also while it comes up, ``down`` when it is stopped or fails).
     ``added`` is the id under which this run added it, "" when this run did not. ``host`` is this host's name in the inventory.
+    ``starts``: how often this run has started it, in so many ``seconds``.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Own:
     status: object = None
     added: str = ""
     host: str = ""
+    starts: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,16 @@ def toward_learner(members, own, leader_index, wipe=False):
     if own.data or mine.id == own.added:
         if own.unit == "running":
             return Move(WAIT, "etcd runs here and does not answer yet", mine.id, JOURNAL)
+        # systemd's count of restarts begins anew with each start of ours
+        if _unit_plan.loops(own.starts, own.seconds):
+            return Move(REFUSE, looping(own.starts, own.seconds), mine.id, JOURNAL)
         return Move(START, "it is a member and etcd is not running here", mine.id, JOURNAL)
     return _emptied(mine, own)
+
+
+def looping(starts, seconds):
+    """Return the sentence for an etcd that does not stay up, however often it is started."""
+    return f"etcd ends again and again here: it was started {starts} times in {seconds:.0f} s"
 
 
 def _namesake(members, own, mine):

@@ -28,6 +28,8 @@ VANISH = 30.0
 POLL = 0.2
 NAMESPACE = "k8s.io"
 SHIM = "containerd-shim"
+#: Times in a row that one name may be missing while its folder is walked; it cannot go so often by another's hand.
+MISSING = 100
 
 
 class ResetError(Exception):
@@ -36,14 +38,19 @@ class ResetError(Exception):
 
 def remove(path: str, empty: bool) -> None:
     """Remove one path and never follow a link; a folder goes with what is in it, or with ``empty`` only when nothing is."""
-    while os.path.lexists(path):  # a file that goes meanwhile ends the walk through a folder, not what is left in it
-        with contextlib.suppress(FileNotFoundError):
+    last, missing = "", 0
+    while os.path.lexists(path):
+        try:
             if not stat.S_ISDIR(os.lstat(path).st_mode):
                 os.unlink(path)
             elif empty:
                 os.rmdir(path)
             else:
                 shutil.rmtree(path)
+        except FileNotFoundError as error:  # it ends the walk through a folder, not what is left in it
+            last, missing = error.filename, missing + 1 if error.filename == last else 1
+            if missing >= MISSING:
+                raise  # the folder lists what is not there: a damaged file system
 
 
 class Host:

@@ -40,9 +40,6 @@ PROPERTIES = (
 POLL, SLOW_POLL, SLOW_AFTER = 0.1, 0.5, 3.0
 #: Seconds a newly started unit that cannot be asked has to stay up: Type=simple is "active" before its program has run.
 STAY = 0.3
-#: A unit that systemd has started anew so often in so many seconds ends by itself, most often for a setting: nothing comes of
-#: waiting. One that waits for another takes longer over each try (an API server without etcd 20 s), and gets its whole time.
-LOOP_RESTARTS, LOOP_SECONDS = 10, 30.0
 #: Seconds a blocking systemctl call may take: TimeoutStopSec is 90 s by default.
 BLOCKING = 100.0
 JOURNAL_LINES = 15
@@ -221,7 +218,7 @@ class Systemd:
         while True:
             lost = []
             for name, unit in list(pending.items()):
-                loops = late >= LOOP_SECONDS and states[name].restarts - tries[name] >= LOOP_RESTARTS
+                loops = plan.loops(states[name].restarts - tries[name], late)
                 if plan.arrived(states[name], before[name], verdicts[name]):
                     if seen.get(name, ("",))[0] != states[name].invocation:
                         seen[name] = (states[name].invocation, looked)
@@ -298,10 +295,7 @@ class Systemd:
         )
 
     def _journal(self, name: str) -> str:
-        lines = self._runner(
-            ["journalctl", "-u", name, "-n", str(JOURNAL_LINES), "--no-pager", "-q", "-o", "short-iso"], 10.0
-        ).out.strip()
-        return f"Last journal lines of {name}:\n{lines or '(none)'}"
+        return journal(self._runner, name)
 
     def _hash(self, path: str) -> str:
         """Return the SHA-256 of a file, or of all files below a directory; read anew, since it may have been written since."""
@@ -340,6 +334,12 @@ class Systemd:
 
     def _record(self, name: str) -> str:
         return os.path.join(self._root, RECORDS, name + ".inputs")
+
+
+def journal(runner: _command.Runner, name: str) -> str:
+    """Return what a unit said last, under a heading."""
+    said = runner(["journalctl", "-u", name, "-n", str(JOURNAL_LINES), "--no-pager", "-q", "-o", "short-iso"], 10.0).out
+    return f"Last journal lines of {name}:\n{said.strip() or '(none)'}"
 
 
 def _look_at(*names: str) -> str:

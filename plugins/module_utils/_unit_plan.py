@@ -24,6 +24,9 @@ STARTED, CONFIGURED, STOPPED, ABSENT = GOALS = ("started", "configured", "stoppe
 DOWN = (STOPPED, ABSENT)
 #: UnitFileState values that `systemctl enable` cannot or need not change (systemctl(1), is-enabled).
 FIXED_STATES = ("enabled", "static", "indirect", "generated", "transient", "alias")
+#: A unit that was started anew so often in so many seconds ends by itself, most often for a setting: nothing comes of waiting.
+#: One that waits for another takes longer over each try (an API server without etcd 20 s), and gets its whole time.
+LOOP_RESTARTS, LOOP_SECONDS = 10, 30.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,11 @@ class Verdict:
     def changed(self) -> bool:
         """Return whether anything on the host is touched."""
         return self.action not in ("none", "hold", "wait", "configure") or self.enable or self.disable or self.drop_in is not None
+
+
+def loops(restarts: int, seconds: float) -> bool:
+    """Tell whether a unit ends again and again, from how often it was started anew in so many seconds of watching."""
+    return seconds >= LOOP_SECONDS and restarts >= LOOP_RESTARTS
 
 
 def service(name: str) -> str:

@@ -17,6 +17,8 @@ description:
   - While a step is unsafe, or etcd asks for patience (its voters must have been connected for 5 s, a learner must be in
     sync), the module waits up to O(timeout) and then fails with the reason and the next step. Nothing was changed by a
     step that was refused.
+  - An etcd that was started ten times in half a minute, and does not stay up, is given up then; the failure has the last lines
+    of its journal.
   - Needs a unit that asserts its write-ahead log. This module alone lets etcd start without one, by a drop-in under
     C(/run) that it removes in the same step.
 extends_documentation_fragment:

@@ -283,6 +283,24 @@ MUTANTS = {
         "        self.old = getattr(self, 'old', observed)\n        return _quorum.judge(cluster_of(self.old, self._ours)",
         "test__etcd_flows.py::test_a_voter_that_dies_between_two_changes_is_missed_before_the_second",
     ),
+    "what is done again and again is never waited for": Mutant(
+        "_etcd_host",
+        "if (done, move.target) not in before:",
+        "if True:",
+        "test__etcd_host.py::test_an_act_that_succeeds_and_changes_nothing_is_bounded",
+    ),
+    "an etcd that ends again and again is started until the time is over": Mutant(
+        MEMBERSHIP,
+        "if _unit_plan.loops(own.starts, own.seconds):",
+        "if False:",
+        "test__etcd_flows.py::test_a_start_that_never_lasts_is_given_up_with_what_the_unit_said",
+    ),
+    "a founding waits its whole time for an etcd that ends again and again": Mutant(
+        "_etcd_flows",
+        "if _unit_plan.loops(restarts, seconds):",
+        "if False:",
+        "test__etcd_flows.py::test_a_founding_whose_etcd_ends_again_and_again_is_given_up",
+    ),
     "data of a living member are a leftover": Mutant(
         TOPOLOGY,
         '.get("etcd_leftover")) and not serves',
@@ -1509,6 +1527,26 @@ MUTANTS = {
         "return not voters and (observed.confirmed or not others)",
         "return not voters",
         "test__etcd_flows.py::test_whether_another_votes_is_not_guessed_without_quorum",
+    ),
+    # which paths there are
+    "a path may begin with two slashes": Mutant(
+        "_file_plan",
+        ' and not item.path.startswith("//")',
+        "",
+        "test__file_plan.py",
+    ),
+    "a name that is listed and is not there is looked for for ever": Mutant(
+        "_reset_host",
+        "            if missing >= MISSING:",
+        "            if False:",
+        "test__reset_host.py::test_a_name_that_a_folder_lists_and_nobody_finds_ends_the_removal",
+    ),
+    # what a request for a certificate may hold
+    "a number of an object identifier is as long as a request": Mutant(
+        "_asn1",
+        "        if arc >> ARC_BITS:",
+        "        if False:",
+        "test__asn1.py::test_the_numbers_of_an_oid_are_bounded",
     ),
     # what a reset may take
     "network namespaces of somebody else's containerd go": Mutant(

@@ -24,6 +24,7 @@ import ssl
 import sys
 import threading
 import time
+import traceback
 from urllib.parse import quote, urlencode, urlsplit
 
 with contextlib.suppress(NameError):  # `python3 -I` leaves this program's folder off the path
@@ -43,6 +44,10 @@ WATCH_SECONDS = 60
 NODES_SECONDS = 10.0
 #: Seconds until what was left alone is judged again (a node's addresses may come later than its request), doubled each time.
 AGAIN_SECONDS, AGAIN_MOST = 2.0, 60.0
+#: Seconds between two rounds that end at once: an API server that stops ends every watch.
+ROUND_PAUSE = 0.5
+#: Characters kept and told of why a request is left alone: it may ask for thousands of names.
+SAID_MOST = 2000
 GONE = 410
 WARNING, NOTICE = "<4>", "<5>"
 
@@ -111,15 +116,28 @@ class Api:
                     raise ApiError(what, 0, error) from error
         return parse(what, answer.status, text)
 
-    def watch(self, path):
-        """Yield the events of a watch until the server ends it."""
+    def watch(self, path, left=lambda: None):
+        """Yield the events of a watch until the server ends it, or ``left()`` seconds are over; None is no such bound."""
         connection = self._connect(WATCH_SECONDS + TIMEOUT)
         try:
             connection.request("GET", path)
-            answer = connection.getresponse()
+            sock, answer = connection.sock, connection.getresponse()
             if answer.status != 200:
                 parse(f"GET {path}", answer.status, answer.read())
-            while line := answer.readline():
+            while True:
+                seconds = left()
+                if seconds is not None:
+                    if seconds <= 0:
+                        return
+                    sock.settimeout(seconds)
+                try:
+                    line = answer.readline()
+                except socket.timeout:
+                    if seconds is None:
+                        raise
+                    return
+                if not line:
+                    return
                 yield json.loads(line)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise ApiError(f"GET {path}", 0, error) from error
@@ -199,7 +217,10 @@ class Approver:
         self._left, self._pause = {}, AGAIN_SECONDS
 
     def round(self):
-        """List all requests, then follow the watch until it ends, leadership is lost or something is to be judged again."""
+        """List all requests, then follow the watch until it ends, leadership is lost or something is to be judged again.
+
+        What is left alone while the watch lasts is judged again as soon as what was listed would be.
+        """
         selector = {"fieldSelector": f"spec.signerName={_csr.SIGNER}"}
         listed = self._api.ask("GET", f"{CSRS}?{urlencode(selector)}")
         before, self._left = self._left, {}
@@ -209,7 +230,12 @@ class Approver:
         seconds = max(1, int(self._pause)) if self._left else WATCH_SECONDS
         query = {**selector, "watch": 1, "timeoutSeconds": seconds, "allowWatchBookmarks": "true"}
         version = listed["metadata"]["resourceVersion"]
-        for event in self._api.watch(f"{CSRS}?{urlencode({**query, 'resourceVersion': version})}"):
+        again = None
+
+        def left():
+            return None if again is None else again - self._clock()
+
+        for event in self._api.watch(f"{CSRS}?{urlencode({**query, 'resourceVersion': version})}", left):
             item = event.get("object", {})
             if event.get("type") == "ERROR":
                 if item.get("code") == GONE:
@@ -217,24 +243,41 @@ class Approver:
                 raise ApiError("watch", item.get("code", 0), item.get("message", ""))
             if not self._leads():
                 return
-            if event.get("type") in ("ADDED", "MODIFIED"):
-                self.handle(item, self._left)
+            if event.get("type") in ("ADDED", "MODIFIED") and self.handle(item, self._left) and again is None:
+                again, self._pause = self._clock() + AGAIN_SECONDS, AGAIN_SECONDS
 
     def handle(self, item, known):
-        """Judge one request; say once why it is left alone."""
+        """Judge one request; say once why it is left alone, and return whether it is.
+
+        Whoever may ask writes what stands in it, so whatever goes wrong with one is told of that one, and the others go on.
+        """
         name, uid = item["metadata"]["name"], item["metadata"].get("uid", "")
+        try:
+            reasons = self._decide(item, name)
+        except Exception as error:
+            if isinstance(error, ApiError) and not error.status:
+                raise  # nobody answers: that is not the request's doing
+            reasons = (f"it cannot be judged: {type(error).__name__}: {error}",)
+        if not reasons:
+            return False
+        said = "; ".join(reasons)[:SAID_MOST]
+        if known.get(uid) != said:
+            self._tell(f"left {name} alone: {said}", WARNING)
+        self._left[uid] = said
+        return True
+
+    def _decide(self, item, name):
+        """Approve one request when it is due; return the reasons for which it is left alone."""
         request = _csr.request_from_object(item)
         if request.decided or not self._leads():
-            return
+            return ()
         node = self._node(request.node)
         others = [other for other in self._all_nodes() if other.name != request.node] if node else ()
         verdict = _csr.judge(request, _contents(request.pem), node, others, self._reserved)
-        if verdict.approve:
-            self._approve(item, name, verdict.reasons[0])
-            return
-        self._left[uid] = verdict.reasons
-        if known.get(uid) != verdict.reasons:
-            self._tell(f"left {name} alone: {'; '.join(verdict.reasons)}", WARNING)
+        if not verdict.approve:
+            return verdict.reasons
+        self._approve(item, name, verdict.reasons[0])
+        return ()
 
     def _approve(self, item, name, why):
         condition = {
@@ -299,11 +342,33 @@ def follow(approver, leads, stop, tell=say):
         try:
             approver.round()
             last = ""
+            stop.wait(ROUND_PAUSE)
         except (ApiError, KeyError, TypeError) as error:
             if str(error) != last:
                 tell(f"cannot look at requests, trying on: {error}", WARNING)
             last = str(error)
             stop.wait(2.0)
+
+
+class Worker(threading.Thread):
+    """Do the work beside the Lease, and have the process end when the work does.
+
+    One that approves nothing and renews its Lease keeps all others from it; one that ends is started anew by systemd.
+    """
+
+    def __init__(self, work, stop, tell=say):
+        super().__init__(daemon=True)
+        self._work, self._stop_all, self._tell, self.failed = work, stop, tell, False
+
+    def run(self):
+        """Work; tell what it ended with, if it was not asked to."""
+        try:
+            self._work()
+        except BaseException:
+            self.failed = True
+            self._tell(f"ends, since it cannot go on: {traceback.format_exc()}", WARNING)
+        finally:
+            self._stop_all.set()
 
 
 def elect(elector, stop, tell=say):
@@ -326,7 +391,7 @@ def elect(elector, stop, tell=say):
 
 
 def main():
-    """Read the key, follow requests in a thread, hold the Lease in this one."""
+    """Read the key, follow requests in a thread, hold the Lease in this one; return how the process ends."""
     parser = argparse.ArgumentParser(description=__doc__, epilog="The certificate's key comes by standard input.")
     parser.add_argument("--server", required=True, help="URL of this node's API server")
     parser.add_argument("--identity", required=True, help="this node's name in the Lease")
@@ -340,10 +405,12 @@ def main():
         signal.signal(number, lambda *_: stop.set())
     elector = Elector(Api(connect), asked.identity)
     approver = Approver(Api(connect), elector.leads, canonical(filter(None, asked.reserved.split(","))))
-    threading.Thread(target=follow, args=(approver, elector.leads, stop), daemon=True).start()
+    worker = Worker(lambda: follow(approver, elector.leads, stop), stop)
+    worker.start()
     ready(os.environ.get("NOTIFY_SOCKET"))
     elect(elector, stop)
+    return int(worker.failed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import datetime
 import http.client
@@ -17,6 +18,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -66,6 +68,7 @@ class Cluster:
         self.nodes = {"w1": node("w1", "192.0.2.21"), "w2": node("w2", "192.0.2.22")}
         self.csrs, self.lease, self.version = {}, None, 10
         self.events, self.asked, self.bodies, self.fail = [], [], [], {}
+        self.hold = None  # an event for which a watch goes on
 
     def answer(self, method, url, body):
         """Return (status, data or a list of watch events)."""
@@ -111,6 +114,15 @@ def cluster(program):
             lines = data if isinstance(data, list) else [data]
             text = "".join(json.dumps(line) + "\n" for line in lines).encode()
             self.send_response(status)
+            if cluster.hold and "watch=1" in self.path:
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                if text:
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
+                cluster.hold.wait(20)
+                with contextlib.suppress(OSError):
+                    self.wfile.write(b"0\r\n\r\n")
+                return
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
@@ -208,8 +220,142 @@ def test_a_conflict_is_left_to_the_next_event(cluster, program):
     cluster.approver.round()
     assert cluster.told == []
     cluster.fail = {where: 403}
-    with pytest.raises(program.ApiError, match="403: no"):
+    cluster.approver.round()
+    assert cluster.told == [f"left csr-h alone: it cannot be judged: ApiError: PUT {where[1]}: 403: no"]
+
+
+def hostile():
+    """Return a request with an attribute whose type is a number of 4,425 digits, as its signature allows."""
+
+    def der(tag, value):
+        size = len(value)
+        length = bytes([size]) if size < 0x80 else b"\x82" + size.to_bytes(2, "big")
+        return bytes([tag]) + length + value
+
+    oid = der(0x06, b"\x81" + b"\xff" * 2100 + b"\x7f")
+    attributes = der(0xA0, der(0x30, oid + der(0x31, der(0x30, b""))))
+    info = der(0x30, der(2, b"\0") + der(0x30, b"") + der(0x30, b"") + attributes)
+    text = base64.encodebytes(der(0x30, info + der(0x30, b"") + der(3, b"\0"))).decode()
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n".encode()
+
+
+def broken(program, monkeypatch):
+    """Have the reader fail over one request, as over something that nobody foresaw."""
+    parse = program._pkcs10.parse
+
+    def failing(data):
+        if data == b"broken":
+            raise RecursionError("too deep")
+        return parse(data)
+
+    monkeypatch.setattr(program._pkcs10, "parse", failing)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_no_request_keeps_others_from_their_certificates(cluster, program, monkeypatch, watched):
+    broken(program, monkeypatch)
+    requests = [csr("csr-1", hostile()), csr("csr-2", b"broken"), csr("csr-3")]
+    if watched:
+        cluster.events = [{"type": "ADDED", "object": one} for one in requests]
+    else:
+        cluster.csrs = {one["metadata"]["name"]: one for one in requests}
+    for _ in range(3):
         cluster.approver.round()
+    assert {body["metadata"]["name"] for body in cluster.bodies} == {"csr-3"}
+    left = [text for text in cluster.told if text.startswith("left")]
+    assert "left csr-2 alone: it cannot be judged: RecursionError: too deep" in left
+    assert any(text.startswith("left csr-1 alone: ") and "a number of more than 128 bits" in text for text in left)
+    assert len(left) == 2 or watched, "each is told once"
+
+
+def test_a_request_that_the_api_server_refuses_keeps_no_other_waiting(cluster):
+    """Its approval may be too large for etcd, since whoever asks may give it any number of labels."""
+    cluster.csrs = {name: csr(name) for name in ("csr-1", "csr-2")}
+    cluster.fail = {("PUT", "/apis/certificates.k8s.io/v1/certificatesigningrequests/csr-1/approval"): 500}
+    cluster.approver.round()
+    assert [body["metadata"]["name"] for body in cluster.bodies] == ["csr-2"]
+
+
+def test_who_does_not_answer_is_no_requests_fault(cluster, program):
+    cluster.csrs = {"csr-1": csr("csr-1")}
+    approver = cluster.approver
+
+    def silent(method, path, body=None):
+        raise program.ApiError(f"{method} {path}", 0, "refused")
+
+    cluster.api.ask = silent
+    with pytest.raises(program.ApiError, match="no answer"):
+        approver.handle(cluster.csrs["csr-1"], {})
+
+
+def test_what_is_told_of_a_request_is_bounded(cluster, program):
+    cluster.csrs = {"csr-1": csr("csr-1", pem(names=[f"n{number}.example" for number in range(300)]))}
+    cluster.approver.round()
+    (told,) = cluster.told
+    assert len(told) == len("left csr-1 alone: ") + program.SAID_MOST
+
+
+def test_what_is_left_alone_in_a_watch_is_judged_again_as_soon_as_what_was_listed(cluster, program, monkeypatch):
+    """The watch goes on for a minute, and the node has its address a moment after its request."""
+    monkeypatch.setattr(program, "AGAIN_SECONDS", 0.3)
+    cluster.hold = threading.Event()
+    asked = csr("csr-1", pem(addresses=("192.0.2.99",)))
+    cluster.events = [{"type": "ADDED", "object": asked}, {"type": "ADDED", "object": csr("csr-2")}]
+    approver = program.Approver(cluster.api, lambda: True, tell=lambda text, level="": cluster.told.append(text))
+    began = time.monotonic()
+    approver.round()
+    assert 0.3 <= time.monotonic() - began < 10
+    assert [body["metadata"]["name"] for body in cluster.bodies] == ["csr-2"], "what comes after it is judged meanwhile"
+    cluster.hold.set()
+    cluster.nodes["w1"] = node("w1", "192.0.2.21", "192.0.2.99")
+    cluster.csrs["csr-1"], cluster.events = asked, []
+    approver.round()
+    assert [body["metadata"]["name"] for body in cluster.bodies] == ["csr-2", "csr-1"]
+
+
+def test_a_watch_in_which_nothing_was_left_alone_lasts(cluster, program):
+    cluster.hold = threading.Event()
+    cluster.events = [{"type": "ADDED", "object": csr("csr-1")}]
+    ending = threading.Timer(1.0, cluster.hold.set)
+    ending.start()
+    approver = program.Approver(cluster.api, lambda: True, tell=lambda text, level="": cluster.told.append(text))
+    began = time.monotonic()
+    approver.round()
+    assert time.monotonic() - began >= 0.9
+
+
+def test_a_server_that_falls_silent_in_a_watch_is_told(cluster, program, monkeypatch):
+    monkeypatch.setattr(program, "WATCH_SECONDS", 0.3 - program.TIMEOUT)
+    cluster.hold = threading.Event()
+    with pytest.raises(program.ApiError, match="timed out"):
+        list(cluster.api.watch(f"{program.CSRS}?watch=1"))
+    cluster.hold.set()
+
+
+@pytest.mark.parametrize("error", [ValueError("nobody foresaw it"), MemoryError()])
+def test_the_process_ends_when_nobody_approves_any_more(program, error):
+    """Otherwise it would go on renewing the Lease, and keep the other masters from approving."""
+    told, stop = [], threading.Event()
+
+    class Stub:
+        def round(self):
+            raise error
+
+    worker = program.Worker(lambda: program.follow(Stub(), lambda: True, stop), stop, lambda text, level="": told.append(text))
+    worker.start()
+    worker.join(10)
+    assert stop.is_set() and worker.failed
+    (text,) = told
+    assert text.startswith("ends, since it cannot go on: Traceback") and type(error).__name__ in text
+
+
+def test_who_is_asked_to_stop_has_not_failed(program):
+    stop = threading.Event()
+    stop.set()
+    worker = program.Worker(lambda: program.follow(None, lambda: True, stop), stop)
+    worker.start()
+    worker.join(10)
+    assert not worker.failed
 
 
 def test_election_create_renew_wait_take_release(cluster, program):
@@ -260,7 +406,9 @@ def test_the_loops_tell_trouble_once_and_end(cluster, program):
     waited = []
     stop.wait = waited.append
     program.follow(Stub(), lambda: True, stop, lambda text, level="": told.append(text))
-    assert len(told) == 1 and waited == [2.0, 2.0]
+    assert len(told) == 1 and waited == [2.0, 2.0, program.ROUND_PAUSE], (
+        "a watch that ends at once is not asked for again at once"
+    )
 
     stop = threading.Event()
     stop.wait = lambda _seconds: stop.set()

@@ -73,6 +73,13 @@ def test_oid(value, dotted):
     assert _asn1.oid(value) == dotted
 
 
+def test_the_numbers_of_an_oid_are_bounded():
+    assert _asn1.oid(b"\x69\x83" + b"\xff" * 17 + b"\x7f") == f"2.25.{2**128 - 1}", "the greatest UUID"
+    for value in (b"\x69\x84" + b"\x80" * 17 + b"\x00", b"\x81" + b"\xff" * 2100 + b"\x7f"):
+        with pytest.raises(_asn1.Asn1Error, match="more than 128 bits"):
+            _asn1.oid(value)
+
+
 @pytest.mark.parametrize("value", [b"", b"\x55\x84", b"\x55\x80\x03"])
 def test_oid_refused(value):
     with pytest.raises(_asn1.Asn1Error):

@@ -23,12 +23,17 @@ class Machine:
         self.fake, self.name, self.now, self.calls, self.cut_on = fake, name, 0.0, [], None
         self.paths = Paths(str(folder / name), str(folder / f"{name}.json"), str(folder / f"{name}.d" / "first.conf"))
         self.wal = folder / name / "member" / "wal"
-        self.breaks = 0
+        self.breaks, self.restarts = 0, lambda: 0
 
     def runner(self, argv, timeout):
         verb = argv[1]
+        if argv[0] == "journalctl":
+            return _command.Result(argv, 0, "etcd: unknown flag: --x\n")
         self.calls.append(verb)
+        assert len(self.calls) < 1000, "it goes on for ever"
         if verb == "show":
+            if "NRestarts" in argv:
+                return _command.Result(argv, 0, f"NRestarts={self.restarts()}\n")
             up = self.name in self.fake.running
             return _command.Result(
                 argv, 0, "ActiveState=active\nSubState=running\n" if up else "ActiveState=failed\nSubState=failed\n"
@@ -132,6 +137,32 @@ def test_a_start_that_fails_is_repeated_with_the_members_of_that_moment(machine)
     b = machine(fake)
     b.breaks = 2
     assert b.flow(["a"]).bring_to("learner").actions == ("add", "start", "start", "start", "remove_one_shots")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "said", "took"),
+    [
+        (180, "etcd ends again and again here: it was started 31 times in 30 s", 30),
+        (5, "not within 5 s: it is a member and etcd is not running here", 5),
+    ],
+)
+def test_a_start_that_never_lasts_is_given_up_with_what_the_unit_said(machine, timeout, said, took):
+    b = machine(FakeEtcd("a"))
+    b.breaks = 10**6
+    with pytest.raises(StepFailed) as failed:
+        b.flow(["a"], timeout=timeout).bring_to("learner")
+    journal = "Last journal lines of etcd.service:\netcd: unknown flag: --x"
+    assert str(failed.value) == f"{said}.\n{journal}\nNext: journalctl -u etcd -n 50 on this host says why"
+    assert b.now == took
+
+
+def test_a_start_that_takes_long_to_fail_has_its_whole_time(machine):
+    """It waits for another, which may come."""
+    b = machine(FakeEtcd("a"))
+    b.breaks = 8
+    sleep = b.sleep
+    b.sleep = lambda seconds: sleep(20 * seconds)
+    assert b.flow(["a"], timeout=180).bring_to("learner").actions.count("start") == 9
 
 
 def test_leftovers_without_a_log_are_set_aside_not_deleted(machine, tmp_path):
@@ -335,13 +366,24 @@ def test_a_bootstrap_ends_when_the_member_serves(machine):
     fake.running.discard("b")
     b.flow().host.write_record(RECORD)
     assert b.flow().finish(check=True).changed
-    with pytest.raises(StepFailed, match="not within 3 s: .*connection refused.*journalctl"):
+    with pytest.raises(StepFailed, match=r"(?s)not within 3 s: .*connection refused.*journalctl"):
         b.flow(timeout=3).finish()
     assert b.flow().host.one_shots() == [b.paths.record]
     fake.running.add("b")
     assert b.flow().finish().changed
     assert not b.flow().finish().changed
     assert b.flow().host.one_shots() == []
+
+
+@pytest.mark.parametrize(("every", "took"), [(1, 30), (4, 41), (30, 180)])
+def test_a_founding_whose_etcd_ends_again_and_again_is_given_up(machine, every, took):
+    b = machine(FakeEtcd("b"))
+    b.fake.running.discard("b")
+    b.restarts = lambda: 7 + int(b.now // every)
+    said = "etcd ends again and again here" if took < 180 else "not within 180 s: .*connection refused"
+    with pytest.raises(StepFailed, match=rf"(?s){said}.*\nLast journal lines.*unknown flag.*\nNext: journalctl"):
+        b.flow(timeout=180).finish()
+    assert b.now == pytest.approx(took, abs=1)
 
 
 def test_a_failing_systemctl_is_quoted(machine):
@@ -351,12 +393,17 @@ def test_a_failing_systemctl_is_quoted(machine):
         host.start("")
 
 
-def test_a_broken_record_is_named(machine):
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize("data", [False, True])
+@pytest.mark.parametrize("text", ["{", "", '["x"]', "null", '"x"', "7"])
+def test_a_broken_record_is_named(machine, text, data, check):
     b = machine(FakeEtcd())
-    with open(b.paths.record, "w", encoding="utf-8") as file:
-        file.write("{")
-    with pytest.raises(StepFailed, match="is no JSON"):
-        b.flow().found(RECORD)
+    if data:
+        b.give_data()
+    Path(b.paths.record).write_text(text, encoding="utf-8")
+    with pytest.raises(StepFailed, match=rf"{b.paths.record} is no JSON of a record: .*\. Next: look at it; remove it when"):
+        b.flow().found(RECORD, check)
+    assert not set(b.calls) - {"show"}
 
 
 def moving(fake, name="b", url="https://b-new:2380", ask=("a",), timeout=0):

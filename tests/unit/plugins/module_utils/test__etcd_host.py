@@ -88,6 +88,37 @@ def test_a_lost_quorum_ends_with_the_runbook():
         step.run(lambda observed: DONE, lambda observed, move: ("never", None))
 
 
+@pytest.mark.parametrize("next_step", [_membership.JOURNAL, "bring it up first", ""])
+def test_an_act_that_succeeds_and_changes_nothing_is_bounded(next_step):
+    """As a start that systemd takes and an etcd that ends at once; only what the journal explains is told with it."""
+    clock, acts = Clock(), []
+    step = stepper(FakeEtcd("a", "b", "c"), clock, seconds=5)
+    step._journal = lambda: "Last journal lines of etcd.service:\nunknown flag: --x"
+    move = _membership.Move(_membership.START, "etcd is not running here", "1", next_step)
+
+    def act(observed, move):
+        acts.append(clock.now)
+        assert len(acts) < 50, "it goes on for ever"
+        return move.kind, None
+
+    with pytest.raises(_etcd_host.StepFailed) as failed:
+        step.run(lambda observed: move, act)
+    said = ".\nLast journal lines of etcd.service:\nunknown flag: --x\n" if next_step == _membership.JOURNAL else ". "
+    assert str(failed.value) == f"not within 5 s: etcd is not running here{said}Next: {next_step or _quorum_gate.LOOK}"
+    assert acts == [0, 0, 1, 2, 3, 4, 5], "the first one is looked at at once"
+
+
+def test_different_acts_follow_each_other_without_a_pause():
+    clock, left = Clock(), [("move_leader", "1"), ("remove", "1"), ("remove", "2"), ("add", ""), ("start", "3")]
+    step = stepper(FakeEtcd("a", "b", "c"), clock, seconds=0)
+    step.run(
+        lambda observed: _membership.Move(*left[0][:1], "due", left[0][1]) if left else DONE,
+        lambda observed, move: (left.pop(0)[0], None),
+    )
+    assert step.actions == ["move_leader", "remove", "remove", "add", "start"]
+    assert clock.now == 0
+
+
 def test_any_healthy_voter_will_do_and_the_leader_is_asked_first():
     fake = FakeEtcd("a", "b", "c")
     step = stepper(fake, Clock())

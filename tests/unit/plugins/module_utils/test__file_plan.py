@@ -51,12 +51,19 @@ def test_each_state_leads_to_one_step(wanted, present, action, reason):
     assert reason is not None or wanted.path in step.reason
 
 
+@pytest.mark.parametrize("path", ["//etc/x/y", "etc/x/y", "/x", "//x", "x", ""])
+def test_the_way_up_from_any_path_ends(path):
+    assert all(path.startswith(above) for above in plan.parents([Wanted(path, "file")]))
+
+
 @pytest.mark.parametrize(
     ("items", "said"),
     [
         ([Wanted("etc/x", "file")], "not an absolute"),
         ([Wanted("/etc/../x", "file")], "not an absolute"),
         ([Wanted("/etc/x/", "file")], "not an absolute"),
+        ([Wanted("//etc/x", "file")], "not an absolute"),
+        ([Wanted("//etc", "absent")], "not an absolute"),
         ([FILE, FILE], "asked for twice"),
         ([FILE, Wanted("/etc/x/a", "absent")], "asked for twice"),
         ([FILE, Wanted("/etc/x", "absent")], "wanted inside /etc/x"),

@@ -149,6 +149,13 @@ def test_without_credentials_the_host_stands_in(tmp_path):
     assert places.hold([_lock.CLUSTER], _lock_flow.Wish(OTHER, 600))[0].verdict.refused
 
 
+@pytest.mark.parametrize("check", [False, True])
+def test_a_lock_that_is_nowhere_is_held_by_nobody(host, check):
+    for ask in (lambda: host.hold(MINE, check=check), lambda: host.places.free([], MINE, check)):
+        with pytest.raises(ValueError, match="no place is named in which the lock is. Next: give `places`, of host and cluster"):
+            ask()
+
+
 def test_a_check_writes_nowhere(host):
     assert host.hold(MINE, *BOTH, check=True)[0].verdict.step == _lock.TAKE
     assert host.holders() == (None, None) and not host.path.parent.exists()

@@ -262,6 +262,23 @@ def test_a_folder_goes_whole_although_another_run_removes_what_is_in_it(tmp_path
     assert os.listdir(tmp_path) == []
 
 
+def test_a_name_that_a_folder_lists_and_nobody_finds_ends_the_removal(tmp_path, monkeypatch):
+    """As on a damaged file system; what goes by another's hand is another name each time."""
+    (tmp_path / "folder").mkdir()
+    real, walks, names = _reset_host.shutil.rmtree, [], [f"file-{number}" for number in range(500)]
+
+    def walk(path):
+        walks.append(path)
+        assert len(walks) < 1000, "it goes on for ever"
+        raise FileNotFoundError(2, "No such file or directory", names.pop() if names else "ghost")
+
+    monkeypatch.setattr(_reset_host.shutil, "rmtree", walk)
+    with pytest.raises(FileNotFoundError, match="ghost"):
+        _reset_host.remove(str(tmp_path / "folder"), False)
+    assert len(walks) == 500 + _reset_host.MISSING
+    monkeypatch.setattr(_reset_host.shutil, "rmtree", real)
+
+
 def test_removing_takes_a_link_a_file_a_folder_and_nothing(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/file").touch()

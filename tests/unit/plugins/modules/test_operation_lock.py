@@ -49,6 +49,12 @@ def run_as(params, fake):
     return operation_lock.run(module, _kube.Kube("https://m1:6443", fake), lambda: fake.now)
 
 
+@pytest.mark.parametrize("state", ["held", "kept", "free"])
+def test_no_place_is_refused_in_words(fake, call, state):
+    said = call(operation_lock, {**MINE, "state": state, "places": []})
+    assert said["failed"] and "no place is named in which the lock is. Next: give `places`" in said["msg"]
+
+
 def writes(fake):
     return [method for method, _path, _query, _type in fake.asked if method != "GET"]
 
