@@ -74,6 +74,12 @@ MUTANTS = {
     "remove: > for >=": Mutant(
         QUORUM, "REMOVE: (without >= quorum(n - 1)", "REMOVE: (without > quorum(n - 1)", "test__quorum.py::test_case"
     ),
+    "two healthy voters: somebody is to be brought back": Mutant(
+        QUORUM, 'f"even_{step.kind}" if pair else step.kind', "step.kind", "test__quorum.py::test_case"
+    ),
+    "uncommitted: who is to go is not to be brought back": Mutant(
+        QUORUM, "member != target] or [member.label for member in ill]", "member != target]", "test__quorum.py::test_what_is_said"
+    ),
     "add a learner: > for >=": Mutant(QUORUM, "or h >= quorum(n + 1)", "or h > quorum(n + 1)", "test__quorum.py::test_case"),
     "promote: > for >=": Mutant(QUORUM, "(h + 1 >= quorum(n + 1)", "(h + 1 > quorum(n + 1)", "test__quorum.py::test_case"),
     "remove: q(n) for q(n - 1)": Mutant(
