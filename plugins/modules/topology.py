@@ -71,6 +71,10 @@ options:
     description: File on the controller that the plan is written to as JSON as well; not in check mode.
     type: str
     default: ""
+  so_far:
+    description: What the run did before it decides, in one sentence. Who is told why it stops is told this too.
+    type: str
+    default: Nothing was touched.
   must:
     description:
       - V(be_empty) fails when the plan has steps, so that a scheduler sees by the exit code whether anything is to be done.

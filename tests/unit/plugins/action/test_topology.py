@@ -89,6 +89,14 @@ def test_errors_stop_the_run_with_every_finding_in_one_table(tmp_path, warned, s
     assert result["msg"].endswith("Next: do what the table says of each, then run again.")
 
 
+def test_who_looks_a_second_time_says_what_was_done_before(tmp_path, warned, shown):
+    variables = task_vars(tmp_path, multimaster_pod_cidr="192.0.2.0/24")
+    assert "(cluster). Nothing was touched. " in run(variables)["msg"]
+    renewed = run(variables, so_far="Certificates that had expired were renewed; nothing else was touched.")["msg"]
+    assert "(cluster). Certificates that had expired were renewed; nothing else was touched. " in renewed
+    assert "Nothing was touched" not in renewed
+
+
 def test_a_preflight_that_passes_says_how_many_hosts_are_fine(tmp_path, warned, shown):
     run(task_vars(tmp_path), only="preflight")
     run(task_vars(tmp_path, masters=["m1", "m2"]), only="preflight")
