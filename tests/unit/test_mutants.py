@@ -80,6 +80,14 @@ MUTANTS = {
     "uncommitted: who is to go is not to be brought back": Mutant(
         QUORUM, "member != target] or [member.label for member in ill]", "member != target]", "test__quorum.py::test_what_is_said"
     ),
+    "a kernel setting of the user's puts ours away": Mutant(
+        "_kernel_plan", "both = {**{key: value for key, value in ours.items() if sysctl_path(key) not in named}, **theirs}",
+        "both = theirs or ours", "test__kernel_plan.py::test_a_users_settings_stand_beside_ours",
+    ),
+    "a kernel setting in another spelling stands beside ours": Mutant(
+        "_kernel_plan", "if sysctl_path(key) not in named}", "if key not in theirs}",
+        "test__kernel_plan.py::test_a_users_settings_stand_beside_ours",
+    ),
     "add a learner: > for >=": Mutant(QUORUM, "or h >= quorum(n + 1)", "or h > quorum(n + 1)", "test__quorum.py::test_case"),
     "promote: > for >=": Mutant(QUORUM, "(h + 1 >= quorum(n + 1)", "(h + 1 > quorum(n + 1)", "test__quorum.py::test_case"),
     "remove: q(n) for q(n - 1)": Mutant(
