@@ -88,6 +88,10 @@ MUTANTS = {
         "_kernel_plan", "if sysctl_path(key) not in named}", "if key not in theirs}",
         "test__kernel_plan.py::test_a_users_settings_stand_beside_ours",
     ),
+    "a flag in another spelling passes": Mutant(
+        "_role_inputs", "if flag_name(flag) != flag:", "if False:",
+        "test__role_inputs.py::test_a_flag_in_another_spelling_than_ours_is_refused",
+    ),
     "add a learner: > for >=": Mutant(QUORUM, "or h >= quorum(n + 1)", "or h > quorum(n + 1)", "test__quorum.py::test_case"),
     "promote: > for >=": Mutant(QUORUM, "(h + 1 >= quorum(n + 1)", "(h + 1 > quorum(n + 1)", "test__quorum.py::test_case"),
     "remove: q(n) for q(n - 1)": Mutant(
