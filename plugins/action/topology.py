@@ -17,6 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _beside_turns,
     _finding,
+    _plan,
     _preflight,
     _request,
     _topology,
@@ -75,9 +76,10 @@ class ActionModule(ActionBase):
         for finding in findings if decided else ():
             Display().warning(finding.line())
         if args["only"] is None and decided:
-            result["plan"] = topology.plan.as_dict()
+            plan = _plan.told(topology.plan, known.request)
+            result["plan"] = plan.as_dict()
             output = "" if self._task.check_mode else args["output"]
-            _document.publish(result["plan"], shown(topology.plan), args["format"], output)
+            _document.publish(result["plan"], shown(plan), args["format"], output)
             if args["must"] == "be_empty" and topology.plan.steps:
                 result.update(failed=True, msg=to_do(topology.plan))
         return result

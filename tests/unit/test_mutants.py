@@ -88,6 +88,10 @@ MUTANTS = {
         "_kernel_plan", "if sysctl_path(key) not in named}", "if key not in theirs}",
         "test__kernel_plan.py::test_a_users_settings_stand_beside_ours",
     ),
+    "a plan of site.yml is silent on what it does not compare": Mutant(
+        PLAN, "if request.kind == _request.CONVERGE else made", "if False else made",
+        "test__plan.py::test_what_a_plan_that_only_converges_does_not_compare_is_said",
+    ),
     "a flag in another spelling passes": Mutant(
         "_role_inputs", "if flag_name(flag) != flag:", "if False:",
         "test__role_inputs.py::test_a_flag_in_another_spelling_than_ours_is_refused",
