@@ -44,7 +44,7 @@ setup: $(VENV)/.complete ## Make the Python environment; as root on Debian also 
 	  echo "A lab needs root and these programs, missing here:$$need" >&2
 	  echo "On Debian 12 or 13: sudo apt-get install $(APT_PACKAGES)" >&2
 	fi
-	command -v go >/dev/null || echo "Without internet the components are built: install Go 1.26 (https://go.dev/dl)." >&2
+	$(PYTHON) components/build.py --check || echo "Without it: make unit, lint, sanity, and make demo where hosts can fetch releases." >&2
 
 $(VENV)/.complete: requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -64,8 +64,13 @@ pins: ## Write constraints.txt anew: what the pinned tools need in turn, of toda
 	  "$$fresh/bin/python" -m pip freeze | grep -vFf <(sed -n 's/^\([a-z-]*==\).*/\1/p' requirements.txt requirements-dev.txt)
 	} > constraints.txt
 
+# Asked first by all that needs Go, so that none ends in the middle for want of it.
+.PHONY: go
+go: ## See whether Go is here, which scenario, integration, prober-test and components need
+	@$(PYTHON) components/build.py --check
+
 .PHONY: components
-components: ## Build the upstream components of the default versions into the cache
+components: go ## Build the upstream components of the default versions into the cache
 	@$(PYTHON) components/build.py $(COMPONENTS)
 
 .PHONY: components-next
@@ -105,7 +110,7 @@ unit: $(VENV)/.complete ## Run the unit tests
 	@cd $(NAMESPACE) && PYTHONPATH=$(CURDIR)/collections $(BIN)/python -m pytest -q -n auto tests/unit
 
 .PHONY: prober-test
-prober-test: ## Test the program that counts failed requests
+prober-test: go ## Test the program that counts failed requests
 	@cd components/prober && go vet ./... && go test ./...
 
 .PHONY: lint
@@ -118,7 +123,7 @@ lint: $(VENV)/.complete ## Check style, YAML, roles and playbooks
 	$(BIN)/python tests/tools/generate.py --check
 
 .PHONY: integration
-integration: $(VENV)/.complete components ## Try the modules on a real etcd, API server and playbooks, on loopback
+integration: go $(VENV)/.complete components ## Try the modules on a real etcd, API server and playbooks, on loopback
 	@$(PYTHON) components/build.py $(filter etcd-%,$(NEXT_COMPONENTS))
 	@cd $(NAMESPACE) && PYTHONPATH=$(CURDIR)/collections $(BIN)/python -m pytest -q tests/integration
 
@@ -131,7 +136,7 @@ docs: $(VENV)/.complete ## Write what is derived: roles' defaults and READMEs, t
 	@$(BIN)/python tests/tools/generate.py
 
 .PHONY: scenario
-scenario: setup artifacts-next ## Run one Molecule scenario: make scenario S=name
+scenario: go setup artifacts-next ## Run one Molecule scenario: make scenario S=name
 	@[ -n "$(S)" ] || { echo "Name one: make scenario S=name, of: $(ALL_SCENARIOS)" >&2; exit 2; }
 	$(PYTHON) components/build.py prober
 	$(BIN)/molecule destroy --no-command-borders -s $(S)
@@ -142,11 +147,11 @@ scenarios: ## List the scenarios of `make test`
 	@echo $(SCENARIOS)
 
 .PHONY: test
-test: setup ## Run what CI runs: lint, unit tests, the scenarios
+test: go setup ## Run what CI runs: lint, unit tests, the scenarios
 	@$(BIN)/python tests/tools/run_all.py $(if $(WITHIN),--within $(WITHIN))
 
 .PHONY: test-long
-test-long: setup ## Run what `make test` runs with every scenario, also the long ones; one that fails stops no other
+test-long: go setup ## Run what `make test` runs with every scenario, also the long ones; one that fails stops no other
 	@$(BIN)/python tests/tools/run_all.py $(ALL_SCENARIOS)
 
 .PHONY: bench

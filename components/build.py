@@ -21,6 +21,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -296,9 +297,38 @@ def is_built(record: Path, key: str, cache: Path) -> bool:
     return content.get("key") == key and all((cache / path).is_file() for path in content["files"])
 
 
-def go_env(name: str) -> str:
-    """Ask the Go tool for one of its settings."""
-    return subprocess.run(["go", "env", name], check=True, capture_output=True, text=True, cwd=HERE).stdout.strip()
+def go_env(name: str, folder: Path = HERE) -> str:
+    """Ask the Go tool for one of its settings, in a folder whose go.mod may have it fetch a newer Go (GOTOOLCHAIN)."""
+    return subprocess.run(["go", "env", name], check=True, capture_output=True, text=True, cwd=folder).stdout.strip()
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return a version of Go as numbers, () for what is none."""
+    found = re.search(r"\d+(\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else ()
+
+
+def go_needed(here: Path = HERE) -> tuple[str, Path]:
+    """Return the newest Go that a folder's go.mod asks for, and that folder: with this one all of them are built and tested."""
+    asked = {}
+    for path in sorted(here.glob("*/go.mod")):
+        asked[path.parent] = next(line.split()[1] for line in path.read_text().splitlines() if line.startswith("go "))
+    folder = max(asked, key=lambda one: numbers(asked[one]))
+    return asked[folder], folder
+
+
+def go_lacks() -> str:
+    """Return what is wrong with the Go of this machine, and what to do; "" when it can build everything."""
+    needed, folder = go_needed()
+    what = f"Go {needed} or newer builds the components and the prober and tests it"
+    install = "Next: install it (https://go.dev/dl), with its folder bin in PATH, then run this again"
+    if shutil.which("go") is None:
+        return f"{what}, and there is no program go in PATH. {install}."
+    try:
+        found = go_env("GOVERSION", folder)
+    except subprocess.CalledProcessError as error:
+        return f"{what}, and the one here says: {error.stderr.strip()}. {install}."
+    return "" if numbers(found) >= numbers(needed) else f"{what}, and here is {found}. {install}."
 
 
 def build(name: str, recipe: Recipe, cache: Path, go_version: str, arch: str) -> bool:
@@ -337,11 +367,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR")
     parser.add_argument("--list", action="store_true", help="print what can be built and leave")
+    parser.add_argument("--check", action="store_true", help="see whether the Go here can build it all and leave")
     parser.add_argument("components", nargs="*", metavar="NAME-VERSION")
     options = parser.parse_args(argv)
-    if shutil.which("go") is None:
-        print("The program go is not found; it builds every component. Install Go 1.26 (https://go.dev/dl).", file=sys.stderr)
-        return 1
+    lacks = go_lacks()
+    if lacks or options.check:
+        print(lacks, end="\n" * bool(lacks), file=sys.stderr)
+        return int(bool(lacks))
     arch, go_version = go_env("GOARCH"), go_env("GOVERSION")
     known = recipes(arch)
     if options.list:

@@ -17,6 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _beside_turns,
     _finding,
+    _plan,
     _preflight,
     _request,
     _topology,
@@ -38,6 +39,7 @@ ARGUMENTS = {
     "drifted": {"type": "list", "elements": "str"},
     "format": {"type": "str", "choices": ["text", "json"], "default": "text"},
     "output": {"type": "str", "default": ""},
+    "so_far": {"type": "str", "default": "Nothing was touched."},
     "must": {"type": "str", "choices": ["be_sound", "be_empty"], "default": "be_sound"},
 }
 # An input of a role that is a permission, which an upgrade has to know of beforehand.
@@ -62,7 +64,7 @@ class ActionModule(ActionBase):
         errors = _finding.errors(findings)
         if errors:
             Display().display(f"\n{_finding.table(findings)}\n")
-            result.update(failed=True, msg=message(errors))
+            result.update(failed=True, msg=message(errors, args["so_far"]))
             return result
         # Whether a voter that cannot be spared has to restart is asked next, and then decided anew: said is only the end of it.
         decided = args["drifted"] is not None or not topology.giving.voters or args["only"] is not None
@@ -74,9 +76,10 @@ class ActionModule(ActionBase):
         for finding in findings if decided else ():
             Display().warning(finding.line())
         if args["only"] is None and decided:
-            result["plan"] = topology.plan.as_dict()
+            plan = _plan.told(topology.plan, known.request)
+            result["plan"] = plan.as_dict()
             output = "" if self._task.check_mode else args["output"]
-            _document.publish(result["plan"], shown(topology.plan), args["format"], output)
+            _document.publish(result["plan"], shown(plan), args["format"], output)
             if args["must"] == "be_empty" and topology.plan.steps:
                 result.update(failed=True, msg=to_do(topology.plan))
         return result
@@ -155,10 +158,10 @@ def passed(count, findings):
     return f"\n{_finding.table(findings)}\n\n{hosts}, no problem found, {len(findings)} warning(s)\n"
 
 
-def message(errors):
-    """Return what the run stops with: which checks failed where; the table shown before says the rest, once."""
+def message(errors, so_far):
+    """Return what the run stops with: which checks failed where, and what it did; the table shown before says the rest, once."""
     places = "; ".join(sorted({f"{one.check} ({one.host or 'cluster'})" for one in errors}))
-    said = f"{len(errors)} problem(s) to solve first, see the table above: {places}. Nothing was touched."
+    said = f"{len(errors)} problem(s) to solve first, see the table above: {places}. {so_far}"
     if not {one.check for one in errors} <= set(_request.CHECKS):
         said += " A check that does not fit your case is left out by its id: multimaster_preflight_ignore: [CHECK]."
     return f"{said} Next: do what the table says of each, then run again."

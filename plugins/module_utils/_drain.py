@@ -149,11 +149,12 @@ def _by_whom(node):
     return "{1} at {0}".format(*setters[-1]) if setters else "somebody the API server has no record of"
 
 
-def judge_cordon(node, operation, take_over):
+def judge_cordon(node, operation, take_over, spared="it was left as it is"):
     """Judge the cordon before a drain: make it, resume one of ours, or refuse to work beside somebody else.
 
     One that was taken over is resumed by who would take it over. For anybody else it is theirs who made it. What this operation
-    made itself, for a drain of several nodes, is taken back with the rest.
+    made itself, for a drain of several nodes, is taken back with the rest. ``spared``: what is not done because of a refusal; what
+    the run did before is the caller's to know.
     """
     name, marked, found = node["metadata"]["name"], _mark(node), _mark(node, FOUND)
     if not node.get("spec", {}).get("unschedulable"):
@@ -166,7 +167,7 @@ def judge_cordon(node, operation, take_over):
     if take_over:
         return Cordon(f"the cordon of {who} is taken over", _patch(True, operation, who), _patch(True, marked, found))
     return Cordon("", refusal=(
-        f"node {name} was cordoned by somebody else ({who}), so somebody may be at work on it; nothing was changed. Next: "
+        f"node {name} was cordoned by somebody else ({who}), so somebody may be at work on it; {spared}. Next: "
         f"ask them; when they are done, `kubectl uncordon {name}` and run again"
     ))  # fmt: skip
 

@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Look at one host once and say everything a run needs to know about it, as plain data.
 
-Reads files, two `ip -j` calls and one `systemctl show`; parsing is apart from reading, and the reading goes through an
-injected `System`, so the tests are data. What cannot be read is null or empty, never an exception: judging is
-preflight's work. Leaves out: etcd's protocol (_etcd) and ARP (_arp), which are imported only when asked for.
+Reads files, `ip -j` (addresses, the default route), `systemctl show`, certificates by `openssl`, and the servers of a HAProxy
+that runs by its socket; connects by TCP to the peers it is given, for round-trip times; and only where a preflight asks for it,
+writes and syncs a file to see how fast the disk is. Parsing is apart from reading, and the reading goes through an injected
+`System` or a function that is given, so the tests are data. What cannot be read is null or empty, never an exception: judging
+is preflight's work. Leaves out: etcd's protocol (_etcd) and ARP (_arp), which are imported only when asked for.
 """
 
 from __future__ import annotations

@@ -101,6 +101,16 @@ def normal(value: object) -> str:
     return " ".join(str(value).split())
 
 
+def merged(ours: Mapping[str, object], theirs: Mapping[str, object]) -> dict[str, object]:
+    """Return our settings with a user's beside them: of a setting in both theirs counts, and None leaves it out.
+
+    A name can be written in two ways (``sysctl_path``). With both in one file each run would set one and then the other.
+    """
+    named = {sysctl_path(key) for key in theirs}
+    both = {**{key: value for key, value in ours.items() if sysctl_path(key) not in named}, **theirs}
+    return {key: value for key, value in both.items() if value is not None}
+
+
 def decide(modules: Sequence[str], sysctls: Mapping[str, object], swap_off: bool, kernel: Kernel) -> Verdict:
     """Return what the running kernel lacks."""
     names = [module_name(name) for name in modules]
@@ -116,13 +126,15 @@ def decide(modules: Sequence[str], sysctls: Mapping[str, object], swap_off: bool
 
 
 def findings(modules: Sequence[str], sysctls: Mapping[str, object]) -> list[str]:
-    """Return names that cannot be names of modules or settings."""
+    """Return names that cannot be names of modules or settings, and settings that are named twice."""
     said = [f"{name!r} is no kernel module's name" for name in modules if not re.fullmatch(r"[A-Za-z0-9_-]+", name)]
     said += [
         f"{key!r} is no kernel setting's name"
         for key in sysctls
         if not re.fullmatch(r"[\w*-]+([./][\w:@*-]+)+", key) or ".." in key
     ]
+    paths = [sysctl_path(key) for key in sysctls]
+    said += [f"{key!r} is there under another name too" for key, path in zip(sysctls, paths) if paths.count(path) > 1]
     return said + [f"{key}: a value has one line" for key, value in sysctls.items() if "\n" in str(value)]
 
 

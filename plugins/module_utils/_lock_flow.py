@@ -28,6 +28,8 @@ ATTEMPTS = 5
 # What a Lease has a field for is not repeated as an annotation.
 ANNOTATED = tuple(field.name for field in fields(_lock.Run) if field.name != "holder")
 NUMBERS = ("pid", "started")
+# A run asks for the lock before each step, so that it may have done others before: as ``_lock.judge_kept`` says it.
+NOT_BEGUN = "the next step was not begun"
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def cordoned(kube, nodes, check=False):
     for name in nodes:
         node = look(kube, check, "v1", "Node", name)
         if node is not None:
-            found.append(_drain.judge_cordon(node, "", take_over=False).refusal)
+            found.append(_drain.judge_cordon(node, "", take_over=False, spared=NOT_BEGUN).refusal)
     return [said for said in found if said]
 
 

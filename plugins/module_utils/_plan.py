@@ -55,6 +55,9 @@ NEW = "it is new: packages, kernel settings, programs, certificates"
 MASTER_TO_BE = "it becomes a master: packages, programs, certificates"
 SERVING = "its API server, controller-manager and scheduler start"
 BARE = "services stop, files of the cluster go"
+NOT_COMPARED = (
+    "Settings, patch versions, files and certificates are not compared here: site.yml --check --diff shows what would change."
+)
 SERVES_ON = "its API server serves until your balancer has found out that it stops"
 STRANDED = "the only etcd it uses is dead: it uses the members that stay, so that its kubelet is heard until it leaves"
 
@@ -234,6 +237,11 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
         *(Step(CLEAN, h.name, f"{'its node object is deleted; ' * h.node}{BARE}") for h in leaving),
     ]
     return Plan(tuple(_followed(steps, scene)), (*_notes(scene), *map(_ends, sorted(again))))
+
+
+def told(made, request):
+    """Return a Plan as it is shown: that of site.yml says which of its work is no step of it, or nothing would look done."""
+    return replace(made, notes=(*made.notes, NOT_COMPARED)) if request.kind == _request.CONVERGE else made
 
 
 def _followed(steps, scene):

@@ -62,6 +62,9 @@ _ALARM_NEXT = {
     "NOSPACE": f"compact, defragment one member after the other, then disarm ({AT_RISK_RUNBOOK}, section 4)",
     CORRUPT: f"stop etcd there, put its data aside, disarm, then replace_node.yml for its host ({AT_RISK_RUNBOOK}, section 6)",
 }
+# Of two voters, both well, nobody is missing who could be brought back. What helps is that one of them does not vote.
+_STANDS_BY = "-e multimaster_even_voters=false, so that one of the two stands by as a learner; or add a third member first"
+EVEN_NEXT = f"run with {_STANDS_BY}"
 _CORRUPT_SOMEWHERE = f"no majority of the data agrees, so that etcd names no member: remove none ({AT_RISK_RUNBOOK}, section 6)"
 
 # For each refusal: what is wrong, and the next step.
@@ -118,6 +121,10 @@ _SENTENCES = {
         "without {target} {living} of {counted} voters would be healthy and {quorum} are needed",
         "bring back {missing} first",
     ),
+    "even_restart": (
+        "without {target} {living} of {counted} voters would be healthy and {quorum} are needed: of two, neither can be spared",
+        EVEN_NEXT,
+    ),
     "outage": (
         "{target} is the only voter: while it restarts the whole API is away",
         "allow it for this run (-e etcd_allow_outage=true), or have three etcd members first: of three voters one can be spared",
@@ -145,6 +152,11 @@ _SENTENCES = {
     "update": (
         "while {target} is not reached at another address {living} of {counted} voters would be healthy and {quorum} are needed",
         "bring back {missing} first",
+    ),
+    "even_update": (
+        "while {target} is not reached at another address {living} of {counted} voters would be healthy and {quorum} are needed: "
+        "of two, neither can be spared",
+        f"run site.yml at the old address with {_STANDS_BY}",
     ),
 }
 
@@ -458,7 +470,8 @@ def _refuse_quorum(cluster, step, target, allow_outage, refusals):
         UPDATE: (n == 1 or without >= quorum(n), n, without),
     }
     safe, counted, living = table[step.kind]
-    missing = [member.label for member in cluster.voters if member.healthy is not True and member != target]
+    ill = [member for member in cluster.voters if member.healthy is not True]
+    missing = [member.label for member in ill if member != target] or [member.label for member in ill]
     said = {
         "target": target.label if target else step.target,
         "missing": ", ".join(missing) or "its voters",
@@ -485,7 +498,8 @@ def _refuse_quorum(cluster, step, target, allow_outage, refusals):
     if step.kind == REMOVE and not n - 1 >= 1:
         refusals.add("last_voter", **said)
     elif not safe:
-        refusals.add(step.kind, **said)
+        pair = h == n == 2 and step.kind in (RESTART, UPDATE)
+        refusals.add(f"even_{step.kind}" if pair else step.kind, **said)
     return False
 
 

@@ -125,6 +125,11 @@ class Unfit(typing.NamedTuple):
     why: str
 
 
+def flag_name(text):
+    """Return a flag's name as the programs list it: dashes between its words, none before (pflag takes underscores as well)."""
+    return str(text).lstrip("-").replace("_", "-")
+
+
 def unfit(program, line, flags) -> tuple:
     """Return an Unfit for each of {flag: value} that this program's minor, as (major, minor), does not take.
 
@@ -132,7 +137,7 @@ def unfit(program, line, flags) -> tuple:
     """
     family, found = FAMILY[program], []
     for raw, value in sorted(flags.items()):
-        name = str(raw).lstrip("-").replace("_", "-")
+        name = flag_name(raw)
         if value is None:
             continue
         found += [Unfit("flag", name, why) for why in _missing(FLAGS_GONE, FLAGS_ADDED, program, line, name)]

@@ -32,8 +32,9 @@ def command_line(program, flags, prefix="--", extra=None):
     """Return an ExecStart value: the program and its flags, sorted by name, one a line.
 
     ``extra`` are flags of the user's: each replaces ours of the same name, but feature gates, which are one flag, go beside
-    ours. A flag whose value is None is left out, so a caller can switch one off. Sorting makes the text, and with it the
-    restart decision that hashes it, independent of the order in which settings were merged.
+    ours. Names are taken as they stand; a preflight refuses other spellings of a name (``_role_inputs``). A flag
+    whose value is None is left out, so a caller can switch one off. Sorting makes the text, and with it the restart decision
+    that hashes it, independent of the order in which settings were merged.
     """
     ours, theirs = flags.get(_feature_gates.FLAG), (extra or {}).get(_feature_gates.FLAG)
     flags, words = {**flags, **(extra or {})}, [program]

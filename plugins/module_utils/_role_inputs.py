@@ -11,8 +11,10 @@ task per role and host. Here all of it is judged at once, before anything is tou
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding, some
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._removed_flags import flag_name
 
 #: What is wanted, by the id of the finding where it is not so.
 CHECKS = {
@@ -22,6 +24,8 @@ CHECKS = {
 # Of a name and a known one, how alike they are at least where the one is taken for a misspelling: kubelet_extra_arg is, and
 # etcd_version_pinned, which somebody may use for something else, is not.
 ALIKE = 0.9
+# How the variables end by which users give a program flags.
+FLAGS = "_extra_flags"
 # What a role registers is no input of it.
 REGISTERED = "_result"
 
@@ -39,7 +43,7 @@ def judge(declared, variables, validate):
     wrong = {}
     for host, given in sorted(variables.items()):
         for name in sorted(set(given) & set(declared)):
-            for error in validate(name, declared[name], given[name]):
+            for error in (*validate(name, declared[name], given[name]), *_other_spellings(name, given[name])):
                 wrong.setdefault((name, error), []).append(host)
     invalid = (
         Finding(
@@ -48,6 +52,16 @@ def judge(declared, variables, validate):
         for (name, error), hosts in wrong.items()
     )
     return (*invalid, *_misspelt(declared, {name for given in variables.values() for name in given}))
+
+
+def _other_spellings(variable, flags):
+    """Give what is wrong with names of flags that a program may take and that are not those by which ours are known.
+
+    Ours of the same name would stay in the command line, feature gates would not go beside ours.
+    """
+    for flag in flags if variable.endswith(FLAGS) and isinstance(flags, Mapping) else ():
+        if flag_name(flag) != flag:
+            yield f"{variable}: a flag is named with dashes between its words and none before, not {flag}: {flag_name(flag)}"
 
 
 def _misspelt(declared, names):

@@ -63,7 +63,7 @@ def even(host) -> Refusal:
     return Refusal(
         "even",
         f"etcd on {host} cannot be spared, and multimaster_even_voters keeps it from giving way to the other member",
-        "run with -e multimaster_even_voters=false, so that one of the two stands by as a learner; or add a third member first",
+        _quorum.EVEN_NEXT,
     )
 
 

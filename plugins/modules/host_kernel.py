@@ -30,6 +30,11 @@ options:
     description: Kernel settings and their values.
     type: dict
     default: {}
+  extra_sysctls:
+    description: Further settings, such as a user's. One replaces that of O(sysctls) of the same name, in whichever spelling, and
+      null leaves it out.
+    type: dict
+    default: {}
   swap_off:
     description: Switch all swap off and make comments of its lines in C(/etc/fstab).
     type: bool
@@ -84,18 +89,19 @@ ARGUMENTS = {
     **_files.ARGUMENTS,
     "modules": {"type": "list", "elements": "str", "default": []},
     "sysctls": {"type": "dict", "default": {}},
+    "extra_sysctls": {"type": "dict", "default": {}},
     "swap_off": {"type": "bool", "default": False},
     "modules_file": {"type": "path", "default": "/etc/modules-load.d/multimaster.conf"},
     "sysctl_file": {"type": "path", "default": "/etc/sysctl.d/99-zz-multimaster.conf"},
 }
 
 
-def kept(params, kernel):
+def kept(params, sysctls, kernel):
     """Return the files that keep everything over a reboot."""
     fstab = _kernel_plan.without_swap(kernel.fstab) if params["swap_off"] else kernel.fstab
     wanted = {
         params["modules_file"]: params["modules"] and _kernel_plan.render_modules(params["modules"], kernel),
-        params["sysctl_file"]: params["sysctls"] and _kernel_plan.render_sysctls(params["sysctls"]),
+        params["sysctl_file"]: (params["sysctls"] or sysctls) and _kernel_plan.render_sysctls(sysctls),
         "/etc/fstab": fstab if fstab != kernel.fstab else "",
     }
     return [_files.wanted({"path": path, "content": text, "mode": "0644"}, "file") for path, text in wanted.items() if text]
@@ -104,7 +110,8 @@ def kept(params, kernel):
 def main():
     """Read, decide, act unless in check mode, report."""
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    modules, sysctls, swap_off = (module.params[name] for name in ("modules", "sysctls", "swap_off"))
+    modules, swap_off = module.params["modules"], module.params["swap_off"]
+    sysctls = _kernel_plan.merged(module.params["sysctls"], module.params["extra_sysctls"])
     findings = _kernel_plan.findings(modules, sysctls)
     if findings:
         module.fail_json(msg=f"nothing was changed: {'; '.join(findings)}. Next: mend `modules` or `sysctls`, then run again")
@@ -112,7 +119,7 @@ def main():
     try:
         kernel = host.read(modules, sysctls)
         verdict = _kernel_plan.decide(modules, sysctls, swap_off, kernel)
-        files = [*_files.from_arguments(module.params), *kept(module.params, kernel)]
+        files = [*_files.from_arguments(module.params), *kept(module.params, sysctls, kernel)]
         steps = _files.survey(files, check=module.check_mode)
         if not module.check_mode:
             host.apply(verdict)

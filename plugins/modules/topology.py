@@ -71,6 +71,10 @@ options:
     description: File on the controller that the plan is written to as JSON as well; not in check mode.
     type: str
     default: ""
+  so_far:
+    description: What the run did before it decides, in one sentence. Who is told why it stops is told this too.
+    type: str
+    default: Nothing was touched.
   must:
     description:
       - V(be_empty) fails when the plan has steps, so that a scheduler sees by the exit code whether anything is to be done.
@@ -112,8 +116,8 @@ findings:
       level: warning
 plan:
   description:
-    - What will be done in order, and what to know beside it. Files, flags and programs that differ are not part of it. What
-      they restart is seen by C(--check --diff).
+    - What will be done in order, and what to know beside it. Files, flags and programs that differ are not part of it, which the
+      notes of a plan that only converges say. What they restart is seen by C(--check --diff).
     - C(before), C(during) and C(after) are what etcd is before a step, at its worst moment and after it, null where there is
       none; its C(zones) are those of which any one may be lost, null while the zone of a voter is not known.
     - C(holder_before) and C(holder_after) name the master that has the endpoint address, "" for nobody, null where that is not

@@ -32,7 +32,7 @@ PASSED_ON = {
     ("action/admin_kubeconfig.py", "str(error)"): "errors of the CA store, of certificates and of the kubeconfig, each held here",
     ("action/certificates.py", "str(error)"): "likewise",
     ("lookup/bootstrap_token.py", "str(error)"): "errors of the CA store",
-    ("action/topology.py", "message(errors)"): "test_topology.py",
+    ("action/topology.py", "message(errors, args['so_far'])"): "test_topology.py",
     ("action/topology.py", "to_do(topology.plan)"): "test_topology.py",
     ("action/health.py", "f'{verdict.status}: {verdict.reason}'"): "the table above it has what to do about each finding",
     ("module_utils/_reset_host.py", "decided.reason"): "test__reset_plan.py",

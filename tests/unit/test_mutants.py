@@ -74,6 +74,28 @@ MUTANTS = {
     "remove: > for >=": Mutant(
         QUORUM, "REMOVE: (without >= quorum(n - 1)", "REMOVE: (without > quorum(n - 1)", "test__quorum.py::test_case"
     ),
+    "two healthy voters: somebody is to be brought back": Mutant(
+        QUORUM, 'f"even_{step.kind}" if pair else step.kind', "step.kind", "test__quorum.py::test_case"
+    ),
+    "uncommitted: who is to go is not to be brought back": Mutant(
+        QUORUM, "member != target] or [member.label for member in ill]", "member != target]", "test__quorum.py::test_what_is_said"
+    ),
+    "a kernel setting of the user's puts ours away": Mutant(
+        "_kernel_plan", "both = {**{key: value for key, value in ours.items() if sysctl_path(key) not in named}, **theirs}",
+        "both = theirs or ours", "test__kernel_plan.py::test_a_users_settings_stand_beside_ours",
+    ),
+    "a kernel setting in another spelling stands beside ours": Mutant(
+        "_kernel_plan", "if sysctl_path(key) not in named}", "if key not in theirs}",
+        "test__kernel_plan.py::test_a_users_settings_stand_beside_ours",
+    ),
+    "a plan of site.yml is silent on what it does not compare": Mutant(
+        PLAN, "if request.kind == _request.CONVERGE else made", "if False else made",
+        "test__plan.py::test_what_a_plan_that_only_converges_does_not_compare_is_said",
+    ),
+    "a flag in another spelling passes": Mutant(
+        "_role_inputs", "if flag_name(flag) != flag:", "if False:",
+        "test__role_inputs.py::test_a_flag_in_another_spelling_than_ours_is_refused",
+    ),
     "add a learner: > for >=": Mutant(QUORUM, "or h >= quorum(n + 1)", "or h > quorum(n + 1)", "test__quorum.py::test_case"),
     "promote: > for >=": Mutant(QUORUM, "(h + 1 >= quorum(n + 1)", "(h + 1 > quorum(n + 1)", "test__quorum.py::test_case"),
     "remove: q(n) for q(n - 1)": Mutant(

@@ -37,6 +37,33 @@ def test_every_recipe_has_its_folder_with_pins():
         assert (ROOT / "components" / name / "go.mod").is_file(), name
 
 
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (None, "and there is no program go in PATH. Next: install it"),
+        ("go1.25.9", "and here is go1.25.9. Next: install it"),
+        ("go1.26.10", ""),
+        ("go1.27rc1", ""),
+        ("", "and here is . Next"),
+    ],
+)
+def test_the_go_of_this_machine_is_judged_before_anything_is_built(monkeypatch, capsys, found, says):
+    monkeypatch.setattr(build, "go_needed", lambda: ("1.26.8", build.HERE))
+    monkeypatch.setattr(build.shutil, "which", lambda name: found)
+    monkeypatch.setattr(build, "go_env", lambda name, folder: found)
+    assert build.main(["--check"]) == int(bool(says))
+    said = capsys.readouterr().err
+    assert said.startswith("Go 1.26.8 or newer builds") == bool(says) and says in said
+
+
+def test_the_go_that_is_needed_is_the_newest_of_all_and_what_people_are_told():
+    needed, folder = build.go_needed()
+    lines = {path.parent: path.read_text().split("\ngo ")[1].split()[0] for path in build.HERE.glob("*/go.mod")}
+    assert lines[folder] == needed and all(build.numbers(one) <= build.numbers(needed) for one in lines.values())
+    for page in ("README.md", "components/README.md"):
+        assert f"Go {needed} or newer" in (build.HERE.parent / page).read_text()
+
+
 def test_every_pinned_folder_has_a_recipe():
     assert {path.parent.name for path in (ROOT / "components").glob("*/go.mod")} <= set(RECIPES)
 

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible.template import Templar
-from rendering import flags, variables
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _role_inputs
+from rendering import ROOT, flags, variables
 
 CORRUPTION = "InitialCorruptCheck=true,CompactHashCheck=true"
 RELEASE = "ControllerManagerReleaseLeaderElectionLockOnExit"
@@ -33,6 +36,12 @@ def test_a_users_gates_stand_beside_those_the_product_relies_on(role):
     assert started(role, {}).get("feature-gates", "") == ours
     for value in ("Mine=true", {"Mine": True}, ["Mine=true"]):
         assert started(role, {"feature-gates": value})["feature-gates"] == ",".join(filter(None, [ours, "Mine=true"]))
+
+
+def test_whoever_takes_flags_of_the_users_has_their_names_judged():
+    """Only of variables with that end a preflight refuses names in another spelling than ours."""
+    takers = set(re.findall(r"command_line\(.*extra=(\w+)\)", "".join(p.read_text() for p in ROOT.glob("roles/*/vars/main.yml"))))
+    assert takers == {f"{role}{_role_inputs.FLAGS}" for role in GATES}
 
 
 @pytest.mark.parametrize("role", GATES)

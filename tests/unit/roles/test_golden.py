@@ -15,6 +15,8 @@ import pathlib
 
 import pytest
 import yaml
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kernel_plan
+from ansible_collections.multimaster.kubernetes.plugins.modules import host_kernel
 from rendering import ROOT, files, render, roles_with_files
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "golden"
@@ -42,6 +44,15 @@ def of_coredns():
     return {"Corefile": corefile, **objects(found)}
 
 
+def of_kernel():
+    """Return what module host_kernel keeps over a reboot of what the role itself asks for."""
+    modules, sysctls = (render("host_preparation", f"__host_preparation_{what}") for what in ("kernel_modules", "sysctls"))
+    return {
+        host_kernel.ARGUMENTS["modules_file"]["default"]: _kernel_plan.render_modules(modules, _kernel_plan.Kernel()),
+        host_kernel.ARGUMENTS["sysctl_file"]["default"]: _kernel_plan.render_sysctls(sysctls),
+    }
+
+
 def of_approver():
     return yaml.safe_load((ROOT / "roles/csr_approver/vars/objects.yml").read_text())["__csr_approver_objects"]
 
@@ -52,6 +63,7 @@ STATES = {
     "cluster_access": lambda: objects(render("cluster_access", "__cluster_access_objects")),
     "containerd_without_pod_network": lambda: named(render("containerd", "__containerd_files", network="none")),
     "coredns": of_coredns,
+    "host_preparation_kernel": of_kernel,
     "csr_approver_access": lambda: objects(of_approver()),
     "kubelet_kubeconfigs": lambda: named(
         [*render("kubelet", "__kubelet_kubeconfig_files", "w1"), *render("kubelet", "__kubelet_bootstrap_files", "w1")]

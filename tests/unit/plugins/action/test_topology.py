@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.multimaster.kubernetes.plugins.action import topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _plan
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _document, _inventory_view, _known
 from cluster_fixtures import VARIABLES, address, fresh, living, member
 from hostvars_fixtures import Templated
@@ -87,6 +88,14 @@ def test_errors_stop_the_run_with_every_finding_in_one_table(tmp_path, warned, s
     for text in ("setting-unknown (cluster)", "network-overlap (cluster)", "multimaster_preflight_ignore"):
         assert text in result["msg"]
     assert result["msg"].endswith("Next: do what the table says of each, then run again.")
+
+
+def test_who_looks_a_second_time_says_what_was_done_before(tmp_path, warned, shown):
+    variables = task_vars(tmp_path, multimaster_pod_cidr="192.0.2.0/24")
+    assert "(cluster). Nothing was touched. " in run(variables)["msg"]
+    renewed = run(variables, so_far="Certificates that had expired were renewed; nothing else was touched.")["msg"]
+    assert "(cluster). Certificates that had expired were renewed; nothing else was touched. " in renewed
+    assert "Nothing was touched" not in renewed
 
 
 def test_a_preflight_that_passes_says_how_many_hosts_are_fine(tmp_path, warned, shown):
@@ -234,6 +243,18 @@ def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path,
     assert result["multimaster"]["masters"] == ["m1", "m3"]
     assert "What will be done: 1. forget m2 its pods are taken as gone" in words(shown)
     assert "etcd: 2 of 3 healthy, quorum 2 -> 2 of 2 healthy, quorum 2" in words(shown)
+
+
+@pytest.mark.parametrize(("request_of", "told"), [({}, True), ({"remove": "w1"}, False), ({"roll": "w1"}, False)])
+def test_what_a_plan_of_site_yml_does_not_compare_is_said_in_the_text_and_in_the_document(
+    tmp_path, warned, shown, monkeypatch, request_of, told
+):
+    monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
+    variables = living_three(tmp_path)
+    result = run(variables, **request_of)
+    assert not result.get("failed"), result["msg"]
+    assert (_plan.NOT_COMPARED in result["plan"]["notes"]) is told and (_plan.NOT_COMPARED in words(shown)) is told
+    assert run(variables, format="json", **request_of) and (_plan.NOT_COMPARED in shown[-1]) is told
 
 
 def test_a_plan_with_steps_fails_where_it_must_be_empty(tmp_path, warned, shown, monkeypatch):

@@ -86,6 +86,7 @@ def test_only_a_cordon_of_ours_is_taken_back(found, ours):
 
 def test_a_refusal_names_who_the_api_server_saw_last():
     found = node(cordoned=True, setters=[("kubectl-edit", LATE, ["cordon"]), (THEIRS, EARLY, ["cordon"])])
+    assert "nothing was" not in _drain.judge_cordon(found, "op", False).refusal
     assert f"kubectl-edit at {LATE}" in _drain.judge_cordon(found, "op", False).refusal
     assert "no record of" in _drain.judge_cordon(node(cordoned=True), "op", False).refusal
 

@@ -433,6 +433,21 @@ def test_who_insists_on_even_voters_and_who_has_three_see_nobody_give_way():
     assert _topology.build(settings(), inventory(names), three, True, drifted=names).giving == _giving_way.GivingWay()
 
 
+@pytest.mark.parametrize("asked", [(M1,), (M2,), PAIR])
+def test_what_a_roll_of_two_that_both_vote_is_told_to_do_can_be_done(asked):
+    """Its refusal asks for multimaster_even_voters=false; with that the same roll is planned, and run again for who is left."""
+    seen, request = Pair(*STATES["both vote, m1 leads"], PAIR).observed(), _request.Request(_request.ROLL, asked)
+    refused = _topology.build(settings(even_voters=True), inventory(PAIR), seen, True, request=request).plan
+    assert {following for _reason, following in refused.refusals} == {_quorum.EVEN_NEXT} and refused.steps == ()
+    followed = _topology.build(settings(even_voters=False), inventory(PAIR), seen, True, request=request)
+    first = (followed.plan.refusals, followed.giving.old, [s.host for s in followed.plan.steps if s.kind == "restart"])
+    assert first == ((), asked[0], [asked[0]])
+    # and so it is after site.yml with that, which makes one of them the learner: then all are rolled in one run
+    one_votes = Pair(*STATES["m1 votes"], PAIR).observed()
+    then = _topology.build(settings(even_voters=False), inventory(PAIR), one_votes, True, request=request).plan
+    assert (then.refusals, {step.host for step in then.steps if step.kind == "restart"}) == ((), set(asked))
+
+
 def test_an_upgrade_says_who_gives_way_for_its_settings_alone():
     pair = Pair(*STATES["m1 votes"], ())
     asked, seen = _request.Request(_request.UPGRADE), pair.observed(DRIFT)

@@ -76,6 +76,31 @@ def test_names_that_are_none_are_refused(modules, sysctls, wrong):
     assert len(plan.findings(modules, sysctls)) == wrong
 
 
+OURS = {"net.ipv4.ip_forward": 1, "net.ipv4.ip_nonlocal_bind": 1}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "together"),
+    [
+        ({}, OURS),
+        ({"vm.max_map_count": 262144}, {**OURS, "vm.max_map_count": 262144}),
+        ({"net.ipv4.ip_forward": 0}, {**OURS, "net.ipv4.ip_forward": 0}),
+        ({"net.ipv4.ip_forward": None}, {"net.ipv4.ip_nonlocal_bind": 1}),
+        ({"vm.swappiness": None}, OURS),
+        ({"net/ipv4/ip_forward": 0}, {"net.ipv4.ip_nonlocal_bind": 1, "net/ipv4/ip_forward": 0}),
+        ({"net/ipv4/ip_forward": None}, {"net.ipv4.ip_nonlocal_bind": 1}),
+    ],
+)
+def test_a_users_settings_stand_beside_ours(theirs, together):
+    assert plan.merged(OURS, theirs) == together
+    assert plan.findings([], together) == []
+
+
+def test_a_setting_in_two_spellings_is_refused():
+    said = plan.findings([], plan.merged(OURS, {"vm.swappiness": 1, "vm/swappiness": 2}))
+    assert said == [f"'vm{separator}swappiness' is there under another name too" for separator in "./"]
+
+
 def test_the_kernels_own_lists_are_read():
     assert plan.parse_modules("br_netfilter 32768 0 - Live 0x0\nbridge 299008 1 br_netfilter, Live 0x0\n") == {
         "br_netfilter",

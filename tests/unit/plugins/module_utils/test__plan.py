@@ -886,3 +886,9 @@ def test_one_more_worker_is_no_step_of_anybody_else():
     orders = dict(made.order)
     for order in ("bootstrap", "grow", "demote", "leaving"):
         assert not orders[order]
+
+
+def test_what_a_plan_that_only_converges_does_not_compare_is_said():
+    made = _plan.Plan(notes=("so",))
+    assert _plan.told(made, _request.CONVERGING).notes == ("so", _plan.NOT_COMPARED)
+    assert all(_plan.told(made, _request.Request(kind)) == made for kind in (_request.ROLL, _request.MOVE, _request.UPGRADE))

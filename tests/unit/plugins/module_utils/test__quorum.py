@@ -63,7 +63,10 @@ CASES = {
     "one voter takes a learner": ([UP], [], ADD_LEARNER, "m2", []),
     "one dead voter takes no learner": ([DOWN], [], ADD_LEARNER, "m2", ["uncommitted"]),
     "one voter becomes two": ([UP], [UP], PROMOTE, "l1", []),
-    "two voters: neither restarts in place": ([UP, UP], [], RESTART, "m2", ["restart"]),
+    "two voters: neither restarts in place": ([UP, UP], [], RESTART, "m2", ["even_restart"]),
+    "two voters beside a learner: neither restarts in place": ([UP, UP], [UP], RESTART, "m2", ["even_restart"]),
+    "two voters, one dead: the living one does not restart": ([UP, DOWN], [], RESTART, "m1", ["restart"]),
+    "two voters, one dead: nor does the dead one, as far as is known": ([UP, DOWN], [], RESTART, "m2", ["restart"]),
     "two voters become one": ([UP, UP], [], REMOVE, "m2", []),
     "two voters, one dead: it cannot be removed": ([UP, DOWN], [], REMOVE, "m2", ["uncommitted"]),
     "two voters, one dead: the living one stays": ([UP, DOWN], [], REMOVE, "m1", ["remove", "uncommitted"]),
@@ -95,7 +98,7 @@ CASES = {
     ),
     "one voter is reached elsewhere: there is nobody to reach it": ([UP], [], UPDATE, "m1", []),
     "one dead voter is not updated": ([DOWN], [], UPDATE, "m1", ["uncommitted"]),
-    "two voters: neither may be out of reach": ([UP, UP], [], UPDATE, "m2", ["update"]),
+    "two voters: neither may be out of reach": ([UP, UP], [], UPDATE, "m2", ["even_update"]),
     "three voters: one is reached elsewhere": ([UP, UP, UP], [], UPDATE, "m2", []),
     "three voters, one dead: its address changed": ([UP, UP, DOWN], [], UPDATE, "m3", []),
     "three voters, one dead: no other is updated": ([UP, UP, DOWN], [], UPDATE, "m2", ["update"]),
@@ -332,6 +335,21 @@ SAID = {
         "with l1 as a voter 2 of 4 would be healthy and 3 are needed",
         f"bring back m2, m3; if that is impossible, see {_quorum.LOST_QUORUM_RUNBOOK}; bring back m2, m3 first",
     ),
+    ((UP, UP), (), RESTART, "m1"): (
+        "without m1 1 of 2 voters would be healthy and 2 are needed: of two, neither can be spared",
+        "run with -e multimaster_even_voters=false, so that one of the two stands by as a learner; or add a third member first",
+    ),
+    ((UP, UP), (), UPDATE, "m2"): (
+        "while m2 is not reached at another address 1 of 2 voters would be healthy and 2 are needed: "
+        "of two, neither can be spared",
+        "run site.yml at the old address with -e multimaster_even_voters=false, so that one of the two stands by as a learner; "
+        "or add a third member first",
+    ),
+    ((UP, DOWN), (), REMOVE, "m2"): (
+        "1 of 2 voters are healthy and 2 must agree to any change of membership",
+        f"bring back m2; if that is impossible, see {_quorum.LOST_QUORUM_RUNBOOK}",
+    ),
+    ((UP, DOWN), (), RESTART, "m2"): ("without m2 1 of 2 voters would be healthy and 2 are needed", "bring back m2 first"),
     ((UP, UP, UP), (), RESTART, "m2"): (
         "during the step 2 of 3 voters healthy, quorum 2, survives 0 more",
         "",
@@ -344,6 +362,12 @@ def test_what_is_said(case):
     voters, learners, kind, target = case
     verdict = judge(cluster(voters, learners), Step(kind, target))
     assert (verdict.reason, verdict.next_step) == SAID[case]
+
+
+def test_who_is_to_be_brought_back_is_ill_and_somebody_is_unless_nobody_votes():
+    for n, healthy, kind in itertools.product(range(1, 6), range(6), _quorum.KINDS):
+        verdict = judge(cluster([UP] * healthy + [DOWN] * (n - healthy), [DOWN]), Step(kind, STEPS[kind]))
+        assert "its voters" not in verdict.next_step
 
 
 def test_no_sentence_is_left_with_a_hole_in_it():

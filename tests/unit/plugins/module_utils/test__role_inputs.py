@@ -60,6 +60,26 @@ def test_a_value_fits_what_its_role_declares_or_is_named(name, fits, does_not):
         assert (check, level) == ("role-input-invalid", "error") and found.endswith("(on m1)")
 
 
+@pytest.mark.parametrize(
+    ("flag", "meant"), [("audit_log_maxage", "audit-log-maxage"), ("--v", "v"), ("feature_gates", "feature-gates")]
+)
+@pytest.mark.parametrize("value", [None, "x"])
+def test_a_flag_in_another_spelling_than_ours_is_refused(flag, meant, value):
+    declared = {"kube_apiserver_extra_flags": {"type": "dict"}, "kubelet_extra_config": {"type": "dict"}}
+    given = {"kube_apiserver_extra_flags": {flag: value, meant: "y"}, "kubelet_extra_config": {flag: value}}
+    [one] = inputs.judge(declared, {"m1": given}, _role_specs.wrong)
+    assert (one.check, one.found) == (
+        "role-input-invalid",
+        f"kube_apiserver_extra_flags: a flag is named with dashes between its words and none before, not {flag}: {meant} (on m1)",
+    )
+    assert inputs.judge(declared, {"m1": {"kube_apiserver_extra_flags": {meant: value}}}, _role_specs.wrong) == ()
+
+
+def test_what_is_no_mapping_of_flags_is_said_as_ansible_says_it():
+    [one] = inputs.judge({"etcd_extra_flags": {"type": "dict"}}, {"m1": {"etcd_extra_flags": ["a_b"]}}, _role_specs.wrong)
+    assert one.check == "role-input-invalid" and "named with dashes" not in one.found
+
+
 def test_all_that_is_wrong_is_said_once_however_many_hosts_have_it():
     hosts = {f"w{number}": {"etcd_quota_bytes": "soon", "kubelet_restart": True} for number in range(5)}
     hosts["m1"] = {"etcd_quota_bytes": "later", "etcd_wipe": "perhaps"}

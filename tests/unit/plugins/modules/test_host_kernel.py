@@ -57,6 +57,19 @@ def test_modules_settings_and_swap_are_arranged_once(machine, check_run_again):
     assert machine.calls == [["modprobe", "--", "br_netfilter"], ["swapoff", "-a"]]
 
 
+def test_a_setting_of_the_users_drops_none_of_ours_from_the_file_of_the_next_boot(machine, call):
+    ours = {"net.ipv4.ip_forward": 1, "net.ipv4.ip_nonlocal_bind": 1}
+    for name, value in {"net/ipv4/ip_nonlocal_bind": "0", "vm/max_map_count": "65530"}.items():
+        (machine.root / "proc/sys" / name).parent.mkdir(exist_ok=True)
+        (machine.root / "proc/sys" / name).write_text(f"{value}\n")
+    done = call(host_kernel, arguments(machine, sysctls=ours, extra_sysctls={"vm.max_map_count": 262144}))
+    assert done["set"]["vm.max_map_count"] == ["65530", "262144"] and set(ours) <= set(done["set"])
+    kept = machine.root / "etc/sysctl.d/m.conf"
+    assert kept.read_text().splitlines()[1:] == [*(f"{name} = 1" for name in ours), "vm.max_map_count = 262144"]
+    call(host_kernel, arguments(machine, sysctls=ours, extra_sysctls=dict.fromkeys(ours)))
+    assert kept.read_text().splitlines()[1:] == []
+
+
 def test_check_mode_touches_nothing(machine, call):
     call(host_kernel, arguments(machine), check=True)
     assert machine.calls == [] and (machine.root / "proc/sys/net/ipv4/ip_forward").read_text() == "0\n"
