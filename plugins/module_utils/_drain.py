@@ -153,8 +153,8 @@ def judge_cordon(node, operation, take_over, spared="it was left as it is"):
     """Judge the cordon before a drain: make it, resume one of ours, or refuse to work beside somebody else.
 
     One that was taken over is resumed by who would take it over. For anybody else it is theirs who made it. What this operation
-    made itself, for a drain of several nodes, is taken back with the rest. ``spared``: what is not done because of a refusal; what
-    the run did before is the caller's to know.
+    made itself, for a drain of several nodes, is taken back with the rest. ``spared``: what is not done because of a refusal;
+    what the run did before is the caller's to know.
     """
     name, marked, found = node["metadata"]["name"], _mark(node), _mark(node, FOUND)
     if not node.get("spec", {}).get("unschedulable"):
