@@ -37,7 +37,7 @@ PASSED_ON = {
     ("action/health.py", "f'{verdict.status}: {verdict.reason}'"): "the table above it has what to do about each finding",
     ("module_utils/_reset_host.py", "decided.reason"): "test__reset_plan.py",
     ("module_utils/_node_flow.py", "said"): "_drain, with test__drain.py",
-    ("module_utils/_node_flow.py", "f'{error}. {self._as_found(cordon)}'"): "its cause has it",
+    ("module_utils/_node_flow.py", "f'{error}. {stands}'"): "its cause has it",
     ("module_utils/_systemd.py", "f'{unit.name} cannot be asked whether it is ready: {error}'"): "CredentialsError, held here",
     ("module_utils/_images.py", "f'{archive.reference}: {error}'"): "its cause, an ArtifactError, has it",
     ("module_utils/_certificate_files.py", "str(error)"): "its cause, of files, has it",
