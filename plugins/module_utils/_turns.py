@@ -106,18 +106,20 @@ def _after(moved, restarting, hosts):
     An API server that has one member alone answers nothing while that one restarts, and balancers find out seconds later (seen
     on the lab: a removal that made m3 use m2's member, and then a flag of etcd for m2).
     """
+    now, then = _servers(moved, hosts)
     after = {}
     for member in restarting:
-        used, wanted = (_alone_on(hosts[member], moved, hosts, key) - {member} for key in ("etcd_used", "etcd_endpoints"))
+        url = [hosts[member]["client_url"]]
+        used, wanted = (_etcd_scene.alone_on(url, servers) - {member} for servers in (now, then))
         for name in wanted - used:
             after.setdefault(name, set()).add(member)
         after.setdefault(member, set()).update(used - wanted)
     return after
 
 
-def _alone_on(member, masters, hosts, key):
-    """Return those of these masters whose API server has, or is to have, this host's etcd member alone."""
-    return _etcd_scene.alone_on([member["client_url"]], [(name, hosts[name][key]) for name in masters])
+def _servers(masters, hosts):
+    """Return (name, etcd URLs) of the API servers of these masters twice: with those that they use, and that they are to use."""
+    return [(name, hosts[name]["etcd_used"]) for name in masters], [(name, hosts[name]["etcd_endpoints"]) for name in masters]
 
 
 def _last(members, fact):
@@ -126,12 +128,9 @@ def _last(members, fact):
     It is told by what was seen at the beginning, since the masters' turns must not change it. Who moves to a lone member does so
     after that one has restarted.
     """
-    hosts = fact["hosts"]
-
-    def alone(name, key):
-        return _alone_on(hosts[name], fact["masters"], hosts, key)
-
-    return [name for name in members if alone(name, "etcd_used") and not alone(name, "etcd_endpoints")]
+    now, then = _servers(fact["masters"], fact["hosts"])
+    urls = {name: [fact["hosts"][name]["client_url"]] for name in members}
+    return [name for name, url in urls.items() if _etcd_scene.alone_on(url, now) and not _etcd_scene.alone_on(url, then)]
 
 
 def _in_order(names, after):

@@ -186,10 +186,10 @@ MUTANTS = {
         TURN_BY_TURN + "[1 grows to 2]",
     ),
     "an API server moves off a member before that restarts only where both are on masters": Mutant(
-        TURNS, 'if alone(name, "etcd_used") and', "if False and", TURN_BY_TURN + "[etcd of its own grows from 1 to 3]"
+        TURNS, "if _etcd_scene.alone_on(url, now) and", "if False and", TURN_BY_TURN + "[etcd of its own grows from 1 to 3]"
     ),
     "who is to keep the only member lets it wait for its turn": Mutant(
-        TURNS, ' and not alone(name, "etcd_endpoints")]', "]", "test__turns.py::test_case"
+        TURNS, " and not _etcd_scene.alone_on(url, then)]", "]", "test__turns.py::test_case"
     ),
     "a roll takes the only member from an API server": Mutant(
         PLAN,
