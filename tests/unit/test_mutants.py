@@ -1424,6 +1424,12 @@ MUTANTS = {
         "",
         "test__snapshot.py::test_a_save_that_fails_leaves_no_file",
     ),
+    "a member that does not answer is asked for a copy, for minutes": Mutant(
+        "_snapshot",
+        "    if told.rc:",
+        "    if False:",
+        "test__snapshot.py::test_a_member_that_does_not_answer_soon_is_not_waited_for_as_long_as_a_copy_may_take",
+    ),
     "what a try left that was cut off takes the room of the next": Mutant(
         "_snapshot",
         "exist_ok=True)\n    discard(path)\n",

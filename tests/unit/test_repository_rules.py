@@ -398,7 +398,6 @@ def test_a_utility_has_its_mirrored_tests(path):
 # Modules whose check cannot be proven by a check, a run that changes and a run that does not; fixture `call` watches each check.
 UNPROVEN = {
     "etcd_snapshot": "each run saves anew, so that no second one has nothing to do",
-    "etcd_snapshot_file": "likewise: its phases are told what to do, and judge nothing",
     "operation_lock": "the lock is bookkeeping of the run and never counts as changed",
 }
 PROOF = re.compile(r"(check_run_again|world\.prove)\(\w")
