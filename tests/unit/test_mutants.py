@@ -1424,6 +1424,12 @@ MUTANTS = {
         "",
         "test__snapshot.py::test_a_save_that_fails_leaves_no_file",
     ),
+    "a cluster without its quorum is said to have no members": Mutant(
+        "_quorum_gate",
+        "    if unproven:",
+        "    if False:",
+        "test__quorum_gate.py::test_members_that_no_quorum_confirms_are_named_and_not_said_to_be_none",
+    ),
     "a member that does not answer is asked for a copy, for minutes": Mutant(
         "_snapshot",
         "    if told.rc:",
