@@ -415,6 +415,18 @@ def test_a_module_that_changes_something_proves_its_check(path):
     assert not (proven and path.stem in UNPROVEN), "take it out of the exceptions"
 
 
+REAL = {"multimaster.kubernetes.etcd_client": "etcd", "multimaster.kubernetes.kube_client": "API server"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_that_asks_etcd_or_the_api_is_tried_on_a_real_one(path):
+    text = yaml.safe_load(documentation(path)["DOCUMENTATION"])
+    asked = [REAL[one] for one in text["extends_documentation_fragment"] if one in REAL]
+    # an action asks through its host module, which is named <action>_file
+    tried = [ROOT / f"tests/integration/plugins/modules/test_{path.stem}{part}.py" for part in ("", "_file")]
+    assert not asked or any(file.exists() for file in tried), f"a played {asked[0]} answers as whoever wrote the test believes"
+
+
 def bodies_of_tests(path):
     """Return the text of every test function of a file."""
     source = path.read_text()
