@@ -184,9 +184,11 @@ def test_a_bootstrap_token_authenticates_until_it_is_taken_back(kube_lab):
 
 def test_an_api_server_that_starts_is_waited_for_and_one_that_is_away_is_not(kube_lab):
     kube_lab.stop()
-    with pytest.raises(_kube.KubeUnreachable, match="connection refused"):
-        kube_lab.client().list("v1", "Node")
-    kube_lab.start()
+    try:
+        with pytest.raises(_kube.KubeUnreachable, match="connection refused"):
+            kube_lab.client().list("v1", "Node")
+    finally:
+        kube_lab.start()
     late = apply(kube_lab.client(retry_seconds=60), {**CONFIG, "metadata": {"name": "late", "namespace": "default"}})
     kube_lab.wait()
     assert late["objects"][0]["result"] == "created"
