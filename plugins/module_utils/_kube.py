@@ -70,9 +70,11 @@ class KubeRefused(KubeError):
     def __init__(self, asked, where, status, reason, message):
         super().__init__(asked, where, f"HTTP {status} {reason}: {message}")
         self.status, self.reason, self.message = status, reason, message
-        if status == 403 and self.by_authorizer:
+        if status == 401:
+            self.next_step = "site.yml gives this client a certificate that the API server takes; then run the same again"
+        elif status == 403 and self.by_authorizer:
             self.next_step = "site.yml gives this client its rights (role cluster_access); then run the same again"
-        elif status not in (401, *TRANSIENT):
+        elif status not in TRANSIENT:
             self.next_step = "mend what the API server names, then run the same again"
 
     @property

@@ -9,6 +9,8 @@ step is safe at one moment (``_quorum``), looking again and the bound on that (m
 
 from __future__ import annotations
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._quorum import LOST_QUORUM_RUNBOOK
+
 # What to do when waiting was in vain and the last thing waited for says nothing better.
 LOOK = "health.yml names the members that do not serve; when they do, run this again"
 
@@ -25,9 +27,16 @@ def opens(since, now, stable_for):
     return since is not None and now - since >= stable_for
 
 
-def refusal(verdict, stable_for, silent=()):
-    """Return why the gate stayed shut, with what to do; ``verdict``: the last one, ``silent``: who does not answer, and why."""
+def refusal(verdict, stable_for, silent=(), unproven=()):
+    """Return why the gate stayed shut, with what to do.
+
+    ``verdict``: the last one; ``silent``: who does not answer, and why; ``unproven``: the members that were named without a
+    quorum behind it, whom no verdict counts.
+    """
     said, following = verdict.reason, verdict.next_step
+    if unproven:
+        said = f"no quorum stood behind the list of members ({', '.join(unproven)}), so it cannot be judged"
+        following = f"bring back those that do not answer; if that is impossible, see {LOST_QUORUM_RUNBOOK}"
     if verdict.safe:
         said, following = f"safe just now, but never for {stable_for} s without interruption", LOOK
     missing = f". Not answering: {'; '.join(silent)}" if silent else ""

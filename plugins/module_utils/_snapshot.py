@@ -19,6 +19,9 @@ import shutil
 
 # Seconds for saving and for reading the copy back; the largest database etcd recommends is 8 GiB.
 BOUND = 600.0
+# Seconds for the member to tell how much it holds: one that serves does in milliseconds. etcdctl asks again for as long as it may
+# whom it cannot reach and who does not take its certificate (tried on 3.6.16), which is minutes for nothing.
+ANSWER = 10.0
 # What a copy is called until it is kept. One run at a time saves into a folder.
 UNFINISHED = "unfinished.db"
 # etcdctl writes to this beside the copy, and leaves it behind when it is killed.
@@ -51,19 +54,24 @@ def unfinished(path):
     return os.path.join(os.path.dirname(path), UNFINISHED)
 
 
-def discard(path):
-    """Remove what was saved and not kept, of this try and of those before it."""
-    for leftover in (unfinished(path), unfinished(path) + PART):
+def discard(path, check=False):
+    """Remove what was saved and not kept, of this try and of those before it; return whether there was, or is, any."""
+    leftovers = [one for one in (unfinished(path), unfinished(path) + PART) if os.path.lexists(one)]
+    for leftover in () if check else leftovers:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(leftover)
+    return bool(leftovers)
 
 
-def keep(path):
-    """Give the saved copy its own name; once more is no error. SnapshotError where neither is there."""
+def keep(path, check=False):
+    """Give the saved copy its own name and return whether it had, or has, none; SnapshotError where neither is there."""
     if os.path.exists(unfinished(path)):
-        os.rename(unfinished(path), path)
-    elif not os.path.exists(path):
+        if not check:
+            os.rename(unfinished(path), path)
+        return True
+    if not os.path.exists(path):
         raise SnapshotError(f"{unfinished(path)} is gone, which was to become {path}. Next: run again, and remove nothing there")
+    return False
 
 
 def piece(path, offset):
@@ -102,13 +110,15 @@ def _save(path, endpoint, credentials, programs, runner, usage):
     os.makedirs(folder, mode=0o700, exist_ok=True)
     discard(path)
     asking = (
-        os.path.join(programs, "etcdctl"), f"--endpoints={endpoint}", f"--cacert={ca}", f"--cert={certificate}",
-        f"--key={key}", f"--command-timeout={BOUND:.0f}s",
+        os.path.join(programs, "etcdctl"), f"--endpoints={endpoint}", f"--cacert={ca}", f"--cert={certificate}", f"--key={key}",
     )  # fmt: skip
-    said = no_room(folder, _size(runner((*asking, "endpoint", "status", "--write-out=json"), BOUND)), usage(folder).free)
+    told = runner((*asking, f"--command-timeout={ANSWER:.0f}s", "endpoint", "status", "--write-out=json"), 2 * ANSWER)
+    if told.rc:
+        raise SnapshotError(f"etcd was not saved: {told}. Next: health.yml says whether {endpoint} serves; then run again")
+    said = no_room(folder, _size(told.out), usage(folder).free)
     if said:
         raise SnapshotError(said)
-    saved = runner((*asking, "snapshot", "save", copy), BOUND)
+    saved = runner((*asking, f"--command-timeout={BOUND:.0f}s", "snapshot", "save", copy), BOUND)
     if saved.rc:
         raise SnapshotError(
             f"etcd was not saved: {saved}. Next: health.yml says whether {endpoint} serves, "
@@ -121,7 +131,7 @@ def _save(path, endpoint, credentials, programs, runner, usage):
 def _size(answer):
     """Return how many bytes a member's database has; 0 when it does not tell: then saving it says why."""
     try:
-        return 0 if answer.rc else int(json.loads(answer.out)[0]["Status"]["dbSize"])
+        return int(json.loads(answer)[0]["Status"]["dbSize"])
     except (ValueError, KeyError, TypeError, IndexError):
         return 0
 

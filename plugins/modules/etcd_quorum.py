@@ -93,7 +93,7 @@ def judged(params, observed):
 
 
 def run(params, observe, check=False, clock=time.monotonic, sleep=time.sleep):
-    """Return (verdict, whether the gate opened, errors of the last look) once it opens or the time is up; a check looks once."""
+    """Return (verdict, whether the gate opened, the last look) once it opens or the time is up; a check looks once."""
     stable_for, since = 0 if check else params["stable_for"], None
     patience = Patience(params["timeout"] + params["stable_for"], clock, sleep)
     while True:
@@ -102,7 +102,7 @@ def run(params, observe, check=False, clock=time.monotonic, sleep=time.sleep):
         since = _quorum_gate.safe_since(verdict.safe, since, now)
         opens = _quorum_gate.opens(since, now, stable_for)
         if opens or check or patience.over():
-            return verdict, opens, observed.errors
+            return verdict, opens, observed
 
 
 def main():
@@ -123,10 +123,11 @@ def main():
         opener = _https.https_opener(params["ca"], params["client_cert"], params["client_key"], module.check_mode)
     except _https.CredentialsError as error:
         module.fail_json(msg=_failure.message(error, f"not known whether it is safe to {params['step']} {params['target']}"))
-    verdict, opens, errors = run(params, lambda: _etcd.observe(params["endpoints"], opener), module.check_mode)
-    result = {"verdict": verdict.as_dict(), "reason": verdict.reason, "errors": list(errors)}
+    verdict, opens, seen = run(params, lambda: _etcd.observe(params["endpoints"], opener), module.check_mode)
+    result = {"verdict": verdict.as_dict(), "reason": verdict.reason, "errors": list(seen.errors)}
     if not opens:
-        said = _quorum_gate.refusal(verdict, params["stable_for"], errors)
+        unproven = [] if seen.confirmed else [member.name or member.id for member in seen.members]
+        said = _quorum_gate.refusal(verdict, params["stable_for"], seen.errors, unproven)
         if not module.check_mode:
             module.fail_json(msg=said, **result)
         module.warn(said)

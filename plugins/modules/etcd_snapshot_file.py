@@ -129,16 +129,12 @@ def read(params, check):
 
 def keep(params, check):
     """Give the copy its name."""
-    if not check:
-        _snapshot.keep(params["path"])
-    return {"changed": True}
+    return {"changed": _snapshot.keep(params["path"], check)}
 
 
 def discard(params, check):
     """Remove what is not kept."""
-    if not check:
-        _snapshot.discard(params["path"])
-    return {"changed": True}
+    return {"changed": _snapshot.discard(params["path"], check)}
 
 
 def main():

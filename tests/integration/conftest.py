@@ -17,6 +17,7 @@ for folder in (HERE, HERE.parent.parent / "collections"):
 
 import lab_etcd  # noqa: E402
 import lab_kube  # noqa: E402
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _kube  # noqa: E402
 
 
 def program(variable, name, pattern, folder, any_version=True):
@@ -49,6 +50,25 @@ def apiserver_binary(tmp_path_factory):
     return program("MULTIMASTER_KUBE_APISERVER", "kube-apiserver", lab_kube.BINARY, tmp_path_factory.mktemp("bin"))
 
 
+@pytest.fixture(scope="session")
+def etcd_programs(tmp_path_factory):
+    """Return the folder with etcdctl and etcdutl."""
+    folder = tmp_path_factory.mktemp("bin")
+    for name in ("etcdctl", "etcdutl"):
+        found = program(f"MULTIMASTER_{name.upper()}", name, lab_etcd.ARCHIVE, folder)
+        if not (folder / name).exists():
+            (folder / name).symlink_to(found)
+    return str(folder)
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """Return the folder of files that no module may write in check mode; etcd's own are beside it and change all the time."""
+    folder = tmp_path / "host"
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture
 def lab(etcd_binary, tmp_path):
     made = lab_etcd.EtcdLab(etcd_binary, tmp_path)
@@ -56,7 +76,8 @@ def lab(etcd_binary, tmp_path):
     made.close()
 
 
-@pytest.fixture(scope="module")
+# one for all: an API server takes longer to start than most tests of it together
+@pytest.fixture(scope="session")
 def kube_lab(etcd_binary, apiserver_binary, tmp_path_factory):
     made = lab_kube.KubeLab(etcd_binary, apiserver_binary, tmp_path_factory.mktemp("kube"))
     try:
@@ -64,3 +85,31 @@ def kube_lab(etcd_binary, apiserver_binary, tmp_path_factory):
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def watched_kube(kube_lab, world):
+    """Return the API server; a check that writes anything behind it is seen."""
+    world.watch(kube_lab.picture)
+    return kube_lab
+
+
+@pytest.fixture
+def kube_without_etcd(kube_lab):
+    """Return the API server while its etcd is away."""
+    kube_lab.member.stop()
+    try:
+        yield kube_lab
+    finally:
+        kube_lab.member.start()
+        kube_lab.etcd.serve(kube_lab.member.name)
+        kube_lab.wait()
+
+
+@pytest.fixture
+def credentials_at_home(kube_lab, monkeypatch):
+    """Have the lab's certificates where the collection gives a master its own, for modules that are not told any."""
+    etcd = kube_lab.etcd.params()
+    for arguments, given in ((_kube.ARGUMENTS, kube_lab.params()), (_etcd.ARGUMENTS, etcd)):
+        for name in ("ca", "client_cert", "client_key"):
+            monkeypatch.setitem(arguments[name], "default", given[name])

@@ -9,6 +9,7 @@ A member is started the way the collection's unit does it: the ``--initial-clust
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import random
@@ -20,7 +21,7 @@ import tarfile
 import time
 from pathlib import Path
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd, _https
 from lab_pki import Authority
 
 ARCHIVE = "github.com/etcd-io/etcd/releases/download/v3.6.16/etcd-v3.6.16-linux-*.tar.gz"
@@ -52,6 +53,9 @@ def find_program(variable, name, pattern, unpack, any_version=True):
         return str(target)
     return None
 
+
+# in etcd's gateway: as the first key and as the end of a range, all keys there are
+EVERY_KEY = base64.b64encode(b"\0").decode()
 
 # below Linux's range for outgoing connections (32768 and up), which would take a port between our look and our use
 _PORTS = iter(random.sample(range(20000, 30000), 5000))
@@ -169,6 +173,36 @@ class EtcdLab:
             )
             one.start()
         return members
+
+    def params(self, *names):
+        """Return the connection parameters of a module."""
+        cert, key = self.operator
+        urls = [self.member(name).client_url for name in names]
+        return {"endpoints": urls, "ca": self.client_ca.cert, "client_cert": cert, "client_key": key}
+
+    def serve(self, *names):
+        """Wait until each of these serves a linearizable read."""
+        opener = _https.https_opener(self.client_ca.cert, *self.operator)
+        urls = [self.member(name).client_url for name in names]
+        wait_for(lambda: all(_etcd.look(url, opener).healthy for url in urls), 60, f"{', '.join(names)} to serve")
+
+    def put(self, key, value):
+        """Write one key through the first member."""
+        coded = {name: base64.b64encode(text.encode()).decode() for name, text in (("key", key), ("value", value))}
+        first = next(iter(self.members.values()))
+        _etcd.Etcd(first.client_url, _https.https_opener(self.client_ca.cert, *self.operator))._call("/v3/kv/put", coded)
+
+    def picture(self):
+        """Return all that the cluster keeps, as plain data to compare: keys by their revisions, members, alarms, processes."""
+        running = [one for one in self.members.values() if one.running()]
+        client = _etcd.Etcd(running[0].client_url, _https.https_opener(self.client_ca.cert, *self.operator))
+        told = client._call("/v3/kv/range", {"key": EVERY_KEY, "range_end": EVERY_KEY, "keys_only": True})
+        return {
+            "keys": {base64.b64decode(one["key"]).decode(): one["mod_revision"] for one in told.get("kvs", ())},
+            "members": client.member_list(),
+            "alarms": client.status().alarms,
+            "processes": {one.name: one.process.pid for one in running},
+        }
 
     def close(self):
         for one in self.members.values():

@@ -31,8 +31,16 @@ class KubeLab:
 
     def start_and_wait(self):
         self.start()
-        kube = self.client()
-        wait_for(self._ready_of(kube), 60, "the API server")
+        self.wait()
+
+    def wait(self):
+        """Wait until it is ready and has made its own roles."""
+        wait_for(self._ready_of(self.client()), 180, "the API server")
+
+    def picture(self):
+        """Return all that is kept behind the API, as plain data to compare, without an API server's own sign of life."""
+        seen = self.etcd.picture()
+        return {**seen, "keys": {key: revision for key, revision in seen["keys"].items() if "/apiserver-" not in key}}
 
     def _ready_of(self, kube):
         def ready():

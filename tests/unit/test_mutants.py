@@ -1464,6 +1464,18 @@ MUTANTS = {
         "",
         "test__snapshot.py::test_a_save_that_fails_leaves_no_file",
     ),
+    "a cluster without its quorum is said to have no members": Mutant(
+        "_quorum_gate",
+        "    if unproven:",
+        "    if False:",
+        "test__quorum_gate.py::test_members_that_no_quorum_confirms_are_named_and_not_said_to_be_none",
+    ),
+    "a member that does not answer is asked for a copy, for minutes": Mutant(
+        "_snapshot",
+        "    if told.rc:",
+        "    if False:",
+        "test__snapshot.py::test_a_member_that_does_not_answer_soon_is_not_waited_for_as_long_as_a_copy_may_take",
+    ),
     "what a try left that was cut off takes the room of the next": Mutant(
         "_snapshot",
         "exist_ok=True)\n    discard(path)\n",

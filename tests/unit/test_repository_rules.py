@@ -412,7 +412,6 @@ def test_a_utility_has_its_mirrored_tests(path):
 # Modules whose check cannot be proven by a check, a run that changes and a run that does not; fixture `call` watches each check.
 UNPROVEN = {
     "etcd_snapshot": "each run saves anew, so that no second one has nothing to do",
-    "etcd_snapshot_file": "likewise: its phases are told what to do, and judge nothing",
     "operation_lock": "the lock is bookkeeping of the run and never counts as changed",
 }
 PROOF = re.compile(r"(check_run_again|world\.prove)\(\w")
@@ -428,6 +427,18 @@ def test_a_module_that_changes_something_proves_its_check(path):
     expected = not reads and path.stem not in UNPROVEN
     assert proven or not expected, "nobody else finds a check that writes or foresees nothing: fixture `check_run_again`"
     assert not (proven and path.stem in UNPROVEN), "take it out of the exceptions"
+
+
+REAL = {"multimaster.kubernetes.etcd_client": "etcd", "multimaster.kubernetes.kube_client": "API server"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_that_asks_etcd_or_the_api_is_tried_on_a_real_one(path):
+    text = yaml.safe_load(documentation(path)["DOCUMENTATION"])
+    asked = [REAL[one] for one in text["extends_documentation_fragment"] if one in REAL]
+    # an action asks through its host module, which is named <action>_file
+    tried = [ROOT / f"tests/integration/plugins/modules/test_{path.stem}{part}.py" for part in ("", "_file")]
+    assert not asked or any(file.exists() for file in tried), f"a played {asked[0]} answers as whoever wrote the test believes"
 
 
 def bodies_of_tests(path):

@@ -61,7 +61,7 @@ def refused(status, message="no"):
         (refused(403, 'leases is forbidden: User "x" cannot get'), "site.yml gives this client its rights"),
         (refused(403, "exceeded quota"), "mend what the API server names"),
         (refused(422), "mend what the API server names"),
-        (refused(401), "health.yml says whether the API is well"),
+        (refused(401), "site.yml gives this client a certificate"),
         (refused(503), "health.yml says whether the API is well"),
         (_kube.KubeNotYet("a", API, "not within 3 s: b"), "health.yml says whether the API is well"),
         (_kube.KubeNotYet("a", API, "not within 3 s: b", "look there"), "look there"),

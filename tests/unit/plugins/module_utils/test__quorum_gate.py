@@ -60,6 +60,15 @@ def test_an_unsafe_step_is_refused_with_its_reasons_who_is_silent_and_what_to_do
     assert _quorum_gate.refusal(shut, 5, silent) == f"{said}. Not answering: c: timed out; d: refused. Next: bring back c first"
 
 
+def test_members_that_no_quorum_confirms_are_named_and_not_said_to_be_none():
+    unseen = _quorum.judge(_quorum.Cluster(), _quorum.Step(_quorum.REMOVE, "c"))
+    assert _quorum_gate.refusal(unseen, 0, ("b: refused",), ("a", "b")) == (
+        "unsafe to remove c: no quorum stood behind the list of members (a, b), so it cannot be judged. "
+        "Not answering: b: refused. Next: bring back those that do not answer; if that is impossible, "
+        "see docs/runbooks/etcd-lost-quorum.md"
+    )
+
+
 def test_what_is_safe_again_and_again_is_refused_for_not_staying_so():
     said = _quorum_gate.refusal(verdict("a", "b", "c"), 5)
     assert said == f"unsafe to restart a: safe just now, but never for 5 s without interruption. Next: {_quorum_gate.LOOK}"

@@ -119,6 +119,18 @@ def test_a_member_that_does_not_tell_its_size_is_saved_all_the_same(tmp_path, an
     assert len(asked) == 2
 
 
+def test_a_member_that_does_not_answer_soon_is_not_waited_for_as_long_as_a_copy_may_take(tmp_path):
+    asked = []
+
+    def runner(argv, bound):
+        asked.append((argv[5:], bound))
+        return _command.Result(tuple(argv), 1, "", "context deadline exceeded")
+
+    with pytest.raises(_snapshot.SnapshotError, match="deadline exceeded. Next: health.yml says whether https://m1:2379 serves;"):
+        _snapshot.save(str(tmp_path / "x.db"), "https://m1:2379", FILES, "/opt", runner)
+    assert asked == [(("--command-timeout=10s", "endpoint", "status", "--write-out=json"), 20.0)]
+
+
 def test_a_folder_that_is_there_stays_as_it_is(save, tmp_path):
     (tmp_path / "copies").mkdir()
     (tmp_path / "copies").chmod(0o750)

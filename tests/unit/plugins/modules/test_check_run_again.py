@@ -83,3 +83,13 @@ def test_a_lonely_check_is_watched_too(call, world, tmp_path, lie):
 def test_a_world_that_nobody_watches_proves_nothing(check_run_again, tmp_path_factory):
     with pytest.raises(AssertionError, match="not watched"):
         check_run_again(Played(tmp_path_factory.mktemp("elsewhere") / "file"), {})
+
+
+def test_what_only_reads_is_watched_in_a_run_too(only_reads, world, tmp_path):
+    (tmp_path / "file").write_text("x")
+    played = Played(tmp_path / "file")
+    assert [result["changed"] for result in only_reads(played, {})] == [False] * 3
+    with pytest.raises(AssertionError, match="only reads writes nothing"):
+        only_reads(Played(tmp_path / "other"), {})
+    with pytest.raises(AssertionError, match="changes nothing"):
+        only_reads(Played(tmp_path / "file", "restless"), {})

@@ -41,6 +41,16 @@ def test_an_unsafe_step_fails_with_the_reason_and_the_next_step(fake, call):
     assert not result["verdict"]["safe"]
 
 
+def test_a_lost_quorum_is_no_cluster_without_members(fake, call):
+    fake.running -= {"b", "c"}
+    said = call(etcd_quorum, {**STEP, "step": "remove", "target": "c"})["msg"]
+    assert said.startswith(
+        "unsafe to remove c: no quorum stood behind the list of members (a, b, c), so it cannot be judged. Not"
+    )
+    fake.running.clear()
+    assert "no voter was seen, so there is no cluster to judge" in call(etcd_quorum, STEP)["msg"]
+
+
 def test_in_check_mode_an_unsafe_step_is_a_warning(fake, call):
     fake.running.discard("c")
     result = call(etcd_quorum, {**STEP, "timeout": 60}, check=True)
