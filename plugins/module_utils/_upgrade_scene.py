@@ -98,8 +98,7 @@ def told(topology, observed):
 
     The version its data are of follows its cluster version within seconds.
     """
-    answers = _etcd_scene.answers(topology.hosts, observed)
-    ahead = max(answers, key=lambda one: (one["healthy"], one["raft_index"]), default={})
+    ahead = _etcd_scene.newest(_etcd_scene.answers(topology.hosts, observed)) or {}
     return _upgrade.Etcd(ahead.get("storage_version", ""), ahead.get("downgrade", ""))
 
 
