@@ -29,8 +29,16 @@ def unasked(observation):
 
 
 def newest(told):
-    """Return the status whose member is ahead of the others, None of none: one that was cut off tells of an old cluster."""
-    return max(told, key=lambda status: (bool(status["members"]), status["healthy"], status["raft_index"]), default=None)
+    """Return the status whose member is ahead of the others, None of none: one that was cut off tells of an old cluster.
+
+    A term is newer than another whatever its index: a leader that was cut off goes on writing what nobody keeps. Who
+    serves comes before both, and a learner, which cannot list the members, last.
+    """
+
+    def rank(status):
+        return bool(status["members"]), status["healthy"], status["raft_term"], status["raft_index"]
+
+    return max(told, key=rank, default=None)
 
 
 def cluster(hosts, observed):

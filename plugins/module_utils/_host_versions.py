@@ -50,7 +50,7 @@ def kept(host, running, units, kubernetes, etcd):
     new = [chosen[program] for program in here if chosen[program] not in (runs[program], starts[program])]
     member = _oldest(running.etcd.values()) or _oldest(units.etcd.values()) or etcd
     return {
-        ON_DISK: _oldest(new) or max((chosen[program] for program in here), key=_rank, default=oldest),
+        ON_DISK: _oldest(new) or max(dict.fromkeys(chosen[program] for program in here), key=_rank, default=oldest),
         **chosen,
         ETCD: running.etcd.get(host.name) or max(units.etcd.get(host.name) or member, member, key=_rank),
     }
@@ -78,7 +78,8 @@ def note(running, kubernetes, etcd):
 
 
 def _oldest(versions):
-    return min(versions, key=_rank, default="")
+    # The same few versions on many hosts are compared once each.
+    return min(dict.fromkeys(versions), key=_rank, default="")
 
 
 def _rank(version):

@@ -303,16 +303,18 @@ def _restarts(scene, early):
 
     Workers are the last.
     """
-    verdicts, workers = dict(scene.verdicts), [one for one in scene.rolling if not one[1] and one[0] not in dict(scene.verdicts)]
-    first = [one for one in scene.rolling if one[0] not in scene.late and one not in workers]
+    verdicts, nodes = dict(scene.verdicts), frozenset(scene.workers)
+    workers = [one for one in scene.rolling if not one[1] and one[0] not in verdicts]
+    first = [one for one in scene.rolling if one[0] not in scene.late and (one[1] or one[0] in verdicts)]
     last = [*(one for one in scene.rolling if one[0] in scene.late), *workers]
     for name, master, holds in first if early else last:
         balanced = scene.mode == _endpoint.BALANCED
         if holds and balanced:
             yield Step(YIELD, name, f"first {_given(scene, name)}")
-        why, before, during = _aside(scene, name, master), None, None
-        node = tuple(program for program in NODE if program != FLANNEL or scene.flannel) * (master or name in scene.workers)
-        restarts = (VRRP,) * (master and balanced) + _plan_state.CONTROL_PLANE * master + node
+        node = master or name in nodes
+        why, before, during = _aside(scene, name, master, node), None, None
+        services = tuple(program for program in NODE if program != FLANNEL or scene.flannel) * node
+        restarts = (VRRP,) * (master and balanced) + _plan_state.CONTROL_PLANE * master + services
         if name in verdicts:
             cluster = scene.at_end if name in scene.late else scene.cluster
             before = _plan_state.etcd(cluster)
@@ -321,10 +323,10 @@ def _restarts(scene, early):
         yield Step(RESTART, name, why, before, during, before, restarts=restarts)
 
 
-def _aside(scene, name, master):
+def _aside(scene, name, master, node):
     """Return in words what moves off a host before it restarts, what stays, and what is away meanwhile."""
     pinned = name in scene.pinned
-    moved = ["drained"] if (master or name in scene.workers) and not pinned else []
+    moved = ["drained"] if node and not pinned else []
     if master and scene.mode == _endpoint.BALANCED:
         moved.append("its API server drained in every balancer")
     if name in dict(scene.verdicts) and len(scene.cluster.members) > 1:

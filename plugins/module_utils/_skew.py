@@ -162,16 +162,23 @@ def _servers_apart(servers, newest):
             yield Finding(host, "skew-apiserver", f"kube-apiserver {version}", wanted, _anew(host))
 
 
+def _outside(versions, oldest, newest):
+    """Return (host, Version) of the nodes that are newer than the oldest API server, or too far behind the newest, by host.
+
+    A thousand nodes have a few versions, each of which is judged once.
+    """
+    out = {v for v in set(versions.values()) if _behind(v, oldest) < 0 or _behind(v, newest) > KUBELET_BEHIND}
+    return sorted((host, version) for host, version in versions.items() if version in out)
+
+
 def _nodes(name, versions, oldest, newest):
-    for host, version in sorted(versions.items()):
+    for host, version in _outside(versions, oldest, newest):
         if _behind(version, oldest) < 0:
             wanted = f"not newer than any API server ({oldest})"
             fix = "Upgrade the API servers first; they come before all else."
-        elif _behind(version, newest) > KUBELET_BEHIND:
+        else:
             wanted = f"at most {KUBELET_BEHIND} minors behind the API servers ({newest})"
             fix = _anew(host)
-        else:
-            continue
         yield Finding(host, f"skew-{name}", f"{name} {version}", wanted, fix)
 
 
@@ -281,7 +288,7 @@ def _nodes_after(known, target):
     newest = max(known["apiserver"].values(), default=target)
     for component in ("kubelet", "kube_proxy"):
         name = COMPONENTS[component]
-        for host, version in sorted(known[component].items()):
+        for host, version in _outside(known[component], target, target):
             if _behind(version, target) > KUBELET_BEHIND:
                 wanted = f"at most {KUBELET_BEHIND} minors behind {target}"
                 first = (
@@ -290,7 +297,7 @@ def _nodes_after(known, target):
                 )
                 fix = first if _behind(version, newest) <= KUBELET_BEHIND else _anew(host)
                 yield Finding(host, f"version-{name}", f"{name} {version}", wanted, fix)
-            elif _behind(version, target) < 0:
+            else:
                 fix = f"Set multimaster_kubernetes_version to {version} or later."
                 yield Finding(host, f"version-{name}", f"{name} {version}", f"not newer than {target}", fix)
 

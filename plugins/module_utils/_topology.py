@@ -439,7 +439,7 @@ def _leftover(observation):
 def _complete(hosts, masters, etcd, present):
     """Return the hosts with what depends on the others: role in etcd, VRRP, the etcd members their API server uses."""
     priorities = _endpoint.priorities(masters) if masters else {}
-    hosts = tuple(dataclasses.replace(host, voter=host.name in etcd.voters) for host in hosts)
+    hosts = tuple(dataclasses.replace(host, voter=True) if host.name in etcd.voters else host for host in hosts)
     members = tuple(
         _quorum.Member(host.node_name, host.node_name, not host.voter, True, 0, (host.peer_url,), (host.client_url,))
         for host in hosts

@@ -26,6 +26,9 @@ several, first the one on which something is down (nothing else may stop meanwhi
 done, then by zone and name; the holder of the endpoint address last, the etcd leader after it, a voter that cannot be
 spared at the very end.
 
+Only masters and members are asked about again after each step. The turn of a node changes nothing for anybody else, so the nodes'
+steps are read off in one pass: a thousand workers one by one are a thousand steps.
+
 Sources: Kubernetes "Version Skew Policy"; etcd "Upgrade etcd from v3.6 to v3.7" and "Downgrade etcd from v3.7 to v3.6".
 """
 
@@ -142,7 +145,7 @@ def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNK
     if not all(targets):
         return Plan(refusals=refusals, notes=notes)
     # Who cannot be reached is refused, and the plan made as if it could be.
-    steps = tuple(_followed(view))
+    steps = tuple(_whole(view))
     if not wanted.allow_outage:
         refusals += tuple(_upgrade_refusals.outage(step.hosts[0], step.restarts) for step in steps if step.outage)
     if wanted.even_voters:
@@ -154,11 +157,10 @@ def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNK
     return Plan(() if refusals else steps, refusals, notes, *ways)
 
 
-def _followed(view):
+def _whole(view):
     """Yield the steps of the whole plan, each with its way back."""
     old = _upgrade_refusals.old_versions(view)
-    work = list(_work(view))
-    steps = [step for step, _after in work]
+    steps = list(_work(view, old))
     touched = {host for step in steps for host in step.hosts}
     begin = _upgrade_refusals.way_back_now(view, old)
     if touched:
@@ -170,9 +172,9 @@ def _followed(view):
         yield _between(view, Step(SNAPSHOT, speaker, why, way_back=begin), view)
     yield from (_between(view, step, view) for step in _etcd_first(view, old))
     canary = next(iter([step for step in steps if step.kind == MASTER][:-1]), None)
-    for step, after in work:
-        why = "the canary: the others follow only when it is well" if step is canary and not step.outage else step.why
-        yield replace(step, why=why, way_back=_upgrade_refusals.way_back(after, old))
+    for step in steps:
+        first = step is canary and not step.outage
+        yield replace(step, why="the canary: the others follow only when it is well") if first else step
 
 
 def _between(view, step, after):
@@ -206,32 +208,32 @@ def _leader(view):
     return tuple(host.name for host in sorted(voters, key=lambda host: (not host.leads, host.name))[:1])
 
 
-def _work(view):
-    """Yield (step, View after it) of all that restarts something, until everything runs as wanted."""
+def _work(view, old):
+    """Yield all that restarts something, each with its way back, until everything runs as wanted."""
+    control = view.control()
     # Every step but a swap makes at least one host right, and there are at most two swaps a host.
-    for _step in range(4 * len(view.hosts) + 1):
-        found = _next(view)
+    for _step in range(4 * len(control.hosts) + 1):
+        found = _next(control)
         if found is None:
-            return
+            break
         step, after = found
-        yield _between(view, step, after), after
-        view = after
-    raise AssertionError("the plan does not end")
+        yield replace(_between(control, step, after), way_back=_upgrade_refusals.way_back(after, old))
+        control = after
+    else:
+        raise AssertionError("the plan does not end")
+    yield from _nodes(view, control, old)
 
 
 def _next(view):
-    """Return the one next step and the View after it, None at the end."""
+    """Return the one next step of the masters and members, and the View after it, None at the end."""
     members = [host for host in view.hosts if not host.master and view.changing(host, (ETCD,))]
     masters = [host for host in view.hosts if host.master and view.changing(host, (ETCD, APISERVER, *CONTROLLERS))]
-    nodes = [host for host in view.hosts if view.changing(host, NODE)]
-    if members or masters:
-        host = min(members or masters, key=lambda host: _turn(view, host))
-        if ETCD in view.changing(host, (ETCD,)) and _to_swap(view, host):
-            return _swap(view, host)
-        return _one(view, host)
-    if nodes:
-        return _nodes(view, nodes)
-    return None
+    if not members and not masters:
+        return None
+    host = min(members or masters, key=lambda host: _turn(view, host))
+    if ETCD in view.changing(host, (ETCD,)) and _to_swap(view, host):
+        return _swap(view, host)
+    return _one(view, host)
 
 
 def _turn(view, host):
@@ -306,25 +308,49 @@ def _restarts(view, host):
     return tuple(_skew.COMPONENTS[component] for component in order)
 
 
-def _nodes(view, nodes):
-    """Return the step for the next node of a master, else for the next batch of workers."""
+def _nodes(view, control, old):
+    """Yield the steps of the nodes, each with its way back; ``control``: masters and members when all of theirs is done."""
+    due = {host.name: view.changing(host, NODE) for host in view.hosts}
+    batches = list(_batches([host for host in view.hosts if due[host.name]], view.batch()))
+    made = [[(host.name, component) for host in chosen for component in due[host.name]] for chosen in batches]
+    running = {component: getattr(view.running, component) for component in NODE}
+    etcd, ways = _plan_state.etcd(control.cluster()), _upgrade_refusals.ways_back(control, running, old, made)
+    for chosen, pairs, way_back in zip(batches, made, ways):
+        first, changing = chosen[0], {component for _name, component in pairs}
+        pinned, zone = first.pinned, f", zone {first.zone}" if first.zone else ""
+        if first.master:
+            why = "a master's node, after the last API server" + (f"; {_plan_state.PINNED}" if pinned else "")
+        else:
+            why = (_plan_state.PINNED if pinned else "drained within PodDisruptionBudgets, uncordoned on failure") + zone
+        yield Step(
+            NODES,
+            tuple(host.name for host in chosen),
+            why,
+            tuple(change for host in chosen for change in _changes(view, host, due[host.name])),
+            tuple(_skew.COMPONENTS[component] for component in NODE if component in changing),
+            way_back,
+            before=etcd,
+            during=etcd,
+            after=etcd,
+        )
+
+
+def _batches(nodes, size):
+    """Return the nodes that change at once, in order: masters one by one, then workers of one zone, so many of them.
+
+    Where something is down in a zone, its first batches come before those of other zones.
+    """
 
     def rank(host):
         return not set(host.stopped) & set(NODE), host.zone, host.name
 
-    first = min(nodes, key=lambda host: (not host.master, *rank(host)))
-    if first.master:
-        chosen, why = [first], "a master's node, after the last API server" + (f"; {_plan_state.PINNED}" if first.pinned else "")
-    else:
-        same = sorted((host for host in nodes if not host.master and host.zone == first.zone), key=rank)
-        chosen = same[: view.batch()]
-        drained = "drained within PodDisruptionBudgets, uncordoned on failure"
-        why = (_plan_state.PINNED if first.pinned else drained) + (f", zone {first.zone}" if first.zone else "")
-    changes = [(host, component) for host in chosen for component in view.changing(host, NODE)]
-    programs = tuple(_skew.COMPONENTS[component] for component in NODE if component in {one for _host, one in changes})
-    told = tuple(change for host in chosen for change in _changes(view, host, view.changing(host, NODE)))
-    step = Step(NODES, tuple(host.name for host in chosen), why, told, programs)
-    return step, view.after([(host.name, component) for host, component in changes])
+    zones = {}
+    for host in sorted((host for host in nodes if not host.master), key=rank):
+        zones.setdefault(host.zone, []).append(host)
+    size = size or len(nodes)
+    batches = [same[start : start + size] for same in zones.values() for start in range(0, len(same), size)]
+    masters = [[host] for host in sorted((host for host in nodes if host.master), key=rank)]
+    return (*masters, *sorted(batches, key=lambda chosen: rank(chosen[0])))
 
 
 def _changes(view, host, components):

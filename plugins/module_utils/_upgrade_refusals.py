@@ -8,7 +8,9 @@ Leaves out: the order of the steps (``_upgrade``), and what stands in the way of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import heapq
+from dataclasses import dataclass, replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum, _removed_flags, _skew
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import errors, some, warnings
@@ -106,8 +108,7 @@ def unfit(view):
 
 def notes(view) -> tuple:
     """Return what to know beside the plan."""
-    found = [*warnings(_skew.judge_skew(view.running)), *warnings(_target(view))]
-    told = [_sentence(one) for one in found]
+    told = [_sentence(one) for one in warnings((*view.skew, *view.hops))]
     voters = [host for host in view.hosts if host.member and host.votes]
     if voters and all(ETCD in host.stopped for host in voters):
         told.append("no etcd voter runs, so no snapshot can be taken first: use the one of the run that was cut off")
@@ -168,6 +169,37 @@ def way_back(view, old: Old) -> str:
     return "; ".join(parts)
 
 
+def ways_back(view, nodes, old: Old, batches):
+    """Yield the way back after each of these batches of nodes, which change in this order.
+
+    ``view``: all else, as it is by then; ``nodes``: {component: {host: version}} before the first batch; ``batches``: (host,
+    component) of what runs as wanted then. Which node forbids the old version first is all that a batch can change, so the way is
+    worked out again only where it does.
+    """
+
+    @functools.cache
+    def forbids(component, text):
+        running = _skew.Versions(**{component: {"": text}})
+        return bool(errors(_skew.judge_target(running, old.kubernetes, back=True)))
+
+    now = {component: dict(versions) for component, versions in nodes.items()}
+    # A sorted list is a heap; who forbids it no more is taken out when it comes first.
+    queues = {c: sorted(name for name, text in versions.items() if forbids(c, text)) for c, versions in now.items()}
+    told, text = None, ""
+    for batch in batches:
+        for name, component in batch:
+            now[component][name] = view.target(component)
+            if forbids(component, view.target(component)):
+                heapq.heappush(queues[component], name)
+        for component, queue in queues.items():
+            while queue and not forbids(component, now[component][queue[0]]):
+                heapq.heappop(queue)
+        first = {component: {name: now[component][name] for name in queue[:1]} for component, queue in queues.items()}
+        if first != told:
+            told, text = first, way_back(replace(view, running=replace(view.running, **first)), old)
+        yield text
+
+
 def _settings(view):
     if view.batch() is None:
         reason = f"the batch of workers is {view.wanted.batch!r}"
@@ -224,19 +256,15 @@ def _unreadable(view):
 
 
 def _skewed(view):
-    for one in errors(_skew.judge_skew(view.running)):
+    for one in errors(view.skew):
         program = one.check[len("skew-") :]
         by_hand = one.check not in ("skew-version", "skew-etcd", "skew-apiserver")
         fix = _BY_HAND.format(program=program, host=one.host) if by_hand else one.fix
         yield Refusal(one.check, _sentence(one), fix)
 
 
-def _target(view):
-    return _skew.judge_target(view.running, view.wanted.kubernetes, view.wanted.etcd, back=True)
-
-
 def _hops(view):
-    for one in errors(_target(view)):
+    for one in errors(view.hops):
         yield Refusal(one.check, _sentence(one), one.fix)
 
 

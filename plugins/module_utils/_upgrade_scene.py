@@ -65,7 +65,11 @@ def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=Fal
     # A join that was cut off is finished before a voter stops, so its learners vote by then; of two members see `giving`.
     joining = () if topology.giving.old else topology.etcd.promote
     pinned = _rolling.pinned(topology.hosts)
-    hosts = tuple(_host(host, observed.get(host.name), cluster, joining, pinned) for host in topology.hosts)
+    members = {url: member for member in cluster.members for url in member.peer_urls}
+    found = {host.name: members.get(host.peer_url) for host in topology.hosts if host.member}
+    hosts = tuple(
+        _host(host, observed.get(host.name), found.get(host.name), cluster.leader_id, joining, pinned) for host in topology.hosts
+    )
     wanted = _upgrade.Wanted(
         settings.kubernetes_version,
         settings.etcd_version,
@@ -94,8 +98,7 @@ def told(topology, observed):
 
     The version its data are of follows its cluster version within seconds.
     """
-    answers = _etcd_scene.answers(topology.hosts, observed)
-    ahead = max(answers, key=lambda one: (one["healthy"], one["raft_index"]), default={})
+    ahead = _etcd_scene.newest(_etcd_scene.answers(topology.hosts, observed)) or {}
     return _upgrade.Etcd(ahead.get("storage_version", ""), ahead.get("downgrade", ""))
 
 
@@ -152,10 +155,8 @@ def snapshot_host(topology, observed):
     return members[0][0].name if members else ""
 
 
-def _host(host, observation, cluster, joining, pinned):
-    units = (observation or {}).get("units") or {}
-    members = {url: member for member in cluster.members for url in member.peer_urls}
-    member = members.get(host.peer_url) if host.member else None
+def _host(host, observation, member, leader_id, joining, pinned):
+    units, versions = ((observation or {}).get(key) or {} for key in ("units", "versions"))
     return _upgrade.Host(
         name=host.name,
         zone=host.zone,
@@ -164,17 +165,13 @@ def _host(host, observation, cluster, joining, pinned):
         member=host.member,
         reachable=bool(observation),
         holds=_host_scene.holds(observation),
-        leads=member is not None and member.id == cluster.leader_id,
+        leads=member is not None and member.id == leader_id,
         votes=member.voter or host.name in joining if member else None,
         # One that is starting may wait for others, and a run that was cut off may have left it so.
         sick=bool(observation) and member is not None and not member.healthy and units.get("etcd") in _unit_plan.UP,
         pinned=host.name in pinned,
         starts=((observation or {}).get("unit_versions") or {}).get("etcd", ""),
-        stopped=tuple(
-            component
-            for component, unit in _skew.COMPONENTS.items()
-            if _stopped(units.get(unit), ((observation or {}).get("versions") or {}).get(unit))
-        ),
+        stopped=tuple(component for component, unit in _skew.COMPONENTS.items() if _stopped(units.get(unit), versions.get(unit))),
     )
 
 

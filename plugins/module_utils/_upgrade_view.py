@@ -8,6 +8,7 @@ Leaves out: which step comes next (``_upgrade``) and what forbids an upgrade (``
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum, _settings, _skew
@@ -108,6 +109,16 @@ class View:
     wanted: Wanted
     etcd: Etcd = Etcd()
 
+    @functools.cached_property
+    def skew(self):
+        """Return the findings on what runs now."""
+        return _skew.judge_skew(self.running)
+
+    @functools.cached_property
+    def hops(self):
+        """Return the findings on the way from what runs to what is wanted."""
+        return _skew.judge_target(self.running, self.wanted.kubernetes, self.wanted.etcd, back=True)
+
     def target(self, component):
         """Return the wanted version of a component as text."""
         return self.wanted.etcd if component == ETCD else self.wanted.kubernetes
@@ -118,11 +129,12 @@ class View:
 
     def changing(self, host, components):
         """Return those of the components that are to run on this host and do not run as wanted."""
-        target = {component: _skew.parse(self.target(component)) for component in components}
+        due = host.components
         return tuple(
             component
             for component in components
-            if component in host.components and (component in host.stopped or self.now(component, host) != target[component])
+            if component in due
+            and (component in host.stopped or self.now(component, host) != _skew.parse(self.target(component)))
         )
 
     def versions(self, *components):
@@ -180,6 +192,21 @@ class View:
         """Return the target of the downgrade that is enabled, None without one; etcd tells it with or without a patch."""
         text = self.etcd.downgrade
         return read(f"{text}.0" if text.count(".") == 1 else text)
+
+    def control(self):
+        """Return the View of masters and etcd members alone, which is a small one however many nodes there are.
+
+        Of what the others run as nodes it keeps each version once, on the first host by name, which is all that judging needs.
+        """
+        hosts = tuple(host for host in self.hosts if host.master or host.member)
+        names = {host.name for host in hosts}
+
+        def few(versions):
+            first = {text: name for name, text in sorted(versions.items(), reverse=True)}
+            return {name: text for name, text in versions.items() if name in names or first[text] == name}
+
+        nodes = {component: few(getattr(self.running, component)) for component in NODE}
+        return replace(self, running=replace(self.running, **nodes), hosts=hosts)
 
     def after(self, changes, votes=None, leads=None):
         """Return the View when these (host, component) run as wanted; `votes` and `leads` by host name where they change."""

@@ -148,3 +148,16 @@ def living(name, members, master=True, **changes):
         seen["versions"]["etcd"] = "3.6.16"
         seen["etcd"] = {"data": True, "record": None, "first_start": False, "unit": "active", "status": status(name, members)}
     return dict(seen, **changes)
+
+
+def many(masters, workers):
+    """Return (masters, workers, what is observed of each) of a cluster at rest with so many of them, and number the hosts."""
+    names = [f"m{n}" for n in range(1, masters + 1)], [f"w{n}" for n in range(1, workers + 1)]
+    NUMBERS.update({name: number for number, name in enumerate([*names[0], f"m{masters + 1}", *names[1]], 11)})
+    members = [member(name) for name in names[0]]
+    observed = {name: living(name, members, name in names[0]) for name in (*names[0], *names[1])}
+    for name, seen in observed.items():
+        control = ("kube-apiserver", "kube-controller-manager", "kube-scheduler") if name in names[0] else ()
+        for program in (*control, "kubelet", "kube-proxy"):
+            seen["units"][program], seen["versions"][program] = "active", "1.36.3"
+    return *names, observed

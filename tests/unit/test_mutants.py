@@ -56,6 +56,8 @@ HANGING = "test__upgrade_refusals.py::test_nobody_is_stopped_beside_members_that
 UPGRADE, UPGRADE_VIEW, SKEW, DRAIN, BOOTSTRAP, TIMING = "_upgrade", "_upgrade_view", "_skew", "_drain", "_bootstrap", "_timing"
 PREFLIGHT, HEALTH_ETCD, HEALTH_VIEW = "_preflight_cluster", "_health_etcd", "_health_view"
 HEALTH_API, HEALTH_NODES, DRIFT = "_health_api", "_health_nodes", "_health_drift"
+CONTROL_ALONE = "test__upgrade_view.py::test_the_control_plane_alone_keeps_each_version_of_a_node_once"
+MANY = "test_many_hosts.py::test_twice_the_nodes_are_about_twice_the_work"
 IN_ORDER = "test__upgrade.py::test_the_plan_in_order"
 REFUSED = "test__upgrade_refusals.py::test_what_is_not_done_is_refused_with_its_reason"
 SIDE_BY_SIDE = "test__skew.py::test_side_by_side"
@@ -972,12 +974,30 @@ MUTANTS = {
         "test__upgrade.py::test_a_voter_that_cannot_be_spared_comes_last_even_when_it_is_half_done_and_nobody_knows_the_leader",
     ),
     "kubelets change before the last API server": Mutant(
-        UPGRADE, "if members or masters:", "if (members or masters) and not nodes:", IN_ORDER
+        UPGRADE, "control = view.control()\n", "control = view.control()\n    yield from _nodes(view, control, old)\n", IN_ORDER
     ),
     "workers of two zones change at once": Mutant(
-        UPGRADE, "if not host.master and host.zone == first.zone)", "if not host.master)", IN_ORDER
+        UPGRADE, "zones.setdefault(host.zone, [])", 'zones.setdefault("", [])', IN_ORDER
     ),
-    "all workers of a zone change at once": Mutant(UPGRADE, "chosen = same[: view.batch()]", "chosen = same", IN_ORDER),
+    "all workers of a zone change at once": Mutant(UPGRADE, "size = size or len(nodes)", "size = len(nodes)", IN_ORDER),
+    "a node that is down waits for the other zones": Mutant(
+        UPGRADE,
+        "sorted(batches, key=lambda chosen: rank(chosen[0]))",
+        "sorted(batches, key=lambda chosen: rank(chosen[0])[1:])",
+        "test__upgrade.py::test_nodes_that_are_down_come_first_with_their_zone",
+    ),
+    "the way back is told as before the nodes changed": Mutant(
+        SICK,
+        "            now[component][name] = view.target(component)\n",
+        "",
+        "test__upgrade_refusals.py::test_which_node_forbids_the_way_back_first",
+    ),
+    "the first of many nodes to forbid the way back is not told": Mutant(
+        UPGRADE_VIEW, "sorted(versions.items(), reverse=True)", "sorted(versions.items())", CONTROL_ALONE
+    ),
+    "a roll searches all workers for each host": Mutant(
+        PLAN, "(one[1] or one[0] in verdicts)]", "one not in workers]", f"{MANY}[a restart of all]"
+    ),
     "etcd is not saved before an API server alone changes": Mutant(
         UPGRADE, 'change.program in ("etcd", "kube-apiserver")', 'change.program == "etcd"', IN_ORDER
     ),
@@ -1062,7 +1082,7 @@ MUTANTS = {
     "API servers may be two minors apart": Mutant(SKEW, "APISERVER_APART = 1", "APISERVER_APART = 2", SIDE_BY_SIDE),
     "a kubelet may be four minors behind": Mutant(SKEW, "KUBELET_BEHIND = 3", "KUBELET_BEHIND = 4", SIDE_BY_SIDE),
     "a kubelet may be newer than one of the API servers": Mutant(
-        SKEW, "if _behind(version, oldest) < 0:", "if _behind(version, newest) < 0:", SIDE_BY_SIDE
+        SKEW, "if _behind(v, oldest) < 0 or", "if _behind(v, newest) < 0 or", SIDE_BY_SIDE
     ),
     "a controller is judged by another host's API server": Mutant(
         SKEW, "own = servers.get(host, version)", "own = max(servers.values())", SIDE_BY_SIDE
@@ -1073,10 +1093,7 @@ MUTANTS = {
         SKEW, "if beside and target < beside and", "if False and", REFUSED
     ),
     "API servers go back behind their kubelets": Mutant(
-        SKEW,
-        '            elif _behind(version, target) < 0:\n                fix = f"Set multimaster_kubernetes',
-        '            elif False:\n                fix = f"Set multimaster_kubernetes',
-        HOPS,
+        SKEW, "_outside(known[component], target, target)", "_outside(known[component], Version(0, 0, 0), target)", HOPS
     ),
     # a drain
     "a static pod is evicted": Mutant(DRAIN, '    if MIRROR in (metadata.get("annotations") or {}):', "    if False:", PODS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _bootstrap, _etcd_scene, _quorum
-from cluster_fixtures import NUMBERS, address, fresh, host, living, member
+from cluster_fixtures import NUMBERS, address, fresh, host, living, member, status
 
 NAMES = ("m1", "m2", "m3")
 HOSTS = tuple(host(name) for name in NAMES)
@@ -17,8 +17,8 @@ UNASKED = {**SILENT, "asked": False}
 def observed(members, **statuses):
     """Return what is observed of these members; `statuses` change what one answers, None is no answer."""
     seen = {f"m{one['id'][1]}": living(f"m{one['id'][1]}", members) for one in members}
-    for name, status in statuses.items():
-        seen[name]["etcd"]["status"] = status and {**seen[name]["etcd"]["status"], **status}
+    for name, said in statuses.items():
+        seen[name]["etcd"]["status"] = said and {**seen[name]["etcd"]["status"], **said}
     return seen
 
 
@@ -123,6 +123,23 @@ def test_of_members_without_quorum_the_one_with_the_longest_log_is_believed():
     short = {"healthy": False, "members": [member("m2")]}
     seen = three(m1={**short, "raft_index": 700}, m2={**short, "raft_index": 750}, m3={"healthy": False, "raft_index": 800})
     assert list(told(_etcd_scene.cluster(HOSTS, seen))) == list(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("of_m1", "of_m2"),
+    [
+        ({"raft_index": 800}, {"raft_index": 900}),
+        ({"raft_term": 3, "raft_index": 950}, {"raft_term": 4, "raft_index": 900}),
+        ({"healthy": False, "raft_term": 9, "raft_index": 950}, {"raft_term": 3, "raft_index": 900}),
+        ({"healthy": False, "raft_term": 3, "raft_index": 950}, {"healthy": False, "raft_term": 4, "raft_index": 900}),
+        ({"members": [], "raft_term": 9}, {"healthy": False, "raft_term": 3}),
+    ],
+    ids=["further", "a newer term, not as far", "it serves", "neither serves", "who lists the members"],
+)
+def test_which_member_is_ahead(of_m1, of_m2):
+    behind, ahead = ({**status(name, [member("m1"), member("m2")]), **of} for name, of in (("m1", of_m1), ("m2", of_m2)))
+    assert _etcd_scene.newest([behind, ahead]) is _etcd_scene.newest([ahead, behind]) is ahead
+    assert _etcd_scene.newest([]) is None
 
 
 def test_a_learner_tells_no_members_so_a_voter_is_believed_though_it_is_behind():

@@ -186,6 +186,15 @@ def test_one_that_is_newer_than_wanted_makes_it_the_way_back():
     assert (plan.kubernetes, plan.etcd) == ("back", "back")
 
 
+def test_nodes_that_are_down_come_first_with_their_zone():
+    """A batch is filled up with the next of its zone; masters' nodes come before all of them."""
+    hosts = changed(changed(changed((*stacked(3), *workers(9)), "w6", stopped=("kubelet",)), "w5", stopped=("kube_proxy",)), "m2",
+                    stopped=("kubelet",))  # fmt: skip
+    differing = {"kubelet": {host.name: OLD[0] for host in hosts}}
+    steps = [",".join(step.hosts) for step in planned(hosts, NEW, differing=differing, batch="2").steps if step.kind == "node"]
+    assert steps == ["m2", "m1", "m3", "w5,w2", "w6,w3", "w1,w4", "w7", "w8", "w9"]
+
+
 # Which master is first --------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
@@ -412,6 +413,7 @@ def way(seen, *old):
     return _upgrade_refusals.way_back(seen, _upgrade_refusals.Old(*old))
 
 
+NODE = ("kubelet", "kube_proxy")
 NEW_SERVERS = {"apiserver": dict.fromkeys(("m1", "m2", "m3"), NEW[0])}
 FORMAL = "etcd 3.6.16 by its formal downgrade (-e etcd_allow_downgrade=true), since every member is new"
 UNSUPPORTED = " (not supported upstream: every API server is new)"
@@ -442,6 +444,45 @@ UNSUPPORTED = " (not supported upstream: every API server is new)"
 )  # fmt: skip
 def test_the_way_back_from_what_runs_now(seen, old, said):
     assert way(seen, *old) == said
+
+
+@pytest.mark.parametrize(
+    ("kubelets", "proxies", "order", "first"),
+    [
+        # the way up: who is new forbids it, and the first of them by name is told
+        (["1.36.3"] * 4, ["1.36.3"] * 4, ("w3", "w1", "w2", "w4"), ["w3 kubelet", "w1 kubelet", "w1 kubelet", "w1 kubelet"]),
+        # nodes that are too old forbid it until they are new, which forbids it then
+        (["1.32.1"] * 2 + ["1.36.3"] * 2, ["1.36.3"] * 4, ("w1", "w2", "w3", "w4"), ["w1 kubelet"] * 4),
+        # the kubelets run as wanted already, and forbid it before any kube-proxy does
+        (["1.37.2"] * 4, ["1.36.3"] * 4, ("w2", "w1", "w3", "w4"), ["w1 kubelet"] * 4),
+        # kubelets are of no minor that forbids anything and do not change
+        ([None] * 4, ["1.36.3"] * 4, ("w2", "w1", "w3", "w4"), ["w2 kube-proxy", *["w1 kube-proxy"] * 3]),
+    ],
+    ids=["up", "too old before", "kubelets are done", "kube-proxies alone"],
+)  # fmt: skip
+def test_which_node_forbids_the_way_back_first(kubelets, proxies, order, first):
+    """It is what `way_back` says of the whole cluster after each of these steps, with much less to look at."""
+    texts = {"kubelet": dict(zip(("w1", "w2", "w3", "w4"), kubelets)), "kube_proxy": dict(zip(("w1", "w2", "w3", "w4"), proxies))}
+    seen, old = view((*stacked(3), *workers(4)), differing={**NEW_SERVERS, **texts}), _upgrade_refusals.Old(OLD[0])
+    due = [[(name, c) for c in NODE if texts[c][name] is not None and texts[c][name] != NEW[0]] for name in order]
+    told = list(_upgrade_refusals.ways_back(seen.control(), {c: getattr(seen.running, c) for c in NODE}, old, due))
+    assert [re.search(r"\((\w+) runs ([\w-]+) ", text).expand(r"\1 \2") for text in told] == first
+    after = seen
+    for batch, text in zip(due, told, strict=True):
+        after = after.after(batch)
+        assert text == _upgrade_refusals.way_back(after, old)
+
+
+def test_nodes_that_forbid_it_no_more_leave_the_way_back_open():
+    """As on the way back itself, which nodes that are too old for the newer version do not keep from."""
+    texts = {component: dict.fromkeys(("w1", "w2"), "1.33.1") for component in NODE}
+    seen, old = view(before=NEW, target=OLD, hosts=workers(2), differing=texts), _upgrade_refusals.Old(NEW[0])
+    due = [[(name, component) for component in NODE] for name in ("w1", "w2")]
+    told = list(_upgrade_refusals.ways_back(seen.control(), texts, old, due))
+    assert told == [
+        "Kubernetes only goes on (w2 runs kubelet 1.33.1); the last resort is to restore the snapshot",
+        "run again with Kubernetes 1.37.2",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,15 @@ def test_how_many_workers_at_once(batch, size):
     assert seen.batch() == size
 
 
+def test_the_control_plane_alone_keeps_each_version_of_a_node_once():
+    texts = {"m1": OLD[0], "w1": OLD[0], "w2": "1.35.1", "w3": OLD[0], "w4": "1.35.1", "w0": "1.34.1"}
+    seen = view((*stacked(1), *workers(4), _upgrade.Host("w0", worker=True)), kubelet=texts, apiserver={"w9": NEW[0]}).control()
+    assert [host.name for host in seen.hosts] == ["m1"]
+    assert seen.running.kubelet == {"m1": OLD[0], "w0": "1.34.1", "w2": "1.35.1"}
+    assert seen.running.kube_proxy == {"m1": OLD[0]}
+    assert seen.running.apiserver == {"m1": OLD[0], "w9": NEW[0]}, "of the others nothing is left out"
+
+
 # What comes after
 
 

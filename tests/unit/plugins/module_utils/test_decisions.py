@@ -100,7 +100,7 @@ CLIENTS = (
 ENDS = ("_host", "_reading", "_file", "_files", "_flow", "_flows", "_places", "_server", "_report")
 # Parts of the standard library that compute and nothing else.
 COMPUTING = {
-    *("__future__", "ast", "base64", "collections", "copy", "dataclasses", "difflib", "enum", "fnmatch", "functools"),
+    *("__future__", "ast", "base64", "collections", "copy", "dataclasses", "difflib", "enum", "fnmatch", "functools", "heapq"),
     *(
         "hashlib",
         "ipaddress",
