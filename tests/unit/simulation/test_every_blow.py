@@ -5,7 +5,8 @@
 
 So it is known that machines do fail in the middle, that some of those runs stop and others end, that a gate which judges
 what was read at the beginning would be found, and that a run between any masters and any others can be cut off anywhere.
-The default takes every so manieth of them; with SIMULATION set it takes them all.
+Each of the listed requests is cut off after every act. Of the blows, and of the cuts between any masters and any others, the
+default takes every so manieth; with SIMULATION set it takes them all.
 """
 
 from __future__ import annotations
@@ -117,6 +118,16 @@ def test_whoever_fails_after_whichever_act_the_run_stops_or_ends_and_the_next_on
             life.finish()
     assert {what for what, _stopped in seen} == {OFF, LOST, HUNG}, seen
     assert {stopped for _what, stopped in seen} == {False, True}, seen
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_after_whichever_act_a_run_is_cut_off_the_next_one_reaches_the_goal(request_):
+    calm = asked(request_)
+    assert calm.run_into() == ""
+    for cut in range(1, len(calm.told) - 1):
+        life = asked(request_)
+        assert life.run_into(cut=cut) == "cut off"
+        life.finish()
 
 
 SETS = [names for size in (1, 2, 3) for names in itertools.combinations(NAMES[:4], size)]
