@@ -119,7 +119,8 @@ def _after(moved, restarting, hosts):
 
 def _servers(masters, hosts):
     """Return (name, etcd URLs) of the API servers of these masters twice: with those that they use, and that they are to use."""
-    return [(name, hosts[name]["etcd_used"]) for name in masters], [(name, hosts[name]["etcd_endpoints"]) for name in masters]
+    known = [(name, hosts[name]) for name in masters]
+    return [(name, host["etcd_used"]) for name, host in known], [(name, host["etcd_endpoints"]) for name, host in known]
 
 
 def _last(members, fact):

@@ -876,7 +876,7 @@ MUTANTS = {
         "test__canary.py::test_canaries_are_who_was_changed_before_and_the_first_of_several",
     ),
     "a newcomer gets the newest": Mutant(
-        VERSIONS, "return min(versions", "return max(versions", "test__host_versions.py::test_case"
+        VERSIONS, "return min(dict.fromkeys(versions)", "return max(dict.fromkeys(versions)", "test__host_versions.py::test_case"
     ),
     "every host gets the oldest": Mutant(
         VERSIONS,
