@@ -152,9 +152,9 @@ def _by_whom(node):
 def judge_cordon(node, operation, take_over, spared="it was left as it is"):
     """Judge the cordon before a drain: make it, resume one of ours, or refuse to work beside somebody else.
 
-    One that was taken over is resumed by who would take it over. For anybody else it is theirs who made it. What this operation
-    made itself, for a drain of several nodes, is taken back with the rest. ``spared``: what is not done because of a refusal;
-    what the run did before is the caller's to know.
+    One that was taken over is resumed by who would take it over. For anybody else it is theirs who made it. One of
+    ours is taken back when the drain fails: it was made for the same drain, or by a run that has ended, since there is one at a
+    time. ``spared``: what is not done because of a refusal; what the run did before is the caller's to know.
     """
     name, marked, found = node["metadata"]["name"], _mark(node), _mark(node, FOUND)
     if not node.get("spec", {}).get("unschedulable"):
@@ -162,7 +162,7 @@ def judge_cordon(node, operation, take_over, spared="it was left as it is"):
     ours = marked is not None and not _left_over(node)
     if ours and (take_over or found is None):
         own = _marks(None, None) if found else _patch(False, None)
-        return Cordon(f"it was cordoned by our operation {marked!r} before", undo=own if marked == operation != UNNAMED else None)
+        return Cordon(f"it was cordoned by our operation {marked!r} before", undo=own if operation != UNNAMED else None)
     who = found if ours else _by_whom(node)
     if take_over:
         return Cordon(f"the cordon of {who} is taken over", _patch(True, operation, who), _patch(True, marked, found))

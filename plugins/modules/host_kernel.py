@@ -114,7 +114,9 @@ def main():
     sysctls = _kernel_plan.merged(module.params["sysctls"], module.params["extra_sysctls"])
     findings = _kernel_plan.findings(modules, sysctls)
     if findings:
-        module.fail_json(msg=f"nothing was changed: {'; '.join(findings)}. Next: mend `modules` or `sysctls`, then run again")
+        module.fail_json(
+            msg=f"nothing was changed: {'; '.join(findings)}. Next: mend `modules`, `sysctls` or `extra_sysctls`, then run again"
+        )
     host = _kernel.Host()
     try:
         kernel = host.read(modules, sysctls)

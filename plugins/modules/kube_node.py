@@ -54,7 +54,7 @@ options:
     description:
       - Names of nodes that are drained for the same operation, before or after this one. They are cordoned before the first pod
         goes, so that none lands on a node that is drained next. Those that do not exist are skipped.
-      - When the drain fails, all that this O(operation), which needs an id of its own, has cordoned take pods again.
+      - When the drain fails, all of them that a run of ours cordoned take pods again, where O(operation) has an id of its own.
     type: list
     elements: str
     default: []

@@ -227,7 +227,8 @@ def overlap_members(cluster: access.Cluster) -> None:
 def take(cluster: access.Cluster, host: str, units: list[str]) -> None:
     """Kill a host's units and let systemd start none of them."""
     names = " ".join(units)
-    cluster.ssh(host, f"systemctl kill --signal=SIGKILL {names}; systemctl stop {names}")
+    # The order to stop comes first, since systemd would start again at once what is only killed.
+    cluster.ssh(host, f"systemctl stop --no-block {names}; systemctl kill --signal=SIGKILL {names}; systemctl stop {names}")
 
 
 def give(cluster: access.Cluster, host: str, units: list[str]) -> None:

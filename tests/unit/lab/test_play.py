@@ -142,6 +142,7 @@ with open(os.environ["LAB_EVENTS"], "a", buffering=1) as events:
     for number, host in enumerate(["m3", "m1", "m3", "m2", "m1"], 1):
         events.write(json.dumps({"event": "start", "at": 1.0, "task": "Stop", "number": number, "host": host}) + "\\n")
         time.sleep(0.2)
+time.sleep(3)
 sys.exit(2)
 """
 

@@ -145,10 +145,10 @@ def test_a_pod_that_goes_lands_on_no_node_that_is_drained_next():
     ("other", "options", "words", "stood"),
     [
         (node("w2"), {}, "Node w2 takes pods again", (False, None)),
-        # what this operation cordoned for its drains before is taken back as well, and nobody else's
+        # what a run of ours cordoned before, this one or one that was cut off, is taken back as well, and nobody else's
         (node("w2", cordoned=True, mark="op"), {}, "Node w2 takes pods again", (False, None)),
         (node("w2", cordoned=True, mark="op", found="x"), {"take_over": True}, "Node w2 is cordoned as it was", (True, None)),
-        (node("w2", cordoned=True, mark="before"), {}, "Node w2 was cordoned before this run", (True, "before")),
+        (node("w2", cordoned=True, mark="before"), {}, "Node w2 takes pods again", (False, None)),
         (node("w2", cordoned=True), {"take_over": True}, "Node w2 is cordoned as it was before", (True, None)),
     ],
 )
@@ -247,7 +247,8 @@ def test_a_node_that_cannot_be_read_at_the_end_does_not_hide_the_failure():
         ({}, {}, "takes pods again", False, None),
         ({"mark": "old"}, {}, "takes pods again", False, None),
         ({}, {"keep_cordoned": True}, "stays cordoned, as keep_cordoned says", True, "op"),
-        ({"cordoned": True, "mark": "before"}, {}, "was cordoned before this run", True, "before"),
+        ({"cordoned": True, "mark": "before"}, {}, "takes pods again", False, None),
+        ({"cordoned": True, "mark": "unnamed"}, {"operation": "unnamed"}, "was cordoned before this run", True, "unnamed"),
         ({"cordoned": True}, {"take_over": True}, "is cordoned as it was before", True, None),
         ({"cordoned": True}, {"take_over": True, "keep_cordoned": True}, "stays cordoned", True, "op"),
     ],
