@@ -133,7 +133,8 @@ class Masters:
 
 
 def killed(*units):
-    return f"systemctl kill --signal=SIGKILL {' '.join(units)}; systemctl stop {' '.join(units)}"
+    names = " ".join(units)
+    return f"systemctl stop --no-block {names}; systemctl kill --signal=SIGKILL {names}; systemctl stop {names}"
 
 
 def started(*units):
