@@ -89,7 +89,8 @@ class NodeFlow:
         if self._look_up() is None and self.wanted.missing_ok:
             return self._nobody()
         node, wanted = self._node(), self.wanted
-        cordons = {wanted.name: _drain.judge_cordon(node, wanted.operation, wanted.take_over), **self._beside()}
+        nodes = (node, *self._beside())
+        cordons = {one["metadata"]["name"]: _drain.judge_cordon(one, wanted.operation, wanted.take_over) for one in nodes}
         cordon = cordons[wanted.name]
         verdicts, _pods = self._look()
         said = "; ".join(one.refusal for one in cordons.values() if one.refusal) or _drain.refusal(wanted.name, verdicts)
@@ -114,11 +115,9 @@ class NodeFlow:
         return self._outcome(node, cordons, attached)
 
     def _beside(self):
-        """Return {name: what to do about its cordon} of the other nodes of this operation: no pod is to land there."""
-        names = [name for name in self.wanted.beside if name != self.wanted.name]
-        nodes = [node for node in self.kube.list("v1", "Node") if node["metadata"]["name"] in names] if names else []
-        judge, asked = _drain.judge_cordon, self.wanted
-        return {node["metadata"]["name"]: judge(node, asked.operation, asked.take_over) for node in nodes}
+        """Return the other nodes of this operation that there are: no pod is to land on one of them."""
+        names = {*self.wanted.beside} - {self.wanted.name}
+        return [node for node in self.kube.list("v1", "Node") if node["metadata"]["name"] in names] if names else []
 
     def _look_up(self):
         """Return the node, None without one: whoever has the address, whatever its name; raise NodeError when several have it.
