@@ -12,6 +12,8 @@ which goes with all others: a kubelet is not newer than any API server, and an e
 
 from __future__ import annotations
 
+import functools
+
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _skew
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._upgrade_view import (
     ETCD,
@@ -29,30 +31,38 @@ def wanted(kubernetes, etcd):
     return {**dict.fromkeys((ON_DISK, *KUBERNETES), kubernetes), ETCD: etcd}
 
 
-def kept(host, running, units, kubernetes, etcd):
-    """Return {program: version} of one host in a run that leaves versions alone.
+def kept(hosts, running, units, kubernetes, etcd):
+    """Return {host: {program: version}} in a run that leaves versions alone.
 
-    `host` says what it is (`name`, `master`, `worker`, `member`); `running` is a _skew.Versions of what runs, `units` of what the
-    unit files start. A program that runs keeps its version. One that does not has its unit's, as far as that goes with the
+    Each host says what it is (`name`, `master`, `worker`, `member`); `running` is a _skew.Versions of what runs, `units` of what
+    the unit files start. A program that runs keeps its version. One that does not has its unit's, as far as that goes with the
     others: a run that was cut off may have written units of a turn that never came. So a node's is no newer than the oldest API
     server, a controller's no newer than its own, and a member no older than those that run, whose data it may have. One without
     a unit has the oldest there is, and in a cluster without any the wanted one.
     """
     servers = {**units.apiserver, **running.apiserver}
     oldest = _oldest(servers.values()) or kubernetes
-    server = servers.get(host.name) or oldest
-    runs, starts = ({one: getattr(of, one).get(host.name) for one in KUBERNETES} for of in (running, units))
-    chosen = {}
-    for program in KUBERNETES:
-        bound = oldest if program in NODE else server
-        chosen[program] = runs[program] or min(starts[program] or bound, bound, key=_rank)
-    here = [program for program in components(host) if program != ETCD]
-    new = [chosen[program] for program in here if chosen[program] not in (runs[program], starts[program])]
-    member = _oldest(running.etcd.values()) or _oldest(units.etcd.values()) or etcd
+    data = _oldest(running.etcd.values()) or _oldest(units.etcd.values()) or etcd
+
+    @functools.cache  # a thousand nodes are a few kinds of host
+    def chosen(programs, server, runs, starts, member):
+        found = {}
+        for program, now, unit in zip(KUBERNETES, runs, starts):
+            bound = oldest if program in NODE else server
+            found[program] = now or min(unit or bound, bound, key=_rank)
+        here = [program for program in programs if program != ETCD]
+        new = [found[one] for one, *seen in zip(KUBERNETES, runs, starts) if one in here and found[one] not in seen]
+        on_disk = _oldest(new) or max(dict.fromkeys(found[program] for program in here), key=_rank, default=oldest)
+        return {ON_DISK: on_disk, **found, ETCD: member}
+
     return {
-        ON_DISK: _oldest(new) or max(dict.fromkeys(chosen[program] for program in here), key=_rank, default=oldest),
-        **chosen,
-        ETCD: running.etcd.get(host.name) or max(units.etcd.get(host.name) or member, member, key=_rank),
+        host.name: chosen(
+            components(host),
+            servers.get(host.name) or oldest,
+            *(tuple(getattr(of, one).get(host.name) for one in KUBERNETES) for of in (running, units)),
+            running.etcd.get(host.name) or max(units.etcd.get(host.name) or data, data, key=_rank),
+        )
+        for host in hosts
     }
 
 

@@ -249,10 +249,10 @@ def _followed(steps, scene):
     leaving = tuple(_endpoint.MasterState(h.name, ("",) * h.holds, reachable=h.alive) for h in scene.going if h.master)
     etcd, holder = _plan_state.etcd(scene.cluster), _endpoint.holder((*scene.parts, *leaving), scene.mode)
     for step in steps:
-        if step.after is None:
-            step = replace(step, before=etcd, during=etcd, after=etcd)
+        unchanged = {} if step.after else {"before": etcd, "during": etcd, "after": etcd}
         after = _holder_after(step, holder, scene)
-        yield replace(step, holder_before=holder, holder_after=after)
+        step = replace(step, holder_before=holder, holder_after=after, **unchanged)
+        yield step
         etcd, holder = step.after, after
 
 

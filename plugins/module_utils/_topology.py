@@ -349,8 +349,7 @@ def _versions(settings, hosts, observed, request):
         return {host.name: _host_versions.wanted(*chosen) for host in hosts}, ()
     seen = [(host, observed[host.name]) for host in hosts if observed.get(host.name)]
     running, units = _upgrade_scene.running_versions(seen), _upgrade_scene.unit_versions(seen)
-    kept = {host.name: _host_versions.kept(host, running, units, *chosen) for host in hosts}
-    return kept, _host_versions.note(running, *chosen)
+    return _host_versions.kept(hosts, running, units, *chosen), _host_versions.note(running, *chosen)
 
 
 def node_address(host, observation, endpoint_address=None):
@@ -361,14 +360,18 @@ def node_address(host, observation, endpoint_address=None):
     """
     if host.node_address:
         return host.node_address
-    own = [item["address"] for item in (observation or {}).get("addresses", ()) if item["address"] != endpoint_address]
+    if observation is None:
+        return host.ansible_host if _is_ipv4(host.ansible_host) else ""
+    own = [item["address"] for item in observation.get("addresses", ()) if item["address"] != endpoint_address]
+    own_ipv4 = host.ansible_host in own and ":" not in host.ansible_host
+    return host.ansible_host if own_ipv4 else observation.get("default_address", "")
+
+
+def _is_ipv4(text):
     try:
-        reached = str(ipaddress.IPv4Address(host.ansible_host))
+        return bool(ipaddress.IPv4Address(text))
     except ValueError:
-        reached = ""
-    if reached and (observation is None or reached in own):
-        return reached
-    return (observation or {}).get("default_address", "")
+        return False
 
 
 def placement(address, observation):

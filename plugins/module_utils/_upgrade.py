@@ -135,10 +135,10 @@ class Plan:
         return _plan_state.as_dict(self)
 
 
-def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNKNOWN) -> Plan:
-    """Return the Plan from the running versions (by host name) to the wanted ones."""
+def plan(running: _skew.Versions, hosts: tuple, wanted: Wanted, etcd: Etcd = UNKNOWN, holder: str | None = None) -> Plan:
+    """Return the Plan from the running versions (by host name) to the wanted ones; ``holder`` is that of a View."""
     ordered = tuple(sorted(hosts, key=lambda host: host.name))
-    view = View(running, ordered, wanted, etcd)
+    view = View(running, ordered, wanted, etcd, holder)
     refusals = _upgrade_refusals.refusals(view)
     notes = _upgrade_refusals.notes(view)
     targets = read(wanted.kubernetes), read(wanted.etcd)
@@ -178,7 +178,10 @@ def _whole(view):
 
 
 def _between(view, step, after):
-    """Return a step with etcd before, during and after it; a swap is at its worst while heir and old voter both vote."""
+    """Return a step with etcd before, during and after it, and who has the address.
+
+    A swap is at its worst while heir and old voter both vote.
+    """
     worst = view
     if step.kind == SWAP:
         pairs = zip(view.hosts, after.hosts)
@@ -187,7 +190,7 @@ def _between(view, step, after):
     if step.kind != SWAP and "etcd" in step.restarts:
         clusters[1] = _plan_state.without(clusters[1], step.hosts[0])
     before, during, end = map(_plan_state.etcd, clusters)
-    return replace(step, before=before, during=during, after=end)
+    return replace(step, before=before, during=during, after=end, holder_before=view.holder, holder_after=view.holder)
 
 
 def _etcd_first(view, old):
@@ -332,6 +335,8 @@ def _nodes(view, control, old):
             before=etcd,
             during=etcd,
             after=etcd,
+            holder_before=view.holder,
+            holder_after=view.holder,
         )
 
 

@@ -79,18 +79,16 @@ def plan(topology, observed, extra=None, allow_outage=False, allow_downgrade=Fal
         extra or {},
         settings.even_voters,
     )
-    made = _upgrade.plan(running_versions(seen), hosts, wanted, told(topology, observed))
+    parts = [_host_scene.part(host.name, observed.get(host.name)) for host in topology.hosts if host.master]
+    holder = _endpoint.holder(parts, topology.endpoint_mode)
+    made = _upgrade.plan(running_versions(seen), hosts, wanted, told(topology, observed), holder)
     # A voter whose settings alone differ gives way too, which no step of an upgrade says.
     swapped = {name for step in made.steps if step.kind == _upgrade.SWAP for name in step.hosts}
     giving = topology.giving
     notes = _plan.given_way("" if giving.old in swapped else giving.old, giving.heir, giving.later)
-    # The address stays where it is: what restarts is behind the balancers of all masters.
-    parts = [_host_scene.part(host.name, observed.get(host.name)) for host in topology.hosts if host.master]
-    holder = _endpoint.holder(parts, topology.endpoint_mode)
-    steps = tuple(replace(step, holder_before=holder, holder_after=holder) for step in made.steps)
     joined = [f"etcd of {name} becomes a voter before any voter stops: its join was cut off" for name in joining if made.steps]
     refusals = tuple((one.reason, one.next_step) for one in made.refusals)
-    return replace(made, steps=steps, refusals=refusals, notes=(*made.notes, *joined, *notes))
+    return replace(made, refusals=refusals, notes=(*made.notes, *joined, *notes))
 
 
 def told(topology, observed):

@@ -102,12 +102,17 @@ class Etcd:
 
 @dataclass(frozen=True)
 class View:
-    """The cluster at one point of the plan."""
+    """The cluster at one point of the plan.
+
+    ``holder`` has the endpoint address, "" nobody, None not known; it stays where it is, since what restarts is behind the
+    balancers of all masters.
+    """
 
     running: _skew.Versions
     hosts: tuple
     wanted: Wanted
     etcd: Etcd = Etcd()
+    holder: str | None = None
 
     @functools.cached_property
     def skew(self):

@@ -393,11 +393,14 @@ def test_data_that_etcd_serves_are_no_leftover_of_a_former_member(status, leftov
         ({"ansible_host": "192.0.2.11"}, "192.0.2.11"),
         ({"ansible_host": "m1.example.org"}, "192.0.2.11"),
         ({"ansible_host": "203.0.113.5"}, "192.0.2.11"),
+        # an IPv6 address of the host is no node address
+        ({"ansible_host": "2001:db8::11"}, "192.0.2.11"),
     ],
 )
 def test_the_node_address_is_set_or_reached_or_of_the_default_route(host, expected):
-    one = _topology.InventoryHost("m1", **host)
-    assert _topology.node_address(one, fresh("m1"), ENDPOINT) == expected
+    one, seen = _topology.InventoryHost("m1", **host), fresh("m1")
+    seen["addresses"].append({"interface": "eth0", "address": "2001:db8::11", "prefix": 64})
+    assert _topology.node_address(one, seen, ENDPOINT) == expected
 
 
 def test_an_unseen_host_keeps_the_address_it_is_reached_by():
