@@ -360,6 +360,6 @@ def _batches(nodes, size):
 
 def _changes(view, host, components):
     return tuple(
-        Change(host.name, _skew.COMPONENTS[component], str(view.now(component, host) or ""), view.target(component))
+        Change(host.name, _skew.COMPONENTS[component], view.present(component, host), view.target(component))
         for component in components
     )

@@ -132,6 +132,10 @@ class View:
         """Return the running _skew.Version, None when nothing readable runs."""
         return read(getattr(self.running, component).get(host.name))
 
+    def present(self, component, host):
+        """Return likewise the running version as text, "" when nothing readable runs."""
+        return plain(getattr(self.running, component).get(host.name))
+
     def changing(self, host, components):
         """Return those of the components that are to run on this host and do not run as wanted."""
         due = host.components
@@ -238,6 +242,12 @@ def read(text):
         return _skew.parse(text)
     except ValueError:
         return None
+
+
+@functools.lru_cache(maxsize=256)  # a plan tells the same few versions thousands of times
+def plain(text):
+    """Return a version's text without a suffix, "" when there is none in it."""
+    return str(read(text) or "")
 
 
 def direction(running, wanted):
