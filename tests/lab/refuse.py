@@ -12,6 +12,8 @@ A refusal ends the run with Ansible's code for a failed task, within seconds; no
 the nodes, in the lock, in the controller's files; and what is said names what, why and what next. A run that is not refused is
 cut off before it touches a host, so the next situation finds the cluster as it was. The negative control of a situation is such a
 command with nothing in its way, in check mode: if that one is refused too, the refusal proves nothing.
+
+What looks like such a situation and is none is held to the opposite: the run does well, changes nothing, and says what it saw.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ import cutoff
 import play
 
 # Seconds. Refusals take two to nine on two cores, beside other labs; one that asks a member that hangs was seen to take eleven. A
-# module that waits in vain takes sixty.
+# module that waits in vain takes sixty. Fetching programs begins two seconds after what is refused before it.
 WITHIN, WITHIN_HANGING = 15.0, 25.0
 SETTLED = 120.0  # seconds until the cluster is whole again
 # The first tasks, after looking, judging and the lock, of the playbooks that are run here.
@@ -41,10 +43,13 @@ TOUCHES = cutoff.Cut(
     task="Use those again that stay|host_preparation : |Send its API server no new connections|"
     "Take the pods of one node after the other as gone",
 )
+# The first task after the programs were fetched.
+FETCHED = cutoff.Cut("task", task="certificates : ")
 # They leave by themselves when they cannot renew their lease, ten seconds after the last time (client-go's renew deadline).
 LEADERS = ("kube-controller-manager", "kube-scheduler", "csr-approver")
 CONFIGURATION = ("/etc/kubernetes", "/etc/etcd", "/etc/haproxy", "/etc/keepalived", "/etc/systemd/system")
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/multimaster-operation"
+LOCK = "the lock"
 LEASES = tuple(
     f"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{name}"
     for name in ("kube-controller-manager", "kube-scheduler", "multimaster-csr-approver")
@@ -52,6 +57,7 @@ LEASES = tuple(
 OURS = "multimaster.kubernetes/"  # prefix of the product's annotations
 REMOVE_M2 = ("remove_node.yml", "-e", "node=m2", "-e", "confirmed=true")
 UPGRADE_KUBERNETES = ("upgrade.yml", "-e", "multimaster_kubernetes_version=1.37.2", "-e", "confirmed=true")
+HEALTH = ("health.yml",)
 UPGRADE_ETCD = ("upgrade.yml", "-e", "multimaster_etcd_version=3.7.3", "-e", "confirmed=true")
 # site.yml is run by every scenario that has its situations refused.
 BY_THE_SCENARIO: tuple[str, ...] = ()
@@ -62,8 +68,9 @@ class Situation:
     """A situation, the run that it must refuse, and the words that say what, why and what next.
 
     ``make`` makes it and takes it away; what it yields fills the placeholders of command and words. ``control``: the command that
-    must not be refused when nothing is in its way. ``restless``: units that the situation itself lets restart. ``within``: the
-    seconds that the refusal may take.
+    must not be refused when nothing is in its way. ``restless``: what the situation itself changes, units that restart by their
+    names. ``within``: the seconds that the refusal may take. ``cut``: where a run that is not refused is cut off. ``passes``: it
+    is no reason to refuse, so the run is to end well, to change nothing and to say these words in one line.
     """
 
     name: str
@@ -73,6 +80,8 @@ class Situation:
     control: tuple[str, ...] = REMOVE_M2
     restless: tuple[str, ...] = ()
     within: float = WITHIN
+    cut: cutoff.Cut = TOUCHES
+    passes: bool = False
 
 
 @dataclass
@@ -84,6 +93,7 @@ class Result:
     seconds: float
     said: str
     wrong: list[str] = field(default_factory=list)
+    passed: bool = False
 
 
 # --- judging: data in, data out --------------------------------------------------------------------------------------
@@ -129,9 +139,12 @@ def not_said(words: list[str], said: list[str]) -> list[str]:
 
 
 def touched(before: dict[str, str], after: dict[str, str], restless: tuple[str, ...]) -> list[str]:
-    """Return what differs between two observations, without the units that the situation itself lets restart."""
+    """Return what differs between two observations, without what the situation itself changes, such as units it lets restart."""
     units = tuple(f" {unit}.service" for unit in restless)
-    kept = [{key: value for key, value in seen.items() if not key.endswith(units or "\0")} for seen in (before, after)]
+    kept = [
+        {key: value for key, value in seen.items() if key not in restless and not key.endswith(units or "\0")}
+        for seen in (before, after)
+    ]
     return play.differences(*kept)
 
 
@@ -154,9 +167,26 @@ def wrong_with(
     return found + [f"it was touched: {one}" for one in differences]
 
 
+def did_pass(outcome: play.Outcome) -> bool:
+    """Say whether a run came to its end, and well."""
+    return outcome.code == 0 and not outcome.cut
+
+
+def lines_with(words: list[str], text: str) -> list[str]:
+    """Return the lines of a text that have all of these words."""
+    return [line for line in text.splitlines() if not not_said(words, [line])]
+
+
+def wrong_with_passing(outcome: play.Outcome, said: list[str], words: list[str], differences: list[str]) -> list[str]:
+    """Return in which way a run did not do well, did something, or did not say the words; empty = all is as it should be."""
+    found = play.findings(outcome, "unchanged") + [f"it was not said: {one!r}" for one in not_said(words, said)]
+    return found + [f"it was touched: {one}" for one in differences]
+
+
 def line_of(result: Result) -> str:
     """Return the one line that tells how a situation went."""
-    verdict = f"refused in {result.seconds:.1f} s" if result.refused else f"NOT refused ({result.seconds:.1f} s)"
+    how = "let pass" if result.passed else "refused"
+    verdict = f"{how} in {result.seconds:.1f} s" if result.passed or result.refused else f"NOT refused ({result.seconds:.1f} s)"
     said = " ".join(result.said.split())
     return f"{result.name}: {verdict}{': ' + said if said else ''}"
 
@@ -195,7 +225,7 @@ def whole(cluster: access.Cluster) -> dict[str, str]:
         marks = {key: value for key, value in node["metadata"].get("annotations", {}).items() if key.startswith(OURS)}
         found[f"node {node['metadata']['name']}"] = json.dumps([node["spec"].get("unschedulable", False), marks])
     status, lease = cluster.request("GET", LEASE, server=cluster.server_of(first))
-    found["the lock"] = json.dumps([lease["spec"], lease["metadata"].get("annotations")]) if status == 200 else f"HTTP {status}"
+    found[LOCK] = json.dumps([lease["spec"], lease["metadata"].get("annotations")]) if status == 200 else f"HTTP {status}"
     found["the CA store"] = digest(store(cluster))
     found["the kubeconfig"] = hashlib.sha256(cluster.kubeconfig.read_bytes()).hexdigest()[:12]
     return found
@@ -351,6 +381,68 @@ def store_missing(cluster: access.Cluster):
         away.rename(there)
 
 
+def without(group: dict, host: str) -> dict:
+    """Return a group of an inventory with its groups, in which nothing is said of a host."""
+    children = {name: without(child, host) for name, child in group.get("children", {}).items()}
+    hosts = {name: variables for name, variables in group.get("hosts", {}).items() if name != host}
+    return {**group, "hosts": hosts, "children": children}
+
+
+@contextlib.contextmanager
+def left_out(cluster: access.Cluster, host: str):
+    """Leave a host of the cluster out of the inventory; it goes on as it is."""
+    inventories, here = list(cluster.inventories), cluster.inventory  # who is to be there, is read before
+    lab = json.loads(Path(inventories[0]).read_text())
+    shorter = cluster.state / f"inventory-without-{host}.json"
+    shorter.write_text(json.dumps({"all": without(lab["all"], host)}))
+    cluster.inventories[0] = str(shorter)
+    try:
+        yield {"address": here["_meta"]["hostvars"][host]["ansible_host"]}
+    finally:
+        cluster.inventories[:] = inventories
+        shorter.unlink()
+
+
+def master_left_out(cluster: access.Cluster):
+    """Leave out a master."""
+    return left_out(cluster, "m3")
+
+
+def worker_left_out(cluster: access.Cluster):
+    """Leave out the worker."""
+    return left_out(cluster, "w1")
+
+
+def peer_taken(text: str, address: str) -> str:
+    """Return a configuration of keepalived without the line of a peer."""
+    kept = [line for line in text.splitlines(keepends=True) if line.strip() != address]
+    if len(kept) != len(text.splitlines()) - 1:
+        raise access.AccessError(f"keepalived's configuration should name the peer {address} in one line of its own")
+    return "".join(kept)
+
+
+@contextlib.contextmanager
+def peer_missing(cluster: access.Cluster):
+    """Take m3 out of the VRRP peers of m2, in the file; keepalived itself reads it when somebody reloads it."""
+    path, kept = "/etc/keepalived/keepalived.conf", "/run/keepalived.conf-kept-by-refuse"
+    fewer = peer_taken(cluster.ssh("m2", f"cat {path}"), cluster.addresses["m3"])
+    cluster.ssh("m2", f"cp -a {path} {kept} && cat > {path}", stdin=fewer.encode())
+    try:
+        yield {"address": cluster.addresses["m3"]}
+    finally:
+        cluster.ssh("m2", f"mv {kept} {path}")  # with its time of change, by which others would see that it was touched
+
+
+@contextlib.contextmanager
+def release_absent(cluster: access.Cluster):
+    """Name a release of the next minor that no source of artifacts has."""
+    version = cluster.get("/version")
+    try:
+        yield {"absent": f"{version['major']}.{int(version['minor'].rstrip('+')) + 1}.99"}
+    finally:
+        cluster.delete(LEASE)  # of the run that ended while it held it
+
+
 @contextlib.contextmanager
 def minor_skipped(cluster: access.Cluster):
     """Name the release two minors after the one that runs."""
@@ -448,6 +540,65 @@ SITUATIONS = (
         ),
         control=UPGRADE_KUBERNETES,
     ),
+    # Programs lie ready on every host before anything stops: it has asked, it holds the lock, and no host has done anything.
+    Situation(
+        "upgrade-unfetched",
+        release_absent,
+        ("upgrade.yml", "-e", "multimaster_kubernetes_version={absent}", "-e", "confirmed=true"),
+        (
+            "{absent}",
+            "answered HTTP 404",
+            "check the artifact source, the version and whether this host may reach it, then run again",
+        ),
+        control=UPGRADE_KUBERNETES,
+        restless=(LOCK,),
+        cut=FETCHED,
+    ),
+    Situation(
+        "master-left-out",
+        master_left_out,
+        ("site.yml",),
+        (
+            "etcd has members whose masters are not in the inventory: m3",
+            "remove_node.yml takes masters out while they are listed, dead ones too.",
+            "m3 ({address}) is a VRRP peer of m1, m2 and no master of the inventory",
+            "Nothing was touched.",
+        ),
+        control=BY_THE_SCENARIO,
+    ),
+    Situation(
+        "worker-left-out",
+        worker_left_out,
+        ("site.yml",),
+        ("Strays in the cluster, not in the inventory, left alone:", "node w1"),
+        control=BY_THE_SCENARIO,
+        restless=(LOCK,),
+        passes=True,
+    ),
+    Situation(
+        "health-peer-missing",
+        peer_missing,
+        HEALTH,
+        (
+            "keepalived's configuration",
+            "lacks m3",
+            "Run site.yml: it writes the peers anew.",
+            "DEGRADED: it serves, but not everything is there: m2: keepalived's configuration",
+        ),
+        control=HEALTH,
+    ),
+    Situation(
+        "health-member-down",
+        member_down,
+        HEALTH,
+        (
+            "etcd member m3 is not healthy",
+            "On m3: journalctl -u etcd -n 50; systemctl start etcd.",
+            "DEGRADED: one more failure loses quorum (2 of 3 voters healthy)",
+        ),
+        control=HEALTH,
+        restless=LEADERS,
+    ),
     Situation(
         "upgrade-member-hangs",
         member_hangs,
@@ -468,13 +619,19 @@ def hold(cluster: access.Cluster, situation: Situation) -> Result:
     with situation.make(cluster) as values:
         command = [part.format(**values) for part in situation.command]
         before = whole(cluster)
-        outcome, log = play.perform(cluster, f"refuse-{situation.name}", command, TOUCHES)
+        cut = None if situation.passes else situation.cut
+        outcome, log = play.perform(cluster, f"refuse-{situation.name}", command, cut)
         differences = touched(before, whole(cluster), situation.restless)
     settle(cluster)
-    said = what_was_said(outcome, log.read_text())
     words = [one.format(**values) for one in situation.says]
-    wrong = wrong_with(outcome, said, words, differences, situation.within)
-    return Result(situation.name, was_refused(outcome), outcome.seconds, said[0] if said else "", wrong)
+    if situation.passes:
+        said = lines_with(words, log.read_text())
+        wrong = wrong_with_passing(outcome, said, words, differences)
+    else:
+        said = what_was_said(outcome, log.read_text())
+        wrong = wrong_with(outcome, said, words, differences, situation.within)
+    first = said[0] if said else ""
+    return Result(situation.name, was_refused(outcome), outcome.seconds, first, wrong, did_pass(outcome))
 
 
 def controls(situations: Sequence[Situation]) -> dict[tuple[str, ...], list[str]]:

@@ -65,7 +65,10 @@ CUTS = [(place, cutoff.parse_cut(text)) for place, text in named("play.py", "cut
 CUTS += [(place, then.where) for place, then in THENS]
 CUTS += [(place, cutoff.Cut("task", task)) for place, task in named("interrupt.py", "at")]
 CUTS += [("cut_many.py", cutoff.parse_cut(text.format(ms=1))) for text in cut_many.FOUNDING]
-CUTS += [("refuse.py", cutoff.Cut("task", task)) for task in refuse.TOUCHES.task.split("|")]
+CUTS += [
+    ("refuse.py", cutoff.Cut("task", task))
+    for task in sorted({part for one in refuse.SITUATIONS for part in one.cut.task.split("|")})
+]
 WORDS = named("play.py", "says") + [(f"refuse.py: {one.name}", words) for one in refuse.SITUATIONS for words in one.says]
 
 

@@ -6,13 +6,25 @@
 from __future__ import annotations
 
 import datetime
+import json
 import pathlib
 import string
 import sys
 
+import health_fixtures
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding, _lock, _lock_flow, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _finding,
+    _health_report,
+    _keepalived,
+    _lock,
+    _lock_flow,
+    _quorum,
+    _summary,
+)
+from cluster_fixtures import address, inventory, living, member
+from preflight_fixtures import judge
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
@@ -74,6 +86,10 @@ def test_only_what_the_situation_itself_restarts_may_differ():
     assert refuse.touched(SEEN, other, ("kube-scheduler",)) == []
     assert refuse.touched(SEEN, other, ()) == ["m1 kube-scheduler.service was process 8, is process 99"]
     assert len(refuse.touched(SEEN, {**other, "m1 etcd.service": "process 9", "the lock": "[]"}, ("kube-scheduler",))) == 2
+    assert refuse.touched(SEEN, {**SEEN, "the lock": "[]"}, (refuse.LOCK,)) == []
+    assert refuse.touched(SEEN, {**other, "the lock": "[]"}, (refuse.LOCK,)) == [
+        "m1 kube-scheduler.service was process 8, is process 99"
+    ]
 
 
 WORDS = ["what", "next"]
@@ -97,12 +113,47 @@ def test_a_run_is_held_to_being_refused(made, said, differences, wrong):
     assert refuse.wrong_with(made, said, WORDS, differences) == wrong
 
 
+PLAYED = {"localhost": {"ok": 1}}
+
+
 @pytest.mark.parametrize(
-    ("refused", "line"),
-    [(True, "x: refused in 5.2 s: because of it"), (False, "x: NOT refused (5.2 s): because of it")],
+    ("made", "said", "differences", "wrong"),
+    [
+        (outcome(code=0, hosts=PLAYED), ["what", "next"], [], []),
+        (outcome(code=0, hosts=PLAYED), ["what"], [], ["it was not said: 'next'"]),
+        (outcome(hosts=PLAYED), ["what, next"], [], ["it ended with code 2"]),
+        (outcome(code=0, hosts=PLAYED, changed=["m1: y"]), WORDS, [], ["a run with nothing to do reports 1 changes: m1: y"]),
+        (outcome(code=0), WORDS, [], ["no host took part: wrong inventory or pattern"]),
+        (outcome(code=0, hosts=PLAYED), WORDS, ["node w1 was a, is b"], ["it was touched: node w1 was a, is b"]),
+    ],
 )
-def test_each_situation_is_told_in_one_line(refused, line):
-    assert refuse.line_of(refuse.Result("x", refused, 5.21, "because\nof it")) == line
+def test_a_run_that_is_to_pass_is_held_to_doing_well_and_nothing(made, said, differences, wrong):
+    assert refuse.wrong_with_passing(made, said, WORDS, differences) == wrong
+
+
+def test_of_a_run_that_passes_the_lines_with_all_the_words_are_what_was_said():
+    text = "node w1\nStrays  left alone: node w1, b\n\nleft\nalone\n"
+    assert refuse.lines_with(["left alone:", "node w1"], text) == ["Strays  left alone: node w1, b"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "passed", "line"),
+    [
+        (True, False, "x: refused in 5.2 s: because of it"),
+        (False, True, "x: let pass in 5.2 s: because of it"),
+        (False, False, "x: NOT refused (5.2 s): because of it"),
+    ],
+)
+def test_each_situation_is_told_in_one_line(refused, passed, line):
+    assert refuse.line_of(refuse.Result("x", refused, 5.21, "because\nof it", passed=passed)) == line
+
+
+@pytest.mark.parametrize(
+    ("made", "passed"),
+    [(outcome(), False), (outcome(code=0), True), (outcome(code=0, cut="task 9 x"), False), (outcome(code=4), False)],
+)
+def test_only_a_run_that_came_to_its_end_and_well_did_pass(made, passed):
+    assert refuse.did_pass(made) is passed
 
 
 def test_a_digest_tells_names_and_contents_and_absence(tmp_path):
@@ -132,10 +183,54 @@ def removal_refused(*healthy, alarms=()):
     return f"remove m2: {verdict.reason}; {verdict.next_step}"
 
 
+def left_out_refused(name):
+    """Return what is said of a cluster of three masters when the inventory lacks one, as `table_rows` has it."""
+    members = [member(one) for one in ("m1", "m2", "m3")]
+    servers = {one: address(one) for one in ("m1", "m2", "m3")}
+    observed = {"w1": living("w1", members, master=False)}
+    for one in ("m1", "m2"):
+        peers = [address(other) for other in servers if other != one]
+        files = {"source": address(one), "peers": peers, "servers": servers}
+        observed[one] = living(one, members, endpoint_files=files, cluster={"name": "prod"})
+    listed = inventory([one for one in ("m1", "m2", "m3") if one != name], ["w1"])
+    return refuse.what_was_said(outcome(), output(*judge(listed, observed, store=True)))
+
+
+def health_told(disturb):
+    """Return what health.yml says of a cluster of three masters that was disturbed, its failed task last."""
+    made = health_fixtures.cluster(zones={"m1": "a", "m2": "b", "m3": "c", "w1": "a"})
+    disturb(made)
+    findings, verdict = made.judge()
+    lines = _health_report.lines(_health_report.document(made.view(), findings, verdict))
+    failure = {"message": f"{verdict.status}: {verdict.reason}"}
+    return refuse.what_was_said(outcome(failures=[failure]), "\n".join(lines) + "\n\n")
+
+
+def member_stopped(made):
+    """Let the member of m3 be stopped, and the API server beside it say so."""
+    made.stop_etcd("m3")
+    made.read["m3"]["api"].update(ready=False, failed=["etcd"])
+
+
+def peer_lost(made):
+    """Take m3 out of the peers of m2."""
+    made.read["m2"]["balancer"]["peers"].remove(address("m3"))
+
+
+def strays_told(*left):
+    """Return the summary's lines on nodes of a cluster whose inventory lists three masters only."""
+    hosts = {name: {"node_name": name, "member": True, "peer_url": ""} for name in ("m1", "m2", "m3")}
+    return _summary.stray_lines({"hosts": hosts}, [{"name": name} for name in (*hosts, *left)], [])
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [
         ("quorum", [removal_refused("m1", "m2")]),
+        ("master-left-out", left_out_refused("m3")),
+        ("worker-left-out", strays_told("w1")),
+        ("health-member-down", health_told(member_stopped)),
+        ("health-peer-missing", health_told(peer_lost)),
         (
             "no-space",
             [*_quorum.alarm_words("m1", "NOSPACE", "m1"), removal_refused("m1", "m2", "m3", alarms=(("m1", "NOSPACE"),))],
@@ -144,15 +239,67 @@ def removal_refused(*healthy, alarms=()):
 )
 def test_the_words_that_are_wanted_are_those_of_the_product(name, told):
     (situation,) = [one for one in refuse.SITUATIONS if one.name == name]
-    assert refuse.not_said([one for one in situation.says if one != "Nothing was touched."], told) == []
+    words = [one.format(address=address("m3")) for one in situation.says if one != "Nothing was touched."]
+    assert refuse.not_said(words, told) == []
+
+
+def test_a_cluster_that_is_well_has_none_of_what_health_is_to_find():
+    said = health_told(lambda made: None)
+    assert len(said) == 1 and said[0].startswith("HEALTHY")
+
+
+def test_an_inventory_without_a_host_says_nothing_of_it_and_all_of_the_others():
+    hosts = {"m1": {"ansible_host": "1"}, "m3": {"ansible_host": "3"}}
+    group = {
+        "vars": {"a": 1},
+        "hosts": hosts,
+        "children": {"g": {"hosts": {"m1": {}, "m3": {}}, "children": {"h": {"hosts": {"m3": {}}}}}},
+    }
+    shorter = refuse.without(group, "m3")
+    assert "m3" not in json.dumps(shorter)
+    assert shorter["vars"] == group["vars"] and shorter["hosts"]["m1"] == {"ansible_host": "1"}
+    assert "m1" in shorter["children"]["g"]["hosts"] and "m3" in group["hosts"]
+
+
+def test_a_host_is_left_out_of_the_inventory_of_the_run_alone_and_only_meanwhile(tmp_path):
+    lab = tmp_path / "inventory.json"
+    hosts = {"m3": {"ansible_host": "3"}, "w1": {"ansible_host": "9"}}
+    lab.write_text(json.dumps({"all": {"hosts": hosts}}))
+
+    class Cluster:
+        state, inventories, inventory = tmp_path, [str(lab), "settings"], {"_meta": {"hostvars": hosts}}
+
+    with refuse.left_out(Cluster, "m3") as values:
+        assert values == {"address": "3"}
+        assert Cluster.inventories[1:] == ["settings"]
+        assert list(json.loads(pathlib.Path(Cluster.inventories[0]).read_text())["all"]["hosts"]) == ["w1"]
+    assert Cluster.inventories == [str(lab), "settings"]
+    assert [one.name for one in tmp_path.iterdir()] == ["inventory.json"]
+
+
+KEEPALIVED = (ROOT / "tests/golden/api_endpoint/etc__keepalived__keepalived.conf").read_text()
+
+
+def test_a_peer_is_taken_out_of_the_configuration_that_the_role_writes():
+    fewer = refuse.peer_taken(KEEPALIVED, "192.0.2.13")
+    assert _keepalived.parse_peers(KEEPALIVED, _keepalived.INSTANCE) == ["192.0.2.12", "192.0.2.13"]
+    assert _keepalived.parse_peers(fewer, _keepalived.INSTANCE) == ["192.0.2.12"]
+    assert fewer.splitlines() == [line for line in KEEPALIVED.splitlines() if line.strip() != "192.0.2.13"]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "192.0.2.99", ""])
+def test_a_peer_that_is_not_there_cannot_be_taken_out(address):
+    with pytest.raises(refuse.access.AccessError):
+        refuse.peer_taken(KEEPALIVED, address)
 
 
 def test_a_control_is_the_same_playbook_with_nothing_in_its_way():
     for one in refuse.SITUATIONS:
         assert (one.control or ("site.yml",))[0] == one.command[0], one.name
     found = refuse.controls(refuse.SITUATIONS)
-    assert set(found) == {refuse.REMOVE_M2, refuse.UPGRADE_KUBERNETES, refuse.UPGRADE_ETCD}
-    assert found[refuse.UPGRADE_KUBERNETES] == ["upgrade-skips"] and found[refuse.UPGRADE_ETCD] == ["upgrade-member-hangs"]
+    assert set(found) == {refuse.REMOVE_M2, refuse.UPGRADE_KUBERNETES, refuse.UPGRADE_ETCD, refuse.HEALTH}
+    assert found[refuse.UPGRADE_KUBERNETES] == ["upgrade-skips", "upgrade-unfetched"]
+    assert found[refuse.UPGRADE_ETCD] == ["upgrade-member-hangs"]
     assert refuse.controls([one for one in refuse.SITUATIONS if one.name == "no-ca-store"]) == {}
 
 
@@ -241,8 +388,23 @@ def test_leaders_are_settled_when_they_have_renewed_since(looks, led):
     assert refuse.renewed(first, now) is led
 
 
+@pytest.mark.parametrize(("passes", "cut"), [(False, "the cut"), (True, None)])
+def test_a_run_that_is_to_pass_is_not_cut_off(monkeypatch, tmp_path, passes, cut):
+    log, cuts = tmp_path / "log", []
+    log.write_text("TASK [x]\nwhat and next\n")
+    ended = outcome(code=0, hosts=PLAYED) if passes else outcome(failures=[{"message": "what and next"}])
+    monkeypatch.setattr(refuse, "whole", lambda _cluster: dict(SEEN))
+    monkeypatch.setattr(refuse, "settle", lambda _cluster: None)
+    monkeypatch.setattr(refuse.play, "perform", lambda _cluster, _name, _command, where: cuts.append(where) or (ended, log))
+    result = refuse.hold(
+        Lab(tmp_path), refuse.Situation("x", refuse.nothing, ("site.yml",), ("what", "next"), cut="the cut", passes=passes)
+    )
+    assert cuts == [cut]
+    assert result == refuse.Result("x", not passes, 5.0, "what and next", [], passes)
+
+
 # The phases that touch no host; renew.yml none but where certificates have expired.
-LOOKING = ("observe.yml", "renew.yml", "begin.yml", "ask.yml", "lock.yml", "keep.yml")
+LOOKING = ("observe.yml", "renew.yml", "begin.yml", "ask.yml", "lock.yml", "keep.yml", "health.yml")
 
 
 def task_names(path):
@@ -270,9 +432,26 @@ def test_a_run_that_is_not_refused_is_cut_off_at_the_first_task_that_would_touch
         names = [name.removeprefix("phases/") for name in imported]
         looking = [name for name in names if name in LOOKING]
         assert names[: len(looking)] == looking, playbook
+        if playbook == "health.yml":
+            assert names == looking
+            continue
         assert refuse.TOUCHES.matches({"event": "task", "task": first[names[len(looking)]]}), playbook
     for phase in LOOKING:
         assert not [name for name in task_names(phases / phase) if refuse.TOUCHES.matches({"event": "task", "task": name})]
+
+
+def test_an_upgrade_without_its_programs_is_cut_off_by_what_follows_the_fetching():
+    """Nothing of what is before that stops anything: the drill of a run with nothing to do holds it to that."""
+    playbook = yaml.safe_load((ROOT / "playbooks/upgrade.yml").read_text())
+    phases = [one["ansible.builtin.import_playbook"].removeprefix("phases/") for one in playbook]
+    assert phases[: phases.index("prepare.yml")] == ["observe.yml", "begin.yml"]
+    prepare = next(one for one in yaml.safe_load((ROOT / "playbooks/phases/prepare.yml").read_text()) if "hosts" in one)
+    assert prepare["hosts"] == "{{ multimaster.order.all }}" and prepare["any_errors_fatal"] and "serial" not in prepare
+    roles = [task["ansible.builtin.import_role"]["name"].rpartition(".")[2] for task in prepare["tasks"]]
+    assert roles[roles.index("binaries") + 1] == "certificates"
+    assert refuse.FETCHED.matches({"event": "task", "task": "multimaster.kubernetes.certificates : Any"})
+    (situation,) = [one for one in refuse.SITUATIONS if one.cut != refuse.TOUCHES]
+    assert (situation.name, situation.cut) == ("upgrade-unfetched", refuse.FETCHED)
 
 
 def test_the_lock_that_is_held_reads_as_one_that_is_held_by_a_run_elsewhere():
