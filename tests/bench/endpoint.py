@@ -2,10 +2,11 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure for how long the endpoint does not answer when its holder dies, and when the address is moved on purpose.
+"""Measure for how long the endpoint does not answer when its holder loses its link, and while move_endpoint.yml moves it.
 
-Usage: endpoint.py LAB [--times 30]    (a lab with a balanced cluster on it; it stays as it is)
-A connection is tried every 10 ms from this machine. A holder dies by losing its link for some seconds, so that nobody is told.
+Usage: endpoint.py LAB [--times 30] [-e NAME=VALUE ...]    (a lab with a balanced cluster on it; it stays as it is)
+A connection is tried every 10 ms from this machine. The link is away for some seconds, so that nobody is told.
+What the cluster was built with by -e is to be given again, or the move would bring back what the inventories say.
 The limit is VRRP's: three adverts and the skew of a priority (RFC 9568, section 6.1). Nothing here is asserted.
 """
 
@@ -16,17 +17,19 @@ import json
 import pathlib
 import socket
 import statistics
+import subprocess
 import sys
 import threading
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lab"))
+LAB_TOOLS = pathlib.Path(__file__).resolve().parents[1] / "lab"
+sys.path.insert(0, str(LAB_TOOLS))
 
 import access  # noqa: E402
 import lab as lab_tool  # noqa: E402
 
 EVERY, PATIENCE = 0.01, 1.0  # seconds between two connections, and for one
-DEAD, REST = 3.0, 4.0  # seconds without a link, and until the next one dies
+AWAY, REST = 3.0, 4.0  # seconds without a link, and until the next time
 
 
 class Watch(threading.Thread):
@@ -69,29 +72,32 @@ def watched(cluster: access.Cluster, act) -> tuple[float, int]:
     return watch.longest_gap(), watch.failed
 
 
-def die(cluster: access.Cluster, host: str) -> None:
+def cut(cluster: access.Cluster, host: str) -> None:
     """Take a host's link away and give it back."""
     container = f"mm-{cluster.name}-{host}"
     gateway = cluster.variable("lab_gateway")
     lab_tool.run("podman", "exec", container, "ip", "link", "set", "eth0", "down")
-    time.sleep(DEAD)
+    time.sleep(AWAY)
     lab_tool.run("podman", "exec", container, "ip", "link", "set", "eth0", "up")
     lab_tool.run("podman", "exec", container, "ip", "route", "replace", "default", "via", gateway)
 
 
-def move(cluster: access.Cluster, host: str) -> None:
-    """Let keepalived give the address away, as module api_endpoint does, and start again."""
-    cluster.ssh(host, "systemctl stop keepalived && sleep 1 && systemctl start keepalived")
+def move(cluster: access.Cluster, settings: list[str]) -> None:
+    """Let move_endpoint.yml give the address to another master, as a person does."""
+    play = [sys.executable, str(LAB_TOOLS / "play.py"), cluster.name, "move_endpoint.yml", "--name", "bench-move"]
+    play += [word for one in settings for word in ("-e", one)]
+    subprocess.run(play, check=True, stdout=subprocess.DEVNULL)
+
+
+HEAD = "| | times | longest gap, P50 | P95 | max | failed connections | failed at most |\n|" + " --- |" * 7
 
 
 def told(name: str, gaps: list[float], failed: list[int]) -> str:
-    """Return the figures of a series in one line."""
+    """Return the figures of a series as a row below HEAD."""
     ordered = sorted(gaps)
     p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
-    return (
-        f"{name}: {len(gaps)} times, longest gap P50 {statistics.median(gaps):.2f} s, P95 {p95:.2f} s, max {max(gaps):.2f} s; "
-        f"failed connections {sum(failed)} ({max(failed)} at most)"
-    )
+    figures = " | ".join(f"{gap:.2f} s" for gap in (statistics.median(gaps), p95, max(gaps)))
+    return f"| {name} | {len(gaps)} | {figures} | {sum(failed)} | {max(failed)} |"
 
 
 def main(argv: list[str]) -> int:
@@ -99,14 +105,20 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
     parser.add_argument("--times", type=int, default=30)
+    parser.add_argument("-e", action="append", default=[], dest="settings", metavar="NAME=VALUE", help="of the playbook")
     options = parser.parse_args(argv)
     cluster = access.Cluster(options.lab)
     results = {}
-    for name, act in (("address moved on purpose", move), ("holder dies", die)):
+    acts = (
+        ("address moved by move_endpoint.yml", lambda _holder: move(cluster, options.settings)),
+        ("holder without its link", lambda holder: cut(cluster, holder)),
+    )
+    print(HEAD, flush=True)
+    for name, act in acts:
         gaps, failed = [], []
         for _time in range(options.times):
             (host,) = access.wait("one holder", lambda: (h := cluster.holders()) and len(h) == 1 and h)
-            gap, lost = watched(cluster, lambda act=act, host=host: act(cluster, host))
+            gap, lost = watched(cluster, lambda act=act, host=host: act(host))
             gaps.append(gap)
             failed.append(lost)
             time.sleep(REST)

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure how long nobody leads the controller-managers and the schedulers while a playbook runs.
 
-Usage: leases.py LAB roll.yml [-e node=all ...]    (the words of tests/lab/play.py)
+Usage: leases.py [--times 1] LAB roll.yml [-e node=all ...]    (the words of tests/lab/play.py, done so many times)
 The leases are read every 50 ms. A leader that ends in order empties its lease (client-go's leader election, `release`); one that
 does not keeps it until it is too old. Hand-over is from the last renewal or the release to the next leader's acquireTime, both of
 which lie in the lease; hosts of one lab have one clock. Nothing here is asserted.
@@ -12,11 +12,13 @@ which lie in the lease; hosts of one lab have one clock. Nothing here is asserte
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import datetime
 import http.client
 import json
 import pathlib
+import statistics
 import subprocess
 import sys
 import threading
@@ -88,20 +90,41 @@ class Watch(threading.Thread):
                         kept.append(now)
 
 
+HEAD = "| | hand-overs | without a leader, P50 | max | without a release |\n|" + " --- |" * 5
+
+
+def told(name: str, found: list[Handover]) -> str:
+    """Return the figures of a lease as a row below HEAD."""
+    seconds = [one.seconds for one in found]
+    figures = f"{statistics.median(seconds):.2f} s | {max(seconds):.2f} s" if seconds else "- | -"
+    return f"| {name} | {len(found)} | {figures} | {sum(not one.released for one in found)} |"
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Read the command line; from the lab on its words are play.py's."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("lab")
+    parser.add_argument("playbook")
+    parser.add_argument("more", nargs=argparse.REMAINDER)
+    return parser.parse_args(argv)
+
+
 def main(argv: list[str]) -> int:
-    """Run the playbook, print the figures and keep them with the run's."""
-    if len(argv) < 2:
-        sys.exit(__doc__.split("\n\n")[1])
-    cluster = access.Cluster(argv[0])
-    watch = Watch(cluster)
+    """Run the playbook so many times, or until it fails, print the figures of all of them and keep each hand-over."""
+    options = parse(argv)
+    cluster = access.Cluster(options.lab)
+    watch, code = Watch(cluster), 0
     watch.start()
-    code = subprocess.run([sys.executable, str(HERE.parent / "lab/play.py"), *argv], check=False).returncode
+    play = [sys.executable, str(HERE.parent / "lab/play.py"), options.lab, options.playbook, *options.more]
+    for _time in range(options.times):
+        code = code or subprocess.run(play, check=False).returncode
     watch.over.set()
     watch.join()
     results = {name: handovers(readings) for name, readings in watch.readings.items()}
+    print(HEAD)
     for name, found in results.items():
-        told = ", ".join(f"{h.seconds:.2f} s {'after a release' if h.released else 'after its end'}" for h in found)
-        print(f"{name}: {len(found)} hand-overs: {told or 'none'}")
+        print(told(name, found))
     file = cluster.results / "leases.json"
     file.write_text(json.dumps({name: [asdict(one) for one in found] for name, found in results.items()}, indent=1) + "\n")
     return code

@@ -58,12 +58,18 @@ def inventory(folder: pathlib.Path, masters: int, workers: int) -> pathlib.Path:
     return path
 
 
-def converge(name: str, run: str, masters: int, workers: int, going: tuple[str, ...] = ()) -> dict:
-    """Let site.yml, or for those who go remove_node.yml, do its work for so many hosts that are listed; return the outcome."""
+def converge(
+    name: str, run: str, masters: int, workers: int, going: tuple[str, ...] = (), settings: tuple[str, ...] = ()
+) -> dict:
+    """Let site.yml, or for those who go remove_node.yml, do its work for so many hosts that are listed; return the outcome.
+
+    settings: what -e gives the playbook.
+    """
     playbook = ["remove_node.yml", "-e", f"node={','.join(going)}", "-e", "confirmed=true"] if going else ["site.yml"]
     with tempfile.TemporaryDirectory() as folder:
         listed = inventory(pathlib.Path(folder), masters, workers)
         play = [sys.executable, str(HERE.parent / "lab/play.py"), name, *playbook, "--inventory", str(listed), "--name", run]
+        play += [word for one in settings for word in ("-e", one)]
         subprocess.run(play, check=True, cwd=HERE.parents[1], stdout=subprocess.DEVNULL)
     return json.loads((access.Cluster(name, []).results / f"{run}.json").read_text())
 

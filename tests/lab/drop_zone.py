@@ -4,11 +4,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cut a zone off from the others under a prober, and hold what fails to the time the balancers need to see it.
 
-    drop_zone.py mol-life --seconds 20
+    drop_zone.py mol-life --seconds 20 --in-cluster
 
 The zone is one whose master neither leads etcd nor has the endpoint address. It takes the address on its own side, as it hears
 nobody; this machine reaches both sides and stays on that of the majority. After DETECTED seconds no request fails, nor after the
 address has one holder again; the zone comes back without an election, and no acknowledged write is lost.
+
+With --in-cluster a worker outside asks as well, where no balancer is in between: an API server that is cut off stays among the
+endpoints of the Service `kubernetes` until its lease ends. What fails there meanwhile is told; no acknowledged write is lost.
 """
 
 from __future__ import annotations
@@ -42,6 +45,14 @@ def choose(zones: dict[str, str], leader: str, holder: str) -> str:
     if not free:
         raise lab_tool.LabError(f"No zone is without etcd's leader {leader} and without the endpoint's holder {holder}.")
     return free[-1]
+
+
+def outside(workers: dict[str, str], zone: str) -> str:
+    """Return the last worker, of {worker: zone}, that is not in the zone that goes, or raise LabError."""
+    left = sorted(worker for worker, own in workers.items() if own != zone)
+    if not left:
+        raise lab_tool.LabError(f"No worker is outside zone {zone}, of {', '.join(sorted(workers)) or 'none'}.")
+    return left[-1]
 
 
 def late(result: dict, since: float, until: float) -> list[str]:
@@ -87,14 +98,22 @@ def serves(cluster: access.Cluster, inside: list[str], leader: tuple[str, str]) 
     return ready and leader_of(said) == leader and {one["raftTerm"] for one in said.values()} == {leader[1]}
 
 
-def drop(cluster: access.Cluster, seconds: float) -> list[str]:
+def unproven(result: dict) -> list[str]:
+    """Return which stream a prober did not measure, and what became of acknowledged writes."""
+    return [f"no {stream} was measured" for stream in probe.API if not result[stream]["sent"]] + probe.lost(result)
+
+
+def drop(cluster: access.Cluster, seconds: float, in_cluster: bool) -> list[str]:
     """Cut, wait, judge; return what was not as it should be."""
     lab = lab_tool.read_state(cluster.name)
     zones = {host.name: host.zone for host in lab.hosts if host.name in cluster.masters}
     before = leader_of(status(cluster))
     [holder] = cluster.holders()
     zone = choose(zones, before[0], holder)
+    worker = outside({host.name: host.zone for host in lab.hosts if host.name in cluster.workers}, zone) if in_cluster else ""
     probers.start_on_machine(cluster, "zone")
+    if worker:
+        probers.start_in_cluster(cluster, worker)
     with on_the_side_of(cluster, holder):
         cut = lab_hosts.isolate(lab, zone, seconds)
     print(cut.said, flush=True)
@@ -104,13 +123,16 @@ def drop(cluster: access.Cluster, seconds: float) -> list[str]:
         time.sleep(SETTLED)
     finally:
         result = probers.stop_on_machine(cluster, "zone")
+        from_worker = probers.stop_on_host(cluster, probers.IN_CLUSTER, "zone-in-cluster") if worker else None
     print(f"{before[0]} led and leads in term {before[1]}; prober on the machine: {result['summary']}")
     (cluster.results / "drop-zone.json").write_text(
         json.dumps({"zone": zone, "since": cut.since, "result": result}, indent=1) + "\n"
     )
     blind = [] if cut.dropped else ["nothing was cut off, so nothing was proven"]
-    blind += [f"no {stream} was measured" for stream in probe.API if not result[stream]["sent"]]
-    return blind + late(result, cut.since, cut.until) + probe.lost(result)
+    if from_worker:
+        print(f"prober in the cluster, on {worker}: {from_worker['summary']}")
+        blind += [f"in the cluster: {line}" for line in unproven(from_worker)]
+    return blind + late(result, cut.since, cut.until) + unproven(result)
 
 
 def main(argv: list[str]) -> int:
@@ -118,8 +140,11 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument(
+        "--in-cluster", action="store_true", help="ask the API from a worker outside by its Service's address too"
+    )
     options = parser.parse_args(argv)
-    found = drop(access.Cluster(options.lab), options.seconds)
+    found = drop(access.Cluster(options.lab), options.seconds, options.in_cluster)
     for line in found:
         print(f"NOT AS EXPECTED: {line}", file=sys.stderr)
     return 1 if found else 0

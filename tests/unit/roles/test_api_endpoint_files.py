@@ -15,8 +15,11 @@ import sys
 import threading
 
 import pytest
+from ansible.template import Templar
 from ansible_collections.multimaster.kubernetes.plugins import module_utils
-from rendering import render
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint_host
+from rendering import ROOT, render, variables
+from tree import load
 
 UTILS = pathlib.Path(module_utils.__path__[0])
 FILES = UTILS.parents[1] / "roles/api_endpoint/files"
@@ -144,3 +147,20 @@ def test_a_dead_api_server_is_out_of_the_balancer_within_seconds_and_only_200_is
     assert re.fullmatch(r"\d+m?s", said["inter"])
     seconds = float(said["inter"].rstrip("ms")) / (1000 if said["inter"].endswith("ms") else 1)
     assert seconds * int(said["fall"]) <= 3
+
+
+@pytest.mark.parametrize(("inventory", "reloads"), [("reload.yml", True), ("flag.yml", False)])
+def test_of_the_settings_that_a_drill_rolls_out_some_only_reload(inventory, reloads):
+    """What a unit reads again is in its inputs; its unit file is not, and neither is the command of a check."""
+    loader, known = variables("api_endpoint", "m1")
+    given = load(ROOT / "molecule/roll/inventory" / inventory)["all"]["vars"]
+    before, after = (
+        {
+            one["path"]: one["content"]
+            for one in Templar(loader=loader, variables=known | more).template(known["__api_endpoint_files"])["balanced"]
+        }
+        for more in ({}, given)
+    )
+    again = {path for unit in (_endpoint_host.BALANCER, _endpoint_host.VRRP) for path in unit.inputs if path.startswith("/etc/")}
+    changed = {path for path in before if before[path] != after[path]}
+    assert changed and (changed <= again) is reloads

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import itertools
+import pathlib
 import re
 
 import pytest
@@ -93,11 +95,20 @@ REFUSED = {
         ["version-kubelet"],
     ),
     "a kubelet that would be too old": ({"differing": {"kubelet": {"w1": "1.33.9"}}}, ["version-kubelet"]),
+    "a kube-proxy that would be too old": ({"differing": {"kube_proxy": {"w1": "1.33.9"}}}, ["version-kube-proxy"]),
     "a kubelet newer than an API server": ({"differing": {"kubelet": {"w1": "1.37.2"}}}, ["skew-kubelet"]),
     "a kube-proxy newer than an API server": ({"differing": {"kube_proxy": {"w1": "1.37.2"}}}, ["skew-kube-proxy"]),
     "a controller-manager newer than its API server": (
         {"differing": {"controller_manager": {"m2": "1.37.2"}}},
         ["skew-kube-controller-manager"],
+    ),
+    "API servers two minors apart": (
+        {"before": ("1.34.9", OLD[1]), "target": ("1.35.4", OLD[1]), "differing": {"apiserver": {"m2": "1.36.3"}}},
+        ["skew-apiserver", "skew-apiserver", "skew-kube-controller-manager", "skew-kube-scheduler"],
+    ),
+    "etcd members two minors apart": (
+        {"target": (OLD[0], NEW[1]), "differing": {"etcd": {"m3": "3.8.0"}}},
+        ["skew-etcd", "skew-etcd"],
     ),
     "etcd below the floor": ({"differing": {"etcd": {"m2": "3.6.10"}}}, ["version-etcd-floor"]),
     "back to an etcd that does not go with the newer members": (
@@ -284,6 +295,14 @@ WORDS = {
             "Correct multimaster_kubernetes_version.",
         ),
     ),
+    "an argument that is gone": (
+        view(extra={"etcd": {"m2": {"experimental-memory-mlock": "true"}}}),
+        (
+            "argument",
+            "m2: etcd 3.7.3 does not start with the flag experimental-memory-mlock of etcd_extra_flags: it is gone since 3.7",
+            "take experimental-memory-mlock out of etcd_extra_flags",
+        ),
+    ),
 }  # fmt: skip
 
 
@@ -313,6 +332,11 @@ def test_who_hangs_is_not_judged_beside_a_wanted_version_that_is_none(target):
     ("hosts", "refused"),
     [
         (changed(stacked(4, learner="m4"), "m4", sick=True), []),
+        (changed(stacked(5), "m2", sick=True), []),
+        (
+            changed(changed(stacked(5), "m2", sick=True), "m4", sick=True),
+            [f"etcd on m{n} runs and is not healthy: without another one 2 of 3 needed were left" for n in (2, 4)],
+        ),
         (
             changed(changed(stacked(4, learner="m4"), "m4", sick=True), "m2", sick=True),
             ["etcd on m2 runs and is not healthy: without another one 1 of 2 needed were left"],
@@ -323,7 +347,14 @@ def test_who_hangs_is_not_judged_beside_a_wanted_version_that_is_none(target):
         ),
         (changed(external(1, 1), "m1", sick=True), []),
     ],
-    ids=["a learner beside three", "a learner beside one of three", "the only voter", "a host without a member"],
+    ids=[
+        "a learner beside three",
+        "one of five",
+        "two of five",
+        "a learner beside one of three",
+        "the only voter",
+        "a host without a member",
+    ],
 )
 def test_who_hangs_matters_only_where_he_is_needed(hosts, refused):
     assert [one.reason for one in _upgrade_refusals.refusals(view(hosts)) if one.code == "sick"] == refused
@@ -336,35 +367,86 @@ def test_an_argument_is_refused_once_however_it_is_spelt_and_judged_only_beside_
     assert [one.code for one in _upgrade_refusals.refusals(view(target=(NEW[0], "3.x"), extra=extra))] == ["version-unreadable"]
 
 
-def test_what_is_refused_of_a_step_in_its_words():
-    assert dataclasses.astuple(_upgrade_refusals.outage("m1", ("etcd", "kube-apiserver"))) == (
-        "outage",
-        "m1 has no other to stand in for it: while etcd, kube-apiserver restart there, the whole API is away",
-        "allow it for this run (-e etcd_allow_outage=true), or add masters first: of three, one can be spared",
-    )
-    assert dataclasses.astuple(_upgrade_refusals.outage("e1", ("etcd",))) == (
-        "outage",
-        "e1 has no other to stand in for it: while etcd restarts there, the whole API is away",
-        "allow it for this run (-e etcd_allow_outage=true), or add etcd members first: of three, one can be spared",
-    )
-    assert dataclasses.astuple(_upgrade_refusals.even("m2")) == (
-        "even",
-        "etcd on m2 cannot be spared, and multimaster_even_voters keeps it from giving way to the other member",
-        "run with -e multimaster_even_voters=false, so that one of the two stands by as a learner; or add a third member first",
-    )
+def gone_back(*down, **more):
+    """Return the view of the way back where every member runs the newer minor, these being down."""
+    hosts = stacked(3)
+    for name in down:
+        hosts = changed(hosts, name, stopped=("etcd",))
+    seen = view(hosts, (OLD[0], NEW[1]), OLD, _upgrade_view.Etcd("3.7.0"), **more)
+    for name in down:
+        without(seen, "etcd", name)
+    return seen
 
 
-def test_the_formal_downgrade_takes_members_that_run():
-    hosts = changed(changed(stacked(3), "m1", stopped=("etcd",)), "m3", stopped=("etcd",))
-    seen = view(hosts, (OLD[0], NEW[1]), OLD, _upgrade_view.Etcd("3.7.0"), allow_downgrade=True)
-    without(without(seen, "etcd", "m1"), "etcd", "m3")
-    assert [dataclasses.astuple(one) for one in _upgrade_refusals.downgrade(seen)] == [
+# What the plan refuses of one of its steps.
+OF_A_STEP = {
+    "the only master": (
+        [_upgrade_refusals.outage("m1", ("etcd", "kube-apiserver"))],
+        (
+            "outage",
+            "m1 has no other to stand in for it: while etcd, kube-apiserver restart there, the whole API is away",
+            "allow it for this run (-e etcd_allow_outage=true), or add masters first: of three, one can be spared",
+        ),
+    ),
+    "the only member": (
+        [_upgrade_refusals.outage("e1", ("etcd",))],
+        (
+            "outage",
+            "e1 has no other to stand in for it: while etcd restarts there, the whole API is away",
+            "allow it for this run (-e etcd_allow_outage=true), or add etcd members first: of three, one can be spared",
+        ),
+    ),
+    "a voter of two that always votes": (
+        [_upgrade_refusals.even("m2")],
+        (
+            "even",
+            "etcd on m2 cannot be spared, and multimaster_even_voters keeps it from giving way to the other member",
+            "run with -e multimaster_even_voters=false, so that one of the two stands by as a learner; "
+            "or add a third member first",
+        ),
+    ),
+    "a formal downgrade without permission": (
+        tuple(_upgrade_refusals.downgrade(gone_back(allow_downgrade=False))),
+        (
+            "downgrade",
+            "every etcd member runs 3.7, so etcd goes back to 3.6.16 by its formal downgrade, which is to be allowed",
+            "read docs/runbooks/upgrade-go-back.md, then allow it for this run (-e etcd_allow_downgrade=true)",
+        ),
+    ),
+    "a formal downgrade of members that are down": (
+        tuple(_upgrade_refusals.downgrade(gone_back("m1", "m3", allow_downgrade=True))),
         (
             "downgrade-down",
             "etcd does not run on m1, m3, and 3.6.16 does not start with data of 3.7",
             "start it with 3.7 first: upgrade.yml with that version in multimaster_etcd_version does",
-        )
-    ]
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("found,words", OF_A_STEP.values(), ids=OF_A_STEP)
+def test_what_is_refused_of_a_step_says_the_same(found, words):
+    assert [dataclasses.astuple(one) for one in found] == [words]
+
+
+def reasons(module):
+    """Yield the codes of the refusals that a module makes by itself."""
+    for node in ast.walk(ast.parse(pathlib.Path(module.__file__).read_text(encoding="utf-8"))):
+        made = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Refusal"
+        if made and isinstance(node.args[0], ast.Constant):
+            yield node.args[0].value
+
+
+REASONS = {code for module in (_upgrade_refusals, _upgrade) for code in reasons(module)}
+# Findings on versions are refused by their own codes, but for those that only warn.
+PASSED_ON = set(_skew.CHECKS) - {"etcd-security", "version-older-patch"}
+
+
+def test_each_reason_for_no_upgrade_is_in_a_table():
+    assert {"sick", "downgrade", "outage"} <= REASONS, "not found, so nothing is proven"
+    tried = {words[0] for _seen, words in (*WORDS.values(), *OF_A_STEP.values())}
+    tried |= {code for _case, expected in REFUSED.values() for code in expected}
+    assert tried == REASONS | PASSED_ON, "add a row to REFUSED, WORDS or OF_A_STEP"
 
 
 @pytest.mark.parametrize(
