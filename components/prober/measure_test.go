@@ -197,17 +197,15 @@ func TestAWriteThatIsTurnedAwayForAWhileIsLateAndNothingFailed(t *testing.T) {
 		if r.Method != http.MethodPost || writes.Add(1) != 2 { // the first one made the anchor
 			return false
 		}
-		w.Header().Set("Retry-After", "2")
+		w.Header().Set("Retry-After", "5") // as an API server that stops says, and as long as an answer may take
 		http.Error(w, "shutting down", http.StatusTooManyRequests)
 		return true
 	}
-	o := f.options(t)
-	o.timeout = time.Second // shorter than the wait, as 5 s are for an API server that stops
-	r := run(t, o)
+	r := run(t, f.options(t))
 	if !r.Clean || r.Write.Failed != 0 || r.Write.Retried != 1 || r.ReadBack.Acknowledged != r.Write.Sent || r.ReadBack.Lost != 0 {
 		t.Errorf("got %s, %+v", r.Summary, r.ReadBack)
 	}
-	if r.Write.MaxMs < 2000 || r.Write.P50Ms > 1000 {
+	if r.Write.MaxMs < 5000 {
 		t.Errorf("that it was late does not show: %+v", r.Write)
 	}
 }
