@@ -163,7 +163,7 @@ func (f *fakeAPI) options(t *testing.T) options {
 		t.Fatal(err)
 	}
 	return options{server: f.URL, ca: ca, namespace: "probe", run: "t",
-		readInterval: 20 * time.Millisecond, writeInterval: 20 * time.Millisecond, timeout: 5 * time.Second,
+		readInterval: 20 * time.Millisecond, writeInterval: 20 * time.Millisecond, timeout: 5 * time.Second, patience: 12 * time.Second,
 		duration: 400 * time.Millisecond, startTimeout: time.Second, endTimeout: time.Second}
 }
 

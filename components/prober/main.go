@@ -11,20 +11,21 @@
 // --keep). The result is one JSON object.
 //
 // A request fails when it has no complete 2xx answer within --timeout after what client-go does by itself:
-// waiting as a 429 with Retry-After asks, following a GOAWAY, and one retry on a new connection when the old
-// one was closed before any response. Those retries are counted apart. AlreadyExists on a retried numbered
-// write is success.
+// following a GOAWAY, and one retry on a new connection when the old one was closed before any response. Those
+// retries are counted apart. AlreadyExists on a retried numbered write is success.
 //
-// Shed, and counted apart too, is a request answered by a 429 whose Retry-After is no shorter than --timeout: an API
-// server that stops says so (5 s) on connections that were kept, a client that heeds it is late and nothing failed, and
-// this one never waits so long. A 429 that can be heeded is, and a request that is still turned away at --timeout failed.
+// A 429 with Retry-After is heeded, as client-go does (k8s.io/client-go/rest, withRetry: it waits so long and sends
+// the request again): an API server that stops says so, and asks for 5 s, on connections that were kept. The wait is no
+// part of --timeout, which then begins anew; all in all a request has --patience. client-go would do so ten times, this
+// one does it once: API servers stop one after the other, so who is turned away twice has failed. That a request was
+// late shows in max_ms, and in a gap where no other one succeeded meanwhile.
 //
 // With --workload URL there is only the read stream, and it asks a user's workload instead: without credentials, a
 // new connection each time. Any complete 2xx answer will do; only the closed connection is retried, not the 429.
 //
 // What it leaves out: load (see the intervals) and any judgement about the cluster's inside.
 //
-// Exit status: 0 nothing failed or was shed, 1 something was, 2 no measurement was made.
+// Exit status: 0 nothing failed, 1 something did, 2 no measurement was made.
 package main
 
 import (
@@ -53,7 +54,8 @@ const (
 type options struct {
 	server, ca, cert, key, tokenFile, namespace string
 	workload, run                               string
-	readInterval, writeInterval, timeout        time.Duration
+	readInterval, writeInterval                 time.Duration
+	timeout, patience                           time.Duration
 	duration, startTimeout, endTimeout          time.Duration
 	progress, result                            string
 	keep                                        bool
@@ -76,7 +78,8 @@ func parse(arguments []string) (options, error) {
 	flags.StringVar(&o.run, "run", strconv.FormatInt(time.Now().UnixNano(), 36), "name of this run, part of every object's name")
 	flags.DurationVar(&o.readInterval, "read-interval", 20*time.Millisecond, "time between two reads")
 	flags.DurationVar(&o.writeInterval, "write-interval", 100*time.Millisecond, "time between two writes")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Second, "bound of one request, its retries included")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Second, "bound of one request, its retries on new connections included")
+	flags.DurationVar(&o.patience, "patience", 12*time.Second, "bound of a request that waits as a 429 with Retry-After asks")
 	flags.DurationVar(&o.duration, "duration", 0, "stop after this time (0: on SIGTERM or SIGINT)")
 	flags.DurationVar(&o.startTimeout, "start-timeout", 30*time.Second, "bound for the first object to be made")
 	flags.DurationVar(&o.endTimeout, "end-timeout", 120*time.Second, "bound for reading back and deleting")
@@ -91,6 +94,9 @@ func parse(arguments []string) (options, error) {
 	}
 	if o.readInterval <= 0 || o.writeInterval <= 0 || o.timeout <= 0 {
 		return o, errors.New("--read-interval, --write-interval and --timeout must be above zero")
+	}
+	if o.patience < o.timeout {
+		return o, errors.New("--patience must not be shorter than --timeout")
 	}
 	if o.workload != "" {
 		return o, o.checkWorkload(inPod)

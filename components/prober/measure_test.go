@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -188,7 +189,7 @@ func TestNothingMeasuredIsAnErrorAndNotAResult(t *testing.T) {
 	}
 }
 
-func TestWhatIsShedIsCountedApart(t *testing.T) {
+func TestAWriteThatIsTurnedAwayForAWhileIsLateAndNothingFailed(t *testing.T) {
 	t.Parallel()
 	f := newFakeAPI(t)
 	var writes atomic.Int32
@@ -196,31 +197,42 @@ func TestWhatIsShedIsCountedApart(t *testing.T) {
 		if r.Method != http.MethodPost || writes.Add(1) != 2 { // the first one made the anchor
 			return false
 		}
-		w.Header().Set("Retry-After", "5")
+		w.Header().Set("Retry-After", "5") // as an API server that stops says, and as long as an answer may take
 		http.Error(w, "shutting down", http.StatusTooManyRequests)
 		return true
 	}
 	r := run(t, f.options(t))
-	if r.Write.Failed != 0 || r.Write.Shed != 1 || len(r.Write.Bursts) != 0 || r.ReadBack.Acknowledged != r.Write.Sent-1 || r.ReadBack.Lost != 0 {
+	if !r.Clean || r.Write.Failed != 0 || r.Write.Retried != 1 || r.ReadBack.Acknowledged != r.Write.Sent || r.ReadBack.Lost != 0 {
 		t.Errorf("got %s, %+v", r.Summary, r.ReadBack)
 	}
-	if r.Clean || !strings.Contains(r.Summary, "0 failed, 1 shed") || r.Read.Shed != 0 {
-		t.Errorf("clean %t: %s", r.Clean, r.Summary)
-	}
-	if len(r.Write.FirstErrors) != 1 || !strings.HasPrefix(r.Write.FirstErrors[0].Error, "shed: HTTP 429") {
-		t.Errorf("got %+v", r.Write.FirstErrors)
+	if r.Write.MaxMs < 5000 {
+		t.Errorf("that it was late does not show: %+v", r.Write)
 	}
 }
 
-func TestErrorsOfOneKindDoNotHideThoseOfTheOther(t *testing.T) {
+func TestEachLongGapIsToldAndTheShortOnesAreNot(t *testing.T) {
 	t.Parallel()
-	s := newStats(time.Unix(1000, 0))
-	for number := range 2 * keptErrors {
-		s.shed(time.Unix(1000, 0), number, "later")
+	start := time.Unix(1000, 0)
+	s := newStats(start)
+	for _, seconds := range []int{1, 5, 7, 17, 18} { // after gaps of 1, 4, 2, 10 and 1 s
+		s.succeeded(start.Add(time.Duration(seconds)*time.Second), time.Millisecond)
 	}
-	s.failed(time.Unix(1000, 0), 99, "gone")
-	if got := s.snapshot(); len(got.FirstErrors) != keptErrors+1 || got.FirstErrors[keptErrors].Number != 99 || got.Failed != 1 {
-		t.Errorf("got %+v", got)
+	s.close(start.Add(21 * time.Second))
+	want := []gap{{start.Add(time.Second), 4000}, {start.Add(7 * time.Second), 10000}, {start.Add(18 * time.Second), 3000}}
+	if got := s.snapshot(); !slices.Equal(got.Gaps, want) || got.LongestGapMs != 10000 {
+		t.Errorf("got %+v, the longest %g", got.Gaps, got.LongestGapMs)
+	}
+}
+
+func TestWhatFailedBeyondTheBurstsThatAreToldIsCountedAllTheSame(t *testing.T) {
+	t.Parallel()
+	start := time.Unix(1000, 0)
+	s := newStats(start)
+	for number := range keptBursts + 5 {
+		s.failed(start.Add(time.Duration(number)*2*burstGap), number, "gone")
+	}
+	if got := s.snapshot(); got.Failed != keptBursts+5 || len(got.Bursts) != keptBursts || len(got.FirstErrors) != keptErrors {
+		t.Errorf("%d failed, %d bursts, %d errors", got.Failed, len(got.Bursts), len(got.FirstErrors))
 	}
 }
 

@@ -82,6 +82,7 @@ func (c *credentials) sign(request *http.Request) {
 type caller struct {
 	server      string
 	timeout     time.Duration
+	patience    time.Duration
 	credentials *credentials
 	client      *http.Client
 	retryAfter  bool // waits as a 429 with Retry-After asks, which client-go does and net/http does not
@@ -91,7 +92,7 @@ type caller struct {
 func freshCaller(o options, c *credentials) *caller {
 	transport := newTransport(c)
 	transport.DisableKeepAlives = true
-	return &caller{server: o.server, timeout: o.timeout, credentials: c, client: &http.Client{Transport: transport}, retryAfter: true}
+	return newCaller(o, c, transport)
 }
 
 // keptCaller makes a caller that keeps one HTTP/2 connection, as client-go does.
@@ -99,7 +100,12 @@ func keptCaller(o options, c *credentials) *caller {
 	transport := newTransport(c)
 	transport.ForceAttemptHTTP2 = true
 	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: http2Idle, PingTimeout: http2Ping}
-	return &caller{server: o.server, timeout: o.timeout, credentials: c, client: &http.Client{Transport: transport}, retryAfter: true}
+	return newCaller(o, c, transport)
+}
+
+func newCaller(o options, c *credentials, transport *http.Transport) *caller {
+	return &caller{server: o.server, timeout: o.timeout, patience: o.patience, credentials: c,
+		client: &http.Client{Transport: transport}, retryAfter: true}
 }
 
 func newTransport(c *credentials) *http.Transport {
@@ -118,39 +124,52 @@ type answer struct {
 	body    []byte
 	retries int
 	err     error
-	shed    bool // err is a 429 whose Retry-After asks for more than our whole patience: it could not be heeded
+	wait    time.Duration // err is a 429 that asks to be waited for so long
 }
 
-// do sends a request and, where client-go would, sends it again, all within the caller's timeout.
+// do sends a request and, where client-go would, sends it again, within the caller's timeout; where a 429 asks to wait first,
+// once and with the timeout anew, all within the caller's patience.
 func (c *caller) do(ctx context.Context, method, path string, body []byte) answer {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	begin := time.Now()
+	a := c.try(ctx, method, path, body, 0)
+	if a.wait == 0 {
+		return a
+	}
+	if time.Since(begin)+a.wait > c.patience {
+		a.err = fmt.Errorf("%w (Retry-After asks for %s, the whole patience is %s)", a.err, a.wait, c.patience)
+		return a
+	}
+	select {
+	case <-time.After(a.wait):
+	case <-ctx.Done():
+		a.err = fmt.Errorf("%w (still waiting as Retry-After asked)", a.err)
+		return a
+	}
+	a = c.try(ctx, method, path, body, a.retries+1)
+	if a.wait > 0 {
+		a.err = fmt.Errorf("%w (again, after the wait that Retry-After asked for)", a.err)
+	}
+	return a
+}
+
+// try sends a request that was sent again so often before, and once more when its connection was closed before any response,
+// within the caller's timeout.
+func (c *caller) try(ctx context.Context, method, path string, body []byte, retries int) answer {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	var a answer
-	for closed := 0; ; {
+	for closed := 0; ; closed++ {
 		one := c.once(ctx, method, path, body)
-		a.status, a.body, a.err = one.status, one.body, one.err
-		a.retries += one.inner
-		switch {
-		case one.closed && closed < connectionRetries:
-			closed++
-		case one.wait >= c.timeout:
-			a.shed = true
-			a.err = fmt.Errorf("%w (Retry-After asks for %s, the whole patience is %s)", a.err, one.wait, c.timeout)
-			return a
-		case one.wait > 0:
-			select {
-			case <-time.After(one.wait):
-			case <-ctx.Done():
-				a.err = fmt.Errorf("%w (still waiting as Retry-After asked)", a.err)
-				return a
-			}
-		case one.status == http.StatusConflict && a.retries > 0 && method == http.MethodPost:
-			a.err = nil // the write had been done before its answer was lost
-			return a
-		default:
-			return a
+		retries += one.inner
+		if one.closed && closed < connectionRetries {
+			retries++
+			continue
 		}
-		a.retries++
+		if one.status == http.StatusConflict && retries > 0 && method == http.MethodPost {
+			one.err = nil // the write had been done before its answer was lost
+		}
+		return answer{status: one.status, body: one.body, retries: retries, err: one.err, wait: one.wait}
 	}
 }
 

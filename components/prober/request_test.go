@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -115,28 +116,79 @@ func TestAHangingServerFailsAtTheTimeoutAndNotBefore(t *testing.T) {
 	}
 }
 
-func TestARetryAfterThatCannotBeHeededIsShedAndOneThatIsNeverEnoughFails(t *testing.T) {
+func TestARetryAfterIsHeededOnceForLongerThanAnAnswerMayTake(t *testing.T) {
 	t.Parallel()
+	const second = time.Second
+	turnAway := func(w http.ResponseWriter, seconds string) {
+		w.Header().Set("Retry-After", seconds)
+		w.WriteHeader(http.StatusTooManyRequests)
+	}
+	hang := func(r *http.Request) { <-r.Context().Done() }
 	for name, c := range map[string]struct {
-		seconds string
-		shed    bool
-	}{"as long as the patience": {"1", true}, "longer": {"60", true}, "heeded and turned away again": {"0", false}} {
-		f := newFakeAPI(t)
-		f.misbehave = func(w http.ResponseWriter, _ *http.Request) bool {
-			w.Header().Set("Retry-After", c.seconds)
-			w.WriteHeader(http.StatusTooManyRequests)
-			return true
-		}
-		asker := f.caller(t, keptCaller)
-		asker.timeout = time.Second
-		begin := time.Now()
-		a := asker.do(context.Background(), http.MethodGet, folderPath, nil)
-		if a.err == nil || !strings.Contains(a.err.Error(), "HTTP 429") && !errors.Is(a.err, context.DeadlineExceeded) || a.shed != c.shed {
-			t.Errorf("%s: got %v, shed %t", name, a.err, a.shed)
-		}
-		if c.shed && (time.Since(begin) > time.Second/2 || a.retries != 0) {
-			t.Errorf("%s: it was waited for, after all", name)
-		}
+		answers  func(number int, w http.ResponseWriter, r *http.Request) bool
+		patience time.Duration
+		took     time.Duration // at least, and never much longer than the patience
+		retries  int
+		fails    string
+	}{
+		"as long as the timeout, and answered then": {
+			func(number int, w http.ResponseWriter, _ *http.Request) bool {
+				if number == 1 {
+					turnAway(w, "2")
+				}
+				return number == 1
+			}, 6 * second, 2 * second, 1, "",
+		},
+		"turned away again": {
+			func(_ int, w http.ResponseWriter, _ *http.Request) bool { turnAway(w, "2"); return true },
+			6 * second, 2 * second, 1, "HTTP 429",
+		},
+		"longer than the patience is not waited for": {
+			func(_ int, w http.ResponseWriter, _ *http.Request) bool { turnAway(w, "60"); return true },
+			6 * second, 0, 0, "the whole patience is 6s",
+		},
+		"no answer after the wait: the timeout anew": {
+			func(number int, w http.ResponseWriter, r *http.Request) bool {
+				if number == 1 {
+					turnAway(w, "2")
+				} else {
+					hang(r)
+				}
+				return true
+			}, 6 * second, 4 * second, 1, "deadline exceeded",
+		},
+		"no answer after the wait: never beyond the patience": {
+			func(number int, w http.ResponseWriter, r *http.Request) bool {
+				if number == 1 {
+					turnAway(w, "2")
+				} else {
+					hang(r)
+				}
+				return true
+			}, 3 * second, 3 * second, 1, "deadline exceeded",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeAPI(t)
+			var asked atomic.Int32
+			f.misbehave = func(w http.ResponseWriter, r *http.Request) bool {
+				return r.Method == http.MethodPost && c.answers(int(asked.Add(1)), w, r)
+			}
+			asker := f.caller(t, keptCaller)
+			asker.do(context.Background(), http.MethodGet, folderPath, nil) // so that the connection is there
+			asker.timeout, asker.patience = 2*second, c.patience
+			begin := time.Now()
+			m := measurement{options: options{run: "t"}}
+			a := asker.do(context.Background(), http.MethodPost, folderPath, m.configMap(1))
+			took := time.Since(begin)
+			if c.fails == "" && a.err != nil || c.fails != "" && (a.err == nil || !strings.Contains(a.err.Error(), c.fails)) {
+				t.Errorf("got %v, want %q", a.err, c.fails)
+			}
+			if a.retries != c.retries || took < c.took || took >= c.patience+second {
+				t.Errorf("%d retries in %s, want %d in %s", a.retries, took, c.retries, c.took)
+			}
+		})
 	}
 }
 

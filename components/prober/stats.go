@@ -6,16 +6,20 @@ import (
 	"time"
 )
 
-// keptErrors is how many of a stream's errors of each kind are told in full; the first ones say the cause.
+// keptErrors is how many of a stream's errors are told in full; the first ones say the cause.
 const keptErrors = 10
 
-// Failures that follow each other within burstGap are one burst; keptBursts of them are told.
+// Failures that follow each other within burstGap are one burst; keptBursts of them are told. Who judges them by their
+// time counts them: what failed and is in none of them was later.
 const (
 	burstGap   = time.Second
 	keptBursts = 50
 )
 
-// failure is one request that failed or was shed.
+// A gap of toldGap and more is told with its beginning, so that the longest one, which may have its reason, hides no other.
+const toldGap = 3 * time.Second
+
+// failure is one request that failed.
 type failure struct {
 	At     time.Time `json:"at"`
 	Number int       `json:"number"`
@@ -29,17 +33,23 @@ type burst struct {
 	Failed int       `json:"failed"`
 }
 
+// gap is a time without a success.
+type gap struct {
+	From time.Time `json:"from"`
+	Ms   float64   `json:"ms"`
+}
+
 // Stream is what one stream measured. A gap is the time between two successes that follow each other.
 type Stream struct {
 	Sent         int        `json:"sent"`
 	Failed       int        `json:"failed"`
-	Shed         int        `json:"shed"`
 	Retried      int        `json:"retried"`
 	LongestGapMs float64    `json:"longest_gap_ms"`
 	LongestGapAt *time.Time `json:"longest_gap_at"`
 	P50Ms        float64    `json:"p50_ms"`
 	P95Ms        float64    `json:"p95_ms"`
 	MaxMs        float64    `json:"max_ms"`
+	Gaps         []gap      `json:"gaps"`
 	FirstErrors  []failure  `json:"first_errors"`
 	Bursts       []burst    `json:"bursts"`
 }
@@ -53,7 +63,7 @@ type stats struct {
 }
 
 func newStats(start time.Time) *stats {
-	return &stats{last: start, stream: Stream{FirstErrors: []failure{}, Bursts: []burst{}}}
+	return &stats{last: start, stream: Stream{Gaps: []gap{}, FirstErrors: []failure{}, Bursts: []burst{}}}
 }
 
 func (s *stats) sent() {
@@ -81,6 +91,9 @@ func (s *stats) gap(at time.Time) {
 		began := s.last
 		s.stream.LongestGapMs, s.stream.LongestGapAt = ms, &began
 	}
+	if at.Sub(s.last) >= toldGap {
+		s.stream.Gaps = append(s.stream.Gaps, gap{From: s.last, Ms: round(milliseconds(at.Sub(s.last)))})
+	}
 	if at.After(s.last) {
 		s.last = at
 	}
@@ -90,27 +103,14 @@ func (s *stats) failed(at time.Time, number int, reason string) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.stream.Failed++
-	s.tell(s.stream.Failed, failure{At: at, Number: number, Error: reason})
+	if s.stream.Failed <= keptErrors {
+		s.stream.FirstErrors = append(s.stream.FirstErrors, failure{At: at, Number: number, Error: reason})
+	}
 	if last := len(s.stream.Bursts) - 1; last >= 0 && at.Sub(s.stream.Bursts[last].To) < burstGap {
 		s.stream.Bursts[last].To = at
 		s.stream.Bursts[last].Failed++
 	} else if last+1 < keptBursts {
 		s.stream.Bursts = append(s.stream.Bursts, burst{From: at, To: at, Failed: 1})
-	}
-}
-
-// shed counts a request that the server asked to send again later than we would wait: it is no part of a burst.
-func (s *stats) shed(at time.Time, number int, reason string) {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.stream.Shed++
-	s.tell(s.stream.Shed, failure{At: at, Number: number, Error: "shed: " + reason})
-}
-
-// tell keeps an error that is one of the first of its kind, so that those of one kind never hide the other; the caller holds the lock.
-func (s *stats) tell(nth int, one failure) {
-	if nth <= keptErrors {
-		s.stream.FirstErrors = append(s.stream.FirstErrors, one)
 	}
 }
 
@@ -125,7 +125,7 @@ func (s *stats) snapshot() Stream {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	result := s.stream
-	result.FirstErrors, result.Bursts = slices.Clone(result.FirstErrors), slices.Clone(result.Bursts)
+	result.FirstErrors, result.Bursts, result.Gaps = slices.Clone(result.FirstErrors), slices.Clone(result.Bursts), slices.Clone(result.Gaps)
 	sorted := slices.Sorted(slices.Values(s.latencies))
 	result.P50Ms, result.P95Ms, result.MaxMs = quantile(sorted, 0.50), quantile(sorted, 0.95), quantile(sorted, 1)
 	result.LongestGapMs = round(result.LongestGapMs)
@@ -136,7 +136,7 @@ func (s *stats) snapshot() Stream {
 func (s *stats) counts() map[string]int {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	return map[string]int{"sent": s.stream.Sent, "failed": s.stream.Failed, "shed": s.stream.Shed, "retried": s.stream.Retried}
+	return map[string]int{"sent": s.stream.Sent, "failed": s.stream.Failed, "retried": s.stream.Retried}
 }
 
 // quantile is the smallest value that at least the share q of the sorted values does not exceed; 0 of none.

@@ -56,10 +56,6 @@ func (s stream) send(number int) {
 	a := s.one(number, begin)
 	s.stats.retried(a.retries)
 	now := time.Now()
-	if a.shed {
-		s.stats.shed(now, number, a.err.Error())
-		return
-	}
 	if a.err != nil {
 		s.stats.failed(now, number, a.err.Error())
 		return

@@ -42,7 +42,7 @@ func breakOff(w http.ResponseWriter) {
 
 func workloadOptions(url string) options {
 	return options{workload: url + "/hostname", run: "t", readInterval: 10 * time.Millisecond, writeInterval: time.Second,
-		timeout: 5 * time.Second, duration: 300 * time.Millisecond, startTimeout: time.Second}
+		timeout: 5 * time.Second, patience: 12 * time.Second, duration: 300 * time.Millisecond, startTimeout: time.Second}
 }
 
 func TestAWorkloadThatAnswersIsCleanOverNewConnections(t *testing.T) {
@@ -176,7 +176,7 @@ func TestAWorkloadsResultIsJSONAndASignalEndsIt(t *testing.T) {
 		t.Errorf("%v: %s", err, text)
 	}
 	stream, _ := read["read"].(map[string]any)
-	for _, key := range []string{"sent", "failed", "shed", "retried", "longest_gap_ms", "longest_gap_at", "first_errors", "bursts"} {
+	for _, key := range []string{"sent", "failed", "retried", "longest_gap_ms", "longest_gap_at", "gaps", "first_errors", "bursts"} {
 		if _, found := stream[key]; !found {
 			t.Errorf("the read stream has no %s", key)
 		}

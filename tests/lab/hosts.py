@@ -45,6 +45,7 @@ cp /etc/resolv.conf /run/systemd/resolve/resolv.conf
 printf 'nameserver 127.0.0.53\\noptions edns0 trust-ad\\nsearch .\\n' > /etc/resolv.conf
 """
 STOP_TIMEOUT = 60  # seconds for an orderly shutdown, then the power is cut
+DEATHS = "deaths.jsonl"  # of the lab's state: when which host lost its power, for who judges what failed then
 
 
 # --- decisions: data in, data out ------------------------------------------------------------------------------------
@@ -112,11 +113,20 @@ def forget_connections(lab: Lab, host: Host, folders: tuple[str, ...]) -> None:
 def kill(lab: Lab, host: Host) -> str:
     """Cut a host's power."""
     want(lab, host, "running")
+    with (lab_tool.state_folder(lab.name) / DEATHS).open("a") as file:
+        file.write(json.dumps({"at": time.time(), "host": host.name}) + "\n")
     inside_of(lab, host, "ip", "link", "set", INTERFACE, "down")
     lab_tool.run("podman", "kill", lab.container(host))
     lab_tool.run("podman", "wait", lab.container(host))
     forget_connections(lab, host, ("ssh",))
     return "has lost its power and stays off"
+
+
+def deaths(name: str) -> list[tuple[float, str]]:
+    """Return (seconds since the epoch, host) of each host of a lab that lost its power, as long as the lab has been up."""
+    path = lab_tool.state_folder(name) / DEATHS
+    told = (json.loads(line) for line in path.read_text().splitlines()) if path.exists() else ()
+    return [(one["at"], one["host"]) for one in told]
 
 
 def stop(lab: Lab, host: Host) -> str:
@@ -168,12 +178,17 @@ def each(hosts: list[Host], work) -> dict[Host, str]:
 
 @dataclass(frozen=True)
 class Cut:
-    """What an isolation was: what it says, how many frames it dropped, and when it began and ended (seconds since the epoch)."""
+    """What an isolation was: what it says, how many frames it dropped, and between which moments it began and ended.
+
+    In seconds since the epoch: it was ordered, all hosts had it, the first of them ends it, none had it any more.
+    """
 
     said: str
     dropped: int
     since: float
+    made: float
     until: float
+    mended: float
 
 
 def isolate(lab: Lab, zone: str, seconds: float) -> Cut:
@@ -191,13 +206,14 @@ def isolate(lab: Lab, zone: str, seconds: float) -> Cut:
     try:
         if inside and outside:
             each(hosts, cut)
+        made = time.time()
         time.sleep(seconds)
     finally:
-        until = time.time()
         dropped = sum(each(hosts, lambda host: mend(lab, host)).values())
+        mended = time.time()
     names = [", ".join(host.name for host in side) or "nobody" for side in (inside, outside)]
     said = f"zone {zone} ({names[0]}) was cut off from {names[1]} for {seconds:g} s: {dropped} frames dropped"
-    return Cut(said, dropped, since, until)
+    return Cut(said, dropped, since, made, since + seconds, mended)
 
 
 def mend(lab: Lab, host: Host) -> int:

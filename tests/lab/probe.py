@@ -8,7 +8,8 @@
     probe.py life start --workload     besides, one on the last master that asks a user's workload with a PodDisruptionBudget
     probe.py life start --without-pod  none in a pod, where nodes will be drained or die
     probe.py life start --in-cluster   besides, one on the last worker, no pod, that asks the Service `kubernetes` as pods do
-    probe.py life stop                 stop them, keep their results, fail unless all are clean
+    probe.py life stop                 stop them, keep their results, hold them to the limits of verdict.py
+    probe.py life stop --after-death   the same, where hosts lost their power meanwhile: some seconds after that more may fail
     probe.py life control              the negative control: every API server at once, without a drain, must be counted
     probe.py life control-roll         that of rolls: one host after the other, each waited for, but killed and not drained before
     probe.py life control-members      that of an etcd on hosts of its own: each goes before the one before it is back
@@ -18,62 +19,29 @@
 A measurement that sees nothing when something dies proves nothing, so the controls fail when the prober stays clean. Who is
 asked to stop tells the balancers and its clients by itself, and a plain restart may fail nothing: so the controls kill, and what
 they take in turns stays away for longer than the prober waits. The one of rolls leaves nothing else out: each host is waited for.
-The definitions of a failed request, and of a shed one, are the prober's (components/prober/main.go).
+The definition of a failed request is the prober's (components/prober/main.go), that of a fault is verdict.py's.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import http.client
 import sys
 import time
 from collections.abc import Callable
 
 import access
+import hosts as lab_hosts
 import play
 import probers
+import verdict
 import workloads
 
 CONTROL_BEFORE, CONTROL_AFTER = 3.0, 6.0  # seconds around the kill
 AWAY = 6.0  # seconds for which what a control kills stays away: the prober waits five
 BACK_TIMEOUT = 180  # seconds until what was killed serves again
 READY_TIMEOUT = 120  # seconds until the workload serves, on a machine that is busy with other things
-LIMITS = ("percent", "failed", "shed", "gap")
-API, WORKLOAD = ("read", "write"), ("read",)  # the streams a prober of each kind has
-
-
-def failed_streams(result: dict, allowed: dict[str, float], streams: tuple[str, ...] = API) -> list[str]:
-    """Return the streams of which more failed than the number or the percentage that is allowed."""
-
-    def bearable(stream: str) -> float:
-        return max(allowed.get("failed", 0), result[stream]["sent"] * allowed.get("percent", 0) / 100)
-
-    return [stream for stream in streams if result[stream]["failed"] > bearable(stream)]
-
-
-def problems(result: dict, allowed: dict[str, float], streams: tuple[str, ...] = API) -> list[str]:
-    """Return why a prober's result is not good enough.
-
-    allowed: failed requests of each stream, as a number or a percentage, those that were shed, and a gap in ms; 0 of what it
-    does not name, and any gap.
-    """
-    found = []
-    for stream in streams:
-        part = result[stream]
-        if stream in failed_streams(result, allowed, streams):
-            limits = f"{allowed['percent']:g} %" if "percent" in allowed else f"{allowed.get('failed', 0):g}"
-            found.append(f"{part['failed']} of {part['sent']} {stream}s failed ({limits} allowed)")
-        if part["shed"] > allowed.get("shed", 0):
-            found.append(f"{part['shed']} of {part['sent']} {stream}s were shed ({allowed.get('shed', 0):g} allowed)")
-        if "gap" in allowed and part["longest_gap_ms"] > allowed["gap"]:
-            found.append(
-                f"{part['longest_gap_ms']} ms without a good {stream} from {part['longest_gap_at']} ({allowed['gap']} allowed)"
-            )
-        if not part["sent"]:
-            found.append(f"no {stream} was measured")
-    return found + (lost(result) if "write" in streams else [])
 
 
 def first_failures(result: dict, streams: tuple[str, ...]) -> list[str]:
@@ -81,25 +49,12 @@ def first_failures(result: dict, streams: tuple[str, ...]) -> list[str]:
     return [f"{one['at'][11:23]} {stream}: {one['error']}" for stream in streams for one in result[stream]["first_errors"][:3]]
 
 
-def lost(result: dict) -> list[str]:
-    """Return what became of acknowledged writes that should not have; there is no limit that allows any of it."""
-    found = []
-    back = result["read_back"]
-    if not back["done"]:
-        found.append(f"whether writes were lost is not known: {'; '.join(result['end_errors'])}")
-    if back["lost"]:
-        found.append(f"{back['lost']} acknowledged writes were lost: {back['first_lost']}")
-    if result["watch"]["failed"]:
-        found.append(f"the watch missed {result['watch']['failed']} events")
-    return found
-
-
 def explain(result: dict, runs: dict[str, list[dict]]) -> list[str]:
     """Return a line for each burst of failures with the step that was being done, from the events of all runs."""
     lines = []
-    for stream in API:
+    for stream in verdict.API:
         for burst in result.get(stream, {}).get("bursts", []):
-            at = parse_time(burst["from"])
+            at = verdict.parse_time(burst["from"])
             step = next((f"{name}: {task}" for name, events in runs.items() if (task := task_at(events, at))), "no run")
             lines.append(f"{burst['failed']} {stream}s from {burst['from'][11:23]} to {burst['to'][11:23]}, during {step}")
     return lines
@@ -110,11 +65,6 @@ def task_at(events: list[dict], at: float) -> str:
     if not events or not events[0]["at"] <= at <= events[-1]["at"]:
         return ""
     return next((e["task"] for e in reversed(events) if e["event"] == "task" and e["at"] <= at), "its beginning")
-
-
-def parse_time(text: str) -> float:
-    """Return a time of the prober (RFC 3339, UTC, up to nanoseconds) in seconds since the epoch."""
-    return datetime.datetime.fromisoformat(text[:19] + "+00:00").timestamp() + float("0" + text[19:].rstrip("Z") or 0)
 
 
 def start(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
@@ -156,25 +106,29 @@ def start_workload(cluster: access.Cluster, host: str) -> workloads.GuardedWeb:
 
 def stop(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     """Stop the probers that were started and judge their results."""
-    found = []
     runs = {path.stem: play.read_events(path.read_text()) for path in sorted(cluster.results.glob("*.events"))}
-    results = [("prober on the machine", probers.stop_on_machine(cluster, "machine"), API, options.allow)]
-    allowed = options.allow if options.allow_in_cluster is None else options.allow_in_cluster
+    deaths = lab_hosts.deaths(cluster.name) if options.after_death else []
+    results = [("prober on the machine", "machine", probers.stop_on_machine(cluster, "machine"), verdict.API)]
     if probers.pod_marker(cluster).exists():
-        results.append(("prober in a pod", probers.stop_in_pod(cluster), API, allowed))
-    if probers.marker(cluster, probers.IN_CLUSTER).exists():
-        where = f"prober in the cluster, on {probers.marker(cluster, probers.IN_CLUSTER).read_text()}"
-        results.append((where, probers.stop_on_host(cluster, probers.IN_CLUSTER, "in-cluster"), API, allowed))
-    if probers.marker(cluster, probers.WORKLOAD).exists():
-        allowed = options.allow if options.allow_workload is None else options.allow_workload
-        where = f"prober of the workload, on {probers.marker(cluster, probers.WORKLOAD).read_text()}"
-        results.append((where, probers.stop_on_host(cluster, probers.WORKLOAD, "workload"), WORKLOAD, allowed))
-        workloads.GuardedWeb(cluster, probers.NAMESPACE, "").remove()
-    for where, result, streams, allowed in results:
+        results.append(("prober in a pod", "pod", probers.stop_in_pod(cluster), verdict.API))
+    for which, said, streams in (
+        (probers.IN_CLUSTER, "prober in the cluster", verdict.API),
+        (probers.WORKLOAD, "prober of the workload", verdict.WORKLOAD),
+    ):
+        if probers.marker(cluster, which).exists():
+            where = f"{said}, on {probers.marker(cluster, which).read_text()}"
+            results.append((where, which.name, probers.stop_on_host(cluster, which, which.name), streams))
+            if which is probers.WORKLOAD:
+                workloads.GuardedWeb(cluster, probers.NAMESPACE, "").remove()
+    found = []
+    for where, kind, result, streams in results:
         print(f"{where}: {result['summary']}")
         for line in first_failures(result, streams) + explain(result, runs):
             print(f"  {line}")
-        found += [f"{where}: {line}" for line in problems(result, allowed, streams)]
+        limits = verdict.LIMITS[kind]
+        wrong = verdict.problems(result, limits.always, streams, limits.windows(deaths))
+        wrong += verdict.without_death(result, deaths) if options.after_death else []
+        found += [f"{where}: {line}" for line in wrong]
     return found
 
 
@@ -267,13 +221,13 @@ def suffer(
     act(cluster)
     time.sleep(CONTROL_AFTER)
     access.wait("the cluster is whole again", lambda: is_whole(cluster), BACK_TIMEOUT)
-    results = [("on the machine", probers.stop_on_machine(cluster, name), API)]
+    results = [("on the machine", probers.stop_on_machine(cluster, name), verdict.API)]
     if options.in_cluster:
         results.append(("in the cluster", probers.stop_on_host(cluster, probers.IN_CLUSTER, f"{name}-in-cluster"), ("read",)))
     found = []
     for where, result, streams in results:
         print(f"negative control, {said}; prober {where}: {result['summary']}")
-        found += [f"{where}: {line}" for line in unseen(result, options.allow, streams)]
+        found += [f"{where}: {line}" for line in verdict.unseen(result, options.allow, streams)]
         found += [f"{where}: negative control: acknowledged writes were lost"] if result["read_back"]["lost"] else []
     return found
 
@@ -288,13 +242,7 @@ def control_workload(cluster: access.Cluster, options: argparse.Namespace) -> li
     result = probers.stop_on_host(cluster, probers.WORKLOAD, "control-workload")
     web.remove()
     print(f"negative control, the workload's {workloads.REPLICAS} pods deleted at once: {result['summary']}")
-    return unseen(result, options.allow, WORKLOAD)
-
-
-def unseen(result: dict, allowed: dict[str, float], streams: tuple[str, ...]) -> list[str]:
-    """Return the streams of a negative control that saw no more failures than would be allowed."""
-    seen = failed_streams(result, allowed, streams)
-    return [f"negative control: no more {stream}s failed than are allowed" for stream in streams if stream not in seen]
+    return verdict.unseen(result, options.allow, verdict.WORKLOAD)
 
 
 def is_up(cluster: access.Cluster, url: str) -> bool:
@@ -323,14 +271,6 @@ def abandon(name: str) -> None:
             workloads.GuardedWeb(cluster, probers.NAMESPACE, "").delete()
 
 
-def parse_allowed(text: str) -> dict[str, float]:
-    """Return the limits written as `percent=1,gap=600` or `failed=10,shed=5,gap=600`."""
-    found = {key: float(value) for key, value in (part.split("=") for part in text.split(",") if part)}
-    if set(found) - set(LIMITS):
-        raise ValueError(f"unknown limits in {text!r}; known are {', '.join(LIMITS)}")
-    return found
-
-
 VERBS = {
     "start": start, "stop": stop, "control": control, "control-roll": control_roll, "control-members": control_members,
     "control-workload": control_workload,
@@ -343,10 +283,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("lab")
     parser.add_argument("verb", choices=[*VERBS, "abandon"])
     parser.add_argument(
-        "--allow", type=parse_allowed, default={}, metavar="failed=N,percent=N,shed=N,gap=MS", help="what is no fault"
+        "--allow", type=verdict.parse_allowed, default={}, metavar="failed=N,percent=N", help="controls: what would be no fault"
     )
-    parser.add_argument("--allow-workload", type=parse_allowed, metavar="…", help="for the workload (default: as --allow)")
-    parser.add_argument("--allow-in-cluster", type=parse_allowed, metavar="…", help="by the Service (default: as --allow)")
+    parser.add_argument("--after-death", action="store_true", help="stop: hosts lost their power meanwhile")
     parser.add_argument("--workload", action="store_true", help="start: measure a workload too")
     parser.add_argument("--without-pod", action="store_true", help="start: none in a pod, since nodes will be drained")
     parser.add_argument("--in-cluster", action="store_true", help="start, controls: ask the API by its Service's address too")

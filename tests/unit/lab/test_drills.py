@@ -175,6 +175,31 @@ def test_a_scenario_that_measures_shows_that_its_probers_are_not_blind(scenario)
 
 
 @pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
+def test_a_scenario_that_measures_a_workload_shows_before_that_its_prober_is_not_blind(scenario):
+    made = [call for call in called_by(scenario) if call[0] == "probe.py"]
+    measured = [number for number, call in enumerate(made) if call[1] == "start" and "--workload" in call]
+    shown = [number for number, call in enumerate(made) if call[1] == "control-workload"]
+    assert bool(measured) == bool(shown), "add the workload's control, or its prober"
+    assert not measured or min(shown) < min(measured)
+
+
+@pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
+def test_a_scenario_stops_what_it_measured_and_says_of_each_session_whether_a_host_died_in_it(scenario):
+    going, died, wrong = False, False, []
+    for program, *arguments in called_by(scenario):
+        verb = arguments[0] if arguments else ""
+        died = died or "kill" in " ".join(arguments) and (program == "hosts.py" or "--then" in arguments)
+        if program == "probe.py" and verb == "start":
+            wrong += ["it starts probers that run"] * going
+            going, died = True, False
+        elif program == "probe.py" and verb == "stop":
+            wrong += ["it stops probers that do not run"] * (not going)
+            wrong += [f"a host died: {died}, and it says {arguments[1:]}"] * (("--after-death" in arguments) != died)
+            going = False
+    assert not wrong + ["its probers are never stopped"] * going
+
+
+@pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
 def test_a_scenario_measures_in_the_cluster_only_where_a_worker_stays(scenario):
     if any(call[0] == "probe.py" and "--in-cluster" in call for call in called_by(scenario)):
         assert any(host["name"].startswith("w") for host in load(scenario)["platforms"])

@@ -36,7 +36,7 @@ def test_who_asks_in_the_cluster_is_outside():
 
 
 def measured(**more):
-    streams = {stream: {"sent": 9} for stream in drop_zone.probe.API}
+    streams = {stream: {"sent": 9} for stream in drop_zone.verdict.API}
     return {**streams, "watch": {"failed": 0}, "read_back": {"done": True, "lost": 0}, **more}
 
 
@@ -63,23 +63,37 @@ def test_the_leader_is_who_says_so_of_itself(leader, found):
 
 def result(*bursts):
     told = [
-        {"from": f"2026-01-01T00:00:{begin:05.2f}Z", "to": f"2026-01-01T00:00:{end:05.2f}Z", "failed": 3} for begin, end in bursts
+        {"from": f"2026-01-01T00:00:{begin:05.2f}Z", "to": f"2026-01-01T00:00:{end:05.2f}Z", "failed": failed}
+        for begin, end, failed in bursts
     ]
-    return {"read": {"bursts": told}, "write": {"bursts": []}}
+    stream = {"sent": 100, "failed": 0, "longest_gap_ms": 9.0, "longest_gap_at": "", "gaps": [], "bursts": []}
+    seen = stream | {"failed": sum(failed for *_when, failed in bursts), "bursts": told}
+    return {"read": seen, "write": stream, "read_back": {"done": True, "lost": 0}, "watch": {"failed": 0}}
 
 
 @pytest.mark.parametrize(
-    ("bursts", "late"),
+    ("bursts", "found"),
     [
         ((), 0),
-        (((1, 4),), 0),
-        (((1, 4), (21, 28)), 0),
-        (((1, 4), (31, 31.5)), 1),
-        (((1, 19),), 1),
-        (((18, 22),), 1),
-        (((0.1, 0.2),), 1),
+        (((1, 4, 3),), 0),
+        (((1, 9.4, 3), (21, 29.4, 3)), 0),
+        (((1, 4, 4),), 1),
+        (((1, 4, 2), (5, 6, 2)), 1),
+        (((21, 28, 4),), 1),
+        (((1, 9.6, 3),), 1),
+        (((1, 4, 3), (21, 29.6, 1)), 1),
+        (((1, 19, 3),), 1),
+        (((18, 22, 3),), 1),
+        (((0.1, 0.2, 1),), 1),
     ],
 )
-def test_failures_are_allowed_until_the_balancers_have_seen_it_and_when_it_ends(bursts, late):
-    since = drop_zone.probe.parse_time("2026-01-01T00:00:00.50Z")
-    assert len(drop_zone.late(result(*bursts), since, since + 20)) == late
+def test_what_was_on_its_way_may_fail_until_the_balancers_have_seen_the_cut_and_its_end(bursts, found):
+    since = drop_zone.verdict.parse_time("2026-01-01T00:00:00.50Z")
+    cut = drop_zone.lab_hosts.Cut("", 1, since, made=since + 0.5, until=since + 20, mended=since + 20.5)
+    assert len(drop_zone.verdict.problems(result(*bursts), {}, windows=drop_zone.windows(cut))) == found
+
+
+@pytest.mark.parametrize(("holders", "said"), [(["m1"], ""), ([], "no host"), (["m1", "m3"], "m1, m3")])
+def test_the_address_has_one_holder_after_the_cut(holders, said):
+    found = drop_zone.held_by(holders)
+    assert found == ([f"the endpoint's address is on {said} after the cut"] if said else [])

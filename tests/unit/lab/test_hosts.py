@@ -106,3 +106,17 @@ def test_resolv_conf_is_written_where_it_is_and_once(tmp_path):
 def test_the_labs_name_comes_first_then_what_happens_to_whom(argv, verb, said):
     options = vars(hosts.parse(argv))
     assert (options.pop("lab"), options.pop("verb"), options) == ("x", verb, said)
+
+
+def test_when_a_host_lost_its_power_is_kept_before_it_does(monkeypatch, tmp_path):
+    done = []
+    monkeypatch.setattr(lab, "state_folder", lambda _name: tmp_path)
+    monkeypatch.setattr(lab, "containers", lambda _lab: {"m1": "running", "m2": "running"})
+    monkeypatch.setattr(lab, "run", lambda *command, **_options: done.append((command[1], hosts.deaths("x"))) or "")
+    made_of = made(m1="a", m2="b")
+    assert hosts.deaths("x") == []
+    before = hosts.time.time()
+    hosts.each(list(made_of.hosts), lambda host: hosts.kill(made_of, host))
+    assert sorted(host for _at, host in hosts.deaths("x")) == ["m1", "m2"]
+    assert all(before <= at <= hosts.time.time() for at, _host in hosts.deaths("x"))
+    assert done[0][0] == "exec" and done[0][1], "the network went away before the moment was kept"

@@ -1,7 +1,7 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a prober's result is good enough."""
+"""What the probers of a lab are told, what harm their controls do, and how each is judged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
 import probe  # noqa: E402
 
-STREAM = {"sent": 100, "failed": 0, "shed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": "t", "first_errors": []}
+STREAM = {
+    "sent": 100, "failed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": "",
+    "gaps": [], "first_errors": [], "bursts": [],
+}  # fmt: skip
 CLEAN = {
     "read": dict(STREAM),
     "write": dict(STREAM),
@@ -33,76 +36,6 @@ def result(path, value):
         part = part[key]
     part[path[-1]] = value
     return made
-
-
-def test_retries_alone_are_no_problem():
-    assert probe.problems(CLEAN, {}) == []
-
-
-@pytest.mark.parametrize(
-    "path,value",
-    [
-        (("read", "failed"), 1),
-        (("write", "failed"), 1),
-        (("read", "shed"), 1),
-        (("write", "shed"), 1),
-        (("watch", "failed"), 1),
-        (("read_back", "lost"), 1),
-        (("read_back", "done"), False),
-        (("read", "sent"), 0),
-        (("write", "sent"), 0),
-    ],
-)
-def test_one_failure_of_any_kind_is_a_problem(path, value):
-    assert len(probe.problems(result(path, value), {})) == 1
-
-
-def test_limits_allow_so_many_and_no_more():
-    limits = probe.parse_allowed("percent=1,gap=600")
-    for stream in ("read", "write"):
-        most = CLEAN[stream]["sent"] // 100
-        assert probe.problems(result((stream, "failed"), most), limits) == []
-        assert probe.problems(result((stream, "failed"), most + 1), limits) != []
-    assert probe.problems(result(("write", "longest_gap_ms"), 601), limits) != []
-
-
-@pytest.mark.parametrize(
-    ("limits", "most"), [("failed=10", 10), ("failed=3,percent=0", 3), ("percent=1,failed=1", CLEAN["read"]["sent"] // 100)]
-)
-def test_a_number_bounds_what_fails_however_long_it_was_measured(limits, most):
-    for failed, bearable in ((most, True), (most + 1, False)):
-        assert (probe.problems(result(("read", "failed"), failed), probe.parse_allowed(limits)) == []) is bearable
-
-
-@pytest.mark.parametrize("stream", probe.API)
-def test_what_is_shed_has_a_limit_of_its_own_and_is_no_failure(stream):
-    limits = probe.parse_allowed("failed=0,shed=5")
-    assert probe.problems(result((stream, "shed"), 5), limits) == []
-    assert probe.problems(result((stream, "shed"), 6), limits) == [f"6 of 100 {stream}s were shed (5 allowed)"]
-    assert probe.problems(result((stream, "failed"), 1), limits) == [f"1 of 100 {stream}s failed (0 allowed)"]
-    assert probe.failed_streams(result((stream, "shed"), 100), {}) == []  # so a control that sees nothing else is blind
-
-
-WORKLOAD = {"read": dict(STREAM), "clean": True}
-
-
-def test_a_workloads_result_is_judged_by_its_reads_alone():
-    assert probe.problems(WORKLOAD, {}, probe.WORKLOAD) == []
-    for key, value in (("failed", 1), ("sent", 0)):
-        bad = {"read": dict(STREAM) | {key: value}}
-        assert len(probe.problems(bad, {}, probe.WORKLOAD)) == 1
-    assert probe.problems({"read": dict(STREAM) | {"failed": 1}}, {"percent": 1.0}, probe.WORKLOAD) == []
-
-
-def test_a_result_without_writes_is_none_of_the_api():
-    with pytest.raises(KeyError):
-        probe.problems(WORKLOAD, {})
-
-
-@pytest.mark.parametrize("failed,percent,blind", [(0, 0, True), (1, 0, False), (1, 1, True), (2, 1, False)])
-def test_a_control_that_sees_no_more_than_is_allowed_is_blind(failed, percent, blind):
-    seen = {"read": dict(STREAM) | {"failed": failed}}
-    assert bool(probe.unseen(seen, {"percent": percent}, probe.WORKLOAD)) is blind
 
 
 class Masters:
@@ -214,20 +147,48 @@ def test_the_prober_in_the_cluster_runs_where_no_api_server_does():
         probe.last_worker(cluster)
 
 
-def test_each_prober_has_its_limits(monkeypatch, tmp_path, capsys):
-    cluster = types.SimpleNamespace(state=tmp_path, results=tmp_path)
+@pytest.fixture
+def stopping(monkeypatch, tmp_path):
+    """Return a lab with all four probers that each saw three reads fail at once, 105 s after its beginning."""
+    cluster = types.SimpleNamespace(name="x", state=tmp_path, results=tmp_path)
     for which in probe.probers.ON_HOSTS:
         probe.probers.marker(cluster, which).write_text("w1")
-    seen = result(("read", "failed"), 3) | {"summary": "…"}
-    monkeypatch.setattr(probe.probers, "stop_on_machine", lambda _cluster, _name: seen)
-    monkeypatch.setattr(probe.probers, "stop_on_host", lambda _cluster, _which, _name: seen)
+    probe.probers.pod_marker(cluster).touch()
+    seen = result(("read", "bursts"), [{"from": "1970-01-01T00:01:45Z", "to": "1970-01-01T00:01:45Z", "failed": 3}])
+    seen["read"]["failed"] = 3
+    seen |= {"summary": "…", "started": "1970-01-01T00:00:00Z", "ended": "1970-01-01T00:10:00Z"}
+    for name in ("stop_on_machine", "stop_in_pod", "stop_on_host"):
+        monkeypatch.setattr(probe.probers, name, lambda *_: seen)
     monkeypatch.setattr(probe.workloads, "GuardedWeb", lambda *_: types.SimpleNamespace(remove=lambda: None))
-    limits = types.SimpleNamespace(allow={"failed": 0}, allow_in_cluster={"failed": 3}, allow_workload={"failed": 2})
-    found = [line.split(":")[0] for line in probe.stop(cluster, limits)]
-    assert found == ["prober on the machine", "prober of the workload, on w1"]
+    monkeypatch.setattr(probe.lab_hosts.lab_tool, "state_folder", lambda _name: tmp_path)
+    return cluster
+
+
+MACHINE, POD, INSIDE, WEB = (
+    "prober on the machine",
+    "prober in a pod",
+    "prober in the cluster, on w1",
+    "prober of the workload, on w1",
+)
+
+
+@pytest.mark.parametrize(
+    ("died", "after_death", "found"),
+    [
+        ([], False, [MACHINE, INSIDE, WEB]),
+        ([100.0], False, [MACHINE, INSIDE, WEB]),
+        ([100.0], True, [WEB]),
+        ([50.0], True, [MACHINE, WEB]),
+        ([-500.0], True, [MACHINE, MACHINE, POD, INSIDE, INSIDE, WEB, WEB]),
+        ([], True, [MACHINE, MACHINE, POD, INSIDE, INSIDE, WEB, WEB]),
+    ],
+    ids=["nobody died", "not asked for", "just before", "a while before", "before the session", "nobody, though it is said"],
+)
+def test_each_prober_is_judged_by_its_limits_and_by_when_a_host_died(stopping, capsys, died, after_death, found):
+    (stopping.state / probe.lab_hosts.DEATHS).write_text("".join(f'{{"at": {at}, "host": "m1"}}\n' for at in died))
+    said = probe.stop(stopping, types.SimpleNamespace(after_death=after_death))
+    assert [line.split(":")[0] for line in said] == found
     assert "prober in the cluster, on w1: …" in capsys.readouterr().out
-    limits.allow_in_cluster = None
-    assert len(probe.stop(cluster, limits)) == 3
 
 
 @pytest.mark.parametrize(
@@ -241,11 +202,6 @@ def test_a_cluster_is_whole_when_servers_members_and_nodes_are(leader, node, rea
     cluster.etcd = lambda _host, _path: {"leader": leader} if leader else {"header": {}}
     cluster.get = lambda _path: {"items": [{"status": {"conditions": [{"type": "Ready", "status": node}]}}]}
     assert probe.is_whole(cluster) is whole
-
-
-def test_lost_writes_can_not_be_allowed():
-    with pytest.raises(ValueError):
-        probe.parse_allowed("lost=1")
 
 
 EVENTS = [
@@ -271,8 +227,3 @@ def test_a_workloads_burst_of_failures_names_the_step_too():
     burst = {"from": "1970-01-01T00:01:41Z", "to": "1970-01-01T00:01:42Z", "failed": 2}
     lines = probe.explain({"read": {"bursts": [burst]}}, {"drain": EVENTS})
     assert lines == ["2 reads from 00:01:41Z to 00:01:42Z, during drain: First"]
-
-
-@pytest.mark.parametrize("text,seconds", [("1970-01-01T00:01:40Z", 100.0), ("1970-01-01T00:01:40.123456789Z", 100.123456789)])
-def test_times_of_the_prober_are_read(text, seconds):
-    assert abs(probe.parse_time(text) - seconds) < 1e-6
