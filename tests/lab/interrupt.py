@@ -10,8 +10,9 @@
 it, and some milliseconds after one has begun. With `--every-step` the plan is read first. A kind of step in it that no `--at`
 names is an error, and each host's own step is cut inside: where none of the cuts so far found it at work there, another one waits
 for that host, in the plan's order, as long as the plan still has the step. After every cut the API must answer through the
-endpoint, no two hosts may have the address, and etcd must have its quorum. With `--sample` versions and quorum are read all along
-(see sampler.py). What is not known here goes to ansible-playbook. A seed repeats the milliseconds.
+endpoint, exactly one host must have its address, and etcd must have its quorum, within seconds: nobody works at it then. With
+`--sample` versions and quorum are read all along (see sampler.py), so what was lost and came back is seen too. What is not known
+here goes to ansible-playbook. A seed repeats the milliseconds.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import sampler
 
 WITHIN = 1200  # milliseconds after a host has begun
 WITHIN_OWN = 400  # likewise, where it is that host that is waited for
-ANSWERS = 20.0  # seconds after which the API must answer and etcd must have its quorum
+ANSWERS = 20.0  # seconds after which the API must answer, etcd have its quorum and a host have the endpoint address
 
 # Where a step of a plan happens, by its kind; any one of several tasks will do.
 PART = "api_endpoint : Bring this master into its part"
@@ -151,19 +152,26 @@ def cut_inside(steps: list[tuple[str, str]], events: list[dict]) -> set[tuple[st
 
 
 def broken(cluster: access.Cluster) -> list[str]:
-    """Return what a cut has broken: an API that does not answer, a quorum that is lost, an address with two holders.
+    """Return what a cut has broken: an API that does not answer, a quorum that is lost, an address without its one holder.
 
-    A learner or a member that never started is told of only: the next run promotes, starts or removes it.
+    No run goes on, so nobody restarts a voter: of one and of two voters each must serve too. A voter whose host the drill itself
+    has killed is only one that does not serve. A learner or a member that never started is told of only: the next run promotes,
+    starts or removes it.
     """
-    found, samples = [], []
+    found, samples, held = [], [], []
 
     def has_quorum() -> bool:
         samples.append(sampler.look(cluster))
-        return bool(samples[-1].etcd.voters) and not sampler.is_short(samples[-1])
+        return sampler.has_quorum(samples[-1])
+
+    def is_held() -> bool:
+        held[:] = cluster.holders()
+        return bool(held) or not cluster.managed  # a second holder is found at once, and is not waited away
 
     for what, holds in {
         "the API answers": lambda: cluster.request("GET", "/readyz")[0] == 200,
         "etcd has its quorum": has_quorum,
+        "a host has the endpoint address": is_held,
     }.items():
         try:
             access.wait(what, holds, ANSWERS)
@@ -171,7 +179,6 @@ def broken(cluster: access.Cluster) -> list[str]:
             found.append(str(error))
     for sample in samples[-1:]:
         print(f"  {sampler.state_of(sample)}", flush=True)
-    held = cluster.holders()
     return found + ([f"the endpoint address is on {', '.join(held)}"] if len(held) > 1 else [])
 
 

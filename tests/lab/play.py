@@ -6,11 +6,14 @@
 
     play.py life site.yml --inventory molecule/life/inventory/full.yml --expect unchanged
     play.py life roll.yml -e node={holder}                 {holder}: who has the endpoint address as the run begins
+    play.py life site.yml --expect changed --another kube-apiserver
     play.py life upgrade.yml --then 'inside Stop the API server @!m3 +200' 'hosts.py kill m3' --expect stopped --says words
 
 Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change, and on no host a unit has another process, a
 file of ours or a cordon is another than before), `foreseen` (for --check when there is something to do: it tells of changes, and
 nothing on the hosts is another than before),
+`changed` (it ends well, tasks report changes, and what each --another names is another than before: a unit's process wherever it
+runs, the `keys` that API servers and etcd show, the `holder` of the endpoint address),
 `stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). With --then the run
 goes on: at that event (written as a cut) another program of tests/lab is run on the same lab, such as one that lets a host die.
 The run gets nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start
@@ -32,11 +35,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import access
+import another
 import cutoff
 import typist
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPECTATIONS = ("done", "unchanged", "foreseen", "stopped", "cut")
+EXPECTATIONS = ("done", "unchanged", "foreseen", "changed", "stopped", "cut")
 FAILED_TASK = 2  # ansible-playbook's exit code; others mean that it broke, not that it stopped
 UNREACHABLE = 4  # likewise, when the last that it met was a host that does not answer
 LISTED = 12  # slowest and changed tasks that a result names
@@ -63,6 +67,7 @@ class Outcome:
     failures: list[dict] = field(default_factory=list)
     slowest: list[dict] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
+    same: list[str] = field(default_factory=list)
 
 
 def summarize(outcome: Outcome, events: list[dict]) -> Outcome:
@@ -140,6 +145,9 @@ def findings(outcome: Outcome, expect: str, says: list[str] | None = None) -> li
         found.append(f"a run with nothing to do reports {len(outcome.changed)} changes: " + "; ".join(outcome.changed[:LISTED]))
     if expect == "foreseen" and not outcome.changed:
         found.append("a check in front of a change foresees none")
+    if expect == "changed" and not outcome.code:
+        found += [] if outcome.changed else ["a run that has something to change reports no change"]
+        found += outcome.same
     if expect in ("unchanged", "foreseen") and outcome.restarted:
         found.append("something happened on the hosts: " + "; ".join(outcome.restarted))
     return found
@@ -267,6 +275,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--inventory", action="append", default=[], metavar="FILE", help="beside the lab's own")
     parser.add_argument("--name", default="", help="name of the result (default: playbook and expectation)")
     parser.add_argument("--expect", choices=EXPECTATIONS, default="done")
+    parser.add_argument(
+        "--another", action="append", default=[], choices=another.KINDS, metavar="WHAT", help="of --expect changed: this is new"
+    )
     parser.add_argument("--cut", type=cutoff.parse_cut, metavar="WHERE", help="cut the run off (see cutoff.py)")
     parser.add_argument(
         "--then", nargs=2, metavar=("WHERE", "WHAT"), help="run a program of tests/lab there, and let the run go on"
@@ -281,6 +292,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
             parser.error(str(error))
     if options.then and (options.cut or options.answer):
         parser.error("--then goes without --cut and --answer")
+    if options.another and options.expect != "changed":
+        parser.error("--another goes with --expect changed")
     if options.cut and options.expect == "done":
         options.expect = "cut"
     options.name = options.name or f"{Path(options.playbook).stem}-{options.expect}"
@@ -298,9 +311,12 @@ def main(argv: list[str]) -> int:
             return 1
         options.extra = [part.replace("{holder}", ",".join(held)) for part in options.extra]
     before = cluster.observe() if options.expect in ("unchanged", "foreseen") else {}
+    old = another.look(cluster, options.another)
     outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut, options.answer, options.then)
     if before:
         outcome.restarted = differences(before, cluster.observe())
+    if not outcome.code:
+        outcome.same = another.same(old, another.look(cluster, options.another), options.another)
     cluster.remember(finished=not outcome.code)
     (cluster.results / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     wrong = findings(outcome, options.expect, options.says)

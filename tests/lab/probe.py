@@ -12,6 +12,7 @@
     probe.py life stop --after-death   the same, where hosts lost their power meanwhile: some seconds after that more may fail
     probe.py life control              the negative control: every API server at once, without a drain, must be counted
     probe.py life control-roll         that of rolls: one host after the other, each waited for, but killed and not drained before
+    probe.py life control-plain        a roll of plain restarts, without drain and move, nothing killed: told, not yet held to
     probe.py life control-members      that of an etcd on hosts of its own: each goes before the one before it is back
     probe.py life control-workload     the same for a workload: all its pods at once, without grace, must be counted
     probe.py life abandon              end what a failed scenario left running; no result
@@ -19,6 +20,8 @@
 A measurement that sees nothing when something dies proves nothing, so the controls fail when the prober stays clean. Who is
 asked to stop tells the balancers and its clients by itself, and a plain restart may fail nothing: so the controls kill, and what
 they take in turns stays away for longer than the prober waits. The one of rolls leaves nothing else out: each host is waited for.
+What the drain and the move are worth is told by the plain one, which leaves out nothing but those. It is held to failures with
+--must-fail only: whether it has any is to be seen first.
 The definition of a failed request is the prober's (components/prober/main.go), that of a fault is verdict.py's.
 """
 
@@ -143,6 +146,18 @@ def control_roll(cluster: access.Cluster, options: argparse.Namespace) -> list[s
     return suffer(cluster, options, "control-roll", said, roll_unprotected)
 
 
+def control_plain(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
+    """Restart one host's units after the other's as somebody without a playbook does, and tell what that costs.
+
+    The API server that stops still answers for its delay, so that balancers see it go; but its member stops meanwhile, nobody
+    moved the leadership, and what is kept open is cut. With --must-fail a roll that costs nothing shows no worth of a drain.
+    """
+    said = (
+        f"{', '.join(restarts(cluster, balancers=False))} restarted, one after the other, each waited for, without drain and move"
+    )
+    return suffer(cluster, options, "control-plain", said, roll_plainly, free if options.must_fail else lambda *_anything: [])
+
+
 def control_members(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     """Kill one etcd member after the other before the last one is back: a prober that does not see the lost quorum is blind."""
     said = f"{', '.join(cluster.members)}: etcd killed, one after the other, each before the one before it was back"
@@ -163,6 +178,13 @@ def roll_unprotected(cluster: access.Cluster) -> None:
         take(cluster, host, units)
         time.sleep(AWAY)
         give(cluster, host, units)
+        access.wait(f"{host} serves again", lambda host=host: serves(cluster, host), BACK_TIMEOUT)
+
+
+def roll_plainly(cluster: access.Cluster) -> None:
+    """Restart what a roll restarts on one host but the balancer, wait until it serves, and go on with the next host."""
+    for host, units in restarts(cluster, balancers=False).items():
+        cluster.ssh(host, f"systemctl restart {' '.join(units)}", timeout=BACK_TIMEOUT)
         access.wait(f"{host} serves again", lambda host=host: serves(cluster, host), BACK_TIMEOUT)
 
 
@@ -196,11 +218,11 @@ def serves(cluster: access.Cluster, host: str) -> bool:
     return follows and (host not in cluster.masters or is_up(cluster, cluster.server_of(host)))
 
 
-def restarts(cluster: access.Cluster) -> dict[str, list[str]]:
+def restarts(cluster: access.Cluster, balancers: bool = True) -> dict[str, list[str]]:
     """Return {host: the units that a roll with everything restarts there}, dedicated etcd members first."""
     order = [host for host in cluster.members if host not in cluster.masters] + cluster.masters
     carried = {
-        "haproxy.service": cluster.masters if cluster.balanced else [],
+        "haproxy.service": cluster.masters if cluster.balanced and balancers else [],
         "etcd.service": cluster.members,
         "kube-apiserver.service": cluster.masters,
     }
@@ -208,10 +230,16 @@ def restarts(cluster: access.Cluster) -> dict[str, list[str]]:
 
 
 def suffer(
-    cluster: access.Cluster, options: argparse.Namespace, name: str, said: str, act: Callable[[access.Cluster], None]
+    cluster: access.Cluster,
+    options: argparse.Namespace,
+    name: str,
+    said: str,
+    act: Callable[[access.Cluster], None],
+    blind: Callable[[dict, dict, tuple], list[str]] | None = None,
 ) -> list[str]:
     """Do harm under probers of its own, wait until the cluster is whole, and return what they did not see of it.
 
+    ``blind`` says of a result, what is allowed and the streams what they did not see (default: each stream must see it).
     The one in the cluster need not see a write fail: its one connection is often to a host whose turn it is not.
     """
     probers.start_on_machine(cluster, name)
@@ -227,7 +255,7 @@ def suffer(
     found = []
     for where, result, streams in results:
         print(f"negative control, {said}; prober {where}: {result['summary']}")
-        found += [f"{where}: {line}" for line in verdict.unseen(result, options.allow, streams)]
+        found += [f"{where}: {line}" for line in (blind or verdict.unseen)(result, options.allow, streams)]
         found += [f"{where}: negative control: acknowledged writes were lost"] if result["read_back"]["lost"] else []
     return found
 
@@ -243,6 +271,12 @@ def control_workload(cluster: access.Cluster, options: argparse.Namespace) -> li
     web.remove()
     print(f"negative control, the workload's {workloads.REPLICAS} pods deleted at once: {result['summary']}")
     return verdict.unseen(result, options.allow, verdict.WORKLOAD)
+
+
+def free(result: dict, allowed: dict[str, float], streams: tuple[str, ...]) -> list[str]:
+    """Return that a negative control cost nothing: in none of the streams more failed than would be allowed."""
+    costs = verdict.failed_streams(result, allowed, streams)
+    return [] if costs else ["negative control: it cost no more requests than are allowed"]
 
 
 def is_up(cluster: access.Cluster, url: str) -> bool:
@@ -272,8 +306,8 @@ def abandon(name: str) -> None:
 
 
 VERBS = {
-    "start": start, "stop": stop, "control": control, "control-roll": control_roll, "control-members": control_members,
-    "control-workload": control_workload,
+    "start": start, "stop": stop, "control": control, "control-roll": control_roll, "control-plain": control_plain,
+    "control-members": control_members, "control-workload": control_workload,
 }  # fmt: skip
 
 
@@ -289,6 +323,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--workload", action="store_true", help="start: measure a workload too")
     parser.add_argument("--without-pod", action="store_true", help="start: none in a pod, since nodes will be drained")
     parser.add_argument("--in-cluster", action="store_true", help="start, controls: ask the API by its Service's address too")
+    parser.add_argument("--must-fail", action="store_true", help="control-plain: it is wrong when that costs nothing")
     parser.add_argument("--workload-from", default="", metavar="HOST", help="where its prober runs (default: the last master)")
     options = parser.parse_args(argv)
     if options.verb == "abandon":

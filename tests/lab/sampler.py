@@ -86,11 +86,6 @@ def proven(said: dict, is_learner: bool) -> bool:
     return bool(said["status"].get("leader")) if is_learner else "header" in said["read"]
 
 
-def needed(voters: int) -> int:
-    """Return how many voters must serve: a quorum, unless one that restarts leaves fewer by itself."""
-    return min(_quorum.quorum(voters), voters - 1)
-
-
 def serving(sample: Sample) -> int:
     """Return how many voters are not known to fail."""
     return sum(member.healthy is not False for member in sample.etcd.voters)
@@ -101,22 +96,45 @@ def standing(sample: Sample) -> int:
     return sum(member.healthy is not False or member.name in sample.running for member in sample.etcd.voters)
 
 
+def has_quorum(sample: Sample) -> bool:
+    """Say whether a majority of the voters is known to serve; who could not be asked does not count."""
+    return len(sample.etcd.healthy) >= _quorum.quorum(len(sample.etcd.voters))
+
+
 def is_short(sample: Sample) -> bool:
-    """Say whether fewer voters serve than must."""
-    return serving(sample) < needed(len(sample.etcd.voters))
+    """Say whether fewer voters may serve than a quorum; who could not be asked may."""
+    return serving(sample) < _quorum.quorum(len(sample.etcd.voters))
+
+
+def must_stand(voters: int) -> int:
+    """Return how many voters must run in every single sample: a quorum, but of one and two voters one less.
+
+    One voter that restarts is an outage of the API by itself, which whoever runs it has allowed; a run that may not restart it
+    leaves it running. Of two none restarts, the gate forbids it; but one that is removed stops right after the other was asked
+    for the list, so a single sample may still count it.
+    """
+    return min(_quorum.quorum(voters), voters - 1)
+
+
+def lacks_quorum(sample: Sample) -> bool:
+    """Say whether what is seen twice in a row is a lost quorum: voters are short, and not because the only one restarts."""
+    voters = len(sample.etcd.voters)
+    return bool(voters) and is_short(sample) and not (voters == 1 and standing(sample) == 0)
 
 
 def quorum_findings(before: Sample | None, sample: Sample) -> list[str]:
-    """Return what is wrong with the voters of a sample.
+    """Return what is wrong with the voters of a sample that is taken while a run goes on.
 
-    So many that are down are found at once. So many that run and serve nothing may be electing a leader, which was moved: that is
-    found when the sample before says the same.
+    So many that are down are found at once. So few that serve may be electing a leader, which was moved, or one of them was
+    removed just then: that is found when the sample before says the same.
     """
     voters = len(sample.etcd.voters)
-    if standing(sample) < needed(voters):
-        return [f"{standing(sample)} of {voters} voters run and {needed(voters)} must"]
-    if before and is_short(before) and is_short(sample):
-        return [f"{serving(sample)} of {voters} voters serve for longer than an election takes, and {needed(voters)} must"]
+    if standing(sample) < must_stand(voters):
+        return [f"{standing(sample)} of {voters} voters run and {_quorum.quorum(voters)} must"]
+    if before and lacks_quorum(before) and lacks_quorum(sample):
+        return [
+            f"{serving(sample)} of {voters} voters serve for longer than an election takes, and {_quorum.quorum(voters)} must"
+        ]
     return []
 
 

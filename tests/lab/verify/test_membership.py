@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import serving_names
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _haproxy
 
 ASK_HAPROXY = f"""
@@ -54,3 +55,12 @@ def test_each_master_exchanges_vrrp_with_the_other_masters_and_with_nobody_else(
         peers = re.search(r"unicast_peer \{([^}]*)\}", text)[1].split()
         assert sorted(peers) == sorted(cluster.addresses[other] for other in cluster.masters if other != host), host
         assert re.findall(r"unicast_src_ip (\S+)", text) == [cluster.addresses[host]], host
+
+
+def test_each_serving_certificate_names_its_own_host_the_endpoint_and_the_service_and_nobody_else(cluster):
+    wanted = serving_names.wanted(cluster)
+
+    def look(host: str) -> dict[str, list[str]]:
+        return serving_names.named(cluster.ssh(host, serving_names.question(wanted[host])), wanted[host])
+
+    assert cluster.each(sorted(wanted), look) == wanted

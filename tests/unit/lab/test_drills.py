@@ -160,6 +160,12 @@ def test_a_drill_asks_for_a_situation_that_is_there(place, name):
     assert name in [*(situation.name for situation in refuse.SITUATIONS), "control"]
 
 
+def test_a_run_of_a_drill_is_one_that_play_understands():
+    steps = sorted((*ROOT.glob("molecule/*/steps/*.yml"), *ROOT.glob(".config/molecule/steps/*.yml")))
+    runs = [call[1:] for path in steps for call in nested(load(path), calls) if call[0] == "play.py"]
+    assert sum(bool(play.parse(["lab", *map(str, arguments)]).another) for arguments in runs) >= 6
+
+
 def called_by(scenario):
     """Return the program calls of a scenario, in their order."""
     steps = [step.split()[1] for step in load(scenario)["scenario"]["test_sequence"] if step.startswith("side_effect")]

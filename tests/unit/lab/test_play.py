@@ -69,6 +69,10 @@ HOSTS = {"m1": {"ok": 1}}
         ("foreseen", outcome(hosts=HOSTS, changed=["m1: x"]), True),
         ("foreseen", outcome(hosts=HOSTS), False),
         ("foreseen", outcome(hosts=HOSTS, changed=["m1: x"], restarted=["m1 /etc/etcd was absent, is present"]), False),
+        ("changed", outcome(hosts=HOSTS, changed=["m1: x"]), True),
+        ("changed", outcome(hosts=HOSTS), False),
+        ("changed", outcome(hosts=HOSTS, changed=["m1: x"], same=["etcd, m1: still process 7"]), False),
+        ("changed", outcome(hosts=HOSTS, changed=["m1: x"], code=2), False),
         ("cut", outcome(code=-9, cut="start 7 x"), True),
         ("cut", outcome(hosts=HOSTS), False),
     ],
@@ -93,6 +97,16 @@ def test_a_failed_run_tells_host_task_and_message():
 def test_units_that_appear_vanish_or_restart_are_differences():
     before, after = {"m1 a": "1", "m1 b": "1", "m1 c": "1"}, {"m1 a": "1", "m1 b": "2", "m1 d": "1"}
     assert play.differences(before, after) == ["m1 b was 1, is 2", "m1 c was 1, is absent", "m1 d was absent, is 1"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--another", "etcd"), ("--expect", "unchanged", "--another", "etcd"), ("--expect", "changed", "--another", "etc")],
+)
+def test_what_is_to_be_another_is_known_and_goes_with_a_change(arguments):
+    assert play.parse(["lab", "site.yml", "--expect", "changed", "--another", "etcd"]).another == ["etcd"]
+    with pytest.raises(SystemExit):
+        play.parse(["lab", "site.yml", *arguments])
 
 
 def test_ansible_runs_without_what_molecule_or_a_test_runner_set(monkeypatch, tmp_path):

@@ -47,7 +47,7 @@ class Masters:
         self.masters, self.members, self.balanced, self.told = masters, members, balanced, []
         self.nodes = [*masters, *self.workers]
 
-    def ssh(self, host, command):
+    def ssh(self, host, command, timeout=60):
         self.told.append((host, command))
 
     def each(self, hosts, work):
@@ -103,6 +103,40 @@ def test_an_unprotected_roll_kills_each_host_for_longer_than_a_request_waits_and
     probe.roll_unprotected(cluster)
     assert cluster.told == told
     assert slept == [probe.AWAY] * len([one for one in told if "kill" in one[1]]) and min(slept) > 5
+
+
+@pytest.mark.parametrize(
+    "cluster,order",
+    [
+        (Masters(["m1", "m2"], ["m1", "m2"], balanced=True), {"m1": (ETCD, SERVER), "m2": (ETCD, SERVER)}),
+        (Masters(["m1"], ["e1"]), {"e1": (ETCD,), "m1": (SERVER,)}),
+    ],
+    ids=["balanced", "etcd on hosts of its own"],
+)
+def test_a_plain_roll_restarts_each_host_and_waits_for_it_and_kills_nobody(slept, cluster, order):
+    probe.roll_plainly(cluster)
+    assert cluster.told == [
+        one for host, units in order.items() for one in [(host, f"systemctl restart {' '.join(units)}"), *turn(host, *units)[2:]]
+    ]
+    assert not slept
+
+
+@pytest.mark.parametrize(
+    "failed,must_fail,found",
+    [({}, False, 0), ({}, True, 1), ({"read": 3}, True, 0), ({"write": 1}, True, 0), ({"read": 3}, False, 0)],
+)
+def test_what_a_plain_roll_costs_is_told_and_held_to_only_when_asked(monkeypatch, slept, capsys, failed, must_fail, found):
+    seen = copy.deepcopy(CLEAN) | {"summary": "so many failed"}
+    for stream, count in failed.items():
+        seen[stream]["failed"] = count
+    monkeypatch.setattr(probe.probers, "start_on_machine", lambda _cluster, _name: None)
+    monkeypatch.setattr(probe.probers, "stop_on_machine", lambda _cluster, _name: seen)
+    monkeypatch.setattr(probe, "is_whole", lambda _cluster: True)
+    options = types.SimpleNamespace(allow={}, in_cluster=False, must_fail=must_fail)
+    assert len(probe.control_plain(Masters(["m1"], ["m1"]), options)) == found
+    assert "m1 restarted, one after the other" in capsys.readouterr().out
+    seen["read_back"]["lost"] = 1
+    assert len(probe.control_plain(Masters(["m1"], ["m1"]), options)) == found + 1
 
 
 def test_of_three_members_two_are_away_for_longer_than_a_request_waits(slept):

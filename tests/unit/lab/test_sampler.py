@@ -60,7 +60,6 @@ def with_version(component, host, version):
         (None, True, True),
         (None, None, True),  # what was not read is unknown
         (False,),  # the only one restarts
-        (True, False),
         (False, True, True, True, False),
     ],
 )
@@ -73,7 +72,7 @@ def test_as_many_voters_as_a_restart_leaves_are_enough(health):
     [
         ((True, False, False), "1 of 3 voters run and 2 must"),
         ((None, False, False), "1 of 3 voters run and 2 must"),
-        ((False, False), "0 of 2 voters run and 1 must"),
+        ((False, False), "0 of 2 voters run and 2 must"),
         ((True, True, False, False, False), "2 of 5 voters run and 3 must"),
     ],
 )
@@ -87,6 +86,25 @@ def test_voters_that_run_may_elect_a_leader_in_one_sample_and_not_in_two():
     assert sampler.judge([sample(0), sample(1, **electing), sample(2)]) == []
     [found] = sampler.judge([sample(0), sample(1, **electing), sample(2, **electing)])
     assert found.startswith("0 of 3 voters serve for longer than an election takes, and 2 must (in 1 of 3 samples")
+
+
+def test_of_two_voters_one_may_be_removed_in_one_sample_and_away_in_no_two():
+    one_of_two = {"health": (True, False)}
+    assert sampler.judge([sample(0), sample(1, **one_of_two), sample(2, (True,))]) == []
+    [found] = sampler.judge([sample(0), sample(1, **one_of_two), sample(2, **one_of_two)])
+    assert found.startswith("1 of 2 voters serve for longer than an election takes, and 2 must (in 1 of 3 samples")
+
+
+def test_the_only_voter_may_restart_and_not_run_without_serving():
+    down, electing = {"health": (False,)}, {"health": (False,), "running": ("m1",)}
+    assert sampler.judge([sample(0, (True,)), sample(1, **down), sample(2, **electing), sample(3, (True,))]) == []
+    assert sampler.judge([sample(0, (True,)), sample(1, **electing), sample(2, **down), sample(3, **electing)]) == []
+    [found] = sampler.judge([sample(0, (True,)), sample(1, **electing), sample(2, **electing)])
+    assert found.startswith("0 of 1 voters serve for longer than an election takes, and 1 must")
+
+
+def test_a_run_of_samples_without_a_member_is_no_lost_quorum():
+    assert not sampler.quorum_findings(sampler.Sample(0.0), sampler.Sample(1.0))
 
 
 def test_a_learner_has_no_vote():
@@ -254,13 +272,45 @@ def test_a_watch_that_dies_says_so(monkeypatch, tmp_path, capsys):
         (sample(), []),
         (sample(health=(True, True, False)), []),
         (sample(health=(True, False, False)), ["etcd has its quorum: not within"]),
+        (sample(health=(True, None, None)), ["etcd has its quorum: not within"]),  # who cannot be asked serves nobody
+        (sample(health=(True, True)), []),
+        (sample(health=(True, False)), ["etcd has its quorum: not within"]),
+        (sample(health=(True, False), learner=True), []),
+        (sample(health=(True,)), []),
+        (sample(health=(False,)), ["etcd has its quorum: not within"]),
         (sampler.Sample(0.0), ["etcd has its quorum: not within"]),
     ],
 )
 def test_a_cut_that_costs_the_quorum_has_broken_something(monkeypatch, taken, broken):
-    lab = Lab()
-    lab.request, lab.holders = lambda _method, _path: (200, {}), lambda: ["m1"]
-    monkeypatch.setattr(interrupt, "ANSWERS", -1)
+    assert found_after(monkeypatch, taken) == broken
+
+
+@pytest.mark.parametrize(
+    "managed,holders,broken",
+    [
+        (True, [["m1"]], []),
+        (True, [[]], ["a host has the endpoint address: not within"]),
+        (True, [["m1", "m2"]], ["the endpoint address is on m1, m2"]),
+        (False, [[]], []),
+        (False, [["m1", "m2"]], ["the endpoint address is on m1, m2"]),
+    ],
+)
+def test_a_cut_that_leaves_no_holder_or_two_has_broken_something(monkeypatch, managed, holders, broken):
+    assert found_after(monkeypatch, sample(), managed, holders) == broken
+
+
+def test_a_holder_may_come_a_little_later_and_a_second_one_may_not_be_waited_away(monkeypatch):
+    assert found_after(monkeypatch, sample(), holders=[[], ["m1"]], patience=5) == []
+    two = ["the endpoint address is on m1, m2"]
+    assert found_after(monkeypatch, sample(), holders=[["m1", "m2"], ["m1"]], patience=5) == two
+
+
+def found_after(monkeypatch, taken, managed=True, holders=(["m1"],), patience=-1):
+    """Return how what is found after a cut begins: the sample that is taken, and who has the address at each look."""
+    lab, looks = Lab(), list(holders)
+    lab.managed = managed
+    lab.request, lab.holders = lambda _method, _path: (200, {}), lambda: looks.pop(0)
+    monkeypatch.setattr(interrupt, "ANSWERS", patience)
+    monkeypatch.setattr(sampler.access.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(sampler, "look", lambda _cluster: taken)
-    found = interrupt.broken(lab)
-    assert [line[: len(words)] for line, words in zip(found, broken, strict=True)] == broken
+    return [line.split(" -")[0].split(" 5 s")[0] for line in interrupt.broken(lab)]
