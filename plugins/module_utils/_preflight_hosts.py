@@ -13,6 +13,7 @@ import re
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _endpoint,
+    _pki_plan,
     _ports,
     _settings,
 )
@@ -42,7 +43,8 @@ def hosts_observed(view):
 
 
 def hostnames_valid(view):
-    """Want hostnames that can be node names."""
+    """Want hostnames that can be node names; those of the API are none, since no node gets a certificate for them."""
+    reserved = _pki_plan.api_dns_names(view.settings.cluster_domain)
     for host, observation in view.seen():
         hostname = observation["hostname"]
         if not _settings.SUBDOMAIN.match(hostname.lower()) or hostname.split(".")[0].lower() == "localhost":
@@ -52,6 +54,15 @@ def hostnames_valid(view):
                 f"the hostname is {hostname!r}",
                 "a DNS name (RFC 1123), since it becomes the node's name",
                 f"Set it: hostnamectl set-hostname {_suggest_name(host.name)}",
+        elif hostname.lower() in reserved:
+            yield Finding(
+                host.name,
+                "hostname-invalid",
+                f"the hostname is {hostname!r}, a name of the API itself",
+                f"none of {', '.join(reserved)}",
+                "Set another: hostnamectl set-hostname NAME. Where it is a node by that name already, take it out first "
+                "(remove_node.yml).",
+            )
             )
 
 
