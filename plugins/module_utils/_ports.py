@@ -39,6 +39,14 @@ PORTS = (
 NUMBERS = tuple(port.number for port in PORTS)
 
 
+# From these Services get their node ports (kube-apiserver --service-node-port-range, default).
+NODE_PORTS = range(30000, 32768)
+
+
+def beside_api(number):
+    """Return what else of ours listens on a port wherever the API answers or may come to, "" when nothing does."""
+    return next((port.user for port in PORTS if port.number == number and number != API), "")
+
 def needed(parts, api_port=API):
     """Return {port: what listens there} of a host with these parts; `api_port` is where its API server listens."""
     return {api_port if port.number == API else port.number: port.user for port in PORTS if port.part in parts}
