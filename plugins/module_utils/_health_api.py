@@ -162,7 +162,7 @@ def balancers_send(seen):
                     f"the balancer of {', '.join(readers)} has it {state}",
                     "UP on every balancer",
                     "Run site.yml: it takes back a drain that was left, and lists new masters."
-                    if state.startswith(("drain", "maint", "not"))
+                    if state.startswith(("drain", "maint", "unchecked", "not"))
                     else f"On {readers[0]}: curl -k {seen.host(name)['api_server']}/readyz; look for a filter between them.",
                     level,
                 )

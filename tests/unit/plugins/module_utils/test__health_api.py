@@ -262,6 +262,7 @@ OPINIONS = [
     ("it finds it down", {"status": "down", "check": "L4CON"}, "error", "down (L4CON)", FILTERED),
     ("it was drained", {"status": "drain", "check": ""}, "error", "drain", DRAINED),
     ("it was taken out", {"status": "maint", "check": ""}, "error", "maint", DRAINED),
+    ("it was left half drained", {"status": "unchecked", "check": ""}, "error", "unchecked", DRAINED),
     ("it does not know it", None, "error", "not in its configuration", DRAINED),
 ]
 
