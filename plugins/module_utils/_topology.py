@@ -268,7 +268,7 @@ def build(
         allow_outage=allow_outage,
         versions=versions,
         ca_may_be_created=not ca_store_exists
-        and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
+        and all(observed.get(host.name) and not observed[host.name].get("certificates") for host in placed),
     )
 
 
