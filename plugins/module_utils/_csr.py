@@ -131,14 +131,21 @@ def _names(request, contents, node, others, reserved):
     yield from (
         f"the address {address} is not one of node {node.name}" for address in contents.addresses if address not in node.addresses
     )
+    # Who signs writes it as the IPv4 address that it stands for, which may be reserved or another node's.
+    yield from (f"the address {address} is an IPv4 address in IPv6 form" for address in contents.addresses if _mapped(address))
     for asked in (*contents.dns_names, *contents.addresses):
         if asked in reserved:
             yield f"{asked} belongs to the cluster, not to a node"
         yield from (
             f"{asked} is claimed by node {other.name} too"
             for other in others
-            if asked in other.dns_names or asked in other.addresses
+            if asked == other.name or asked in other.dns_names or asked in other.addresses
         )
+
+
+def _mapped(address):
+    """Return whether an address is IPv4-mapped (RFC 4291, 2.5.5.2)."""
+    return getattr(ipaddress.ip_address(address), "ipv4_mapped", None) is not None
 
 
 def judge(request, contents, node, others=(), reserved=frozenset()):
@@ -147,7 +154,7 @@ def judge(request, contents, node, others=(), reserved=frozenset()):
     `contents` is what `_pkcs10.parse` found in it, or the text of why it cannot be read. `node` is the Node the
     requester names, None when there is none; `others` are all other nodes, whose names and addresses nobody else gets
     (a node writes its own addresses into its status, so they alone prove little); `reserved` are names and addresses of
-    the cluster itself, such as the endpoint's.
+    the API itself (`_pki_plan.api_names`).
     """
     reasons = list(_requester(request))
     if node is None:

@@ -22,6 +22,8 @@ from dataclasses import asdict, dataclass
 CONFIGURATION = "/etc/haproxy/haproxy.cfg"
 SOCKET = "/run/haproxy/admin.sock"
 BACKEND = "kube-apiserver"
+#: The same servers without checks; connections go there while no check passes anywhere.
+FALLBACK = "kube-apiserver-unchecked"
 #: HAProxy's management guide, 9.3 "show servers state": a bit of srv_check_state.
 CHECK_ENABLED = 0x04
 #: check_status of a passed layer-7 check (management guide 9.1, field 36); a check under way has "* " before it.
@@ -194,10 +196,10 @@ class Haproxy:
         if said:
             raise HaproxyError(f"HAProxy refused `{command}` on {self._path}: {said}")
 
-    def servers(self):
-        """Return {name: Server} as this HAProxy sees the API servers."""
+    def servers(self, backend=""):
+        """Return {name: Server} as this HAProxy sees the API servers, of another backend where one is given."""
         try:
-            return parse_servers(self.ask("show stat"), self.ask("show servers state"), self._backend)
+            return parse_servers(self.ask("show stat"), self.ask("show servers state"), backend or self._backend)
         except (KeyError, ValueError) as error:
             raise HaproxyError(f"HAProxy's answer on {self._path} cannot be read: {error}") from error
 
@@ -222,8 +224,9 @@ class Haproxy:
         A worker process that a reload has replaced goes on with the sessions it has, and answers on no socket. With the id of
         the `main` process those end too.
         """
-        for name in self.servers():
-            self.order(f"shutdown sessions server {self._backend}/{name}")
+        for backend in (self._backend, FALLBACK):
+            for name in self.servers(backend):
+                self.order(f"shutdown sessions server {backend}/{name}")
         for pid in self._replaced(main):
             with contextlib.suppress(ProcessLookupError):
                 self._kill(pid, signal.SIGTERM)

@@ -11,11 +11,10 @@ from __future__ import annotations
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._endpoint import BALANCED, EXTERNAL
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._health_view import cause
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock import CLOCK_SECONDS
 
 # keepalived states in which it knows its place.
 SETTLED = ("holder", "backup")
-# Seconds beyond a lease's own duration: clocks of two masters may differ by that much (_preflight_hosts.CLOCK_SKEW_SECONDS).
-LEASE_SLACK = 2.0
 
 
 def api_served(seen):
@@ -162,7 +161,7 @@ def balancers_send(seen):
                     f"the balancer of {', '.join(readers)} has it {state}",
                     "UP on every balancer",
                     "Run site.yml: it takes back a drain that was left, and lists new masters."
-                    if state.startswith(("drain", "maint", "not"))
+                    if state.startswith(("drain", "maint", "unchecked", "not"))
                     else f"On {readers[0]}: curl -k {seen.host(name)['api_server']}/readyz; look for a filter between them.",
                     level,
                 )
@@ -187,8 +186,8 @@ def leases_fresh(seen):
     """Want controller-manager and scheduler each to have a leader that renewed its lease in time."""
     for name, lease in leases(seen).items():
         age = lease["age_seconds"] if lease else None
-        if lease and lease["holder"] and age is not None and age <= lease["duration_seconds"] + LEASE_SLACK:
-            continue
+        if lease and lease["holder"] and age is not None and age <= lease["duration_seconds"] + CLOCK_SECONDS:
+            continue  # the clocks of two masters may differ
         if not lease:
             found = f"nobody has ever led the {name}s"
         elif not lease["holder"]:

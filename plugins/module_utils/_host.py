@@ -73,7 +73,6 @@ ETCD_CLIENT = {
 # What a member shows, and what it is asked with: once they have expired nobody can ask it.
 ETCD_CERTIFICATES = (ETCD_CLIENT["cert"], "/etc/etcd/pki/peer.crt", "/etc/etcd/pki/server.crt")
 ETCD_UNIT = "/etc/systemd/system/etcd.service"
-ETCD_PORT = 2379
 # A member whose unit runs, or comes up, is silent for a moment while systemd restarts it (RestartSec of 1 s) or a leader is
 # elected (some election timeouts of 1 s). So it is looked at three times, the last time 4 s after the first.
 ETCD_LOOKS = 3
@@ -553,7 +552,7 @@ def read_etcd_status(files, listeners):
 
     url = etcd_url(listeners)
     if url is None:
-        return no_status(f"nothing listens on port {ETCD_PORT}")
+        return no_status(f"nothing listens on port {_ports.ETCD_CLIENT}")
     try:
         opener = _https.https_opener(files["ca"], files["cert"], files["key"])
     except _https.CredentialsError as reason:
@@ -563,12 +562,12 @@ def read_etcd_status(files, listeners):
 
 def etcd_url(listeners):
     """Return the client URL of the host's own member, its node address before loopback; None when nobody listens."""
-    found = [item["address"] for item in listeners if item["port"] == ETCD_PORT]
+    found = [item["address"] for item in listeners if item["port"] == _ports.ETCD_CLIENT]
     if not found:
         return None
     own = [address for address in found if not (ipaddress.ip_address(address).is_loopback or address in ("0.0.0.0", "::"))]
     address = own[0] if own else "127.0.0.1"
-    return "https://{}:{}".format(f"[{address}]" if ":" in address else address, ETCD_PORT)
+    return "https://{}:{}".format(f"[{address}]" if ":" in address else address, _ports.ETCD_CLIENT)
 
 
 def no_status(error, asked=True):

@@ -38,7 +38,8 @@ MARGIN_SECONDS = 60
 RENEW_SECONDS = 30
 # No step of ours takes longer; a mistyped bound shall not lock a cluster for a year.
 LONGEST_SECONDS = 24 * 3600
-# How far the clocks of two hosts may be apart: what preflight holds them to.
+# How far the clocks of two hosts may be apart, which preflight holds them to. Certificates are valid from the moment they are
+# signed and etcd warns from 1 s; leases bear more.
 CLOCK_SECONDS = 2.0
 HOST, CLUSTER = "host", "cluster"
 # Where the lock may be, in the order in which it is taken: on the host two runs meet that do not see the same API server.

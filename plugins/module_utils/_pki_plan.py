@@ -80,21 +80,21 @@ def administrator(path, days=_pki.DEFAULT_DAYS):
     return dict(_client(path, "kubernetes-admin", ADMIN_GROUP), days=days)
 
 
-def _control_plane(host, cluster):
-    network = cluster["network"]
+def api_dns_names(cluster_domain):
+    """Return the DNS names of the API that no host may be called by."""
     service = "kubernetes.default.svc"
-    names = [
-        host["node_name"],
-        "kubernetes",
-        "kubernetes.default",
-        service,
-        service + "." + network["cluster_domain"],
-        "localhost",
-        "127.0.0.1",
-        host["address"],
-        cluster["endpoint"]["address"],
-        network["api_service_address"],
-    ]
+    return ("kubernetes", "kubernetes.default", service, f"{service}.{cluster_domain}", "localhost")
+
+
+def api_names(cluster):
+    """Return the names and addresses of the API that every master's certificate is for, and so none of a node may be."""
+    network = cluster["network"]
+    addresses = ("127.0.0.1", cluster["endpoint"]["address"], network["api_service_address"])
+    return (*api_dns_names(network["cluster_domain"]), *(address for address in addresses if address))
+
+
+def _control_plane(host, cluster):
+    names = [host["node_name"], host["address"], *api_names(cluster)]
     return [
         _server(KUBERNETES + "apiserver", "kube-apiserver", names, ca="kubernetes", usages=["server"]),
         _client(KUBERNETES + "apiserver-kubelet-client", "kube-apiserver-kubelet-client", KUBELET_CLIENT_GROUP),

@@ -13,6 +13,7 @@ import typing
 
 MASTER, BALANCER, NODE, MEMBER = "master", "balancer", "node", "member"
 API = 6443
+ETCD_CLIENT, ETCD_PEER = 2379, 2380
 
 
 class Port(typing.NamedTuple):
@@ -26,8 +27,8 @@ class Port(typing.NamedTuple):
 PORTS = (
     Port(API, MASTER, "kube-apiserver, and HAProxy beside it"),
     Port(6440, BALANCER, "HAProxy's answer to keepalived"),
-    Port(2379, MEMBER, "etcd's clients"),
-    Port(2380, MEMBER, "etcd's peers"),
+    Port(ETCD_CLIENT, MEMBER, "etcd's clients"),
+    Port(ETCD_PEER, MEMBER, "etcd's peers"),
     Port(2381, MEMBER, "etcd's health and metrics"),
     Port(10248, NODE, "the kubelet's health"),
     Port(10249, NODE, "kube-proxy's metrics"),
@@ -37,6 +38,14 @@ PORTS = (
     Port(10259, MASTER, "kube-scheduler"),
 )
 NUMBERS = tuple(port.number for port in PORTS)
+
+# From these Services get their node ports (kube-apiserver --service-node-port-range, default).
+NODE_PORTS = range(30000, 32768)
+
+
+def beside_api(number):
+    """Return what else of ours listens on a port wherever the API answers or may come to, "" when nothing does."""
+    return next((port.user for port in PORTS if port.number == number and number != API), "")
 
 
 def needed(parts, api_port=API):

@@ -92,6 +92,7 @@ CHECKS = {
     "duplicate-machine-id": _preflight_hosts.machine_ids_once,
     ADDRESS: _preflight_hosts.addresses_known,
     "endpoint-is-host": _preflight_endpoint.endpoint_own,
+    "endpoint-port": _preflight_endpoint.endpoint_port_own,
     "endpoint-subnet": _preflight_endpoint.endpoint_in_subnet,
     "endpoint-taken": _preflight_endpoint.endpoint_free,
     "endpoint-twice": _preflight_endpoint.endpoint_once,

@@ -48,8 +48,11 @@ HOP_IDS = frozenset({"version-skips", "version-etcd-floor"})
 
 
 def ca_store_there(view):
-    """Want the CA store to be there when any host carries certificates: a second CA would end the living cluster."""
-    holding = [host.name for host, observation in view.seen() if observation["certificates"]]
+    """Want the CA store to be there when any host carries certificates: a second CA would end the living cluster.
+
+    One that is to leave may be all there is of it.
+    """
+    holding = [host.name for host, observation in (*view.seen(), *view.seen_leaving()) if observation["certificates"]]
     if holding and not view.ca_store_exists:
         yield Finding(
             "",
@@ -87,8 +90,7 @@ def same_cluster(view):
 
     One that is to leave neither: it would be taken out of use before its reset refuses.
     """
-    leaving = [(host, view.observed[host.name]) for host in view.topology.leaving if view.observed.get(host.name)]
-    for host, observation in (*view.seen(), *leaving):
+    for host, observation in (*view.seen(), *view.seen_leaving()):
         name = _cluster_record.of(observation).get("name")
         if name and view.settings.cluster_name not in (None, name):
             yield Finding(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports, _topology
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
 
 
@@ -27,6 +27,30 @@ def endpoint_own(view):
                 "a free address in the masters' subnet that belongs to no host",
                 "Choose another one: etcd, SSH and certificates hang on the node address, while the endpoint moves.",
             )
+
+
+def endpoint_port_own(view):
+    """Want the API's port to be no other component's: an API server listens on it, and any host may be made a master later."""
+    port = view.settings.endpoint_port
+    if not view.managed:
+        return
+    if _ports.beside_api(port):
+        yield Finding(
+            "",
+            "endpoint-port",
+            f"multimaster_endpoint_port {port} is the port of {_ports.beside_api(port)}",
+            f"a port that no component listens on, such as {_ports.API}",
+            "Choose another multimaster_endpoint_port; a cluster keeps the one that it is made with.",
+        )
+    elif port in _ports.NODE_PORTS:
+        yield Finding(
+            "",
+            "endpoint-port",
+            f"multimaster_endpoint_port {port} is a node port that a Service may get, which then takes the API's connections",
+            f"a port outside {_ports.NODE_PORTS.start}-{_ports.NODE_PORTS.stop - 1}",
+            "Choose another multimaster_endpoint_port, or keep it out of kube-apiserver's service-node-port-range.",
+            WARNING,
+        )
 
 
 def endpoint_in_subnet(view):

@@ -13,13 +13,13 @@ import re
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _endpoint,
+    _pki_plan,
     _ports,
     _settings,
 )
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import Finding
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock import CLOCK_SECONDS
 
-# Seconds. Certificates are valid from the moment they are signed and etcd warns from 1 s; leases bear more.
-CLOCK_SKEW_SECONDS = 2.0
 # File folders of ours: a listener that was started from there is no foreign process.
 OUR_BINARIES = "/opt/multimaster/"
 # Programs of the distribution that we run ourselves.
@@ -42,7 +42,8 @@ def hosts_observed(view):
 
 
 def hostnames_valid(view):
-    """Want hostnames that can be node names."""
+    """Want hostnames that can be node names; those of the API are none, since no node gets a certificate for them."""
+    reserved = _pki_plan.api_dns_names(view.settings.cluster_domain)
     for host, observation in view.seen():
         hostname = observation["hostname"]
         if not _settings.SUBDOMAIN.match(hostname.lower()) or hostname.split(".")[0].lower() == "localhost":
@@ -52,6 +53,15 @@ def hostnames_valid(view):
                 f"the hostname is {hostname!r}",
                 "a DNS name (RFC 1123), since it becomes the node's name",
                 f"Set it: hostnamectl set-hostname {_suggest_name(host.name)}",
+            )
+        elif hostname.lower() in reserved:
+            yield Finding(
+                host.name,
+                "hostname-invalid",
+                f"the hostname is {hostname!r}, a name of the API itself",
+                f"none of {', '.join(reserved)}",
+                "Set another: hostnamectl set-hostname NAME. Where it is a node by that name already, take it out first "
+                "(remove_node.yml).",
             )
 
 
@@ -151,14 +161,14 @@ def clocks_agree(view):
             continue
         least, most = observation["clock"] - window[1], observation["clock"] - window[0]
         skew = max(0.0, least) + min(0.0, most)
-        if abs(skew) > CLOCK_SKEW_SECONDS:
+        if abs(skew) > CLOCK_SECONDS:
             yield _skewed(host.name, skew, "the controller")
         else:
             ahead[host.name] = least, most
     fast = max(ahead, key=lambda name: ahead[name][0], default="")
     slow = min(ahead, key=lambda name: ahead[name][1], default="")
     apart = ahead[fast][0] - ahead[slow][1] if ahead else 0.0
-    if apart > CLOCK_SKEW_SECONDS:
+    if apart > CLOCK_SECONDS:
         yield _skewed(fast, apart, slow)
 
 
@@ -167,7 +177,7 @@ def _skewed(name, skew, other):
         name,
         "clock-skew",
         f"the clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} {other}'s",
-        f"at most {CLOCK_SKEW_SECONDS:.0f} s",
+        f"at most {CLOCK_SECONDS:.0f} s",
         f"Let systemd-timesyncd or chrony run on the host and on {other}.",
     )
 

@@ -35,6 +35,10 @@ class View:
         """Return (host, observation) of every host that was observed."""
         return [(host, self.observed[host.name]) for host in self.topology.hosts if self.observed.get(host.name)]
 
+    def seen_leaving(self):
+        """Return the same of the hosts that leave, which only what is about the whole cluster looks at."""
+        return [(host, self.observed[host.name]) for host in self.topology.leaving if self.observed.get(host.name)]
+
     def nodes(self):
         """Return (host, observation, the user's own kubelet configuration) of every host that was observed and is a node."""
         return [(host, seen, self.own_kubelet.get(host.name, {})) for host, seen in self.seen() if host.master or host.worker]

@@ -26,6 +26,9 @@ CHECKS = {
 ALIKE = 0.9
 # How the variables end by which users give a program flags.
 FLAGS = "_extra_flags"
+# The lowest and the highest value of what has bounds, which a role cannot declare. A blocking stop is waited for so long
+# (_systemd.BLOCKING), and to systemd no time at all is time without end.
+LIMITS = {"api_endpoint_stop_seconds": (1, 90)}
 # What a role registers is no input of it.
 REGISTERED = "_result"
 
@@ -43,7 +46,11 @@ def judge(declared, variables, validate):
     wrong = {}
     for host, given in sorted(variables.items()):
         for name in sorted(set(given) & set(declared)):
-            for error in (*validate(name, declared[name], given[name]), *_other_spellings(name, given[name])):
+            for error in (
+                *validate(name, declared[name], given[name]),
+                *_other_spellings(name, given[name]),
+                *_beyond(name, given[name]),
+            ):
                 wrong.setdefault((name, error), []).append(host)
     invalid = (
         Finding(
@@ -62,6 +69,19 @@ def _other_spellings(variable, flags):
     for flag in flags if variable.endswith(FLAGS) and isinstance(flags, Mapping) else ():
         if flag_name(flag) != flag:
             yield f"{variable}: a flag is named with dashes between its words and none before, not {flag}: {flag_name(flag)}"
+
+
+def _beyond(variable, value):
+    """Give what is wrong with a number that is out of bounds; what is no number Ansible has told of."""
+    if variable not in LIMITS:
+        return
+    least, most = LIMITS[variable]
+    try:
+        fits = least <= int(value) <= most
+    except (TypeError, ValueError):
+        return
+    if not fits:
+        yield f"{variable}: {value} is not within {least} to {most}"
 
 
 def _misspelt(declared, names):

@@ -24,8 +24,10 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _host_versions,
     _identity,
     _join_order,
+    _kube_objects,
     _lock,
     _plan,
+    _ports,
     _quorum,
     _request,
     _rolling,
@@ -34,10 +36,6 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 )
 
 NOBODY = "all:!all"
-API_PORT = 6443
-ETCD_CLIENT_PORT = 2379
-ETCD_PEER_PORT = 2380
-ZONE_LABEL = "topology.kubernetes.io/zone"
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
 # Requests in which nodes give their pods away before they restart; in others containers go on running meanwhile.
@@ -117,12 +115,12 @@ class Host:
     @property
     def client_url(self):
         """Return where the host's etcd member serves clients."""
-        return f"https://{self.address}:{ETCD_CLIENT_PORT}"
+        return f"https://{self.address}:{_ports.ETCD_CLIENT}"
 
     @property
     def peer_url(self):
         """Return where the other members reach the host's etcd member."""
-        return f"https://{self.address}:{ETCD_PEER_PORT}"
+        return f"https://{self.address}:{_ports.ETCD_PEER}"
 
     @property
     def labels(self):
@@ -130,7 +128,7 @@ class Host:
 
         The role is not among them: a kubelet may not set node-role labels (NodeRestriction), the operator does.
         """
-        return {ZONE_LABEL: self.zone} if self.zone and (self.master or self.worker) else {}
+        return {_kube_objects.ZONE_LABEL: self.zone} if self.zone and (self.master or self.worker) else {}
 
     @property
     def taints(self):
@@ -181,7 +179,7 @@ class Topology:
         Without a balancer in between an API server answers at the endpoint address itself, so ours listen on the endpoint's
         port; behind somebody else's balancer they keep the usual one, whatever the balancer listens on.
         """
-        return API_PORT if self.endpoint_mode == _endpoint.EXTERNAL else self.settings.endpoint_port
+        return _ports.API if self.endpoint_mode == _endpoint.EXTERNAL else self.settings.endpoint_port
 
 
 def build(
@@ -268,7 +266,7 @@ def build(
         allow_outage=allow_outage,
         versions=versions,
         ca_may_be_created=not ca_store_exists
-        and all(observed.get(name) and not observed[name].get("certificates") for name in inventory.names),
+        and all(observed.get(host.name) and not observed[host.name].get("certificates") for host in placed),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _downgrade,
     _endpoint,
+    _pki_plan,
     _releases,
     _topology,
     _turns,
@@ -31,11 +32,12 @@ def as_fact(topology, run="", undecided=False):
     hosts = {host.name: _host_fact(host, topology) for host in (*topology.hosts, *topology.leaving)}
     orders = {**dict(topology.order), **_etcd_orders(topology, undecided)}
     rolling_workers, leaving = orders.pop("roll_workers"), _leaving_fact(topology)
+    api = {"endpoint": _endpoint_fact(topology), "network": _network_fact(settings)}
     return {
         "run": run,
         "cluster": {"name": settings.cluster_name},
-        "endpoint": _endpoint_fact(topology),
-        "network": _network_fact(settings),
+        **api,
+        "api_names": list(_pki_plan.api_names(api)),
         "etcd": _etcd_fact(topology, leaving["members"]),
         "artifact_source": settings.artifact_source,
         "kubeconfig": settings.kubeconfig,

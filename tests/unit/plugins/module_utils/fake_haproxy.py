@@ -41,11 +41,16 @@ class FakeHaproxy:
                 f"kube-apiserver,{name},3,{s['status']},17,{s['check']},Layer7 check passed,192.0.2.11:6443,"
                 for name, s in self.servers.items()
             ]
+            rows += [f"kube-apiserver-unchecked,{name},1,no check,17,,,192.0.2.11:6443," for name in self.servers]
             return "\n".join([STAT, "endpoint,FRONTEND,0,OPEN,,,,,", *rows, "kube-apiserver,BACKEND,3,UP,17,,,,"]) + "\n\n"
         if command == "show servers state":
             rows = [
                 f"3 kube-apiserver 1 {name} 192.0.2.11 2 0 1 1 17 15 3 4 {6 if s['checked'] else 2} 0 0 0 - 6443 - 0 0 - - 0"
                 for name, s in self.servers.items()
+            ]
+            rows += [
+                f"4 kube-apiserver-unchecked 1 {name} 192.0.2.11 2 0 1 1 17 1 0 0 0 0 0 0 - 6443 - 0 0 - - 0"
+                for name in self.servers
             ]
             return "\n".join(["1", STATES, *rows]) + "\n\n"
         if command == "show info":

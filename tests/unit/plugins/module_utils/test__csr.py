@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _csr, _pkcs10
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _csr, _pkcs10, _pki_plan
 from csr_fixtures import pem
 from hypothesis import given
 from hypothesis import strategies as st
 
 W1 = _csr.Node("w1", frozenset({"w1", "w1.example.org"}), frozenset({"192.0.2.21", "2001:db8::21"}))
 W2 = _csr.Node("w2", frozenset({"w2"}), frozenset({"192.0.2.22"}))
-RESERVED = frozenset({"192.0.2.10", "kubernetes.default.svc"})
+CLUSTER = {
+    "endpoint": {"address": "192.0.2.10"},
+    "network": {"cluster_domain": "cluster.local", "api_service_address": "10.96.0.1"},
+}
+RESERVED = frozenset(_pki_plan.api_names(CLUSTER))
 USAGES = ("digital signature", "server auth")
 
 
@@ -105,6 +110,41 @@ def test_a_node_that_claims_what_is_anothers_or_the_clusters():
         verdict = judge(found=found, node=liar)
         assert not verdict.approve
         assert said in "; ".join(verdict.reasons)
+
+
+def test_a_node_gets_nothing_that_the_certificate_of_the_api_is_for():
+    """Whoever has such a certificate is the API for every client that trusts the cluster's CA."""
+    master = {"node_name": "m1", "address": "192.0.2.11", "master": True}
+    shared = {*_pki_plan.names(master, CLUSTER)["/etc/kubernetes/pki/apiserver.crt"]} - {"m1", "192.0.2.11"}
+    assert len(shared) == 8
+    for asked in shared:
+        liar = _csr.node_from_object({"metadata": {"name": "w1"}, "status": {"addresses": [{"address": asked}]}})
+        asks = {"dns_names": (), "addresses": (), "addresses" if liar.addresses else "dns_names": (asked,)}
+        assert judge(found=contents(**asks), node=liar).reasons == (f"{asked} belongs to the cluster, not to a node",)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["Kubernetes.Default.svc", "kubernetes.default.svc.", "*.default.svc", "kubernetes.default.svc\0.example.org", "192.0.2.10"],
+)
+def test_another_spelling_of_a_reserved_name_is_as_good_as_none(spelling):
+    liar = _csr.Node("w1", frozenset({spelling, spelling.lower()}))
+    assert not judge(found=contents(dns_names=(spelling,), addresses=()), node=liar).approve
+
+
+@pytest.mark.parametrize("spelling", ["::ffff:192.0.2.10", "::ffff:c000:20a", "::FFFF:192.0.2.22"])
+def test_an_ipv4_address_in_ipv6_form_is_refused(spelling):
+    address = str(ipaddress.ip_address(spelling))
+    liar = _csr.node_from_object({"metadata": {"name": "w1"}, "status": {"addresses": [{"address": spelling}]}})
+    assert address in liar.addresses
+    verdict = judge(found=contents(dns_names=(), addresses=(address,)), node=liar)
+    assert verdict.reasons == (f"the address {address} is an IPv4 address in IPv6 form",)
+
+
+def test_the_name_of_a_node_that_has_no_address_yet_is_its_own():
+    liar = _csr.Node("w1", W1.dns_names | {"w3"})
+    verdict = judge(found=contents(dns_names=("w3",), addresses=()), node=liar, others=(_csr.Node("w3"),))
+    assert verdict.reasons == ("w3 is claimed by node w3 too",)
 
 
 def test_all_reasons_are_given():

@@ -82,7 +82,11 @@ def test_the_holder_steps_aside_and_comes_back():
     world = bring(World(held=("eth0",), elsewhere=True, **BALANCED), "yielded")
     assert world.states[VRRP].file_state == "disabled", "after a reboot it might not hear the holder"
     ended = [command for command in world.haproxy.commands if command.startswith("shutdown")]
-    assert ended == ["shutdown sessions server kube-apiserver/m1", "shutdown sessions server kube-apiserver/m2"]
+    assert ended == [
+        f"shutdown sessions server {backend}/{name}"
+        for backend in ("kube-apiserver", "kube-apiserver-unchecked")
+        for name in ("m1", "m2")
+    ]
     bring(world, "balanced")
     assert world.log == ["stop keepalived", "start keepalived"] and not world.held
     assert world.states[VRRP].file_state == "enabled"

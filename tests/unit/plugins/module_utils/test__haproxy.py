@@ -168,8 +168,27 @@ def test_processes_that_a_reload_has_replaced_end_with_the_sessions_they_have(tm
     _haproxy.Haproxy(connector=fake, processes=str(tmp_path), kill=lambda *call: killed.append(call)).end_sessions(50)
     assert killed == [(pid, signal.SIGTERM) for pid in ended]
     assert [command for command in fake.commands if command.startswith("shutdown")] == [
-        f"shutdown sessions server kube-apiserver/{name}" for name in ("m1", "m2")
+        f"shutdown sessions server {backend}/{name}"
+        for backend in ("kube-apiserver", "kube-apiserver-unchecked")
+        for name in ("m1", "m2")
     ]
+
+
+def test_sessions_end_in_every_backend_that_is_written():
+    """The fallback's servers are the same ones; its clients hear of a move no more than others do."""
+    text = GOLDEN.read_text()
+    written = {line.split()[1] for line in text.splitlines() if line.startswith("backend ")}
+    assert written == {_haproxy.BACKEND, _haproxy.FALLBACK}
+    assert _haproxy.parse_configured(text, _haproxy.FALLBACK) == _haproxy.parse_configured(text)
+
+
+def test_a_balancer_without_a_fallback_ends_what_it_has():
+    fake = FakeHaproxy(m1={})
+    whole = fake.answer
+    fake.answer = lambda command: "\n".join(line for line in whole(command).split("\n") if "unchecked" not in line)
+    _haproxy.Haproxy(connector=fake).end_sessions()
+    ended = [command for command in fake.commands if command.startswith("shutdown")]
+    assert ended == ["shutdown sessions server kube-apiserver/m1"]
 
 
 def test_a_process_that_has_ended_by_itself_is_no_error(tmp_path):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_api
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health_api, _lock
 from health_fixtures import cluster, told
 
 FETCHED = "Kubernetes API at https://x:6443, asked for GET /readyz?verbose: "
@@ -262,6 +262,7 @@ OPINIONS = [
     ("it finds it down", {"status": "down", "check": "L4CON"}, "error", "down (L4CON)", FILTERED),
     ("it was drained", {"status": "drain", "check": ""}, "error", "drain", DRAINED),
     ("it was taken out", {"status": "maint", "check": ""}, "error", "maint", DRAINED),
+    ("it was left half drained", {"status": "unchecked", "check": ""}, "error", "unchecked", DRAINED),
     ("it does not know it", None, "error", "not in its configuration", DRAINED),
 ]
 
@@ -323,10 +324,10 @@ LED = {"holder": "m2_5e0c", "age_seconds": 1.0, "duration_seconds": 15}
 @pytest.mark.parametrize(
     ("lease", "said", "wanted"),
     [
-        ({**LED, "age_seconds": 15 + _health_api.LEASE_SLACK}, None, None),
+        ({**LED, "age_seconds": 15 + _lock.CLOCK_SECONDS}, None, None),
         ({**LED, "age_seconds": -3.0}, None, None),
         (
-            {**LED, "age_seconds": 15.1 + _health_api.LEASE_SLACK},
+            {**LED, "age_seconds": 15.1 + _lock.CLOCK_SECONDS},
             "m2 leads the kube-schedulers and last said so 17 s ago", "renewed within 15 s",
         ),
         (

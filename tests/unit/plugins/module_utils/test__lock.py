@@ -14,9 +14,7 @@ import yaml
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _beside_turns,
     _drain,
-    _health_api,
     _lock,
-    _preflight_hosts,
 )
 
 COLLECTION = "ansible_collections.multimaster.kubernetes.plugins"
@@ -215,10 +213,6 @@ def test_bounds_of_a_step():
     for seconds in (0, -1, 86401):
         with pytest.raises(ValueError, match=f"a step bounded by {seconds} s: wanted 1 to 86400"):
             _lock.duration(seconds)
-
-
-def test_clocks_are_trusted_as_far_as_preflight_holds_them():
-    assert _lock.CLOCK_SECONDS == _health_api.LEASE_SLACK == _preflight_hosts.CLOCK_SKEW_SECONDS
 
 
 def test_what_a_module_returns_of_it():

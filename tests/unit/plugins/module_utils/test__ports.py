@@ -8,7 +8,7 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports
 from ansible_collections.multimaster.kubernetes.plugins.modules import host_info
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
@@ -37,11 +37,6 @@ def test_each_port_stands_once():
 
 def test_the_documented_default_is_the_table():
     assert yaml.safe_load(host_info.DOCUMENTATION)["options"]["ports"]["default"] == list(_ports.NUMBERS)
-
-
-def test_the_topology_means_the_same_ports():
-    assert {_topology.API_PORT, _topology.ETCD_CLIENT_PORT, _topology.ETCD_PEER_PORT} <= set(_ports.NUMBERS)
-    assert _topology.API_PORT == _ports.API
 
 
 def test_every_port_that_a_role_names_on_its_own_host_is_in_the_table():

@@ -31,6 +31,19 @@ def test_a_living_cluster_without_its_ca_store_stops_the_run():
     assert judge(inventory(["m1"], ["w1"]), observed, store=True) == ()
 
 
+@pytest.mark.parametrize("alive", [True, False])
+def test_no_second_ca_is_made_where_the_one_that_leaves_has_all_of_the_first(alive):
+    """With an endpoint of somebody else's nothing else tells of the cluster."""
+    listed, made = inventory(["m1", "m2"]), settings(endpoint_mode="external")
+    request = _request.Request("replace", ("m1",), "m2")
+    observed = {"m2": fresh("m2")} | ({"m1": living("m1", [member("m1")])} if alive else {})
+    topology = _topology.build(made, listed, observed, request=request)
+    view = _preflight.View(made, listed.without(("m1",)), observed, topology)
+    assert not topology.ca_may_be_created
+    told = [one.found for one in _preflight.judge(view) if one.check == "ca-store"]
+    assert told == (["CA store not found at /inv/pki, but m1 carry certificates"] if alive else [])
+
+
 def test_a_host_of_another_ca_is_found():
     findings = three(ca_fingerprints={"kubernetes": ["aa"]})
     assert findings == ()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _request, _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports, _preflight, _request, _topology
 from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
 from preflight_fixtures import NAMES, bare, found, judge, three
 
@@ -14,6 +14,23 @@ from preflight_fixtures import NAMES, bare, found, judge, three
 def test_the_endpoint_address_may_not_be_a_node_address():
     findings = judge(inventory(["m1"]), bare("m1"), endpoint_address="192.0.2.11")
     assert ("m1", "endpoint-is-host") in found(findings, "error")
+
+
+@pytest.mark.parametrize("port", sorted({*_ports.NUMBERS} - {_ports.API}))
+@pytest.mark.parametrize(("mode", "expected"), [("managed", [("", "endpoint-port")]), ("external", [])])
+def test_the_api_answers_on_no_port_of_another_component(port, mode, expected):
+    """Of one master without a worker too: what its API server shares no port with now it may come to share."""
+    findings = judge(inventory(["m1"]), bare("m1"), endpoint_port=port, endpoint_mode=mode)
+    assert found(findings) == found(findings, "error") == expected
+
+
+@pytest.mark.parametrize(
+    ("port", "level"),
+    [(443, None), (6443, None), (8443, None), (29999, None), (30000, "warning"), (32767, "warning"), (32768, None)],
+)
+def test_the_api_answers_on_no_port_that_a_service_may_get(port, level):
+    findings = judge(inventory(["m1"]), bare("m1"), endpoint_port=port)
+    assert [(one.check, one.level) for one in findings] == ([("endpoint-port", level)] if level else [])
 
 
 @pytest.mark.parametrize("endpoint", ["198.51.100.1", "192.0.2.0", "192.0.2.255"])

@@ -34,6 +34,8 @@ def test_why_a_host_was_not_observed_is_told():
         ({"hostname": "Localhost"}, ("m1", "hostname-invalid")),
         ({"hostname": "localhost.localdomain"}, ("m1", "hostname-invalid")),
         ({"hostname": "-m1"}, ("m1", "hostname-invalid")),
+        ({"hostname": "Kubernetes"}, ("m1", "hostname-invalid")),
+        ({"hostname": "kubernetes.default.svc.cluster.local"}, ("m1", "hostname-invalid")),
         ({"hostname": "m" * 64}, ("m1", "hostname-invalid")),
         ({"clock": 1003.5}, ("m1", "clock-skew")),
         ({"clock": 997.5}, ("m1", "clock-skew")),

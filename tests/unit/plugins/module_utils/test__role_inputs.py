@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _role_inputs as inputs
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _systemd
 from ansible_collections.multimaster.kubernetes.plugins.plugin_utils import _role_specs
 
 TAINTS = {"type": "list", "elements": "dict", "options": {"key": {"required": True}, "effect": {"choices": ["NoSchedule"]}}}
@@ -73,6 +74,30 @@ def test_a_flag_in_another_spelling_than_ours_is_refused(flag, meant, value):
         f"kube_apiserver_extra_flags: a flag is named with dashes between its words and none before, not {flag}: {meant} (on m1)",
     )
     assert inputs.judge(declared, {"m1": {"kube_apiserver_extra_flags": {meant: value}}}, _role_specs.wrong) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "fits"), [(0, False), (1, True), (20, True), (90, True), ("90", True), (91, False), ("120", False), (-1, False)]
+)
+def test_what_has_bounds_is_held_to_them(value, fits):
+    declared = inputs.options(_role_specs.read())
+    findings = inputs.judge(declared, {"m1": {"api_endpoint_stop_seconds": value}}, _role_specs.wrong)
+    said = f"api_endpoint_stop_seconds: {value} is not within 1 to 90 (on m1)"
+    assert [(one.check, one.level, one.found) for one in findings] == ([] if fits else [("role-input-invalid", "error", said)])
+
+
+@pytest.mark.parametrize("value", ["soon", [20], None])
+def test_what_is_no_number_is_said_as_ansible_says_it(value):
+    findings = inputs.judge(
+        {"api_endpoint_stop_seconds": {"type": "int"}}, {"m1": {"api_endpoint_stop_seconds": value}}, _role_specs.wrong
+    )
+    assert all("is not within" not in one.found for one in findings)
+
+
+def test_bounds_are_of_inputs_that_there_are_and_a_stop_ends_before_it_is_given_up():
+    declared = inputs.options(_role_specs.read())
+    assert all(low <= declared[name]["default"] <= high for name, (low, high) in inputs.LIMITS.items())
+    assert inputs.LIMITS["api_endpoint_stop_seconds"][1] < _systemd.BLOCKING
 
 
 def test_what_is_no_mapping_of_flags_is_said_as_ansible_says_it():

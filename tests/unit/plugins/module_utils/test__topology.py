@@ -467,6 +467,11 @@ def test_the_endpoint_address_is_never_taken_for_the_node_address():
     assert _topology.node_address(_topology.InventoryHost("m1", ansible_host=ENDPOINT), observation, ENDPOINT) == "192.0.2.11"
 
 
+@pytest.mark.parametrize("file", ["playbooks/vars/wiring.yml", "roles/coredns/vars/main.yml"])
+def test_the_label_of_masters_is_what_data_has_too(file):
+    assert _topology.CONTROL_PLANE_LABEL in (pathlib.Path(__file__).parents[4] / file).read_text()
+
+
 def test_the_node_name_is_the_hostname_in_lower_case():
     assert fact(inventory(["m1"]), {"m1": fresh("m1", hostname="Master-1")})["hosts"]["m1"]["node_name"] == "master-1"
 
