@@ -1606,6 +1606,18 @@ MUTANTS = {
         "        if part is RUNTIME:",
         "test__reset_plan.py::test_network_namespaces_that_containerd_made_go_and_those_of_somebody_elses_stay",
     ),
+    "what a person put on etcd's disk goes": Mutant(
+        "_reset_plan",
+        "if ETCD_DATA.fullmatch(name)]",
+        "if name != OF_THE_DISK]",
+        "test__reset_plan.py::test_a_disk_of_its_own_is_emptied_of_what_is_ours_and_stays",
+    ),
+    "a folder goes on which a disk of its own is mounted": Mutant(
+        "_reset_plan",
+        "if path in disks else [path]",
+        "if False else [path]",
+        "test__reset_plan.py::test_a_disk_of_its_own_is_emptied_of_what_is_ours_and_stays",
+    ),
     # a host's own look
     "the first interface stands for every subnet": Mutant(
         "_host",
