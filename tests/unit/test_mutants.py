@@ -1143,6 +1143,12 @@ MUTANTS = {
     "a node that leaves takes pods again": Mutant(
         DRAIN, "if name in stay]", "]", "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark"
     ),
+    "a node takes pods again that somebody drained with kube_node": Mutant(
+        DRAIN,
+        'RUN.fullmatch(node["annotations"].get(MARK, ""))]',
+        'MARK in node["annotations"]]',
+        "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark",
+    ),
     "a node that keeps its pods is asked about": Mutant(
         "_topology_fact", " and host.name in topology.drains]", "]",
         "test__topology_fact.py::test_nodes_that_are_to_be_drained_are_known_beforehand",
