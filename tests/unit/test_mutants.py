@@ -302,16 +302,16 @@ MUTANTS = {
         MEMBERSHIP, "if not mine.is_learner and mine.client_urls:", "if False:", "test__membership.py"
     ),
     "the gate judges what was read at the beginning": Mutant(
-        "_etcd_host",
+        "_membership_flow",
         "        return _quorum.judge(cluster_of(observed, self._ours)",
         "        self.old = getattr(self, 'old', observed)\n        return _quorum.judge(cluster_of(self.old, self._ours)",
         "test__etcd_flows.py::test_a_voter_that_dies_between_two_changes_is_missed_before_the_second",
     ),
     "what is done again and again is never waited for": Mutant(
-        "_etcd_host",
+        "_membership_flow",
         "if (done, move.target) not in before:",
         "if True:",
-        "test__etcd_host.py::test_an_act_that_succeeds_and_changes_nothing_is_bounded",
+        "test__membership_flow.py::test_an_act_that_succeeds_and_changes_nothing_is_bounded",
     ),
     "an etcd that ends again and again is started until the time is over": Mutant(
         MEMBERSHIP,

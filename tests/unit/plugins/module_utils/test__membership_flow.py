@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _etcd,
-    _etcd_host,
     _membership,
+    _membership_flow,
     _quorum,
     _quorum_gate,
 )
@@ -35,10 +35,10 @@ class Clock:
 
 
 def stepper(fake, clock, seconds=10):
-    return _etcd_host.Stepper(
+    return _membership_flow.Stepper(
         lambda: _etcd.observe([fake.client_url(name) for name in "bc"], fake),
         lambda endpoint: SimpleNamespace(endpoint=endpoint),
-        _etcd_host.Patience(seconds, clock, clock.sleep),
+        _membership_flow.Patience(seconds, clock, clock.sleep),
     )
 
 
@@ -70,7 +70,7 @@ def test_waiting_for_the_leader_is_bounded_and_ends_with_a_next_step():
     clock = Clock()
     step = stepper(fake, clock, seconds=5)
     act, decide, asked = ask_the_leader(step)
-    with pytest.raises(_etcd_host.StepFailed) as failed:
+    with pytest.raises(_membership.StepFailed) as failed:
         step.run(decide, act)
     said = str(failed.value)
     assert said.startswith("not within 5 s: no member serves just now as the leader (https://a:2379: ")
@@ -84,7 +84,7 @@ def test_a_lost_quorum_ends_with_the_runbook():
     fake.running = {"b"}
     clock = Clock()
     step = stepper(fake, clock, seconds=2)
-    with pytest.raises(_etcd_host.StepFailed, match=f"Next: see {_quorum.LOST_QUORUM_RUNBOOK}$"):
+    with pytest.raises(_membership.StepFailed, match=f"Next: see {_quorum.LOST_QUORUM_RUNBOOK}$"):
         step.run(lambda observed: DONE, lambda observed, move: ("never", None))
 
 
@@ -101,7 +101,7 @@ def test_an_act_that_succeeds_and_changes_nothing_is_bounded(next_step):
         assert len(acts) < 50, "it goes on for ever"
         return move.kind, None
 
-    with pytest.raises(_etcd_host.StepFailed) as failed:
+    with pytest.raises(_membership.StepFailed) as failed:
         step.run(lambda observed: move, act)
     said = ".\nLast journal lines of etcd.service:\nunknown flag: --x\n" if next_step == _membership.JOURNAL else ". "
     assert str(failed.value) == f"not within 5 s: etcd is not running here{said}Next: {next_step or _quorum_gate.LOOK}"
