@@ -17,9 +17,6 @@ from dataclasses import dataclass
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _files, _membership, _systemd
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import StepFailed
 
-# seconds; systemctl itself only queues the job
-SYSTEMCTL_TIMEOUT = 90.0
-
 
 @dataclass(frozen=True)
 class Paths:
@@ -37,7 +34,7 @@ class Host:
         self._run, self.paths, self.unit = runner, paths or Paths(), unit
 
     def _systemctl(self, *argv):
-        result = self._run(("systemctl", *argv), SYSTEMCTL_TIMEOUT)
+        result = self._run(("systemctl", *argv), _systemd.BLOCKING)
         if result.rc != 0:
             raise StepFailed(str(result), f"`systemctl status {self.unit}` and `journalctl -u {self.unit} -n 50` here")
         return result.out
@@ -91,7 +88,7 @@ class Host:
         _files.write(self.paths.drop_in, drop_in, 0o644)
         self._systemctl("daemon-reload")
         # a unit that is not loaded has nothing to reset, which systemctl calls a failure
-        self._run(("systemctl", "reset-failed", self.unit), SYSTEMCTL_TIMEOUT)
+        self._run(("systemctl", "reset-failed", self.unit), _systemd.BLOCKING)
         self._systemctl("start", "--no-block", self.unit)
 
     def one_shots(self):

@@ -355,6 +355,12 @@ MUTANTS = {
         "for path in (self.paths.record,) if",
         "test__etcd_flows.py::test_of_a_founding_nothing_is_left_that_a_later_start_would_read",
     ),
+    "an etcd that is slow to stop ends the run just when systemd kills it": Mutant(
+        "_etcd_host",
+        '("systemctl", *argv), _systemd.BLOCKING)',
+        '("systemctl", *argv), 90.0)',
+        "test__etcd_host.py::test_a_wipe_waits_longer_for_etcd_to_stop_than_systemd_does_before_it_kills",
+    ),
     # who gives way
     "a voter that drifts restarts in place": Mutant(
         GIVING_WAY,
