@@ -143,6 +143,12 @@ MUTANTS = {
         "",
         "test__etcd_scene.py::test_a_member_may_serve_where_it_could_not_be_asked_and_its_unit_may_run",
     ),
+    "who is further is ahead of who knows a newer term": Mutant(
+        "_etcd_scene",
+        "return bool(serves), term, index",
+        "return bool(serves), index, term",
+        "test__etcd_scene.py::test_which_member_is_ahead",
+    ),
     "two join beside a learner that takes a place": Mutant(
         JOIN_ORDER,
         "max(1, min(2, MAX_LEARNERS - standing))",
