@@ -147,7 +147,7 @@ scenarios: ## List the scenarios of `make test`
 	@echo $(SCENARIOS)
 
 .PHONY: test
-test: go setup ## Run what CI runs: lint, unit tests, the scenarios
+test: go setup ## Run what CI runs: unit tests, lint, sanity, integration, the prober's tests, the scenarios
 	@$(BIN)/python tests/tools/run_all.py $(if $(WITHIN),--within $(WITHIN))
 
 .PHONY: test-long

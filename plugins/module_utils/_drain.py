@@ -11,6 +11,7 @@ out: requests and waiting (``_node_flow``). Nodes, pods and budgets are objects 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 #: The annotation by which a cordon of ours is known again; its value is the operation's id.
@@ -19,6 +20,8 @@ MARK = "multimaster.kubernetes/operation"
 FOUND = "multimaster.kubernetes/found-cordoned"
 #: An operation that was given no id: two of that name may be two.
 UNNAMED = "unnamed"
+#: The ids that our playbooks give, one a run (`multimaster.run`, of the action `topology`); kube_node is given others by hand.
+RUN = re.compile("[0-9a-f]{16}")
 #: Under this name our requests stand in a node's managedFields (``_kube.FIELD_MANAGER``).
 MANAGER = "multimaster"
 #: The kubelet marks the API's image of a static pod with it (k8s.io/api/core/v1, MirrorPodAnnotationKey).
@@ -133,13 +136,14 @@ def cordon_of(node):
 
 
 def cordons_of_ours(nodes, stay):
-    """Return the names of the nodes whose cordon carries a mark that a run of ours left, of ``_kube_reading``'s summaries.
+    """Return the names of the nodes whose cordon carries a mark that a run of a playbook left, of ``_kube_reading``'s summaries.
 
     ``nodes``: None where they cannot be read, as in a check before there is a cluster. ``stay``: names of the nodes that do not
-    leave. Whoever else cordoned a node has not set the mark; one that is left over, and a cordon that was taken over, are told
-    apart when the cordon is taken back.
+    leave. Who drained a node with kube_node alone set a mark of another form, may be at work on it, and is not cut off; who
+    cordoned it otherwise has set none. A mark that is left over, and a cordon that was taken over, are told apart when the
+    cordon is taken back.
     """
-    ours = [node["name"] for node in nodes or () if node["unschedulable"] and MARK in node["annotations"]]
+    ours = [node["name"] for node in nodes or () if node["unschedulable"] and RUN.fullmatch(node["annotations"].get(MARK, ""))]
     return [name for name in ours if name in stay]
 
 

@@ -17,6 +17,7 @@ import threading
 import time
 from dataclasses import asdict, dataclass
 
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd_scene
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._https import TransportError
 
 # seconds: etcd itself gives up on a linearizable read without quorum after 7 s (5 s + 2 election timeouts); a healthy
@@ -364,7 +365,7 @@ def observe(endpoints, opener, timeout=READ_TIMEOUT):
     listed = [v for v in views if v.members is not None]
     if not listed:
         return Observed((), views, False)
-    best = max(listed, key=lambda v: (v.members_confirmed, v.status.raft_term, v.status.raft_applied_index))
+    best = max(listed, key=lambda v: _etcd_scene.rank(v.members_confirmed, v.status.raft_term, v.status.raft_applied_index))
     seen = {v.status.member_id for v in views if v.status}
     more = [u.rstrip("/") for m in best.members if m.id not in seen for u in m.client_urls if u.rstrip("/") not in asked]
     views += _look_at_all(list(dict.fromkeys(more)), opener, timeout, 4 * timeout)

@@ -13,7 +13,8 @@ import json
 from dataclasses import dataclass, replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _membership, _quorum, _unit_plan
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, StepFailed, Stepper
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import StepFailed
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership_flow import Patience, Stepper
 
 # kinds of moves that are changes of something
 ACTING = (

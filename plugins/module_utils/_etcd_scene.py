@@ -28,17 +28,22 @@ def unasked(observation):
     return not (etcd.get("status") or {}).get("asked", True) and etcd["unit"] not in _membership.NOT_RUNNING
 
 
-def newest(told):
-    """Return the status whose member is ahead of the others, None of none: one that was cut off tells of an old cluster.
+def rank(serves, term, index):
+    """Return by what one who tells of etcd is ahead of another: one that was cut off tells of an old cluster.
 
-    A term is newer than another whatever its index: a leader that was cut off goes on writing what nobody keeps. Who
-    serves comes before both, and a learner, which cannot list the members, last.
+    Who serves comes first. A term is newer than another whatever its index: a leader that was cut off goes on writing what
+    nobody keeps.
     """
+    return bool(serves), term, index
 
-    def rank(status):
-        return bool(status["members"]), status["healthy"], status["raft_term"], status["raft_index"]
 
-    return max(told, key=rank, default=None)
+def newest(told):
+    """Return the status whose member is ahead of the others, None of none; a learner, which cannot list the members, last."""
+
+    def order(status):
+        return bool(status["members"]), rank(status["healthy"], status["raft_term"], status["raft_index"])
+
+    return max(told, key=order, default=None)
 
 
 def cluster(hosts, observed):

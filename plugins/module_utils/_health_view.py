@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd_scene, _quorum
 
 # Errors of the clients say "... at WHERE, asked for WHAT: WHY".
 ASKED = re.compile(r"asked for .*?: (.*)$", re.DOTALL)
@@ -135,8 +135,10 @@ def merged(answers, ours):
 
 
 def _newest(answer):
-    members = answer["members"]
-    return answer["confirmed"], max((m["raft_term"], m["raft_index"]) for m in members), bool(answer["leader_id"])
+    def rank(member):
+        return _etcd_scene.rank(answer["confirmed"], member["raft_term"], member["raft_index"])
+
+    return max(rank(member) for member in answer["members"]), bool(answer["leader_id"])
 
 
 def cause(text):

@@ -4,7 +4,8 @@
 """Decide the next single move that makes this host's etcd member what it shall be.
 
 Solves: a join can be cut off between any two of its steps, so each move is decided anew from what is seen, never from
-what was done before. Leaves out: whether a move is safe for the cluster (``_quorum``), and doing it (``_etcd_host``).
+what was done before. Leaves out: whether a move is safe for the cluster (``_quorum``), and doing it (``_membership_flow``,
+``_etcd_host``).
 
 The rule everything follows from: a voter that acknowledged entries and lost them must never run again under the same
 member id (Raft keeps its promises on disk). So a member without its write-ahead log is removed and added anew; it is
@@ -44,6 +45,18 @@ ASIDE = (
     "/var/lib/etcd/member.old)"
 )
 JOURNAL = "journalctl -u etcd -n 50 on this host says why"
+
+
+class StepFailed(Exception):
+    """A step cannot be taken, or did not come true in time; ``verdict`` is the gate's when it refused.
+
+    ``said`` is what the unit said, which comes between what failed and what to do next.
+    """
+
+    def __init__(self, message, next_step="", verdict=None, said=""):
+        self.verdict = verdict
+        between = f".\n{said}\n" if said else ". "
+        super().__init__(f"{message}{between}Next: {next_step}" if next_step else message)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,14 @@ PROXY_CHAIN = "KUBE-SERVICES"
 
 
 KUBELET_FOLDER = "/var/lib/kubelet"
+RUNTIME_FOLDER = "/var/lib/containerd"
+ETCD_FOLDER = "/var/lib/etcd"
+#: Folders that may be disks of their own, as preflight advises for etcd: what is ours in them goes, the mount stays.
+DISKS = (ETCD_FOLDER, RUNTIME_FOLDER, KUBELET_FOLDER)
+#: What etcd makes in its folder, and what ``_etcd_host`` puts aside; copies beside it were made by people, as by the runbooks.
+ETCD_DATA = re.compile(re.escape(posixpath.dirname(_membership.WAL)) + r"(\.aside-[0-9]+)?")
+#: What mkfs(8) makes in a file system and fsck(8) wants there.
+OF_THE_DISK = "lost+found"
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class Part:
 RUNTIME = Part(
     "containerd.service",
     paths=(
-        "/var/lib/containerd",
+        RUNTIME_FOLDER,
         "/etc/containerd",
         "/run/containerd",
         # containerd writes this one from our template; addresses of pods that no longer live; libcni's cache.
@@ -93,9 +101,9 @@ RUNTIME = Part(
         "/var/lib/cni/results",
     ),
     shells=("/etc/cni/net.d", "/etc/cni", "/var/lib/cni/networks", "/var/lib/cni"),
-    mounts=("/run/containerd/", NETNS, "/var/lib/containerd/tmpmounts/"),
+    mounts=("/run/containerd/", NETNS, RUNTIME_FOLDER + "/tmpmounts/"),
 )
-KUBELET = Part("kubelet.service", paths=(KUBELET_FOLDER, "/var/log/pods", "/var/log/containers"), mounts=("/var/lib/kubelet/",))
+KUBELET = Part("kubelet.service", paths=(KUBELET_FOLDER, "/var/log/pods", "/var/log/containers"), mounts=(KUBELET_FOLDER + "/",))
 PROXY = Part("kube-proxy.service")
 FLANNEL = Part("flanneld.service", paths=("/run/flannel",))
 #: One row a unit, in no order that matters: systemd stops them by their own.
@@ -112,7 +120,7 @@ PARTS = (
     Part("haproxy.service", mark="", package=True, marked=("/etc/haproxy/haproxy.cfg",)),
     Part(
         "etcd.service",
-        paths=("/var/lib/etcd", "/etc/etcd", _membership.FIRST_START),
+        paths=(ETCD_FOLDER, "/etc/etcd", _membership.FIRST_START),
         shells=(posixpath.dirname(_membership.FIRST_START),),
     ),
     RUNTIME,
@@ -135,7 +143,9 @@ KEPT = (
     ("rules and routes of other programs", "port mappings, the kubelet's own chains and routes to pods go with the next boot"),
 )
 #: Folders that, unless empty, tell of a cluster even when the record is missing; so do files in /etc/kubernetes and units.
-TELLING = (LIBRARY, "/etc/etcd", "/var/lib/etcd", "/var/lib/kubelet")
+TELLING = (LIBRARY, "/etc/etcd", ETCD_FOLDER, KUBELET_FOLDER)
+#: Beginnings of what tells the same by itself.
+INSIDE = (HOME + "/", UNITS + "/", ETCD_FOLDER + "/", KUBELET_FOLDER + "/")
 
 
 @dataclass(frozen=True)
@@ -294,9 +304,21 @@ def unmounts(mounts: Iterable[str], beginnings: Iterable[str], exactly: Iterable
 def _own_binds(seen: Seen, own: list[Part]) -> tuple[str, ...]:
     """Return the kubelet's folder where it is mounted on itself: the kubelet does that to make its mounts shared.
 
-    A disk of its own is mounted there with its whole file system; that is somebody's decision and refused below.
+    A disk of its own is mounted there with its whole file system; that is somebody's decision and stays.
     """
     return tuple(path for path in (KUBELET_FOLDER,) if path in seen.binds and any(path in part.paths for part in own))
+
+
+def _disks(seen: Seen, own: list[Part]) -> tuple[str, ...]:
+    """Return the folders of ours that are disks of their own: an administrator mounted them, and they stay mounted."""
+    return tuple(path for path in DISKS if path in seen.mounts and path not in _own_binds(seen, own))
+
+
+def of_disk(folder: str, names: Iterable[str]) -> list[str]:
+    """Return what is ours in a folder that is a disk of its own."""
+    if folder == ETCD_FOLDER:
+        return [name for name in names if ETCD_DATA.fullmatch(name)]
+    return [name for name in names if name != OF_THE_DISK]
 
 
 def _links(seen: Seen, own: list[Part]) -> tuple[str, ...]:
@@ -321,10 +343,13 @@ def _removals(seen: Seen, own: list[Part], keep_binaries: bool) -> tuple[tuple[s
     """Return the paths to remove in order, and which of them are folders that must be empty by then."""
     gone: list[str] = []
     shells = []
+    disks = _disks(seen, own)
     for part in PARTS:
         if part is RUNTIME and part in own:
             gone += [path for path in seen.paths if path.startswith(NETNS)]
-        gone += [path for path in part.removals if path in seen.paths and _may_go(path, part, seen, part in own)]
+        for path in part.removals:
+            if path in seen.paths and _may_go(path, part, seen, part in own):
+                gone += [f"{path}/{name}" for name in of_disk(path, seen.paths[path].names)] if path in disks else [path]
         for shell in part.all_shells:
             found = seen.paths.get(shell, Found("missing"))
             if found.kind == "directory" and not set(found.names) - _names_in(shell, gone):
@@ -356,7 +381,7 @@ def points_into_programs(found: Found) -> bool:
 
 def _kept(seen: Seen, own: list[Part], remove: Iterable[str], keep_binaries: bool) -> tuple[str, ...]:
     """Return what stays, each with its reason."""
-    gone = set(remove)
+    gone, disks = set(remove), _disks(seen, own)
     said = [f"{what}: {why}" for what, why in KEPT]
     if keep_binaries and PROGRAMS in seen.paths:
         said.append(f"{PROGRAMS}: keep_binaries is true")
@@ -364,7 +389,10 @@ def _kept(seen: Seen, own: list[Part], remove: Iterable[str], keep_binaries: boo
         left = [path for path in (*part.paths, *part.marked) if path in seen.paths and path not in gone]
         if left and part not in own:
             said.append(f"{', '.join(left)}: {part.unit} is not ours, {part.proof} says nothing of it")
-        elif left:
+            continue
+        said += [_disk_said(path, seen.paths[path].names) for path in left if path in disks]
+        left = [path for path in left if path not in disks]
+        if left:
             said.append(f"{', '.join(left)}: not written by this collection")
     for shell in RUNTIME.shells:
         names = sorted(set(seen.paths.get(shell, Found()).names) - _names_in(shell, gone))
@@ -378,14 +406,22 @@ def _kept(seen: Seen, own: list[Part], remove: Iterable[str], keep_binaries: boo
     return tuple(said)
 
 
+def _disk_said(folder: str, names: Iterable[str]) -> str:
+    """Return why a disk of its own stays, and what on it."""
+    others = sorted(set(names) - set(of_disk(folder, names)) - {OF_THE_DISK})
+    more = f"{', '.join(others[:3])}{' and more' if len(others) > 3 else ''}"
+    return f"{folder}: a mount point of yours, which stays mounted" + (
+        f", and so does what is not ours on it ({more})" if others else ""
+    )
+
+
 def _without_record(plan: Plan, seen: Seen, keep_binaries: bool) -> Plan:
     """Return what may be done on a host that has no record: the last touch of a cut-off run, and programs nobody uses."""
     telling = [verdict.name for verdict in (*plan.stop, *plan.runtime) if verdict.changed]
     telling += [
         path
         for path in plan.remove
-        if path not in plan.shells
-        and (path in TELLING and seen.paths[path] != Found("directory") or path.startswith((HOME + "/", UNITS + "/")))
+        if path not in plan.shells and (path in TELLING and seen.paths[path] != Found("directory") or path.startswith(INSIDE))
     ]
     if telling:
         return Plan(
@@ -401,10 +437,10 @@ def _without_record(plan: Plan, seen: Seen, keep_binaries: bool) -> Plan:
 
 
 def _obstacles(plan: Plan, seen: Seen) -> list[str]:
-    """Return what stands in the way of removing: other mounts, and links above a path."""
+    """Return what stands in the way of removing: other mounts, also those on a disk of its own, and links above a path."""
     going = set(plan.unmount)
     said = [
-        f"{point} is a mount point, and nothing mounted is emptied; unmount it"
+        f"{point} is a mount point, and what is mounted there is not removed; unmount it"
         for point in dict.fromkeys(seen.mounts)
         if point not in going and any(point == path or point.startswith(path + "/") for path in plan.remove)
     ]

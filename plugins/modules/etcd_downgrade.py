@@ -88,7 +88,8 @@ from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _downgrade, _etcd, _failure, _https, _membership
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, StepFailed, Stepper, no_quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import StepFailed
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership_flow import Patience, Stepper, no_quorum
 
 
 def tell(stepper, observed, move, target):

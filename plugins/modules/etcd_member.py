@@ -162,7 +162,8 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd, _failure, _file_plan, _files, _https
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_flows import Flow, WantedMember
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Host, Paths, StepFailed
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Host, Paths
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import StepFailed
 
 LOCAL = ("started_first", "bootstrapped", "learner", "voter", "follower")
 ARGUMENTS = {

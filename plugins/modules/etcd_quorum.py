@@ -82,7 +82,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _failure, _https, _quorum, _quorum_gate
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Patience, cluster_of
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership_flow import Patience, cluster_of
 
 
 def judged(params, observed):

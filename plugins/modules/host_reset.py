@@ -19,8 +19,11 @@ description:
   - The file C(/etc/kubernetes/multimaster.json), which records the cluster, goes last. A run that was cut off anywhere is
     finished by the next one; without that file nothing but what such a run left is touched.
   - A unit of the same name that is not ours, the configuration of a package that we did not write, and what other programs
-    have in shared folders stay, and RV(kept) names them. Symbolic links are never followed. What is a mount point of an
-    administrator's is never emptied; the module refuses until it is unmounted.
+    have in shared folders stay, and RV(kept) names them. Symbolic links are never followed.
+  - A disk that an administrator mounted at C(/var/lib/etcd), C(/var/lib/containerd) or C(/var/lib/kubelet) stays mounted. The
+    services stop, and what they made on it goes, of C(/var/lib/etcd) only C(member) and what this collection put beside it. Any
+    other mount point in what would be removed is never emptied; the module refuses, before it stops anything, until it is
+    unmounted.
 extends_documentation_fragment:
   - multimaster.kubernetes.attributes
   - multimaster.kubernetes.attributes.host

@@ -47,7 +47,11 @@ options:
     required: true
     choices: [drained, ready, absent]
   operation:
-    description: Id of the operation the node is drained for, written into the annotation.
+    description:
+      - Id of the operation the node is drained for, written into the annotation.
+      - The playbooks give 16 hexadecimal digits, another id each run. Before they drain, they let a node take pods again whose
+        cordon carries an id of that form, since that run was cut off. A cordon with any other id, or V(unnamed), is left to who
+        made it.
     type: str
     default: unnamed
   beside:

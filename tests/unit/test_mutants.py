@@ -143,6 +143,12 @@ MUTANTS = {
         "",
         "test__etcd_scene.py::test_a_member_may_serve_where_it_could_not_be_asked_and_its_unit_may_run",
     ),
+    "who is further is ahead of who knows a newer term": Mutant(
+        "_etcd_scene",
+        "return bool(serves), term, index",
+        "return bool(serves), index, term",
+        "test__etcd_scene.py::test_which_member_is_ahead",
+    ),
     "two join beside a learner that takes a place": Mutant(
         JOIN_ORDER,
         "max(1, min(2, MAX_LEARNERS - standing))",
@@ -302,16 +308,16 @@ MUTANTS = {
         MEMBERSHIP, "if not mine.is_learner and mine.client_urls:", "if False:", "test__membership.py"
     ),
     "the gate judges what was read at the beginning": Mutant(
-        "_etcd_host",
+        "_membership_flow",
         "        return _quorum.judge(cluster_of(observed, self._ours)",
         "        self.old = getattr(self, 'old', observed)\n        return _quorum.judge(cluster_of(self.old, self._ours)",
         "test__etcd_flows.py::test_a_voter_that_dies_between_two_changes_is_missed_before_the_second",
     ),
     "what is done again and again is never waited for": Mutant(
-        "_etcd_host",
+        "_membership_flow",
         "if (done, move.target) not in before:",
         "if True:",
-        "test__etcd_host.py::test_an_act_that_succeeds_and_changes_nothing_is_bounded",
+        "test__membership_flow.py::test_an_act_that_succeeds_and_changes_nothing_is_bounded",
     ),
     "an etcd that ends again and again is started until the time is over": Mutant(
         MEMBERSHIP,
@@ -354,6 +360,12 @@ MUTANTS = {
         "for path in (self.paths.drop_in, self.paths.record) if",
         "for path in (self.paths.record,) if",
         "test__etcd_flows.py::test_of_a_founding_nothing_is_left_that_a_later_start_would_read",
+    ),
+    "an etcd that is slow to stop ends the run just when systemd kills it": Mutant(
+        "_etcd_host",
+        '("systemctl", *argv), _systemd.BLOCKING)',
+        '("systemctl", *argv), 90.0)',
+        "test__etcd_host.py::test_a_wipe_waits_longer_for_etcd_to_stop_than_systemd_does_before_it_kills",
     ),
     # who gives way
     "a voter that drifts restarts in place": Mutant(
@@ -1159,6 +1171,12 @@ MUTANTS = {
     "a node that leaves takes pods again": Mutant(
         DRAIN, "if name in stay]", "]", "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark"
     ),
+    "a node takes pods again that somebody drained with kube_node": Mutant(
+        DRAIN,
+        'RUN.fullmatch(node["annotations"].get(MARK, ""))]',
+        'MARK in node["annotations"]]',
+        "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark",
+    ),
     "a node that keeps its pods is asked about": Mutant(
         "_topology_fact", " and host.name in topology.drains]", "]",
         "test__topology_fact.py::test_nodes_that_are_to_be_drained_are_known_beforehand",
@@ -1621,6 +1639,18 @@ MUTANTS = {
         "        if part is RUNTIME and part in own:",
         "        if part is RUNTIME:",
         "test__reset_plan.py::test_network_namespaces_that_containerd_made_go_and_those_of_somebody_elses_stay",
+    ),
+    "what a person put on etcd's disk goes": Mutant(
+        "_reset_plan",
+        "if ETCD_DATA.fullmatch(name)]",
+        "if name != OF_THE_DISK]",
+        "test__reset_plan.py::test_a_disk_of_its_own_is_emptied_of_what_is_ours_and_stays",
+    ),
+    "a folder goes on which a disk of its own is mounted": Mutant(
+        "_reset_plan",
+        "if path in disks else [path]",
+        "if False else [path]",
+        "test__reset_plan.py::test_a_disk_of_its_own_is_emptied_of_what_is_ours_and_stays",
     ),
     # a host's own look
     "the first interface stands for every subnet": Mutant(

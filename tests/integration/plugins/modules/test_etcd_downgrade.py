@@ -12,7 +12,7 @@ import time
 import lab_etcd
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import StepFailed
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import StepFailed
 from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_downgrade
 from lab_etcd import wait_for
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import StepFailed
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import StepFailed
 from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_member
 from lab_etcd import Systemctl, free_ports, wait_for
 

@@ -172,6 +172,13 @@ class Machine:
         self.path(path).parent.mkdir(parents=True, exist_ok=True)
         self.path(path).write_text(text)
 
+    def disk(self, *paths):
+        """Mount disks of their own, as an administrator made them, before everything that is mounted deeper."""
+        for path in paths:
+            self.write(path + "/lost+found/x")
+        self.mounts[1:1] = paths
+        self._write_mounts()
+
     def link(self, path, target):
         self.path(path).parent.mkdir(parents=True, exist_ok=True)
         os.symlink(target, self.path(path))

@@ -318,15 +318,23 @@ def test_a_diff_shows_the_cordon_and_the_pods():
     assert _drain.shown(seen, ["b/b", "a/a"]) == "unschedulable: true\noperation: op\npod: a/a\npod: b/b\n"
 
 
+RUN = "0123456789abcdef"
+
+
 @pytest.mark.parametrize(
     ("cordoned", "annotations", "ours"),
     [
-        (True, {_drain.MARK: "upgrade"}, ["w1"]),
-        (True, {_drain.MARK: ""}, ["w1"]),
+        (True, {_drain.MARK: RUN}, ["w1"]),
+        # kube_node by hand: its default, the id of its example, what only begins or ends as an id of ours
+        (True, {_drain.MARK: _drain.UNNAMED}, []),
+        (True, {_drain.MARK: "upgrade-1.37.2"}, []),
+        (True, {_drain.MARK: RUN + "0"}, []),
+        (True, {_drain.MARK: "x" + RUN}, []),
+        (True, {_drain.MARK: ""}, []),
         (True, {"somebody.example/maintenance": "disk"}, []),
         (True, {}, []),
         # uncordoned by hand, which keeps the mark
-        (False, {_drain.MARK: "upgrade"}, []),
+        (False, {_drain.MARK: RUN}, []),
         (False, {}, []),
     ],
 )

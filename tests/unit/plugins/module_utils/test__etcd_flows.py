@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _command, _etcd
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_flows import Flow, WantedMember
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Host, Paths, StepFailed, Stepper
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import Host, Paths
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import StepFailed
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership_flow import Stepper
 from fake_etcd import Cut, FakeEtcd
 
 

@@ -60,18 +60,24 @@ def test_the_order_is_units_pods_runtime_mounts_network_paths(machine):
     assert removed.index("/var/lib/etcd") < removed.index("/etc/systemd/system/etcd.service")
 
 
-def total_acts(folder):
+DISKS = ("/var/lib/etcd", "/var/lib/containerd", "/var/lib/kubelet")
+
+
+def total_acts(folder, disks=()):
     machine = Machine(folder)
+    machine.disk(*disks)
     machine.host().apply("prod", False)
     return machine.acts, machine.state()
 
 
+@pytest.mark.parametrize("disks", [(), DISKS], ids=["no disks", "disks of their own"])
 @pytest.mark.parametrize("halfway", [False, True], ids=["before an act", "in an act"])
-def test_a_run_cut_off_anywhere_is_finished_by_the_next(tmp_path, halfway):
-    total, wanted = total_acts(tmp_path / "whole")
+def test_a_run_cut_off_anywhere_is_finished_by_the_next(tmp_path, halfway, disks):
+    total, wanted = total_acts(tmp_path / "whole", disks)
     assert total > 60
     for cut in range(total):
         machine = Machine(tmp_path / f"{cut}")
+        machine.disk(*disks)
         machine.cut, machine.halfway = cut, halfway
         with pytest.raises(Cut):
             machine.host().apply("prod", False)
@@ -140,6 +146,18 @@ def test_a_mount_that_another_run_takes_away_first_is_none(machine, words):
     host._run = late
     host.apply("prod", True)
     assert machine.left() == STAYS
+
+
+def test_disks_of_their_own_are_emptied_of_what_is_ours_and_stay_mounted(machine):
+    machine.disk(*DISKS)
+    machine.write("/var/lib/etcd/member.old/wal/0.wal")
+    before = machine.host().decide("prod", True)
+    assert machine.host().apply("prod", True) == []
+    kept = [f"{disk}/lost+found/x" for disk in DISKS]
+    assert machine.left() == sorted([*STAYS, *kept, "/var/lib/etcd/member.old/wal/0.wal"])
+    assert machine.mounts == ["/", *DISKS] and set(machine.state()[-1].values()) == {("inactive", "disabled")}
+    assert [line.partition(":")[0] for line in before.kept if "mount point" in line] == [DISKS[2], DISKS[0], DISKS[1]]
+    assert not machine.host().decide("prod", True).changed
 
 
 def test_a_mount_that_comes_meanwhile_stops_the_removal(machine):

@@ -234,17 +234,73 @@ def test_mounts_go_the_deepest_first_and_the_later_one_of_two_first():
     assert decide(seen(mounts=mounts)).unmount == (kubelet + "/a/b", kubelet, netns, netns)
 
 
-@pytest.mark.parametrize("point", ["/var/lib/etcd", "/var/lib/etcd/deep", "/etc/kubernetes/pki"])
+@pytest.mark.parametrize("point", ["/var/lib/etcd/deep", "/var/log/pods", "/etc/kubernetes/pki"])
 def test_another_mount_at_or_below_a_path_refuses(point):
-    done = decide(seen("/var/lib/etcd", "/etc/kubernetes/pki", mounts=("/", point)))
+    done = decide(seen("/var/lib/etcd", "/var/log/pods", "/etc/kubernetes/pki", mounts=("/", point)))
     assert done.refused and f"{point} is a mount point" in done.reason and "unmount it" in done.reason
 
 
-def test_the_kubelets_folder_mounted_on_itself_is_unmounted_and_a_disk_of_its_own_refuses():
+def disk(path, *names, points=(), **more):
+    """Return a host with a disk of its own at a folder, with these names on it."""
+    return seen({path: plan.Found("directory", names=names)}, mounts=("/", path, *points), **more)
+
+
+@pytest.mark.parametrize(
+    "path,names,goes",
+    [
+        ("/var/lib/etcd", ("lost+found", "member"), ("member",)),
+        ("/var/lib/etcd", ("member.aside-2", "member.old", "member.aside-x", "backup"), ("member.aside-2",)),
+        (
+            "/var/lib/containerd",
+            ("io.containerd.metadata.v1.bolt", "lost+found", "tmpmounts"),
+            ("io.containerd.metadata.v1.bolt", "tmpmounts"),
+        ),
+        ("/var/lib/kubelet", ("config.yaml", "lost+found", "pods"), ("config.yaml", "pods")),
+        ("/var/lib/kubelet", (), ()),
+    ],
+)
+def test_a_disk_of_its_own_is_emptied_of_what_is_ours_and_stays(path, names, goes):
+    host = disk(path, *names)
+    assert removed(host) == [f"{path}/{name}" for name in goes] and not decide(host).unmount
+    assert [line for line in decide(host).kept if line.startswith(f"{path}: a mount point of yours, which stays")]
+
+
+def test_what_is_somebody_elses_on_a_disk_of_its_own_is_named():
+    said = decide(disk("/var/lib/etcd", "member", "member.old", "lost+found", "a", "b", "c")).kept
+    assert (
+        "/var/lib/etcd: a mount point of yours, which stays mounted, and so does what is not ours on it (a, b, c and more)"
+        in said
+    )
+    assert (
+        "/var/lib/etcd: a mount point of yours, which stays mounted" in decide(disk("/var/lib/etcd", "member", "lost+found")).kept
+    )
+
+
+@pytest.mark.parametrize(
+    "point,refused", [("/var/lib/etcd/member", True), ("/var/lib/etcd/member/wal", True), ("/var/lib/etcd/backup", False)]
+)
+def test_a_mount_on_a_disk_of_its_own_is_as_safe_as_elsewhere(point, refused):
+    done = decide(disk("/var/lib/etcd", "member", "backup", points=(point,)))
+    assert done.refused is refused and (point in done.reason) is refused and point not in done.remove
+
+
+def test_a_disk_of_somebody_elses_unit_stays_whole():
+    host = disk("/var/lib/containerd", "data", unit_files={"containerd.service": "/lib/systemd/system/containerd.service"})
+    assert removed(host) == []
+
+
+@pytest.mark.parametrize("names,telling", [((), False), (("lost+found",), False), (("lost+found", "member"), True)])
+def test_only_what_is_ours_on_a_disk_of_its_own_tells_of_a_cluster_without_a_record(names, telling):
+    done = decide(disk("/var/lib/etcd", *names, record=None))
+    assert done.refused is telling and not done.changed and ("/var/lib/etcd/member" in done.reason) is telling
+
+
+def test_the_kubelets_folder_mounted_on_itself_is_unmounted_and_a_disk_of_its_own_is_not():
     own = "/var/lib/kubelet"
     done = decide(seen(own, mounts=("/", own, own + "/pods/1"), binds=(own, "/var/lib")))
     assert done.unmount == (own + "/pods/1", own) and own in done.remove
-    assert decide(seen(own, mounts=("/", own))).refused
+    done = decide(disk(own, "pods", points=(own + "/pods/1",)))
+    assert done.unmount == (own + "/pods/1",) and own not in done.remove and own + "/pods" in done.remove
 
 
 def test_binds_are_mounts_of_a_folder():

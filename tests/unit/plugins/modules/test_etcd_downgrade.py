@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._etcd_host import StepFailed
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import StepFailed
 from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_downgrade
 from fake_etcd import FakeEtcd, Time
 

@@ -35,6 +35,16 @@ def test_check_tells_what_the_run_does_and_a_second_run_has_nothing_to_do(play, 
     assert machine.left() == STAYS
 
 
+def test_a_disk_of_its_own_stays_and_check_tells_the_same(play, tmp_path, check_run_again):
+    machine = play(Machine(tmp_path))
+    machine.disk("/var/lib/etcd")
+    checked, done, again = check_run_again(host_reset, {"cluster": "prod"})
+    assert checked == {**done, "invocation": checked["invocation"]} and not again["changed"]
+    assert "/var/lib/etcd/member" in done["removed"] and "/var/lib/etcd" not in done["removed"]
+    assert "/var/lib/etcd: a mount point of yours, which stays mounted" in done["kept"]
+    assert machine.left() == sorted([*STAYS, "/var/lib/etcd/lost+found/x"])
+
+
 def test_what_is_returned_is_what_went(play, tmp_path, call):
     machine = play(Machine(tmp_path))
     before = set(machine.left())
