@@ -908,18 +908,18 @@ MUTANTS = {
     ),
     "every host gets the oldest": Mutant(
         VERSIONS,
-        "chosen[program] = runs[program] or min(",
-        "chosen[program] = min(",
+        "found[program] = now or min(",
+        "found[program] = min(",
         "test__host_versions.py::test_case",
     ),
     "what does not run is not on the disk": Mutant(
         VERSIONS, "_oldest(new) or max(", "max(", "test__host_versions.py::test_case"
     ),
     "a controller starts newer than its API server": Mutant(
-        VERSIONS, "min(starts[program] or bound, bound, key=_rank)", "starts[program] or bound", STOPPED
+        VERSIONS, "min(unit or bound, bound, key=_rank)", "unit or bound", STOPPED
     ),
     "a member starts older than those with its data": Mutant(
-        VERSIONS, "max(units.etcd.get(host.name) or member, member, key=_rank)", "units.etcd.get(host.name) or member", STOPPED
+        VERSIONS, "max(units.etcd.get(host.name) or data, data, key=_rank)", "units.etcd.get(host.name) or data", STOPPED
     ),
     "the last member that can be spared is not": Mutant(SICK, "left < needed", "left <= needed", HANGING),
     "nobody has a turn beside a member that hangs": Mutant(
@@ -1407,8 +1407,8 @@ MUTANTS = {
     ),
     "who the members are is what one that is cut off says": Mutant(
         HEALTH_VIEW,
-        'return answer["confirmed"], max(',
-        "return max(",
+        'rank(answer["confirmed"], ',
+        "rank(False, ",
         "test__health.py::test_who_the_members_are_is_what_a_quorum_confirms_then_what_was_written_last",
     ),
     "an API that answers at its address is down": Mutant(
