@@ -8,6 +8,7 @@
     hosts.py demo rebuild m1         a new, empty machine under the same name and address
     hosts.py demo stop m1            an orderly shutdown
     hosts.py demo start m1           switched on again, with the data it had
+    hosts.py demo stop-member m3     its etcd member stops, until somebody starts it
     hosts.py demo resolved m1        its resolv.conf is as systemd-resolved leaves it, until it boots again
     hosts.py demo isolate a 30       no frame passes between zone a and the lab's other hosts for 30 seconds
 
@@ -162,6 +163,13 @@ def resolved(lab: Lab, host: Host) -> str:
     return "asks itself for names, as with systemd-resolved"
 
 
+def stop_member(lab: Lab, host: Host) -> str:
+    """Stop the etcd member of a host, which goes on else, until somebody starts it."""
+    want(lab, host, "running")
+    inside_of(lab, host, "systemctl", "stop", "etcd")
+    return "has its etcd member stopped"
+
+
 def want(lab: Lab, host: Host, *states: str) -> str:
     """Return podman's state of a host, or raise LabError when it is none of these."""
     found = lab_tool.containers(lab).get(host.name, "absent")
@@ -223,7 +231,9 @@ def mend(lab: Lab, host: Host) -> int:
     return dropped
 
 
-VERBS = {"kill": kill, "rebuild": rebuild, "stop": stop, "start": start, "resolved": resolved}
+VERBS = {
+    "kill": kill, "rebuild": rebuild, "stop": stop, "start": start, "stop-member": stop_member, "resolved": resolved,
+}  # fmt: skip
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

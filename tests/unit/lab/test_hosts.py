@@ -100,6 +100,7 @@ def test_resolv_conf_is_written_where_it_is_and_once(tmp_path):
         (["x", "kill", "m1", "m2"], "kill", {"hosts": ["m1", "m2"]}),
         (["x", "rebuild", "m1"], "rebuild", {"hosts": ["m1"]}),
         (["x", "resolved", "m1"], "resolved", {"hosts": ["m1"]}),
+        (["x", "stop-member", "m3"], "stop-member", {"hosts": ["m3"]}),
         (["x", "isolate", "a", "2.5"], "isolate", {"zone": "a", "seconds": 2.5}),
     ],
 )
