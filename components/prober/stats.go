@@ -13,7 +13,7 @@ const keptErrors = 10
 // time counts them: what failed and is in none of them was later.
 const (
 	burstGap   = time.Second
-	keptBursts = 50
+	keptBursts = 500
 )
 
 // A gap of toldGap and more is told with its beginning, so that the longest one, which may have its reason, hides no other.

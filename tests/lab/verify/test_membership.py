@@ -43,7 +43,7 @@ def test_each_balancer_sends_to_the_masters_and_to_nobody_else(cluster):
     masters = {host: cluster.addresses[host] for host in cluster.masters}
     for host in cluster.masters:
         rows = _haproxy.parse_states(cluster.ssh(host, "python3 -", stdin=ASK_HAPROXY.encode()))
-        for backend in (_haproxy.BACKEND, f"{_haproxy.BACKEND}-unchecked"):
+        for backend in (_haproxy.BACKEND, _haproxy.FALLBACK):
             servers = {server: row["srv_addr"] for (name, server), row in rows.items() if name == backend}
             assert servers == masters, (host, backend)
 
