@@ -24,7 +24,6 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _host_versions,
     _identity,
     _join_order,
-    _kube_objects,
     _lock,
     _plan,
     _ports,
@@ -36,6 +35,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 )
 
 NOBODY = "all:!all"
+ZONE_LABEL = "topology.kubernetes.io/zone"  # as in `_kube_objects`, a form, which no decision imports
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
 # Requests in which nodes give their pods away before they restart; in others containers go on running meanwhile.
@@ -128,7 +128,7 @@ class Host:
 
         The role is not among them: a kubelet may not set node-role labels (NodeRestriction), the operator does.
         """
-        return {_kube_objects.ZONE_LABEL: self.zone} if self.zone and (self.master or self.worker) else {}
+        return {ZONE_LABEL: self.zone} if self.zone and (self.master or self.worker) else {}
 
     @property
     def taints(self):

@@ -10,7 +10,13 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _host, _request, _topology, _topology_fact
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _host,
+    _kube_objects,
+    _request,
+    _topology,
+    _topology_fact,
+)
 from cluster_fixtures import ENDPOINT, address, fresh, inventory, living, member, settings
 
 NOBODY = "all:!all"
@@ -470,6 +476,10 @@ def test_the_endpoint_address_is_never_taken_for_the_node_address():
 @pytest.mark.parametrize("file", ["playbooks/vars/wiring.yml", "roles/coredns/vars/main.yml"])
 def test_the_label_of_masters_is_what_data_has_too(file):
     assert _topology.CONTROL_PLANE_LABEL in (pathlib.Path(__file__).parents[4] / file).read_text()
+
+
+def test_a_zone_is_written_and_read_by_one_label():
+    assert _topology.ZONE_LABEL == _kube_objects.ZONE_LABEL
 
 
 def test_the_node_name_is_the_hostname_in_lower_case():
