@@ -1146,8 +1146,8 @@ MUTANTS = {
     ),
     "work begins on what somebody cordoned again": Mutant(
         DRAIN,
-        "    ours = marked is not None and not _left_over(node)",
-        "    ours = marked is not None",
+        "    return None if _left_over(node) else _mark(node)",
+        "    return _mark(node)",
         "test__drain.py::test_a_drain_makes_resumes_or_refuses_a_cordon",
     ),
     "work begins on what was taken over from somebody": Mutant(
@@ -1164,9 +1164,33 @@ MUTANTS = {
     ),
     "somebody's cordon is taken back": Mutant(
         DRAIN,
-        "    if marked is None or _left_over(node):",
+        "    if not _ours(node, operation):",
         "    if marked is None:",
         "test__drain.py::test_only_a_cordon_of_ours_is_taken_back",
+    ),
+    "a run works on a node that somebody drained with kube_node": Mutant(
+        DRAIN,
+        "    by_a_run = operation is None or RUN.fullmatch(operation)",
+        "    by_a_run = False",
+        "test__drain.py::test_a_run_goes_on_only_with_what_a_run_left",
+    ),
+    "the lock is taken beside who drained a node with kube_node": Mutant(
+        DRAIN,
+        "by_a_run = operation is None or ",
+        "by_a_run = operation is not None and ",
+        "test__drain.py::test_a_run_goes_on_only_with_what_a_run_left",
+    ),
+    "a turn that was refused gives a node back that somebody drained with kube_node": Mutant(
+        "_node_flow",
+        "_drain.judge_uncordon(node, self.wanted.operation)",
+        "_drain.judge_uncordon(node, _drain.UNNAMED)",
+        "test__node_flow.py::test_a_run_leaves_a_node_to_who_drained_it_by_hand",
+    ),
+    "the lock asks as somebody by hand": Mutant(
+        "_lock_flow",
+        "_drain.judge_cordon(node, None, take_over=False",
+        '_drain.judge_cordon(node, "", take_over=False',
+        "test__lock_flow.py::test_every_foreign_cordon_is_told_with_who_has_the_lock",
     ),
     "a node that leaves takes pods again": Mutant(
         DRAIN, "if name in stay]", "]", "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark"
