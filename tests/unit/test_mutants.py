@@ -1192,6 +1192,42 @@ MUTANTS = {
         '_drain.judge_cordon(node, "", take_over=False',
         "test__lock_flow.py::test_every_foreign_cordon_is_told_with_who_has_the_lock",
     ),
+    "a cluster with a node called as the API is locked out": Mutant(
+        "_preflight_hosts",
+        "reserved, view.recorded(observation))",
+        "reserved, False)",
+        "test__preflight_hosts.py::test_no_node_is_called_as_the_api_is_and_one_that_is_goes_on",
+    ),
+    "a host of etcd's own is judged as a node": Mutant(
+        "_preflight_hosts",
+        "in reserved and (host.master or host.worker):",
+        "in reserved:",
+        "test__preflight_hosts.py::test_no_node_is_called_as_the_api_is_and_one_that_is_goes_on",
+    ),
+    "a living cluster is locked out for a port that nobody shares": Mutant(
+        "_preflight_endpoint",
+        "WARNING if view.built and not where else ERROR",
+        "ERROR",
+        "test__preflight_endpoint.py::test_a_living_cluster_keeps_a_port_that_its_masters_share_with_nobody",
+    ),
+    "a balancer is put on the port of the API": Mutant(
+        "_preflight_endpoint",
+        "WARNING if view.built and not where else ERROR",
+        "WARNING if view.built else ERROR",
+        "test__preflight_endpoint.py::test_a_living_cluster_keeps_a_port_that_its_masters_share_with_nobody",
+    ),
+    "a cluster is built on the port of a component": Mutant(
+        "_preflight_endpoint",
+        "WARNING if view.built and not where else ERROR",
+        "ERROR if where else WARNING",
+        "test__preflight_endpoint.py::test_a_living_cluster_keeps_a_port_that_its_masters_share_with_nobody",
+    ),
+    "another cluster's hosts tell that this one is built": Mutant(
+        "_preflight_view",
+        'observation["certificates"] and self.recorded(observation)',
+        'observation["certificates"]',
+        "test__preflight_endpoint.py::test_a_living_cluster_keeps_a_port_that_its_masters_share_with_nobody",
+    ),
     "a node that leaves takes pods again": Mutant(
         DRAIN, "if name in stay]", "]", "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark"
     ),
