@@ -1712,6 +1712,24 @@ MUTANTS = {
         "if False else [path]",
         "test__reset_plan.py::test_a_disk_of_its_own_is_emptied_of_what_is_ours_and_stays",
     ),
+    "a folder that somebody mounted for the kubelet is unmounted": Mutant(
+        "_reset_plan",
+        "(row.device, row.root) != (below.device, _within(below, row.point))",
+        'row.root == "/"',
+        "test__reset_plan.py::test_only_a_folder_that_is_mounted_on_itself_is_the_kubelets",
+    ),
+    "a disk over what the kubelet mounted is unmounted with it": Mutant(
+        "_reset_plan",
+        "for row in rows if row.point not in others))",
+        "for row in rows if row.number in own))",
+        "test__reset_plan.py::test_only_a_folder_that_is_mounted_on_itself_is_the_kubelets",
+    ),
+    "a disk that was mounted twice is taken for what the kubelet mounted": Mutant(
+        "_reset_plan",
+        "    return row.point != below.point or _on_itself(below, known)",
+        "    return True",
+        "test__reset_plan.py::test_only_a_folder_that_is_mounted_on_itself_is_the_kubelets",
+    ),
     # a host's own look
     "the first interface stands for every subnet": Mutant(
         "_host",
