@@ -153,21 +153,44 @@ def _by_whom(node):
     return "{1} at {0}".format(*setters[-1]) if setters else "somebody the API server has no record of"
 
 
+def _valid_mark(node):
+    """Return the mark by which a cordon is known, None where none is, also for one that is only left over."""
+    return None if _left_over(node) else _mark(node)
+
+
+def _ours(node, operation):
+    """Tell whether a node's mark is one of ours to who works for this operation.
+
+    A run of a playbook, and the lock that one asks for (None), goes on with what a run left, this one or one that was cut off,
+    since there is one at a time. Who drained the node by kube_node alone may be at work on it. By hand any mark is gone on with.
+    """
+    marked = _valid_mark(node)
+    by_a_run = operation is None or RUN.fullmatch(operation)
+    return marked is not None and bool(not by_a_run or RUN.fullmatch(marked))
+
+
+def _whose(node):
+    """Return who made a cordon that is none of ours."""
+    marked = _valid_mark(node)
+    return _by_whom(node) if marked is None else f"kube_node, for operation {marked!r}"
+
+
 def judge_cordon(node, operation, take_over, spared="it was left as it is"):
     """Judge the cordon before a drain: make it, resume one of ours, or refuse to work beside somebody else.
 
-    One that was taken over is resumed by who would take it over. For anybody else it is theirs who made it. One of
-    ours is taken back when the drain fails: it was made for the same drain, or by a run that has ended, since there is one at a
-    time. ``spared``: what is not done because of a refusal; what the run did before is the caller's to know.
+    ``operation``: None where a run only asks before it takes the lock. One that was taken over is resumed by who would take it
+    over. For anybody else it is theirs who made it. One of ours is taken back when the drain fails: it was made for the same
+    drain, or by a run that has ended, since there is one at a time. ``spared``: what is not done because of a refusal; what the
+    run did before is the caller's to know.
     """
     name, marked, found = node["metadata"]["name"], _mark(node), _mark(node, FOUND)
     if not node.get("spec", {}).get("unschedulable"):
         return Cordon("it is cordoned", _patch(True, operation), _patch(False, None))
-    ours = marked is not None and not _left_over(node)
+    ours = _ours(node, operation)
     if ours and (take_over or found is None):
         own = _marks(None, None) if found else _patch(False, None)
         return Cordon(f"it was cordoned by our operation {marked!r} before", undo=own if operation != UNNAMED else None)
-    who = found if ours else _by_whom(node)
+    who = found if ours else _whose(node)
     if take_over:
         return Cordon(f"the cordon of {who} is taken over", _patch(True, operation, who), _patch(True, marked, found))
     return Cordon("", refusal=(
@@ -176,15 +199,18 @@ def judge_cordon(node, operation, take_over, spared="it was left as it is"):
     ))  # fmt: skip
 
 
-def judge_uncordon(node):
-    """Judge the end of an operation: a cordon of ours goes, with its mark; anybody else's stays, also one that was taken over."""
+def judge_uncordon(node, operation):
+    """Judge the end of an operation: a cordon of ours goes, with its mark; anybody else's stays, also one that was taken over.
+
+    It comes after a drain that was refused too, so what is no cordon of ours to a drain is none here.
+    """
     marked, found = _mark(node), _mark(node, FOUND)
     if not node.get("spec", {}).get("unschedulable"):
         if marked is None:
             return Cordon("it takes pods")
         return Cordon(f"it takes pods; the mark that operation {marked!r} left goes", _patch(False, None))
-    if marked is None or _left_over(node):
-        return Cordon(f"it was cordoned by somebody else ({_by_whom(node)}) and stays so; `kubectl uncordon` is up to them")
+    if not _ours(node, operation):
+        return Cordon(f"it was cordoned by somebody else ({_whose(node)}) and stays so; `kubectl uncordon` is up to them")
     if found is not None:
         said = f"it was cordoned by somebody else ({found}) before operation {marked!r} and stays so"
         return Cordon(f"{said}; `kubectl uncordon` is up to them", _marks(None, None))

@@ -147,7 +147,7 @@ def cordoned(kube, nodes, check=False):
     for name in nodes:
         node = look(kube, check, "v1", "Node", name)
         if node is not None:
-            found.append(_drain.judge_cordon(node, "", take_over=False, spared=NOT_BEGUN).refusal)
+            found.append(_drain.judge_cordon(node, None, take_over=False, spared=NOT_BEGUN).refusal)
     return [said for said in found if said]
 
 

@@ -73,7 +73,7 @@ class NodeFlow:
     def ready(self):
         """Take back a cordon of ours, leave one that was taken over; raise NodeError without a node."""
         node = self._node()
-        return self._uncordoned(node, _drain.judge_uncordon(node))
+        return self._uncordoned(node, _drain.judge_uncordon(node, self.wanted.operation))
 
     def absent(self):
         """Delete the node's object; the API server's controllers then clean up after it."""

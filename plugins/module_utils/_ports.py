@@ -43,9 +43,13 @@ NUMBERS = tuple(port.number for port in PORTS)
 NODE_PORTS = range(30000, 32768)
 
 
-def beside_api(number):
-    """Return what else of ours listens on a port wherever the API answers or may come to, "" when nothing does."""
-    return next((port.user for port in PORTS if port.number == number and number != API), "")
+def beside_api(number, parts=None):
+    """Return what else of ours listens on a port wherever the API answers or may come to, "" when nothing does.
+
+    `parts`: on a host with these parts alone.
+    """
+    others = [port for port in PORTS if port.number == number and number != API]
+    return next((port.user for port in others if parts is None or port.part in parts), "")
 
 
 def needed(parts, api_port=API):

@@ -110,7 +110,7 @@ def settings_kept(view):
         for host, observation in view.seen():
             record = _cluster_record.of(observation)
             # Without certificates nothing hangs on a value yet; an older record lacks the key.
-            if wanted and observation["certificates"] and record.get("name") == view.settings.cluster_name:
+            if wanted and observation["certificates"] and view.recorded(observation):
                 made.setdefault(str(record.get(key) or wanted), []).append(host.name)
         for value, hosts in sorted(made.items()):
             if value != str(wanted):
@@ -204,7 +204,7 @@ def masters_known(view):
     With etcd on hosts of its own nothing else tells of it. The others would forget it as a peer, and it would hear nobody and
     take the endpoint address beside them. A host that leaves is a master until it has left.
     """
-    ours = [(host, seen) for host, seen in view.seen() if _cluster_record.of(seen).get("name") == view.settings.cluster_name]
+    ours = [(host, seen) for host, seen in view.seen() if view.recorded(seen)]
     masters = [host for host in (*view.topology.hosts, *view.topology.leaving) if host.master]
     known = {address for host in masters for address in _identity.addresses_of(host, view.observed)}
     for host, seen in ours:

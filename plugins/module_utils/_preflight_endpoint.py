@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports, _topology
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import ERROR, WARNING, Finding, some
 
 
 def endpoint_own(view):
@@ -32,17 +32,21 @@ def endpoint_own(view):
 def endpoint_port_own(view):
     """Want the API's port to be no other component's: an API server listens on it, and any host may be made a master later."""
     port = view.settings.endpoint_port
+    user = _ports.beside_api(port)
     if not view.managed:
         return
-    if _ports.beside_api(port):
+    if user:
+        where = [host.name for host in view.masters if _ports.beside_api(port, view.parts(host))]
         yield Finding(
             "",
             "endpoint-port",
-            f"multimaster_endpoint_port {port} is the port of {_ports.beside_api(port)}",
+            f"multimaster_endpoint_port {port} is the port of {user}"
+            + (f" ({'on ' + some(where) if where else 'on no master now'})" if view.built else ""),
             f"a port that no component listens on, such as {_ports.API}",
-            "Choose another multimaster_endpoint_port; a cluster keeps the one that it is made with.",
+            _other_port(view.built, where),
+            WARNING if view.built and not where else ERROR,
         )
-    elif port in _ports.NODE_PORTS:
+    elif port in _ports.NODE_PORTS and not view.built:
         yield Finding(
             "",
             "endpoint-port",
@@ -51,6 +55,19 @@ def endpoint_port_own(view):
             "Choose another multimaster_endpoint_port, or keep it out of kube-apiserver's service-node-port-range.",
             WARNING,
         )
+
+
+def _other_port(built, where):
+    """Return what to do about a port of another component; a living cluster keeps its own, whatever that is."""
+    keeps = "a cluster keeps the one that it is made with"
+    if not built:
+        return f"Choose another multimaster_endpoint_port; {keeps}."
+    if where:
+        return (
+            f"As {keeps}, leave off what brings that component to its masters, such as a second master. One that never ran is "
+            "built anew with another port (reset.yml)."
+        )
+    return f"Nothing now, as {keeps}. What brings that component to its masters, such as a second master, is refused."
 
 
 def endpoint_in_subnet(view):

@@ -12,12 +12,11 @@ from __future__ import annotations
 import re
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
-    _endpoint,
     _pki_plan,
     _ports,
     _settings,
 )
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import Finding
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._finding import WARNING, Finding
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._lock import CLOCK_SECONDS
 
 # File folders of ours: a listener that was started from there is no foreign process.
@@ -42,7 +41,7 @@ def hosts_observed(view):
 
 
 def hostnames_valid(view):
-    """Want hostnames that can be node names; those of the API are none, since no node gets a certificate for them."""
+    """Want hostnames that can be node names; of nodes, those of the API are none, since no node gets a certificate for them."""
     reserved = _pki_plan.api_dns_names(view.settings.cluster_domain)
     for host, observation in view.seen():
         hostname = observation["hostname"]
@@ -54,15 +53,24 @@ def hostnames_valid(view):
                 "a DNS name (RFC 1123), since it becomes the node's name",
                 f"Set it: hostnamectl set-hostname {_suggest_name(host.name)}",
             )
-        elif hostname.lower() in reserved:
-            yield Finding(
-                host.name,
-                "hostname-invalid",
-                f"the hostname is {hostname!r}, a name of the API itself",
-                f"none of {', '.join(reserved)}",
-                "Set another: hostnamectl set-hostname NAME. Where it is a node by that name already, take it out first "
-                "(remove_node.yml).",
-            )
+        elif hostname.lower() in reserved and (host.master or host.worker):
+            yield _named_as_the_api(host, hostname, reserved, view.recorded(observation))
+
+
+def _named_as_the_api(host, hostname, reserved, recorded):
+    """Return the finding on a node with a name of the API's; one that is in the cluster by it goes on, and is not renamed."""
+    said, wanted = f"the hostname is {hostname!r}, a name of the API itself", f"none of {', '.join(reserved)}"
+    if not recorded:
+        return Finding(host.name, "hostname-invalid", said, wanted, "Set another: hostnamectl set-hostname NAME.")
+    return Finding(
+        host.name,
+        "hostname-invalid",
+        f"{said}, so its kubelet's serving certificate is not renewed; when it ends, logs of its pods and metrics are not served",
+        wanted,
+        f"Within the year for which that is valid: remove_node.yml -e node={host.name}, set another name (hostnamectl "
+        "set-hostname NAME), list it again. Of an only master, make another host a master first.",
+        WARNING,
+    )
 
 
 def hostnames_kept(view):
@@ -219,14 +227,8 @@ def _once(check, what, values, fix, fixes=None):
 
 def _needed(view, host):
     """Return {port: what listens there}; behind a balancer of the user's the API keeps its own port."""
-    parts = {
-        _ports.MASTER: host.master,
-        _ports.BALANCER: host.master and view.topology.endpoint_mode == _endpoint.BALANCED,
-        _ports.NODE: host.master or host.worker,
-        _ports.MEMBER: host.member,
-    }
     api_port = view.settings.endpoint_port if view.managed else _ports.API
-    return _ports.needed([part for part, played in parts.items() if played], api_port)
+    return _ports.needed(view.parts(host), api_port)
 
 
 def _foreign(item, observation):

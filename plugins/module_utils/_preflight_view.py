@@ -10,7 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _topology
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
+    _cluster_record,
+    _endpoint,
+    _ports,
+    _topology,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +47,27 @@ class View:
     def nodes(self):
         """Return (host, observation, the user's own kubelet configuration) of every host that was observed and is a node."""
         return [(host, seen, self.own_kubelet.get(host.name, {})) for host, seen in self.seen() if host.master or host.worker]
+
+    def recorded(self, observation):
+        """Tell whether a host is recorded as one of this cluster."""
+        name = _cluster_record.of(observation).get("name")
+        return name is not None and name == self.settings.cluster_name
+
+    @property
+    def built(self):
+        """Tell whether anything of this cluster hangs on what it was made with: a host of it carries certificates."""
+        seen = [observation for _host, observation in (*self.seen(), *self.seen_leaving())]
+        return any(observation["certificates"] and self.recorded(observation) for observation in seen)
+
+    def parts(self, host):
+        """Return the parts of a host by which it needs ports (_ports)."""
+        parts = {
+            _ports.MASTER: host.master,
+            _ports.BALANCER: host.master and self.topology.endpoint_mode == _endpoint.BALANCED,
+            _ports.NODE: host.master or host.worker,
+            _ports.MEMBER: host.member,
+        }
+        return [part for part, played in parts.items() if played]
 
     @property
     def masters(self):

@@ -167,6 +167,17 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Mount:
+    """Hold the first fields of a row of mountinfo: ``root`` is the folder of the file system that is seen at ``point``."""
+
+    number: str
+    parent: str
+    device: str
+    root: str
+    point: str
+
+
+@dataclass(frozen=True)
 class Seen:
     """Hold what was seen of a host; ``record`` is the recorded cluster's name, None without a record."""
 
@@ -177,7 +188,7 @@ class Seen:
     unit_files: Mapping[str, str] = field(default_factory=dict)  # unit: the file systemd reads
     pods: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
-    binds: tuple[str, ...] = ()  # mount points that show a folder of a file system, not the whole of one
+    binds: tuple[str, ...] = ()  # mount points at which a folder is mounted on itself, and nothing else
     tables: tuple[tuple[str, str], ...] = ()
     chains: bool = False  # whether kube-proxy's chains of iptables are there
     links: tuple[Link, ...] = ()
@@ -304,7 +315,7 @@ def unmounts(mounts: Iterable[str], beginnings: Iterable[str], exactly: Iterable
 def _own_binds(seen: Seen, own: list[Part]) -> tuple[str, ...]:
     """Return the kubelet's folder where it is mounted on itself: the kubelet does that to make its mounts shared.
 
-    A disk of its own is mounted there with its whole file system; that is somebody's decision and stays.
+    Whatever else is mounted there, a disk, a folder of another place or a subvolume, is somebody's decision and stays.
     """
     return tuple(path for path in (KUBELET_FOLDER,) if path in seen.binds and any(path in part.paths for part in own))
 
@@ -458,9 +469,31 @@ def parse_tables(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def parse_binds(text: str) -> tuple[str, ...]:
-    """Return the mount points that show a folder of a file system, from /proc/self/mountinfo (proc_pid_mountinfo(5))."""
-    rows = [line.split(" ") for line in text.splitlines()]
-    return tuple(row[4] for row in rows if len(row) > 4 and row[3] != "/")
+    """Return the mount points at which a folder is mounted on itself, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
+
+    One at which something else is mounted too is none: both would be unmounted.
+    """
+    rows = [Mount(*fields[:5]) for fields in (line.split(" ") for line in text.splitlines()) if len(fields) > 4]
+    known = {row.number: row for row in rows}
+    own = {row.number for row in rows if _on_itself(row, known)}
+    others = {row.point for row in rows if row.number not in own}
+    return tuple(dict.fromkeys(row.point for row in rows if row.point not in others))
+
+
+def _on_itself(row: Mount, known: Mapping[str, Mount]) -> bool:
+    """Return whether a mount shows what its mount point is in the mount below it.
+
+    Also one over another of the same folder; a whole file system that is mounted twice at a place looks alike but for the lower.
+    """
+    below = known.get(row.parent)
+    if below is None or below is row or (row.device, row.root) != (below.device, _within(below, row.point)):
+        return False
+    return row.point != below.point or _on_itself(below, known)
+
+
+def _within(mount: Mount, path: str) -> str:
+    """Return which folder of its file system a path in a mount is."""
+    return posixpath.normpath(posixpath.join(mount.root, posixpath.relpath(path, mount.point)))
 
 
 def parse_links(text: str) -> tuple[Link, ...]:

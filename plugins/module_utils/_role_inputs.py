@@ -78,7 +78,7 @@ def _beyond(variable, value):
     least, most = LIMITS[variable]
     try:
         fits = least <= int(value) <= most
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return
     if not fits:
         yield f"{variable}: {value} is not within {least} to {most}"

@@ -40,7 +40,8 @@ options:
   state:
     description:
       - V(drained) - it takes no new pods, and those it had are gone.
-      - V(ready) - it takes pods, unless somebody else cordoned it, also before O(take_over).
+      - V(ready) - it takes pods, unless somebody else cordoned it, also before O(take_over). Whose cordon it is depends on
+        O(operation).
       - V(absent) - its object is deleted. Drain it first, and stop its kubelet, which registers the node again whenever it
         starts.
     type: str
@@ -49,9 +50,11 @@ options:
   operation:
     description:
       - Id of the operation the node is drained for, written into the annotation.
-      - The playbooks give 16 hexadecimal digits, another id each run. Before they drain, they let a node take pods again whose
-        cordon carries an id of that form, since that run was cut off. A cordon with any other id, or V(unnamed), is left to who
-        made it.
+      - The playbooks give 16 hexadecimal digits, another id each run. An operation with an id of that form goes on with, and
+        takes back, a cordon with an id of that form only, since that run was cut off. A cordon with any other id, or
+        V(unnamed), is to it as one that somebody else made, so a node that you drained by this module alone is refused by the
+        playbooks, and stays as it is.
+      - With any other id, every cordon that carries the annotation is gone on with, and taken back.
     type: str
     default: unnamed
   beside:

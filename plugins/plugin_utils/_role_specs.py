@@ -26,4 +26,7 @@ def read():
 
 def wrong(name, option, value):
     """Return what is wrong with the value of a variable, of which this is declared."""
-    return ArgumentSpecValidator({name: option}).validate({name: value}).error_messages
+    try:
+        return ArgumentSpecValidator({name: option}).validate({name: value}).error_messages
+    except OverflowError as error:  # `.inf` for a whole number, which ansible-core does not catch
+        return [f"argument '{name}' is of type {type(value).__name__} and we were unable to convert to {option['type']}: {error}"]

@@ -1146,8 +1146,8 @@ MUTANTS = {
     ),
     "work begins on what somebody cordoned again": Mutant(
         DRAIN,
-        "    ours = marked is not None and not _left_over(node)",
-        "    ours = marked is not None",
+        "    return None if _left_over(node) else _mark(node)",
+        "    return _mark(node)",
         "test__drain.py::test_a_drain_makes_resumes_or_refuses_a_cordon",
     ),
     "work begins on what was taken over from somebody": Mutant(
@@ -1164,9 +1164,69 @@ MUTANTS = {
     ),
     "somebody's cordon is taken back": Mutant(
         DRAIN,
-        "    if marked is None or _left_over(node):",
+        "    if not _ours(node, operation):",
         "    if marked is None:",
         "test__drain.py::test_only_a_cordon_of_ours_is_taken_back",
+    ),
+    "a run works on a node that somebody drained with kube_node": Mutant(
+        DRAIN,
+        "    by_a_run = operation is None or RUN.fullmatch(operation)",
+        "    by_a_run = False",
+        "test__drain.py::test_a_run_goes_on_only_with_what_a_run_left",
+    ),
+    "the lock is taken beside who drained a node with kube_node": Mutant(
+        DRAIN,
+        "by_a_run = operation is None or ",
+        "by_a_run = operation is not None and ",
+        "test__drain.py::test_a_run_goes_on_only_with_what_a_run_left",
+    ),
+    "a turn that was refused gives a node back that somebody drained with kube_node": Mutant(
+        "_node_flow",
+        "_drain.judge_uncordon(node, self.wanted.operation)",
+        "_drain.judge_uncordon(node, _drain.UNNAMED)",
+        "test__node_flow.py::test_a_run_leaves_a_node_to_who_drained_it_by_hand",
+    ),
+    "the lock asks as somebody by hand": Mutant(
+        "_lock_flow",
+        "_drain.judge_cordon(node, None, take_over=False",
+        '_drain.judge_cordon(node, "", take_over=False',
+        "test__lock_flow.py::test_every_foreign_cordon_is_told_with_who_has_the_lock",
+    ),
+    "a cluster with a node called as the API is locked out": Mutant(
+        "_preflight_hosts",
+        "reserved, view.recorded(observation))",
+        "reserved, False)",
+        "test__preflight_hosts.py::test_no_node_is_called_as_the_api_is_and_one_that_is_goes_on",
+    ),
+    "a host of etcd's own is judged as a node": Mutant(
+        "_preflight_hosts",
+        "in reserved and (host.master or host.worker):",
+        "in reserved:",
+        "test__preflight_hosts.py::test_no_node_is_called_as_the_api_is_and_one_that_is_goes_on",
+    ),
+    "a living cluster is locked out for a port that nobody shares": Mutant(
+        "_preflight_endpoint",
+        "WARNING if view.built and not where else ERROR",
+        "ERROR",
+        "test__preflight_endpoint.py::test_a_living_cluster_keeps_a_port_that_its_masters_share_with_nobody",
+    ),
+    "a balancer is put on the port of the API": Mutant(
+        "_preflight_endpoint",
+        "WARNING if view.built and not where else ERROR",
+        "WARNING if view.built else ERROR",
+        "test__preflight_endpoint.py::test_a_living_cluster_keeps_a_port_that_its_masters_share_with_nobody",
+    ),
+    "a cluster is built on the port of a component": Mutant(
+        "_preflight_endpoint",
+        "WARNING if view.built and not where else ERROR",
+        "ERROR if where else WARNING",
+        "test__preflight_endpoint.py::test_a_living_cluster_keeps_a_port_that_its_masters_share_with_nobody",
+    ),
+    "another cluster's hosts tell that this one is built": Mutant(
+        "_preflight_view",
+        'observation["certificates"] and self.recorded(observation)',
+        'observation["certificates"]',
+        "test__preflight_endpoint.py::test_a_living_cluster_keeps_a_port_that_its_masters_share_with_nobody",
     ),
     "a node that leaves takes pods again": Mutant(
         DRAIN, "if name in stay]", "]", "test__drain.py::test_a_cordon_of_ours_is_known_by_its_mark"
@@ -1651,6 +1711,24 @@ MUTANTS = {
         "if path in disks else [path]",
         "if False else [path]",
         "test__reset_plan.py::test_a_disk_of_its_own_is_emptied_of_what_is_ours_and_stays",
+    ),
+    "a folder that somebody mounted for the kubelet is unmounted": Mutant(
+        "_reset_plan",
+        "(row.device, row.root) != (below.device, _within(below, row.point))",
+        'row.root == "/"',
+        "test__reset_plan.py::test_only_a_folder_that_is_mounted_on_itself_is_the_kubelets",
+    ),
+    "a disk over what the kubelet mounted is unmounted with it": Mutant(
+        "_reset_plan",
+        "for row in rows if row.point not in others))",
+        "for row in rows if row.number in own))",
+        "test__reset_plan.py::test_only_a_folder_that_is_mounted_on_itself_is_the_kubelets",
+    ),
+    "a disk that was mounted twice is taken for what the kubelet mounted": Mutant(
+        "_reset_plan",
+        "    return row.point != below.point or _on_itself(below, known)",
+        "    return True",
+        "test__reset_plan.py::test_only_a_folder_that_is_mounted_on_itself_is_the_kubelets",
     ),
     # a host's own look
     "the first interface stands for every subnet": Mutant(

@@ -552,6 +552,14 @@ def test_cordons_that_a_cut_left_are_taken_back_before_any_node_is_drained():
     assert all(draining.values()), "its pods find no other node, or a budget lets none of them go"
 
 
+def test_a_node_is_drained_and_given_back_by_runs_under_their_own_id():
+    asking = [(place(path), task["kube_node"]) for path, task in all_tasks() if "kube_node" in task]
+    judged = [(where, given) for where, given in asking if given["state"] != "absent"]
+    assert len(judged) >= 4
+    found = [where for where, given in judged if given.get("operation") != "{{ multimaster.run }}"]
+    assert not found, "under any other id it takes back the cordon of who drained the node by hand, and is at work on it"
+
+
 # What a run does before anything can fail on a host but what it looks at: it holds the lock, and asks.
 BEFORE = {"topology", "operation_lock", "role multimaster.kubernetes.preflight"}
 # Who can ask nobody since certificates have expired renews them before it knows what there is to do; nothing stops for that.

@@ -76,13 +76,57 @@ def test_a_drain_makes_resumes_or_refuses_a_cordon(found, ours, take_over):
 
 @pytest.mark.parametrize(("found", "ours"), CORDONS.values(), ids=CORDONS)
 def test_only_a_cordon_of_ours_is_taken_back(found, ours):
-    judged = _drain.judge_uncordon(found)
+    judged = _drain.judge_uncordon(found, "op")
     takes_back, marked = patch(None, None, None), MARK in found["metadata"]["annotations"]
     if ours == "":
         del takes_back["spec"]
     assert judged.change == (takes_back if ours or ours == "" or (ours is None and marked) else None)
     assert judged.refusal == ""
     assert ("somebody else" in judged.reason) is (ours in (False, ""))
+
+
+RUN, CUT_OFF = "0123456789abcdef", "fedcba9876543210"
+LEFT = [(OURS, EARLY, ["mark"]), (THEIRS, LATE, ["cordon"])]
+BY_HAND = ["disk-swap", _drain.UNNAMED, "", RUN + "0", "x" + RUN, RUN.upper()]
+
+
+@pytest.mark.parametrize("operation", [RUN, None, "disk-swap", _drain.UNNAMED], ids=["a run", "a lock", "by hand", "unnamed"])
+@pytest.mark.parametrize("mark", [RUN, CUT_OFF, *BY_HAND])
+def test_a_run_goes_on_only_with_what_a_run_left(operation, mark):
+    """Who drained a node with kube_node alone may be at work on it; a run that was cut off has ended."""
+    found = node(cordoned=True, mark=mark, setters=[(OURS, EARLY, ["cordon", "mark"])])
+    ours = mark in (RUN, CUT_OFF) or operation in ("disk-swap", _drain.UNNAMED)
+    begin, end = _drain.judge_cordon(found, operation, take_over=False), _drain.judge_uncordon(found, operation)
+    assert bool(begin.refusal) is not ours and begin.change is None
+    assert end.change == (patch(None, None, None) if ours else None)
+    if not ours:
+        assert begin.undo is None, "a drain that is refused takes nothing back"
+        assert (
+            f"by somebody else (kube_node, for operation {mark!r})" in begin.refusal and f"{mark!r}) and stays so" in end.reason
+        )
+
+
+@pytest.mark.parametrize("operation", [RUN, "disk-swap"])
+def test_a_mark_that_was_left_over_is_not_taken_for_who_cordoned_it(operation):
+    found = node(cordoned=True, mark="before", setters=LEFT)
+    assert f"by somebody else ({THEIRS} at {LATE})" in _drain.judge_cordon(found, operation, False).refusal
+    assert f"by somebody else ({THEIRS} at {LATE})" in _drain.judge_uncordon(found, operation).reason
+
+
+@pytest.mark.parametrize("found", [None, THEIRS])
+def test_a_run_that_takes_a_node_over_which_was_drained_by_hand_gives_it_back_as_it_was(found):
+    judged = _drain.judge_cordon(node(cordoned=True, mark="disk-swap", found=found), RUN, take_over=True)
+    assert judged.change == patch(RUN, "kube_node, for operation 'disk-swap'", True)
+    assert judged.undo == patch("disk-swap", found, True)
+    taken = node(cordoned=True, mark=RUN, found="kube_node, for operation 'disk-swap'")
+    assert "spec" not in _drain.judge_uncordon(taken, CUT_OFF).change, "a removal is given up, and the host is still theirs"
+    assert _drain.judge_cordon(taken, CUT_OFF, take_over=True).change is None, "a removal goes on"
+
+
+def test_what_was_left_of_a_node_uncordoned_by_hand_is_no_cordon():
+    found = node(mark="disk-swap")
+    assert _drain.judge_cordon(found, RUN, False).change == patch(RUN, None, True)
+    assert _drain.judge_uncordon(found, RUN).change == patch(None, None, None)
 
 
 def test_a_refusal_names_who_the_api_server_saw_last():
@@ -316,9 +360,6 @@ def test_what_is_said_of_an_eviction_refused_for_good(answer, words):
 def test_a_diff_shows_the_cordon_and_the_pods():
     seen = {"unschedulable": True, "operation": "op"}
     assert _drain.shown(seen, ["b/b", "a/a"]) == "unschedulable: true\noperation: op\npod: a/a\npod: b/b\n"
-
-
-RUN = "0123456789abcdef"
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,7 @@ def test_a_look_is_refused_like_a_wish_and_neither_writes(cluster, check):
 
 def test_every_foreign_cordon_is_told_with_who_has_the_lock(cluster):
     cluster.hold(OTHER)
-    for name, mark in (("m1", None), ("m2", None), ("m3", "ours")):
+    for name, mark in (("m1", None), ("m2", "disk-swap"), ("m3", "0123456789abcdef")):
         cluster.fake.objects[f"/api/v1/nodes/{name}"] = node(name=name, cordoned=True, mark=mark)
     cluster.fake.objects["/api/v1/nodes/m4"] = node(name="m4")
     outcome = cluster.hold(nodes=("m4", "m1", "m2", "m3", "m5"))

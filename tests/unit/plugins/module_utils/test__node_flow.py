@@ -381,6 +381,25 @@ def test_ready_takes_back_what_is_ours(about, changed, words, cordoned):
     assert not world.flow().ready().changed
 
 
+def test_a_run_leaves_a_node_to_who_drained_it_by_hand():
+    """Its turn ends by letting the node take pods again, also after a drain that was refused."""
+    world, run = World(web()), {"operation": "0123456789abcdef"}
+    world.flow(operation="disk-swap").drained()
+    wrote = world.wrote()
+    assert "w1 was cordoned by somebody else (kube_node, for operation 'disk-swap')" in str(world.fails(**run))
+    assert not world.flow(**run).ready().changed
+    assert (world.cordoned, world.mark, world.wrote()) == (True, "disk-swap", wrote)
+    world.flow().ready()
+    assert not world.cordoned
+
+
+def test_a_run_goes_on_where_another_was_cut_off_and_takes_its_cordon_back():
+    world = World(web(), cordoned=True, mark="fedcba9876543210")
+    assert titles(world.flow(operation="0123456789abcdef").drained().evicted) == ["shop/web"]
+    assert world.flow(operation="0123456789abcdef").ready().changed
+    assert (world.cordoned, world.mark) == (False, None)
+
+
 def test_a_removal_that_is_given_up_leaves_a_node_cordoned_as_it_found_it():
     world = World(web(), cordoned=True, setters=[("kubectl-cordon", "2026-01-01T00:00:00Z", ["cordon"])])
     world.flow(take_over=True).drained()

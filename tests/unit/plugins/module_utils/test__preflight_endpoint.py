@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports, _preflight, _request, _topology
-from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
-from preflight_fixtures import NAMES, bare, found, judge, three
+from cluster_fixtures import ENDPOINT, fresh, host, inventory, living, member, settings
+from preflight_fixtures import NAMES, bare, found, judge, three, viewed
 
 
 def test_the_endpoint_address_may_not_be_a_node_address():
@@ -31,6 +33,64 @@ def test_the_api_answers_on_no_port_of_another_component(port, mode, expected):
 def test_the_api_answers_on_no_port_that_a_service_may_get(port, level):
     findings = judge(inventory(["m1"]), bare("m1"), endpoint_port=port)
     assert [(one.check, one.level) for one in findings] == ([("endpoint-port", level)] if level else [])
+
+
+def on_port(port, masters=("m1",), etcd=(), built=True, newcomers=(), **changes):
+    """Return the findings on the API's port of a cluster that was made with it; `newcomers` are masters that it has not yet."""
+    members = [member(name) for name in etcd or masters]
+    made = {"name": "prod", "endpoint": ENDPOINT, "endpoint_port": port, "endpoint_mode": "managed"}
+    observed = bare(*masters, *etcd, *newcomers, "w1")
+    if built:
+        observed.update({name: living(name, members, cluster={**made, **changes}) for name in masters})
+        observed.update({name: living(name, members, master=False, cluster={**made, **changes}) for name in etcd})
+    listed = inventory([*masters, *newcomers], ["w1"], etcd)
+    findings = judge(listed, observed, store=built, endpoint_port=port)
+    assert not [one for one in findings if one.check == "cluster-changed"]
+    return [one for one in findings if one.check == "endpoint-port"]
+
+
+ETCD_ONLY, TWO = {"etcd": ("e1", "e2", "e3")}, {"masters": ("m1", "m2")}
+
+
+@pytest.mark.parametrize(
+    ("port", "cluster", "level"),
+    [
+        # nobody listens there on its master beside the API
+        (6440, {}, "warning"),
+        (2379, ETCD_ONLY, "warning"),
+        (2381, ETCD_ONLY, "warning"),
+        (6440, {**TWO, **ETCD_ONLY}, "error"),
+        (6440, TWO, "error"),
+        (6440, {"newcomers": ("m2",)}, "error"),
+        (2379, {}, "error"),
+        (2379, {"etcd": ("m1",)}, "error"),
+        (10250, {}, "error"),
+        (10250, ETCD_ONLY, "error"),
+        (10257, ETCD_ONLY, "error"),
+        # nothing hangs on it yet
+        (6440, {"built": False}, "error"),
+        (2379, {"built": False, **ETCD_ONLY}, "error"),
+        # hosts of another cluster tell nothing of this one
+        (6440, {"name": "staging"}, "error"),
+    ],
+)
+def test_a_living_cluster_keeps_a_port_that_its_masters_share_with_nobody(port, cluster, level):
+    (finding,) = on_port(port, **cluster)
+    assert finding.level == level
+    choose = "Choose another multimaster_endpoint_port" in finding.fix
+    assert choose is (not cluster.get("built", True) or "name" in cluster), "what cluster-changed refuses is no way out"
+
+
+def test_a_host_that_leaves_tells_that_the_cluster_is_built():
+    view = viewed(inventory(["m1"]), bare("m1"))
+    gone = dataclasses.replace(view.topology, leaving=(host("m2"),))
+    observed = {**view.observed, "m2": living("m2", [member("m2")])}
+    assert not view.built and dataclasses.replace(view, topology=gone, observed=observed).built
+
+
+@pytest.mark.parametrize(("built", "levels"), [(False, ["warning"]), (True, [])])
+def test_of_a_node_port_nothing_is_said_that_cannot_be_done_any_more(built, levels):
+    assert [one.level for one in on_port(30443, built=built)] == levels
 
 
 @pytest.mark.parametrize("endpoint", ["198.51.100.1", "192.0.2.0", "192.0.2.255"])

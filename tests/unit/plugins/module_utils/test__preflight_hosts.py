@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _preflight_hosts, _request, _topology
 from cluster_fixtures import ENDPOINT, fresh, inventory, living, member, settings
@@ -45,6 +47,45 @@ def test_a_bad_name_identity_or_clock_is_an_error(changes, expected):
     findings = three(**changes)
     assert found(findings) == [expected]
     assert findings[0].level == "error"
+
+
+OTHERS = {"name": "staging"}
+API_NAMES = ["kubernetes", "Kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+
+
+@pytest.mark.parametrize("hostname", API_NAMES)
+@pytest.mark.parametrize(
+    ("name", "cluster", "level"),
+    [
+        ("m1", None, "error"),
+        ("w1", None, "error"),
+        ("w1", OTHERS, "error"),
+        # it is a node by that name, and a node is not renamed
+        ("m1", {"name": "prod"}, "warning"),
+        ("w1", {"name": "prod"}, "warning"),
+        # no node, so nothing of it is called so to the API
+        ("e1", None, None),
+        ("e1", {"name": "prod"}, None),
+    ],
+)
+def test_no_node_is_called_as_the_api_is_and_one_that_is_goes_on(hostname, name, cluster, level):
+    observed = bare("m1", "w1", "e1")
+    observed[name].update(hostname=hostname, cluster=cluster, node_name=hostname.lower() if cluster else "")
+    findings = [one for one in judge(inventory(["m1"], ["w1"], ["e1"]), observed) if one.check == "hostname-invalid"]
+    assert [(one.host, one.level) for one in findings] == ([(name, level)] if level else [])
+    if level == "warning":
+        assert f"remove_node.yml -e node={name}" in findings[0].fix and "serving certificate is not renewed" in findings[0].found
+    if level == "error":
+        assert findings[0].fix == "Set another: hostnamectl set-hostname NAME."
+
+
+def test_without_a_name_of_the_cluster_no_host_is_recorded_as_one_of_it():
+    made = settings()
+    nameless = dataclasses.replace(made, cluster_name=None)
+    view = _preflight.View(
+        nameless, inventory(["m1"]), bare("m1"), _topology.build(made, inventory(["m1"]), bare("m1"), nonce="5eed")
+    )
+    assert not view.recorded(view.observed["m1"])
 
 
 @pytest.mark.parametrize(

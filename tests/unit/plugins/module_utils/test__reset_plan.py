@@ -303,9 +303,45 @@ def test_the_kubelets_folder_mounted_on_itself_is_unmounted_and_a_disk_of_its_ow
     assert done.unmount == (own + "/pods/1",) and own not in done.remove and own + "/pods" in done.remove
 
 
-def test_binds_are_mounts_of_a_folder():
-    text = "36 35 98:0 / / rw - ext4 /dev/root rw\n37 36 98:0 /var/lib/kubelet /var/lib/kubelet rw shared:1 - ext4 /dev/root rw\n"
-    assert plan.parse_binds(text) == ("/var/lib/kubelet",)
+OWN = "/var/lib/kubelet"
+DISK, BTRFS = "36 35 98:0 / / rw - ext4 /dev/vda1 rw", "36 35 0:30 /@rootfs / rw - btrfs /dev/vda1 rw,subvol=/@rootfs"
+VAR = "40 36 98:1 / /var rw - ext4 /dev/vdb1 rw"
+MOUNTS = {
+    # name: (rows of mountinfo, is the kubelet's folder mounted on itself and nothing else there)
+    "the kubelet's": ((DISK, f"37 36 98:0 {OWN} {OWN} rw shared:1 - ext4 /dev/vda1 rw"), True),
+    "the kubelet's, twice": ((DISK, f"37 36 98:0 {OWN} {OWN} rw - ext4 d rw", f"38 37 98:0 {OWN} {OWN} rw - ext4 d rw"), True),
+    "the kubelet's, on a disk that holds more": ((DISK, VAR, f"37 40 98:1 /lib/kubelet {OWN} rw - ext4 /dev/vdb1 rw"), True),
+    "the kubelet's, on btrfs": ((BTRFS, f"37 36 0:30 /@rootfs{OWN} {OWN} rw - btrfs /dev/vda1 rw"), True),
+    "the kubelet's, in a folder of a disk": (
+        (DISK, "40 36 98:1 /data /var/lib rw - ext4 d rw", f"37 40 98:1 /data/kubelet {OWN} rw - ext4 d rw"), True),
+    "nothing": ((DISK,), False),
+    "a disk": ((DISK, f"37 36 98:1 / {OWN} rw - ext4 /dev/vdb1 rw"), False),
+    "a disk that was mounted twice": (
+        (DISK, f"37 36 98:1 / {OWN} rw - ext4 /dev/vdb1 rw", f"38 37 98:1 / {OWN} rw - ext4 /dev/vdb1 rw"), False),
+    "a folder of another place": ((DISK, f"37 36 98:0 /data/kubelet {OWN} rw - ext4 /dev/vda1 rw"), False),
+    "a folder of another place, the kubelet's over it": (
+        (DISK, f"37 36 98:0 /data/kubelet {OWN} rw - ext4 d rw", f"38 37 98:0 /data/kubelet {OWN} rw - ext4 d rw"), False),
+    "a folder of another disk, of the same name": ((DISK, f"37 36 98:1 {OWN} {OWN} rw - ext4 /dev/vdb1 rw"), False),
+    "a folder of the disk that is hidden by another": ((DISK, VAR, f"37 40 98:0 {OWN} {OWN} rw - ext4 /dev/vda1 rw"), False),
+    "a subvolume": ((BTRFS, f"37 36 0:30 /@kubelet {OWN} rw - btrfs /dev/vda1 rw,subvol=/@kubelet"), False),
+    "a disk over the kubelet's": (
+        (DISK, f"37 36 98:0 {OWN} {OWN} rw - ext4 d rw", f"38 37 98:1 / {OWN} rw - ext4 /dev/vdb1 rw"), False),
+    "what lies below is not seen": ((f"37 36 98:0 {OWN} {OWN} rw - ext4 /dev/vda1 rw",), False),
+    "its own parent": ((f"37 37 98:0 / {OWN} rw - ext4 /dev/vda1 rw",), False),
+    "a row that is cut off": ((DISK, f"37 36 98:0 {OWN}"), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "own"), MOUNTS.values(), ids=MOUNTS)
+def test_only_a_folder_that_is_mounted_on_itself_is_the_kubelets(rows, own):
+    assert plan.parse_binds("".join(f"{row}\n" for row in rows)) == ((OWN,) if own else ())
+
+
+@pytest.mark.parametrize("what", ["a folder of another place", "a subvolume", "a disk over the kubelet's"])
+def test_what_somebody_mounted_for_the_kubelet_is_emptied_and_stays(what):
+    rows = MOUNTS[what][0]
+    done = decide(disk(OWN, "pki", points=(OWN + "/pods/1",), binds=plan.parse_binds("\n".join(rows))))
+    assert done.unmount == (OWN + "/pods/1",) and OWN not in done.remove and OWN + "/pki" in done.remove
 
 
 def test_a_mount_beside_a_path_is_no_obstacle():

@@ -86,12 +86,20 @@ def test_what_has_bounds_is_held_to_them(value, fits):
     assert [(one.check, one.level, one.found) for one in findings] == ([] if fits else [("role-input-invalid", "error", said)])
 
 
-@pytest.mark.parametrize("value", ["soon", [20], None])
+@pytest.mark.parametrize("value", ["soon", [20], None, "inf", *(float(one) for one in ("inf", "-inf", "nan"))])
 def test_what_is_no_number_is_said_as_ansible_says_it(value):
     findings = inputs.judge(
         {"api_endpoint_stop_seconds": {"type": "int"}}, {"m1": {"api_endpoint_stop_seconds": value}}, _role_specs.wrong
     )
     assert all("is not within" not in one.found for one in findings)
+    assert value is None or [(one.check, one.level) for one in findings] == [("role-input-invalid", "error")]
+
+
+@pytest.mark.parametrize("option", [{"type": "int"}, {"type": "list", "elements": "int"}])
+def test_what_is_without_end_is_no_whole_number(option):
+    given = float("inf") if option["type"] == "int" else [float("inf")]
+    [error] = _role_specs.wrong("some_seconds", option, given)
+    assert error.startswith("argument 'some_seconds' is of type ") and error.endswith("cannot convert Infinity to integer")
 
 
 def test_bounds_are_of_inputs_that_there_are_and_a_stop_ends_before_it_is_given_up():

@@ -201,7 +201,7 @@ def conflicting(self, obj, path=None, optimistic=False):
 
 def test_no_lock_while_somebody_else_has_cordoned_one_of_the_nodes(fake, call):
     fake.objects["/api/v1/nodes/m2"] = node(name="m2", cordoned=True)
-    fake.objects["/api/v1/nodes/m3"] = node(name="m3", cordoned=True, mark="an operation of ours")
+    fake.objects["/api/v1/nodes/m3"] = node(name="m3", cordoned=True, mark="0123456789abcdef")
     refused = call(operation_lock, {**MINE, "nodes": ["m1", "m2", "m3"]})
     assert "m2 was cordoned by somebody else" in refused["msg"] and "m3" not in refused["msg"] and writes(fake) == []
     assert call(operation_lock, {**MINE, "nodes": ["m1", "m3"]})["step"] == "take"
