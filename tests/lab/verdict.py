@@ -48,17 +48,19 @@ class Limits:
         return [Window(at, at + self.within, self.death, f"{host} lost its power") for at, host in deaths if self.within]
 
 
-# Without a death one of each kind may fail (seen: a read of 114,734 in all of `life`; in the cluster 0 of 24,238). Writes on the
-# kept connection may wait with it for a while and are repeated: the longest gap seen is 3.3 s.
+# Without a death one of each kind may fail (seen: a read of 114,734 in all of `life`). Writes on the kept connection may wait
+# with it for a while and are repeated: the longest gap seen is 3.3 s.
 #
 # A host without power: the holder of the address, which may lead etcd too, or a member of an etcd on hosts of its own, for whose
 # answers the API servers wait. Seen from outside: with a master up to 113 reads and 18 writes; with a member 59 reads and 32
 # writes of the first 5.5 s, each of which ran into its 5 s, so that the last was counted after 10.5 s.
 #
-# In the cluster no balancer is in between. A dead API server stays among the endpoints of the Service `kubernetes` for up to 25 s
-# (its lease, and the next look of another one), a kept connection to it is given up after 45 s (HTTP/2's ping, as in client-go),
-# and conntrack keeps what got no answer for 120 s, in which single reads meet it: 25, 120 and the prober's 5 are 150 s. Seen: 250
-# reads within 35 s, 66 more until 129 s, 7 writes. Where the kept connection is to the dead one, 225 writes fail and 50 s pass
+# In the cluster no balancer is in between. An API server that stops serves on for three seconds, in which each kube-proxy
+# hears of it. On two starved cores one heard after four: 1 read of 26,661 was refused (else 0 of 24,238), so five of one
+# moment may be. A dead API server stays among the endpoints of the Service `kubernetes` for up to 25 s (its lease, and the
+# next look of another one), a kept connection to it is given up after 45 s (HTTP/2's ping, as in client-go), and conntrack
+# keeps what got no answer for 120 s, in which single reads meet it: 25, 120 and the prober's 5 are 150 s. Seen: 250 reads
+# within 35 s, 66 more until 129 s, 7 writes. Where the kept connection is to the dead one, 225 writes fail and 50 s pass
 # between two good ones.
 #
 # A pod asks for the name first, and waits for a CoreDNS pod that left as long as its patience: seen 10 of 4,888.
@@ -67,7 +69,7 @@ class Limits:
 LIMITS = {
     "machine": Limits({"failed": 1, "gap": 4000}, within=12.0, death={"failed": 150, "gap": 8000}),
     "pod": Limits({"failed": 20, "gap": 4000}),
-    "in-cluster": Limits({"failed": 1, "gap": 4000}, within=150.0, death={"failed": 500, "gap": 60000}),
+    "in-cluster": Limits({"failed": 5, "gap": 4000}, within=150.0, death={"failed": 500, "gap": 60000}),
     "workload": Limits({"failed": 0}),
 }
 

@@ -183,13 +183,13 @@ def test_the_prober_in_the_cluster_runs_where_no_api_server_does():
 
 @pytest.fixture
 def stopping(monkeypatch, tmp_path):
-    """Return a lab with all four probers that each saw three reads fail at once, 105 s after its beginning."""
+    """Return a lab with all four probers that each saw six reads fail at once, 105 s after its beginning."""
     cluster = types.SimpleNamespace(name="x", state=tmp_path, results=tmp_path)
     for which in probe.probers.ON_HOSTS:
         probe.probers.marker(cluster, which).write_text("w1")
     probe.probers.pod_marker(cluster).touch()
-    seen = result(("read", "bursts"), [{"from": "1970-01-01T00:01:45Z", "to": "1970-01-01T00:01:45Z", "failed": 3}])
-    seen["read"]["failed"] = 3
+    seen = result(("read", "bursts"), [{"from": "1970-01-01T00:01:45Z", "to": "1970-01-01T00:01:45Z", "failed": 6}])
+    seen["read"]["failed"] = 6
     seen |= {"summary": "…", "started": "1970-01-01T00:00:00Z", "ended": "1970-01-01T00:10:00Z"}
     for name in ("stop_on_machine", "stop_in_pod", "stop_on_host"):
         monkeypatch.setattr(probe.probers, name, lambda *_: seen)
