@@ -11,31 +11,11 @@ import sys
 import types
 
 import pytest
+from prober_fixtures import CLEAN, result
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
 import probe  # noqa: E402
-
-STREAM = {
-    "sent": 100, "failed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": "",
-    "gaps": [], "first_errors": [], "bursts": [],
-}  # fmt: skip
-CLEAN = {
-    "read": dict(STREAM),
-    "write": dict(STREAM),
-    "watch": dict(STREAM),
-    "read_back": {"done": True, "lost": 0, "first_lost": []},
-    "end_errors": [],
-}
-
-
-def result(path, value):
-    made = copy.deepcopy(CLEAN)
-    part = made
-    for key in path[:-1]:
-        part = part[key]
-    part[path[-1]] = value
-    return made
 
 
 class Masters:

@@ -10,40 +10,13 @@ import pathlib
 import sys
 
 import pytest
+from prober_fixtures import CLEAN, STREAM, at, result
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
 import verdict  # noqa: E402
 
 T0 = verdict.parse_time("2026-01-01T00:00:00Z")
-
-
-def at(seconds):
-    return f"2026-01-01T00:{int(seconds) // 60:02d}:{seconds % 60:06.3f}Z"
-
-
-STREAM = {
-    "sent": 100, "failed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": at(1),
-    "gaps": [], "first_errors": [], "bursts": [],
-}  # fmt: skip
-CLEAN = {
-    "started": at(0),
-    "ended": at(600),
-    "read": dict(STREAM),
-    "write": dict(STREAM),
-    "watch": dict(STREAM),
-    "read_back": {"done": True, "lost": 0, "first_lost": []},
-    "end_errors": [],
-}
-
-
-def result(path, value):
-    made = copy.deepcopy(CLEAN)
-    part = made
-    for key in path[:-1]:
-        part = part[key]
-    part[path[-1]] = value
-    return made
 
 
 def failing(*bursts, untimed=0, stream="read"):
