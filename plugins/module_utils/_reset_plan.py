@@ -481,14 +481,9 @@ def parse_binds(text: str) -> tuple[str, ...]:
 
 
 def _on_itself(row: Mount, known: Mapping[str, Mount]) -> bool:
-    """Return whether a mount shows what its mount point is in the mount below it.
-
-    Also one over another of the same folder; a whole file system that is mounted twice at a place looks alike but for the lower.
-    """
+    """Return whether a mount shows what its mount point is in the mount below it, which may be another of the same folder."""
     below = known.get(row.parent)
-    if below is None or below is row or (row.device, row.root) != (below.device, _within(below, row.point)):
-        return False
-    return row.point != below.point or _on_itself(below, known)
+    return below is not None and below is not row and (row.device, row.root) == (below.device, _within(below, row.point))
 
 
 def _within(mount: Mount, path: str) -> str:
