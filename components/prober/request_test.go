@@ -123,7 +123,14 @@ func TestARetryAfterIsHeededOnceForLongerThanAnAnswerMayTake(t *testing.T) {
 		w.Header().Set("Retry-After", seconds)
 		w.WriteHeader(http.StatusTooManyRequests)
 	}
-	hang := func(r *http.Request) { <-r.Context().Done() }
+	turnAwayThenHang := func(number int, w http.ResponseWriter, r *http.Request) bool {
+		if number == 1 {
+			turnAway(w, "2")
+		} else {
+			<-r.Context().Done()
+		}
+		return true
+	}
 	for name, c := range map[string]struct {
 		answers  func(number int, w http.ResponseWriter, r *http.Request) bool
 		patience time.Duration
@@ -148,24 +155,10 @@ func TestARetryAfterIsHeededOnceForLongerThanAnAnswerMayTake(t *testing.T) {
 			6 * second, 0, 0, "the whole patience is 6s",
 		},
 		"no answer after the wait: the timeout anew": {
-			func(number int, w http.ResponseWriter, r *http.Request) bool {
-				if number == 1 {
-					turnAway(w, "2")
-				} else {
-					hang(r)
-				}
-				return true
-			}, 6 * second, 4 * second, 1, "deadline exceeded",
+			turnAwayThenHang, 6 * second, 4 * second, 1, "deadline exceeded",
 		},
 		"no answer after the wait: never beyond the patience": {
-			func(number int, w http.ResponseWriter, r *http.Request) bool {
-				if number == 1 {
-					turnAway(w, "2")
-				} else {
-					hang(r)
-				}
-				return true
-			}, 3 * second, 3 * second, 1, "deadline exceeded",
+			turnAwayThenHang, 3 * second, 3 * second, 1, "deadline exceeded",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

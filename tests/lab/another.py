@@ -13,12 +13,12 @@ import urllib.parse
 
 import access
 import identity
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _ports
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 KEYS, HOLDER = "keys", "holder"
 KINDS = (*access.UNITS, KEYS, HOLDER)
-ETCD_PORT = 2379
 SUFFIX = ".service"
 STOPPED = "process 0 "
 
@@ -42,7 +42,7 @@ def key_of(certificate: str) -> str:
 def shown_keys(cluster: access.Cluster) -> dict[tuple[str, str], str]:
     """Return {("keys", server): the key that it shows} of each API server and each member of etcd."""
     servers = {f"the API server of {host}": cluster.server_of(host) for host in cluster.masters}
-    servers |= {f"etcd of {host}": f"https://{cluster.addresses[host]}:{ETCD_PORT}" for host in cluster.members}
+    servers |= {f"etcd of {host}": f"https://{cluster.addresses[host]}:{_ports.ETCD_CLIENT}" for host in cluster.members}
     places = {name: urllib.parse.urlsplit(url) for name, url in servers.items()}
     return {
         (KEYS, name): key_of(ssl.get_server_certificate((place.hostname, place.port), timeout=identity.PATIENCE))

@@ -103,11 +103,6 @@ def serves(cluster: access.Cluster, inside: list[str], leader: tuple[str, str]) 
     return ready and leader_of(said) == leader and {one["raftTerm"] for one in said.values()} == {leader[1]}
 
 
-def unproven(result: dict) -> list[str]:
-    """Return which stream a prober did not measure, and what became of acknowledged writes."""
-    return [f"no {stream} was measured" for stream in verdict.API if not result[stream]["sent"]] + verdict.lost(result)
-
-
 def drop(cluster: access.Cluster, seconds: float, in_cluster: bool) -> list[str]:
     """Cut, wait, judge; return what was not as it should be."""
     lab = lab_tool.read_state(cluster.name)
@@ -136,7 +131,7 @@ def drop(cluster: access.Cluster, seconds: float, in_cluster: bool) -> list[str]
     blind = [] if cut.dropped else ["nothing was cut off, so nothing was proven"]
     if from_worker:
         print(f"prober in the cluster, on {worker}: {from_worker['summary']}")
-        blind += [f"in the cluster: {line}" for line in unproven(from_worker)]
+        blind += [f"in the cluster: {line}" for line in verdict.unproven(from_worker)]
     return blind + held_by(cluster.holders()) + verdict.problems(result, {}, windows=windows(cut))
 
 

@@ -108,8 +108,12 @@ def problems(
     found = []
     for stream in streams:
         found += too_many(stream, result[stream], allowed, windows) + too_long(stream, result[stream], allowed, windows)
-        if not result[stream]["sent"]:
-            found.append(f"no {stream} was measured")
+    return found + unproven(result, streams)
+
+
+def unproven(result: dict, streams: tuple[str, ...] = API) -> list[str]:
+    """Return which streams were not measured, and what became of acknowledged writes; whatever failed."""
+    found = [f"no {stream} was measured" for stream in streams if not result[stream]["sent"]]
     return found + (lost(result) if "write" in streams else [])
 
 

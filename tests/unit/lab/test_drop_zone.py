@@ -35,23 +35,6 @@ def test_who_asks_in_the_cluster_is_outside():
         drop_zone.outside({"w1": "a"}, "a")
 
 
-def measured(**more):
-    streams = {stream: {"sent": 9} for stream in drop_zone.verdict.API}
-    return {**streams, "watch": {"failed": 0}, "read_back": {"done": True, "lost": 0}, **more}
-
-
-@pytest.mark.parametrize(
-    ("result", "found"),
-    [
-        (measured(), []),
-        (measured(write={"sent": 0}), ["no write was measured"]),
-        (measured(watch={"failed": 2}), ["the watch missed 2 events"]),
-    ],
-)
-def test_a_prober_proves_something_when_it_measured_and_lost_nothing(result, found):
-    assert drop_zone.unproven(result) == found
-
-
 def said(leader, *members):
     return {name: {"leader": leader, "raftTerm": "7", "header": {"member_id": name}} for name in members}
 

@@ -166,6 +166,23 @@ def test_who_says_that_a_host_died_is_held_to_it(moment, found):
     assert verdict.without_death(CLEAN, [])
 
 
+def measured(**more):
+    streams = {stream: {"sent": 9} for stream in verdict.API}
+    return {**streams, "watch": {"failed": 0}, "read_back": {"done": True, "lost": 0}, **more}
+
+
+@pytest.mark.parametrize(
+    ("result", "found"),
+    [
+        (measured(), []),
+        (measured(write={"sent": 0}), ["no write was measured"]),
+        (measured(watch={"failed": 2}), ["the watch missed 2 events"]),
+    ],
+)
+def test_a_prober_proves_something_when_it_measured_and_lost_nothing(result, found):
+    assert verdict.unproven(result) == found
+
+
 def test_each_prober_has_limits_and_those_of_a_workload_know_no_death():
     assert set(verdict.LIMITS) == {"machine", "pod", "in-cluster", "workload"}
     died = [(T0, "m1"), (T0 + 5, "m2")]
