@@ -180,7 +180,7 @@ def apply(steps: Sequence[Step], runner: _command.Runner = _command.run) -> None
         for step in steps:
             path = step.wanted.path
             if step.action == "mkdir":
-                os.mkdir(path, 0o700)
+                _make_directory(path)
                 _own(path, step.wanted)
         for step in steps:
             path = step.wanted.path
@@ -206,6 +206,15 @@ def apply(steps: Sequence[Step], runner: _command.Runner = _command.run) -> None
         for path in staged:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+def _make_directory(path: str) -> None:
+    """Make a directory, or take the one that another program has made since the survey."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise
 
 
 def _stage(item: Wanted) -> None:

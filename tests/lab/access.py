@@ -31,6 +31,10 @@ import lab as lab_tool
 import yaml
 
 HERE = Path(__file__).resolve().parent
+# The programs of the lab are started by themselves, and what of them uses the collection imports this module before it.
+COLLECTIONS = str(HERE.parents[1] / "collections")
+if COLLECTIONS not in sys.path:
+    sys.path.insert(0, COLLECTIONS)
 UNITS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "csr-approver", "haproxy", "keepalived",
     "multimaster-endpoint", "containerd", "kubelet", "kube-proxy", "flanneld",

@@ -14,17 +14,12 @@ import datetime
 import http.client
 import json
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
 
 import access
-
-if str(access.HERE.parents[1] / "collections") not in sys.path:
-    sys.path.insert(0, str(access.HERE.parents[1] / "collections"))
-
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding, _host, _quorum, _skew  # noqa: E402
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _finding, _host, _quorum, _skew
 
 EVERY = 1.0  # seconds between two samples
 PATIENCE = 3.0  # seconds for an API server's answer

@@ -343,18 +343,14 @@ def kill(pid):
 def test_a_run_that_is_killed_is_finished_by_the_next(tmp_path, trigger):
     """SIGKILL the run with all its children, of which the workers have sessions of their own, when a step's file appears."""
     site = Site(tmp_path)
-    process = subprocess.Popen(
-        site.command(),
-        env=site.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd=tmp_path,
-    )
+    with open(tmp_path / "said", "w", encoding="utf-8") as said:
+        process = subprocess.Popen(
+            site.command(), env=site.environment(), stdout=said, stderr=subprocess.STDOUT, start_new_session=True, cwd=tmp_path
+        )
     deadline = time.monotonic() + 60
     while not glob.glob(str(tmp_path / trigger)) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.0005)
-    assert process.poll() is None
+    assert process.poll() is None, (tmp_path / "said").read_text()
     kill(process.pid)
     process.wait()
     time.sleep(0.3)

@@ -52,6 +52,22 @@ def test_a_listed_folder_gets_its_own_mode_and_holds_its_files(tmp_path):
     assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == 0o700 and (tmp_path / "d/a").exists()
 
 
+def test_a_folder_that_another_program_made_meanwhile_is_taken(tmp_path):
+    """Seen in CI: three hosts on one machine needed the same parent, and one of them was told that it exists."""
+    steps = _files.survey([file(tmp_path / "a/b")])
+    (tmp_path / "a").mkdir(mode=0o700)
+    _files.apply(steps)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o755 and (tmp_path / "a/b").exists()
+
+
+def test_a_file_that_came_meanwhile_where_a_folder_is_wanted_stays(tmp_path):
+    steps = _files.survey([file(tmp_path / "a/b")])
+    (tmp_path / "a").write_text("theirs")
+    with pytest.raises(_files.FileError, match="cannot make .*/a: File exists"):
+        _files.apply(steps)
+    assert (tmp_path / "a").read_text() == "theirs"
+
+
 def test_a_link_at_the_destination_is_replaced_and_its_target_kept(tmp_path):
     (tmp_path / "target").write_text("precious")
     (tmp_path / "a").symlink_to(tmp_path / "target")
