@@ -27,10 +27,10 @@ def opens(since, now, stable_for):
     return since is not None and now - since >= stable_for
 
 
-def refusal(verdict, stable_for, silent=(), unproven=()):
+def refusal(verdict, stable_for, silent=(), unproven=(), name=""):
     """Return why the gate stayed shut, with what to do.
 
-    ``verdict``: the last one; ``silent``: who does not answer, and why; ``unproven``: the members that were named without a
+    ``verdict``: the last one; ``name``: of its target, which may be given by a URL; ``silent``: who does not answer, and why; ``unproven``: the members that were named without a
     quorum behind it, whom no verdict counts.
     """
     said, following = verdict.reason, verdict.next_step
@@ -40,4 +40,4 @@ def refusal(verdict, stable_for, silent=(), unproven=()):
     if verdict.safe:
         said, following = f"safe just now, but never for {stable_for} s without interruption", LOOK
     missing = f". Not answering: {'; '.join(silent)}" if silent else ""
-    return f"unsafe to {verdict.step.kind} {verdict.step.target}: {said}{missing}. Next: {following}"
+    return f"unsafe to {verdict.step.kind} {name or verdict.step.target}: {said}{missing}. Next: {following}"

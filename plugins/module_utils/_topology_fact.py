@@ -161,7 +161,8 @@ def _etcd_fact(topology, leaving):
 def _leaving_fact(topology):
     """Return who leaves and can be reached, in the order in which they do: ``nodes``, ``masters`` and ``members``.
 
-    And, in inventory names, the masters among them that may run a balancer of ours: ``balancers``.
+    ``next_member``: in a list, the first of those whose member is in etcd still: a run that was cut off may have taken out others.
+    ``balancers``: in inventory names, the masters among them that may run a balancer of ours.
     """
     orders = dict(topology.order)
     alive = orders["leaving"]
@@ -171,7 +172,9 @@ def _leaving_fact(topology):
         return [{"node_name": one.node_name, "peer_url": one.peer_url, "client_url": one.client_url} for one in leaving]
 
     hosts = {"nodes": told(("master", "worker")), "masters": told(("master",)), "members": told(("member",))}
-    return {**hosts, "balancers": list(orders["leaving_balancers"])}
+    here = {host.node_name for host in topology.leaving if host.name in topology.etcd.remove}
+    following = [one for one in hosts["members"] if one["node_name"] in here]
+    return {**hosts, "next_member": following[:1], "balancers": list(orders["leaving_balancers"])}
 
 
 def _forgotten_fact(topology):

@@ -127,7 +127,8 @@ def main():
     result = {"verdict": verdict.as_dict(), "reason": verdict.reason, "errors": list(seen.errors)}
     if not opens:
         unproven = [] if seen.confirmed else [member.name or member.id for member in seen.members]
-        said = _quorum_gate.refusal(verdict, params["stable_for"], seen.errors, unproven)
+        name = cluster_of(seen, params["ours"]).name_of(params["target"])
+        said = _quorum_gate.refusal(verdict, params["stable_for"], seen.errors, unproven, name)
         if not module.check_mode:
             module.fail_json(msg=said, **result)
         module.warn(said)

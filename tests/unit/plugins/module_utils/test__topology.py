@@ -314,6 +314,20 @@ def test_who_leaves_gives_up_its_part_in_an_endpoint_of_ours(mode, wanted):
 
 
 @pytest.mark.parametrize(
+    ("in_etcd", "first"),
+    [(["m1", "m2", "m3", "m4", "m5"], "m5"), (["m1", "m2", "m3", "m4"], "m4"), (["m1", "m2", "m3"], None)],
+    ids=["nobody is out", "a run that was cut off took one out", "both are out"],
+)
+def test_the_gate_before_anything_stops_is_asked_for_the_first_member_that_is_still_in_etcd(in_etcd, first):
+    listed, members = inventory(["m1", "m2", "m3", "m4", "m5"]), [member(name) for name in in_etcd]
+    observed = {name: living(name, members) for name in ("m1", "m2", "m3", "m4", "m5")}
+    topology = _topology.build(settings(), listed, observed, True, request=_request.Request(_request.REMOVE, ("m5", "m4")))
+    leaving = _topology_fact.as_fact(topology)["leaving"]
+    assert [one["node_name"] for one in leaving["next_member"]] == ([first] if first else [])
+    assert len(leaving["members"]) == 2
+
+
+@pytest.mark.parametrize(
     ("mode", "drained", "remove", "balancing"),
     [
         ("managed", {}, "", NOBODY),

@@ -41,6 +41,12 @@ def test_an_unsafe_step_fails_with_the_reason_and_the_next_step(fake, call):
     assert not result["verdict"]["safe"]
 
 
+def test_a_member_that_is_given_by_its_peer_url_is_called_by_its_name(fake, call):
+    fake.running.discard("c")
+    said = call(etcd_quorum, {**STEP, "step": "remove", "target": "https://a:2380"})["msg"]
+    assert said.startswith("unsafe to remove a: after removing a 1 of 2 voters would be healthy and 2 are needed")
+
+
 def test_a_lost_quorum_is_no_cluster_without_members(fake, call):
     fake.running -= {"b", "c"}
     said = call(etcd_quorum, {**STEP, "step": "remove", "target": "c"})["msg"]
