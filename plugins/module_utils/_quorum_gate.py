@@ -30,8 +30,8 @@ def opens(since, now, stable_for):
 def refusal(verdict, stable_for, silent=(), unproven=(), name=""):
     """Return why the gate stayed shut, with what to do.
 
-    ``verdict``: the last one; ``name``: of its target, which may be given by a URL; ``silent``: who does not answer, and why; ``unproven``: the members that were named without a
-    quorum behind it, whom no verdict counts.
+    ``verdict``: the last one; ``name``: of its target, which may be given by a URL; ``silent``: who does not answer, and why;
+    ``unproven``: the members that were named without a quorum behind it, whom no verdict counts.
     """
     said, following = verdict.reason, verdict.next_step
     if unproven:

@@ -161,7 +161,7 @@ def _etcd_fact(topology, leaving):
 def _leaving_fact(topology):
     """Return who leaves and can be reached, in the order in which they do: ``nodes``, ``masters`` and ``members``.
 
-    ``next_member``: in a list, the first of those whose member is in etcd still: a run that was cut off may have taken out others.
+    ``next_member``: in a list, the first whose member is in etcd still: a run that was cut off may have taken out others.
     ``balancers``: in inventory names, the masters among them that may run a balancer of ours.
     """
     orders = dict(topology.order)

@@ -49,6 +49,14 @@ def test_cluster_dns_finds_a_service_from_a_pod_on_every_node(reached, how):
     assert {node: a[how][:4] for node, a in reached.items()} == dict.fromkeys(reached, "web-")
 
 
+def test_no_zone_alone_has_the_cluster_dns_and_without_zones_no_host(cluster, node_list):
+    labels = {name: node["metadata"]["labels"].get("topology.kubernetes.io/zone", "") for name, node in node_list.items()}
+    place = labels if len(set(labels.values())) > 1 else {name: name for name in labels}
+    pods = cluster.get("/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns")["items"]
+    places = [place[p["spec"]["nodeName"]] for p in pods if workloads.is_ready(p) and not p["metadata"].get("deletionTimestamp")]
+    assert len(places) > 1 and len(set(places)) >= min(2, len(set(place.values()))), places
+
+
 def test_logs_come_from_every_node(cluster, work):
     for node in cluster.nodes:
         text = cluster.kubectl("logs", "-n", work.namespace, work.on(node)["metadata"]["name"])
