@@ -163,13 +163,22 @@ def test_a_drill_asks_for_a_situation_that_is_there(place, name):
 def test_a_run_of_a_drill_is_one_that_play_understands():
     steps = sorted((*ROOT.glob("molecule/*/steps/*.yml"), *ROOT.glob(".config/molecule/steps/*.yml")))
     runs = [call[1:] for path in steps for call in nested(load(path), calls) if call[0] == "play.py"]
-    assert sum(bool(play.parse(["lab", *map(str, arguments)]).another) for arguments in runs) >= 6
+    asked = [play.parse(["lab", *map(str, arguments)]) for arguments in runs]
+    assert sum(bool(options.another) for options in asked) >= 6
+    assert sum(bool(options.same) for options in asked) >= 6
 
 
 def called_by(scenario):
     """Return the program calls of a scenario, in their order."""
     steps = [step.split()[1] for step in load(scenario)["scenario"]["test_sequence"] if step.startswith("side_effect")]
     return [call for step in steps for call in nested(load((scenario.parent / step).resolve()), calls)]
+
+
+@pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
+def test_what_a_scenario_wants_another_or_the_same_is_on_hosts_that_it_has(scenario):
+    asked = [play.parse(["lab", *map(str, call[1:])]) for call in called_by(scenario) if call[0] == "play.py"]
+    named = {what.partition("@")[2] for options in asked for what in (*options.another, *options.same)}
+    assert named - {""} <= {host["name"] for host in load(scenario)["platforms"]}
 
 
 @pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
