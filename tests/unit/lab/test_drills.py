@@ -74,13 +74,20 @@ WORDS = named("play.py", "says") + [(f"refuse.py: {one.name}", words) for one in
 
 # --- what is there ------------------------------------------------------------------------------------------------------
 
+UNSEEN = {*BLOCKS, "ansible.builtin.import_role", "ansible.builtin.import_tasks"}
+
+
+def play_names():
+    """Return every play's name as a run shows it."""
+    return {one["name"] for path in ROOT.glob("playbooks/**/*.yml") for one in load(path) or [] if "hosts" in one}
+
 
 def task_names():
     """Yield every task's name as a run shows it, without a role in front and with it."""
     for path in sorted((*ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("roles/*/tasks/**/*.yml"))):
         role = f"{path.relative_to(ROOT).parts[1]} : " if path.is_relative_to(ROOT / "roles") else ""
-        # A block is no event at which a run is cut off.
-        for name in (task["name"] for task in tasks_of(load(path)) if not set(BLOCKS) & set(task)):
+        # Neither a block nor an import is an event at which a run is cut off: only what is in them is.
+        for name in (task["name"] for task in tasks_of(load(path)) if not UNSEEN & set(task)):
             yield f"multimaster.kubernetes.{role}{name}" if role else name
 
 
@@ -111,6 +118,7 @@ def said_together():
 
 
 TASKS = sorted(set(task_names()))
+PLAYS = sorted(play_names())
 SAID = said_together()
 # What a text fills in: hosts, numbers, versions, placeholders of a drill, playbooks, variables, objects, alarms, what a drill
 # brings itself.
@@ -148,6 +156,7 @@ def test_the_drills_are_found():
 @pytest.mark.parametrize("place,cut", CUTS, ids=lambda value: value if isinstance(value, str) else value.task)
 def test_a_drill_cuts_at_a_task_that_is_there(place, cut):
     assert not cut.task or any(re.search(cut.task, name) for name in TASKS), "renamed? then the run would end by itself"
+    assert not cut.play or any(re.search(cut.play, name) for name in PLAYS), "renamed? likewise"
 
 
 @pytest.mark.parametrize("place,words", WORDS)
