@@ -190,6 +190,23 @@ def test_what_a_scenario_wants_another_or_the_same_is_on_hosts_that_it_has(scena
     assert named - {""} <= {host["name"] for host in load(scenario)["platforms"]}
 
 
+def make_test():
+    """Return the scenarios of `make test`."""
+    return re.search(r"^SCENARIOS \?= (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()
+
+
+def test_every_playbook_that_changes_a_cluster_is_cut_off_in_make_test_and_its_command_finishes():
+    cut, finished = set(), set()
+    for scenario in make_test():
+        for program, playbook, *arguments in called_by(ROOT / "molecule" / scenario / "molecule.yml"):
+            if program == "play.py" and "--cut" in arguments:
+                cut.add((scenario, playbook))
+            elif program == "play.py" and "--check" not in arguments and (scenario, playbook) in cut:
+                finished.add(playbook)
+    assert {playbook for _scenario, playbook in cut} == finished
+    assert finished >= {"site.yml", "remove_node.yml", "replace_node.yml", "move_endpoint.yml", "upgrade.yml", "reset.yml"}
+
+
 @pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
 def test_a_scenario_that_measures_shows_that_its_probers_are_not_blind(scenario):
     made = [(call[0], call[1]) for call in called_by(scenario) if len(call) > 1]
