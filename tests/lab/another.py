@@ -1,9 +1,10 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run is to make another than it was: the processes of units, the keys that servers show, who has the endpoint address.
+"""What a run is to make another than it was, or to leave as it was: processes of units, keys of servers, who has the address.
 
-A run that reports changes may have written a file that no process has read. So it is asked of the processes, before and after.
+A run that reports changes may have written a file that no process has read, and one that was to change something else may have
+restarted what keeps its settings. So it is asked of the processes, before and after.
 """
 
 from __future__ import annotations
@@ -21,6 +22,15 @@ KEYS, HOLDER = "keys", "holder"
 KINDS = (*access.UNITS, KEYS, HOLDER)
 SUFFIX = ".service"
 STOPPED = "process 0 "
+AT = "@"  # before a host: of a unit there, and nowhere else
+
+
+def parse_what(text: str) -> str:
+    """Return what is to be another or the same, as it was written: a kind, or a unit and a host; raise ValueError for others."""
+    kind, at, host = text.partition(AT)
+    if kind not in KINDS or (at and (not host or kind not in access.UNITS)):
+        raise ValueError(f"{text!r} is none of {', '.join(KINDS)}, and no unit of them with {AT} and a host behind it")
+    return text
 
 
 def of_units(observed: dict[str, str], units: list[str]) -> dict[tuple[str, str], str]:
@@ -50,9 +60,10 @@ def shown_keys(cluster: access.Cluster) -> dict[tuple[str, str], str]:
     }
 
 
-def look(cluster: access.Cluster, kinds: list[str]) -> dict[tuple[str, str], str]:
-    """Return {(kind, who): state} of what is to be another."""
+def look(cluster: access.Cluster, whats: list[str]) -> dict[tuple[str, str], str]:
+    """Return {(kind, who): state} of what is to be another or the same, on all hosts."""
     found = {}
+    kinds = [what.partition(AT)[0] for what in whats]
     units = [kind for kind in kinds if kind in access.UNITS]
     if units:
         found |= of_units(cluster.observe(), units)
@@ -63,11 +74,35 @@ def look(cluster: access.Cluster, kinds: list[str]) -> dict[tuple[str, str], str
     return found
 
 
-def same(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str], kinds: list[str]) -> list[str]:
-    """Return what is not another than before; of a kind that nobody has any more nothing is proven."""
+def of(states: dict[tuple[str, str], str], what: str) -> dict[str, str]:
+    """Return {who: state} of what was asked for."""
+    kind, _, host = what.partition(AT)
+    return {who: state for (one, who), state in sorted(states.items()) if one == kind and host in ("", who)}
+
+
+def same(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str], whats: list[str]) -> list[str]:
+    """Return what is not another than before; of what nobody has any more nothing is proven."""
     found = []
-    for kind in kinds:
-        states = {who: state for (one, who), state in sorted(after.items()) if one == kind}
-        found += [f"{kind}, {who}: still {state}" for who, state in states.items() if before.get((kind, who)) == state]
-        found += [] if states else [f"{kind}: nobody has any after the run"]
+    for what in whats:
+        old, new = of(before, what), of(after, what)
+        found += [f"{what.partition(AT)[0]}, {who}: still {state}" for who, state in new.items() if old.get(who) == state]
+        found += [] if new else [f"{what}: nobody has any after the run"]
+    return found
+
+
+def replaced(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str], whats: list[str]) -> list[str]:
+    """Return what is not the same as before; who comes with the run has nothing to keep, and what nobody had proves nothing.
+
+    What has ended is not the same either: where hosts leave, those that stay are named.
+    """
+    found = []
+    for what in whats:
+        old, new = of(before, what), of(after, what)
+        kind = what.partition(AT)[0]
+        found += [
+            f"{kind}, {who}: was {old[who]}, {f'is {new[who]}' if who in new else 'is gone'}"
+            for who in old
+            if new.get(who) != old[who]
+        ]
+        found += [] if old else [f"{what}: nobody had any before the run"]
     return found

@@ -7,14 +7,16 @@
     play.py life site.yml --inventory molecule/life/inventory/full.yml --expect unchanged
     play.py life roll.yml -e node={holder}                 {holder}: who has the endpoint address as the run begins
     play.py life site.yml --expect changed --another kube-apiserver
+    play.py life site.yml --inventory molecule/life/inventory/second.yml --same etcd --same kube-apiserver@m1
     play.py life upgrade.yml --then 'inside Stop the API server @!m3 +200' 'hosts.py kill m3' --expect stopped --says words
 
 Expectations: `done` (it ends well), `unchanged` (besides, no task reports a change, and on no host a unit has another process, a
 file of ours or a cordon is another than before), `foreseen` (for --check when there is something to do: it tells of changes, and
 nothing on the hosts is another than before),
 `changed` (it ends well, tasks report changes, and what each --another names is another than before: a unit's process wherever it
-runs, the `keys` that API servers and etcd show, the `holder` of the endpoint address),
-`stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). With --then the run
+runs, or on the host behind an @, the `keys` that API servers and etcd show, the `holder` of the endpoint address),
+`stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). Of a run that is to be
+`done` or `changed`, what each --same names is the same afterwards: nothing restarted that keeps its settings. With --then the run
 goes on: at that event (written as a cut) another program of tests/lab is run on the same lab, such as one that lets a host die.
 The run gets nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start
 in the checkout.
@@ -68,6 +70,7 @@ class Outcome:
     slowest: list[dict] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
     same: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
 
 
 def summarize(outcome: Outcome, events: list[dict]) -> Outcome:
@@ -148,6 +151,8 @@ def findings(outcome: Outcome, expect: str, says: list[str] | None = None) -> li
     if expect == "changed" and not outcome.code:
         found += [] if outcome.changed else ["a run that has something to change reports no change"]
         found += outcome.same
+    if not outcome.code:
+        found += outcome.replaced
     if expect in ("unchanged", "foreseen") and outcome.restarted:
         found.append("something happened on the hosts: " + "; ".join(outcome.restarted))
     return found
@@ -275,9 +280,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--inventory", action="append", default=[], metavar="FILE", help="beside the lab's own")
     parser.add_argument("--name", default="", help="name of the result (default: playbook and expectation)")
     parser.add_argument("--expect", choices=EXPECTATIONS, default="done")
-    parser.add_argument(
-        "--another", action="append", default=[], choices=another.KINDS, metavar="WHAT", help="of --expect changed: this is new"
-    )
+    for option, said in (
+        ("--another", "of --expect changed: this is new"),
+        ("--same", "of --expect changed or done: this stays"),
+    ):
+        parser.add_argument(option, action="append", default=[], type=another.parse_what, metavar="WHAT[@HOST]", help=said)
     parser.add_argument("--cut", type=cutoff.parse_cut, metavar="WHERE", help="cut the run off (see cutoff.py)")
     parser.add_argument(
         "--then", nargs=2, metavar=("WHERE", "WHAT"), help="run a program of tests/lab there, and let the run go on"
@@ -296,6 +303,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.error("--another goes with --expect changed")
     if options.cut and options.expect == "done":
         options.expect = "cut"
+    if options.same and options.expect not in ("changed", "done"):
+        parser.error("--same goes with --expect changed or done, and without --cut")
     options.name = options.name or f"{Path(options.playbook).stem}-{options.expect}"
     return options
 
@@ -311,12 +320,15 @@ def main(argv: list[str]) -> int:
             return 1
         options.extra = [part.replace("{holder}", ",".join(held)) for part in options.extra]
     before = cluster.observe() if options.expect in ("unchanged", "foreseen") else {}
-    old = another.look(cluster, options.another)
+    compared = [*options.another, *options.same]
+    old = another.look(cluster, compared)
     outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut, options.answer, options.then)
     if before:
         outcome.restarted = differences(before, cluster.observe())
     if not outcome.code:
-        outcome.same = another.same(old, another.look(cluster, options.another), options.another)
+        new = another.look(cluster, compared)
+        outcome.same = another.same(old, new, options.another)
+        outcome.replaced = another.replaced(old, new, options.same)
     cluster.remember(finished=not outcome.code)
     (cluster.results / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     wrong = findings(outcome, options.expect, options.says)

@@ -1,7 +1,7 @@
 # Copyright: the multimaster.kubernetes maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run was to make another than it was, and that what stayed is found."""
+"""What a run was to make another than it was, or to leave as it was, and that what did otherwise is found."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ BEFORE = {("etcd", "m1"): "process 1", ("etcd", "m2"): "process 2", ("holder", "
         ({("etcd", "m1"): "process 3", ("etcd", "m2"): "process 2"}, ["etcd"], ["etcd, m2: still process 2"]),
         ({("etcd", "m1"): "process 3", ("etcd", "m3"): "process 1"}, ["etcd"], []),  # a host that came, one that left
         ({("etcd", "m1"): "process 1"}, ["etcd"], ["etcd, m1: still process 1"]),
+        ({("etcd", "m1"): "process 3", ("etcd", "m2"): "process 2"}, ["etcd@m1"], []),
+        ({("etcd", "m1"): "process 1", ("etcd", "m2"): "process 4"}, ["etcd@m1"], ["etcd, m1: still process 1"]),
+        ({("etcd", "m2"): "process 4"}, ["etcd@m1"], ["etcd@m1: nobody has any after the run"]),
         ({("etcd", "m1"): "process 1"}, [], []),
         ({}, ["etcd"], ["etcd: nobody has any after the run"]),
         ({("holder", "m2"): "of the endpoint address"}, ["holder"], []),
@@ -39,6 +42,51 @@ BEFORE = {("etcd", "m1"): "process 1", ("etcd", "m2"): "process 2", ("holder", "
 )
 def test_what_stayed_is_found_and_so_is_what_nobody_has(after, kinds, found):
     assert another.same(BEFORE, after, kinds) == found
+
+
+STAYED = {("etcd", "m1"): "process 1", ("etcd", "m2"): "process 2"}
+
+
+@pytest.mark.parametrize(
+    "after,whats,found",
+    [
+        (STAYED, ["etcd"], []),
+        (STAYED | {("etcd", "m3"): "process 3"}, ["etcd"], []),  # a host that came has nothing to keep
+        (STAYED | {("etcd", "m2"): "process 4"}, ["etcd"], ["etcd, m2: was process 2, is process 4"]),
+        ({("etcd", "m1"): "process 1"}, ["etcd"], ["etcd, m2: was process 2, is gone"]),
+        (
+            {("etcd", "m1"): "process 2", ("etcd", "m2"): "process 1"},
+            ["etcd"],
+            ["etcd, m1: was process 1, is process 2", "etcd, m2: was process 2, is process 1"],
+        ),
+        (STAYED | {("etcd", "m2"): "process 4"}, ["etcd@m1"], []),
+        (STAYED | {("etcd", "m2"): "process 4"}, ["etcd@m1", "etcd@m2"], ["etcd, m2: was process 2, is process 4"]),
+        (STAYED | {("etcd", "m2"): "process 4"}, [], []),
+        (STAYED | {("kubelet", "m1"): "process 9"}, ["kubelet"], ["kubelet: nobody had any before the run"]),
+        (STAYED, ["etcd@m3"], ["etcd@m3: nobody had any before the run"]),
+        ({("holder", "m1"): "of the endpoint address"}, ["holder"], []),
+        ({("holder", "m2"): "of the endpoint address"}, ["holder"], ["holder, m1: was of the endpoint address, is gone"]),
+    ],
+)
+def test_what_did_not_stay_is_found_and_so_is_what_nobody_had(after, whats, found):
+    assert another.replaced(BEFORE, after, whats) == found
+
+
+@pytest.mark.parametrize("before,after", [(BEFORE, BEFORE), (BEFORE, STAYED | {("etcd", "m2"): "process 4"})])
+def test_of_what_was_and_is_there_each_is_either_another_or_the_same(before, after):
+    told = [*another.same(before, after, ["etcd"]), *another.replaced(before, after, ["etcd"])]
+    assert [line.split(":")[0] for line in sorted(told)] == ["etcd, m1", "etcd, m2"]
+
+
+@pytest.mark.parametrize("text", ["etcd", "kube-apiserver@m1", "keys", "holder"])
+def test_what_can_be_asked_of_a_run_is_known(text):
+    assert another.parse_what(text) == text
+
+
+@pytest.mark.parametrize("text", ["etc", "", "@m1", "etcd@", "keys@m1", "holder@m1"])
+def test_what_cannot_be_asked_of_a_run_is_refused(text):
+    with pytest.raises(ValueError, match="is none of"):
+        another.parse_what(text)
 
 
 def test_of_units_only_those_that_run_and_are_asked_for_count():
@@ -77,7 +125,8 @@ def test_only_what_is_asked_for_is_looked_at(monkeypatch):
     assert another.look(lab, []) == {} and lab.asked == []
     assert another.look(lab, ["holder"]) == {("holder", "m2"): "of the endpoint address"}
     assert another.look(lab, ["etcd"]) == {("etcd", "m1"): "process 7 since 1/2"}
-    assert lab.asked == ["holders", "observe"]
+    assert another.look(lab, ["etcd@m1", "etcd"]) == {("etcd", "m1"): "process 7 since 1/2"}
+    assert lab.asked == ["holders", "observe", "observe"]
     monkeypatch.setattr(another, "ssl", types.SimpleNamespace(get_server_certificate=lambda place, timeout: str(place)))
     monkeypatch.setattr(another, "key_of", lambda text: text)
     assert another.look(lab, ["keys"]) == {

@@ -74,13 +74,20 @@ WORDS = named("play.py", "says") + [(f"refuse.py: {one.name}", words) for one in
 
 # --- what is there ------------------------------------------------------------------------------------------------------
 
+UNSEEN = {*BLOCKS, "ansible.builtin.import_role", "ansible.builtin.import_tasks"}
+
+
+def play_names():
+    """Return every play's name as a run shows it."""
+    return {one["name"] for path in ROOT.glob("playbooks/**/*.yml") for one in load(path) or [] if "hosts" in one}
+
 
 def task_names():
     """Yield every task's name as a run shows it, without a role in front and with it."""
     for path in sorted((*ROOT.glob("playbooks/**/*.yml"), *ROOT.glob("roles/*/tasks/**/*.yml"))):
         role = f"{path.relative_to(ROOT).parts[1]} : " if path.is_relative_to(ROOT / "roles") else ""
-        # A block is no event at which a run is cut off.
-        for name in (task["name"] for task in tasks_of(load(path)) if not set(BLOCKS) & set(task)):
+        # Neither a block nor an import is an event at which a run is cut off: only what is in them is.
+        for name in (task["name"] for task in tasks_of(load(path)) if not UNSEEN & set(task)):
             yield f"multimaster.kubernetes.{role}{name}" if role else name
 
 
@@ -111,6 +118,7 @@ def said_together():
 
 
 TASKS = sorted(set(task_names()))
+PLAYS = sorted(play_names())
 SAID = said_together()
 # What a text fills in: hosts, numbers, versions, placeholders of a drill, playbooks, variables, objects, alarms, what a drill
 # brings itself.
@@ -148,6 +156,7 @@ def test_the_drills_are_found():
 @pytest.mark.parametrize("place,cut", CUTS, ids=lambda value: value if isinstance(value, str) else value.task)
 def test_a_drill_cuts_at_a_task_that_is_there(place, cut):
     assert not cut.task or any(re.search(cut.task, name) for name in TASKS), "renamed? then the run would end by itself"
+    assert not cut.play or any(re.search(cut.play, name) for name in PLAYS), "renamed? likewise"
 
 
 @pytest.mark.parametrize("place,words", WORDS)
@@ -163,13 +172,39 @@ def test_a_drill_asks_for_a_situation_that_is_there(place, name):
 def test_a_run_of_a_drill_is_one_that_play_understands():
     steps = sorted((*ROOT.glob("molecule/*/steps/*.yml"), *ROOT.glob(".config/molecule/steps/*.yml")))
     runs = [call[1:] for path in steps for call in nested(load(path), calls) if call[0] == "play.py"]
-    assert sum(bool(play.parse(["lab", *map(str, arguments)]).another) for arguments in runs) >= 6
+    asked = [play.parse(["lab", *map(str, arguments)]) for arguments in runs]
+    assert sum(bool(options.another) for options in asked) >= 6
+    assert sum(bool(options.same) for options in asked) >= 6
 
 
 def called_by(scenario):
     """Return the program calls of a scenario, in their order."""
     steps = [step.split()[1] for step in load(scenario)["scenario"]["test_sequence"] if step.startswith("side_effect")]
     return [call for step in steps for call in nested(load((scenario.parent / step).resolve()), calls)]
+
+
+@pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
+def test_what_a_scenario_wants_another_or_the_same_is_on_hosts_that_it_has(scenario):
+    asked = [play.parse(["lab", *map(str, call[1:])]) for call in called_by(scenario) if call[0] == "play.py"]
+    named = {what.partition("@")[2] for options in asked for what in (*options.another, *options.same)}
+    assert named - {""} <= {host["name"] for host in load(scenario)["platforms"]}
+
+
+def make_test():
+    """Return the scenarios of `make test`."""
+    return re.search(r"^SCENARIOS \?= (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()
+
+
+def test_every_playbook_that_changes_a_cluster_is_cut_off_in_make_test_and_its_command_finishes():
+    cut, finished = set(), set()
+    for scenario in make_test():
+        for program, playbook, *arguments in called_by(ROOT / "molecule" / scenario / "molecule.yml"):
+            if program == "play.py" and "--cut" in arguments:
+                cut.add((scenario, playbook))
+            elif program == "play.py" and "--check" not in arguments and (scenario, playbook) in cut:
+                finished.add(playbook)
+    assert {playbook for _scenario, playbook in cut} == finished
+    assert finished >= {"site.yml", "remove_node.yml", "replace_node.yml", "move_endpoint.yml", "upgrade.yml", "reset.yml"}
 
 
 @pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)

@@ -73,6 +73,8 @@ HOSTS = {"m1": {"ok": 1}}
         ("changed", outcome(hosts=HOSTS), False),
         ("changed", outcome(hosts=HOSTS, changed=["m1: x"], same=["etcd, m1: still process 7"]), False),
         ("changed", outcome(hosts=HOSTS, changed=["m1: x"], code=2), False),
+        ("changed", outcome(hosts=HOSTS, changed=["m1: x"], replaced=["etcd, m1: was process 7, is process 8"]), False),
+        ("done", outcome(hosts=HOSTS, replaced=["etcd, m1: was process 7, is process 8"]), False),
         ("cut", outcome(code=-9, cut="start 7 x"), True),
         ("cut", outcome(hosts=HOSTS), False),
     ],
@@ -107,6 +109,50 @@ def test_what_is_to_be_another_is_known_and_goes_with_a_change(arguments):
     assert play.parse(["lab", "site.yml", "--expect", "changed", "--another", "etcd"]).another == ["etcd"]
     with pytest.raises(SystemExit):
         play.parse(["lab", "site.yml", *arguments])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--expect", "unchanged", "--same", "etcd"), ("--cut", "at 3", "--same", "etcd"), ("--same", "etc"), ("--same", "keys@m1")],
+)
+def test_what_is_to_be_the_same_is_known_and_goes_with_a_run_to_its_end(arguments):
+    for expect in ("done", "changed"):
+        assert play.parse(["lab", "site.yml", "--expect", expect, "--same", "etcd@m1"]).same == ["etcd@m1"]
+    with pytest.raises(SystemExit):
+        play.parse(["lab", "site.yml", *arguments])
+
+
+class Restarting:
+    """A lab of one host, whose etcd is another process whenever it is looked at."""
+
+    def __init__(self, folder):
+        self.results, self.looks = folder, 0
+
+    def observe(self):
+        self.looks += 1
+        return {"m1 etcd.service": f"process {self.looks}", "m1 kubelet.service": "process 9"}
+
+    def remember(self, finished):
+        assert finished
+
+
+@pytest.mark.parametrize(
+    "options,code,said",
+    [
+        (["--same", "etcd"], 1, "etcd, m1: was process 1, is process 2"),
+        (["--expect", "changed", "--another", "etcd", "--same", "kubelet"], 0, ""),
+        (["--expect", "changed", "--another", "kubelet", "--same", "etcd"], 1, "kubelet, m1: still process 9"),
+    ],
+)
+def test_a_run_is_asked_before_and_after_for_both(monkeypatch, tmp_path, capsys, options, code, said):
+    lab = Restarting(tmp_path)
+    monkeypatch.setattr(play.access, "Cluster", lambda *_arguments, **_options: lab)
+    (tmp_path / "log").write_text("")
+    made = outcome(hosts=HOSTS, changed=["m1: x"])
+    monkeypatch.setattr(play, "perform", lambda *_arguments: (made, tmp_path / "log"))
+    assert play.main(["lab", "site.yml", "--name", "x", *options]) == code
+    assert said in capsys.readouterr().err
+    assert lab.looks == 2
 
 
 def test_ansible_runs_without_what_molecule_or_a_test_runner_set(monkeypatch, tmp_path):
