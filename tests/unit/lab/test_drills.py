@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "lab"))
 
 import cut_many  # noqa: E402
 import cutoff  # noqa: E402
+import interrupt  # noqa: E402
 import play  # noqa: E402
 import refuse  # noqa: E402
 
@@ -218,6 +219,14 @@ def test_a_control_harms_a_cluster_that_a_playbook_would_not_harm(scenario):
         count for call, count in with_masters(scenario) if call[:1] == ["probe.py"] and call[1] in ("control", "control-roll")
     ]
     assert all(count > 1 for count in shown), "put the control where there is more than one master"
+
+
+def test_what_is_looked_for_after_a_cut_is_broken_once_on_purpose_and_of_three_voters():
+    calls = [
+        (call, count) for call, count in with_masters(ROOT / "molecule/interrupted/molecule.yml") if call[0] == "interrupt.py"
+    ]
+    assert [count for call, count in calls if call[1:] == [interrupt.CONTROL]] == [3]
+    assert len(calls) > 3
 
 
 @pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
