@@ -158,11 +158,16 @@ def zones_complete(view):
 
 
 def zones_survivable(view):
-    """Want the loss of any one zone to leave etcd its quorum; an error only where the same hosts could be placed so."""
+    """Want the loss of any one zone to leave etcd its quorum; an error where the same hosts, or others that stay, could be so."""
     voters = [host for host in view.topology.hosts if host.voter]
     if not voters or not all(host.zone for host in voters):
         return
     zones = set(view.settings.zones) | {host.zone for host in view.topology.hosts if host.zone}
+    # A zone that a removal empties is one in which voters can be: others could leave. The dead are out, whoever leaves.
+    leaving = _serving_voters(view.seen_leaving())
+    emptied = sorted(host.name for host in leaving if host.zone not in {one.zone for one in voters})
+    zones |= {host.zone for host in leaving}
+    better = f"Let {' or '.join(emptied)} stay" if emptied else f"Spread them over {', '.join(sorted(zones))}"
     spare = len(voters) - _quorum.quorum(len(voters))
     for loss in _quorum.placement_losses([host.zone for host in voters], zones):
         if loss.survives:
@@ -173,11 +178,17 @@ def zones_survivable(view):
             "zone-quorum",
             f"zone {loss.zone} holds {len(lost)} of {loss.voters} voters ({', '.join(lost)}); its loss stops the API",
             f"at most {spare} voters in a zone" if spare else "voters in three zones",
-            f"Spread them over {', '.join(sorted(zones))}, or set multimaster_allow_lost_zone: true."
+            f"{better}, or set multimaster_allow_lost_zone: true."
             if loss.avoidable
             else "It takes three voters in three zones to survive the loss of any one.",
             WARNING if view.settings.allow_lost_zone or not loss.avoidable else ERROR,
         )
+
+
+def _serving_voters(seen):
+    """Return the hosts with a zone whose etcd member votes and serves."""
+    told = [(host, (observation.get("etcd") or {}).get("status") or {}) for host, observation in seen]
+    return [host for host, status in told if host.zone and status.get("healthy") and not status.get("is_learner")]
 
 
 def members_odd(view):

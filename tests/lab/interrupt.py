@@ -5,6 +5,7 @@
 """Cut a playbook off before and inside each of its steps, in order, and let the same command finish in the end.
 
     interrupt.py mol-interrupted remove_node.yml --at 'Drain the node' --at 'Remove the member' -e node=m1 -e confirmed=true
+    interrupt.py mol-interrupted control
 
 `--at` names a step by its task (a regular expression), in the order of the plan. Each step is cut twice: before any host works on
 it, and some milliseconds after one has begun. With `--every-step` the plan is read first. A kind of step in it that no `--at`
@@ -13,6 +14,9 @@ for that host, in the plan's order, as long as the plan still has the step. Afte
 endpoint, exactly one host must have its address, and etcd must have its quorum, within seconds: nobody works at it then. With
 `--sample` versions and quorum are read all along (see sampler.py), so what was lost and came back is seen too. What is not known
 here goes to ansible-playbook. A seed repeats the milliseconds.
+
+`control` is the negative control of what is looked for after a cut, and of the samples: with two holders of the address, and with
+so many members stopped that the quorum is lost, each of them must say so, and before that nothing.
 """
 
 from __future__ import annotations
@@ -23,12 +27,18 @@ import json
 import random
 import re
 import sys
+import time
 from pathlib import Path
 
 import access
 import play
+import refuse
 import sampler
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quorum
 
+CONTROL = "control"  # in the place of a playbook
+CONTROL_ANSWERS = 6.0  # instead of the seconds below: nobody mends what the control has broken
+FELT = 3.0  # seconds after which an API server has looked at etcd again: until then it says what it saw last
 WITHIN = 1200  # milliseconds after a host has begun
 WITHIN_OWN = 400  # likewise, where it is that host that is waited for
 ANSWERS = 20.0  # seconds after which the API must answer, etcd have its quorum and a host have the endpoint address
@@ -151,12 +161,12 @@ def cut_inside(steps: list[tuple[str, str]], events: list[dict]) -> set[tuple[st
     return found
 
 
-def broken(cluster: access.Cluster) -> list[str]:
+def broken(cluster: access.Cluster, patience: float | None = None) -> list[str]:
     """Return what a cut has broken: an API that does not answer, a quorum that is lost, an address without its one holder.
 
-    No run goes on, so nobody restarts a voter: of one and of two voters each must serve too. A voter whose host the drill itself
-    has killed is only one that does not serve. A learner or a member that never started is told of only: the next run promotes,
-    starts or removes it.
+    Each may take so many seconds to come back (default: ANSWERS). No run goes on, so nobody restarts a voter: of one and of two
+    voters each must serve too. A voter whose host the drill itself has killed is only one that does not serve. A learner or a
+    member that never started is told of only: the next run promotes, starts or removes it.
     """
     found, samples, held = [], [], []
 
@@ -174,12 +184,69 @@ def broken(cluster: access.Cluster) -> list[str]:
         "a host has the endpoint address": is_held,
     }.items():
         try:
-            access.wait(what, holds, ANSWERS)
+            access.wait(what, holds, ANSWERS if patience is None else patience)
         except access.AccessError as error:
             found.append(str(error))
     for sample in samples[-1:]:
         print(f"  {sampler.state_of(sample)}", flush=True)
     return found + ([f"the endpoint address is on {', '.join(held)}"] if len(held) > 1 else [])
+
+
+# --- the negative control ------------------------------------------------------------------------------------------------
+
+
+def too_many(voters: list[str]) -> list[str]:
+    """Return the fewest voters without which the others have no quorum; the first one stays.
+
+    Of one and of two the samples find no loss by the voter that restarts (see sampler.must_stand), so it takes three.
+    """
+    if len(voters) < 3:
+        raise access.AccessError(f"the control takes three voters, and there are {', '.join(voters) or 'none'}")
+    return voters[_quorum.quorum(len(voters)) - 1 :]
+
+
+def unseen(harm: str, words: tuple[str, ...], found: list[str]) -> list[str]:
+    """Return which words no finding has that is made of the harm."""
+    said = "; ".join(found) or "nothing"
+    return [
+        f"negative control, {harm}: no finding {word!r}, it found {said}" for word in words if not any(word in f for f in found)
+    ]
+
+
+@contextlib.contextmanager
+def quorum_lost(cluster: access.Cluster):
+    """Stop so many members that the quorum is lost, and start them again."""
+    hosts = too_many(sorted(member.name for member in sampler.look(cluster).etcd.voters))
+    cluster.each(hosts, lambda host: cluster.ssh(host, "systemctl stop etcd.service"))
+    try:
+        time.sleep(FELT)
+        yield
+    finally:
+        cluster.each(hosts, lambda host: cluster.ssh(host, "systemctl start --no-block etcd.service"))
+
+
+def control(cluster: access.Cluster) -> list[str]:
+    """Break what must not be broken after a cut, and return what of it the judges did not see, or saw before."""
+    wrong = [f"before any harm: {line}" for line in broken(cluster, CONTROL_ANSWERS)]
+    with refuse.two_holders(cluster):
+        wrong += unseen("two hosts have the address", ("the endpoint address is on",), broken(cluster, CONTROL_ANSWERS))
+    with sampler.Watch(cluster) as watch:
+        access.wait("a sample of a cluster that is well", lambda: watch.samples, ANSWERS)
+        wrong += [f"before any harm: {line}" for line in sampler.judge(list(watch.samples))]
+        with quorum_lost(cluster):
+            since = time.time()
+            found = broken(cluster, CONTROL_ANSWERS)
+            access.wait("a sample without quorum", lambda: any(one.at >= since for one in watch.samples), ANSWERS)
+    sampled = sampler.judge([one for one in watch.samples if one.at >= since])
+    wrong += unseen("the quorum is lost", ("the API answers: not", "etcd has its quorum: not"), found)
+    wrong += unseen("the quorum is lost, the samples", ("voters run and",), sampled)
+    for line in (*found, *sampled):
+        print(f"negative control, the quorum is lost: {line}", flush=True)
+    refuse.settle(cluster)
+    return wrong
+
+
+# --- cutting -------------------------------------------------------------------------------------------------------------
 
 
 class Series:
@@ -256,13 +323,18 @@ def main(argv: list[str]) -> int:
     """Cut, look, cut further on, finish."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
-    parser.add_argument("playbook")
+    parser.add_argument("playbook", help=f"or {CONTROL}")
     parser.add_argument("--inventory", action="append", default=[], metavar="FILE")
     parser.add_argument("--at", action="append", default=[], metavar="TASK")
     parser.add_argument("--every-step", action="store_true", help="no kind of step of the plan may be left out")
     parser.add_argument("--sample", action="store_true", help="read versions and quorum all along")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311
     options, extra = parser.parse_known_args(argv)
+    if options.playbook == CONTROL:
+        wrong = control(access.Cluster(options.lab))
+        for line in wrong:
+            print(f"NOT AS EXPECTED: {line}", file=sys.stderr)
+        return 1 if wrong else 0
     inventories = [part for path in options.inventory for part in ("--inventory", path)]
     series = Series(options.lab, options.playbook, inventories, extra, options.seed)
     steps: list[dict] = []

@@ -434,6 +434,25 @@ def peer_missing(cluster: access.Cluster):
 
 
 @contextlib.contextmanager
+def two_holders(cluster: access.Cluster):
+    """Give a second master the endpoint address by hand, and let its kernel answer for it as that of the holder does.
+
+    Its own balancer serves there too, so nobody who is sent to it is turned away. It is on an interface of its own, since
+    keepalived looks after those it knows; never on m1, which no situation disturbs.
+    """
+    holders = cluster.holders()
+    second = next(host for host in cluster.masters[1:] if host not in holders)
+    link = "refuse"
+    cluster.ssh(
+        second, f"ip link add {link} type bridge && ip address add {cluster.endpoint}/32 dev {link} && ip link set {link} up"
+    )
+    try:
+        yield {"holders": ", ".join(sorted([*holders, second]))}
+    finally:
+        cluster.ssh(second, f"ip link delete {link}")
+
+
+@contextlib.contextmanager
 def release_absent(cluster: access.Cluster):
     """Name a release of the next minor that no source of artifacts has."""
     version = cluster.get("/version")
@@ -584,6 +603,17 @@ SITUATIONS = (
             "lacks m3",
             "Run site.yml: it writes the peers anew.",
             "DEGRADED: it serves, but not everything is there: m2: keepalived's configuration",
+        ),
+        control=HEALTH,
+    ),
+    Situation(
+        "health-two-holders",
+        two_holders,
+        HEALTH,
+        (
+            "the endpoint address is held by {holders}; wanted: one holder",
+            "If it stays, look whether VRRP (protocol 112) passes between them.",
+            "DEGRADED: it serves, but not everything is there: the endpoint address is held by {holders}",
         ),
         control=HEALTH,
     ),

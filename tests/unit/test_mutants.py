@@ -55,6 +55,8 @@ STOPPED = "test__host_versions.py::test_a_program_that_does_not_run_has_its_unit
 HANGING = "test__upgrade_refusals.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
 UPGRADE, UPGRADE_VIEW, SKEW, DRAIN, BOOTSTRAP, TIMING = "_upgrade", "_upgrade_view", "_skew", "_drain", "_bootstrap", "_timing"
 PREFLIGHT, HEALTH_ETCD, HEALTH_VIEW = "_preflight_cluster", "_health_etcd", "_health_view"
+PREFLIGHT_INVENTORY = "_preflight_inventory"
+ZONE_EMPTIED = "test__preflight_inventory.py::test_a_removal_that_makes_the_loss_of_a_zone_fatal_is_refused_unless_it_is_allowed"
 HEALTH_API, HEALTH_NODES, DRIFT = "_health_api", "_health_nodes", "_health_drift"
 CONTROL_ALONE = "test__upgrade_view.py::test_the_control_plane_alone_keeps_each_version_of_a_node_once"
 MANY = "test_many_hosts.py::test_twice_the_nodes_are_about_twice_the_work"
@@ -664,6 +666,12 @@ MUTANTS = {
     "data are to be removed while nobody knows the members": Mutant(
         JOIN_ORDER, "not host.leftover and observed.healthy:", "not host.leftover:",
         "test__etcd_plan.py::test_nobody_is_told_to_remove_data_while_no_member_serves",
+    ),
+    "a zone that a removal empties is no place for voters": Mutant(
+        PREFLIGHT_INVENTORY, "    zones |= {host.zone for host in leaving}\n", "", ZONE_EMPTIED
+    ),
+    "a dead voter that is taken out counts as one that could stay": Mutant(
+        PREFLIGHT_INVENTORY, 'if host.zone and status.get("healthy") and', "if host.zone and", ZONE_EMPTIED
     ),
     "a run that is refused keeps others waiting": Mutant(
         LOCK_PLACES,

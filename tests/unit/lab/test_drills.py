@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "lab"))
 
 import cut_many  # noqa: E402
 import cutoff  # noqa: E402
+import interrupt  # noqa: E402
 import play  # noqa: E402
 import refuse  # noqa: E402
 
@@ -213,6 +214,54 @@ def test_a_scenario_that_measures_shows_that_its_probers_are_not_blind(scenario)
     measures = ("probe.py", "start") in made or any(program == "drop_zone.py" for program, _verb in made)
     shown = {("probe.py", verb) for verb in ("control", "control-roll", "control-members")} & set(made)
     assert bool(shown) == measures, "add a control, or probers"
+
+
+def listed_masters(path):
+    """Return the masters that an inventory of a scenario lists, a file or a folder of them."""
+    files = sorted(path.glob("*.yml")) if path.is_dir() else [path]
+    groups = [group for file in files for group in nested(load(file), lambda m: [m.get("kube_control_plane")]) if group]
+    return {host for group in groups for host in group.get("hosts", ())}
+
+
+def with_masters(scenario):
+    """Yield each program call of a scenario with the number of masters that there are then, as its runs should have left them."""
+    platforms = load(scenario)["platforms"]
+    always = {host["name"] for host in platforms if "kube_control_plane" in host.get("groups", ())}
+    masters = set(always)
+    for program, *words in called_by(scenario):
+        arguments = [str(word) for word in words]
+        playbook = next((word for word in arguments if word.endswith(".yml")), "")
+        if program in ("play.py", "interrupt.py") and not {"--check", "--cut"} & {*arguments}:
+            files = [ROOT / file for option, file in zip(arguments, arguments[1:], strict=False) if option == "--inventory"]
+            masters = always.union(*map(listed_masters, files)) if files else masters
+            values = dict(
+                word.partition("=")[::2] for option, word in zip(arguments, arguments[1:], strict=False) if option == "-e"
+            )
+            if playbook == "remove_node.yml" or playbook == "replace_node.yml" and "by" in values:
+                masters = masters - {*values["node"].split(",")}
+        yield [program, *arguments], len(masters)
+
+
+def test_the_masters_of_a_scenario_are_counted():
+    sizes = [count for call, count in with_masters(ROOT / "molecule/scale/molecule.yml") if call[0] == "play.py"]
+    assert sizes == [1, 2, 3, 5, 5, 5, 3, 3, 4, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)
+def test_a_control_harms_a_cluster_that_a_playbook_would_not_harm(scenario):
+    """With one master whatever stops it is an outage, drained before or not."""
+    shown = [
+        count for call, count in with_masters(scenario) if call[:1] == ["probe.py"] and call[1] in ("control", "control-roll")
+    ]
+    assert all(count > 1 for count in shown), "put the control where there is more than one master"
+
+
+def test_what_is_looked_for_after_a_cut_is_broken_once_on_purpose_and_of_three_voters():
+    calls = [
+        (call, count) for call, count in with_masters(ROOT / "molecule/interrupted/molecule.yml") if call[0] == "interrupt.py"
+    ]
+    assert [count for call, count in calls if call[1:] == [interrupt.CONTROL]] == [3]
+    assert len(calls) > 3
 
 
 @pytest.mark.parametrize("scenario", sorted(ROOT.glob("molecule/*/molecule.yml")), ids=lambda path: path.parent.name)

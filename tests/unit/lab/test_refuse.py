@@ -217,6 +217,14 @@ def peer_lost(made):
     made.read["m2"]["balancer"]["peers"].remove(address("m3"))
 
 
+def held_twice(made):
+    """Let m2 have the address that m1 has, as both of them and m3 see it."""
+    made.read["m2"]["balancer"]["held_on"] = ["refuse"]
+    mac = "02:00:c0:00:02:0c"
+    for name in ("m1", "m3"):
+        made.read[name]["balancer"]["others"].append(mac)
+
+
 def strays_told(*left):
     """Return the summary's lines on nodes of a cluster whose inventory lists three masters only."""
     hosts = {name: {"node_name": name, "member": True, "peer_url": ""} for name in ("m1", "m2", "m3")}
@@ -231,6 +239,7 @@ def strays_told(*left):
         ("worker-left-out", strays_told("w1")),
         ("health-member-down", health_told(member_stopped)),
         ("health-peer-missing", health_told(peer_lost)),
+        ("health-two-holders", health_told(held_twice)),
         (
             "no-space",
             [*_quorum.alarm_words("m1", "NOSPACE", "m1"), removal_refused("m1", "m2", "m3", alarms=(("m1", "NOSPACE"),))],
@@ -239,7 +248,7 @@ def strays_told(*left):
 )
 def test_the_words_that_are_wanted_are_those_of_the_product(name, told):
     (situation,) = [one for one in refuse.SITUATIONS if one.name == name]
-    words = [one.format(address=address("m3")) for one in situation.says if one != "Nothing was touched."]
+    words = [one.format(address=address("m3"), holders="m1, m2") for one in situation.says if one != "Nothing was touched."]
     assert refuse.not_said(words, told) == []
 
 
@@ -275,6 +284,35 @@ def test_a_host_is_left_out_of_the_inventory_of_the_run_alone_and_only_meanwhile
         assert list(json.loads(pathlib.Path(Cluster.inventories[0]).read_text())["all"]["hosts"]) == ["w1"]
     assert Cluster.inventories == [str(lab), "settings"]
     assert [one.name for one in tmp_path.iterdir()] == ["inventory.json"]
+
+
+class Masters:
+    """Three masters and a worker, as far as who has the address and what is done by SSH."""
+
+    masters, endpoint = ["m1", "m2", "m3"], "192.0.2.10"
+
+    def __init__(self, holder):
+        self.holder, self.done = holder, []
+
+    def holders(self):
+        return [self.holder]
+
+    def ssh(self, host, command):
+        self.done.append((host, command))
+
+
+@pytest.mark.parametrize(
+    ("holder", "second", "told"),
+    [("m1", "m2", "m1, m2"), ("m2", "m3", "m2, m3"), ("m3", "m2", "m2, m3")],
+)
+def test_the_address_is_given_to_a_master_that_does_not_hold_it_and_taken_off_again(holder, second, told):
+    made = Masters(holder)
+    with pytest.raises(ValueError), refuse.two_holders(made) as values:  # noqa: PT012
+        assert values == {"holders": told}
+        [(host, command)] = made.done
+        assert host == second and "ip address add 192.0.2.10/32 dev refuse" in command
+        raise ValueError
+    assert made.done[1:] == [(second, "ip link delete refuse")]
 
 
 KEEPALIVED = (ROOT / "tests/golden/api_endpoint/etc__keepalived__keepalived.conf").read_text()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -314,3 +315,113 @@ def found_after(monkeypatch, taken, managed=True, holders=(["m1"],), patience=-1
     monkeypatch.setattr(sampler.access.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(sampler, "look", lambda _cluster: taken)
     return [line.split(" -")[0].split(" 5 s")[0] for line in interrupt.broken(lab)]
+
+
+# --- the negative control ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 7])
+def test_the_control_stops_the_fewest_without_which_there_is_no_quorum(count):
+    voters = [f"m{number}" for number in range(count)]
+    stopped = interrupt.too_many(voters)
+    left = count - len(stopped)
+    assert voters[:left] + stopped == voters and left > 0
+    assert left < _quorum.quorum(count) <= left + 1
+
+
+@pytest.mark.parametrize("voters", [[], ["m1"], ["m1", "m2"]])
+def test_the_control_takes_three_voters(voters):
+    with pytest.raises(sampler.access.AccessError):
+        interrupt.too_many(voters)
+
+
+def test_the_samples_find_the_members_that_the_control_stops():
+    """Of one voter, and of two with a learner, they would find nothing."""
+    [found] = sampler.judge([sample(0), sample(1, (True, False, False))])
+    assert interrupt.unseen("x", ("voters run and",), [found]) == []
+    assert sampler.quorum_findings(None, sample(0, (False,))) == sampler.quorum_findings(None, sample(0, (False, None))) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "wrong"),
+    [
+        (("a",), ["xax"], []),
+        (("a", "b"), ["b", "a"], []),
+        (("a", "b"), ["a"], ["negative control, harm: no finding 'b', it found a"]),
+        (("a",), [], ["negative control, harm: no finding 'a', it found nothing"]),
+    ],
+)
+def test_a_judge_that_does_not_see_the_harm_is_blind(words, found, wrong):
+    assert interrupt.unseen("harm", words, found) == wrong
+
+
+QUORUM_FOUND = ["the API answers: not within 6 s", "etcd has its quorum: not within 6 s"]
+TWICE_FOUND = ["the endpoint address is on m1, m2"]
+
+
+@pytest.mark.parametrize(
+    ("told", "lost", "blind"),
+    [
+        (([], TWICE_FOUND, QUORUM_FOUND), (True, False, False), []),
+        ((["x"], TWICE_FOUND, QUORUM_FOUND), (True, False, False), ["before any harm: x"]),
+        (([], [], QUORUM_FOUND), (True, False, False), ["the endpoint address is on"]),
+        (([], TWICE_FOUND, QUORUM_FOUND[:1]), (True, False, False), ["etcd has its quorum: not"]),
+        (([], TWICE_FOUND, QUORUM_FOUND[1:]), (True, False, False), ["the API answers: not"]),
+        (([], TWICE_FOUND, QUORUM_FOUND), (True, True, False), ["voters run and"]),
+        (([], TWICE_FOUND, []), (True, True, True), ["the API answers: not", "etcd has its quorum: not", "voters run and"]),
+    ],
+)
+def test_the_control_fails_where_a_judge_is_blind_and_where_it_cried_before(monkeypatch, told, lost, blind):
+    answers, done, now = list(told), [], [100.0]
+
+    class Watch:
+        def __init__(self, _cluster):
+            self.samples = [sample(99.0)]
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_error):
+            done.append("watched")
+
+    @contextlib.contextmanager
+    def harm(name):
+        done.append(name)
+        yield
+        done.append(f"{name} taken back")
+
+    def wait(what, holds, _seconds):
+        while not holds():
+            watch.samples.append(sample(now[0] + 1, lost))
+        done.append(what)
+
+    watch = Watch(None)
+    monkeypatch.setattr(interrupt.sampler, "Watch", lambda _cluster: watch)
+    monkeypatch.setattr(interrupt, "broken", lambda _cluster, _patience: answers.pop(0))
+    monkeypatch.setattr(interrupt.refuse, "two_holders", lambda _cluster: harm("two holders"))
+    monkeypatch.setattr(interrupt, "quorum_lost", lambda _cluster: harm("no quorum"))
+    monkeypatch.setattr(interrupt.refuse, "settle", lambda _cluster: done.append("settled"))
+    monkeypatch.setattr(interrupt.access, "wait", wait)
+    monkeypatch.setattr(interrupt.time, "time", lambda: now[0])
+    wrong = interrupt.control(None)
+    assert len(wrong) == len(blind) and all(word in line for word, line in zip(blind, wrong, strict=True)), wrong
+    assert done[-4:] == ["a sample without quorum", "no quorum taken back", "watched", "settled"]
+    assert "two holders taken back" in done and not answers
+
+
+def test_what_the_control_stops_is_started_again_whatever_happens(monkeypatch):
+    class Stopping:
+        done = []
+
+        def each(self, hosts, work):
+            return {host: work(host) for host in hosts}
+
+        def ssh(self, host, command):
+            self.done.append((host, command.split()[1], command.split()[-1]))
+
+    monkeypatch.setattr(sampler, "look", lambda _cluster: sample())
+    monkeypatch.setattr(interrupt.time, "sleep", lambda _seconds: None)
+    with pytest.raises(ValueError), interrupt.quorum_lost(Stopping()):
+        raise ValueError
+    stopped = [(host, "stop", "etcd.service") for host in ("m2", "m3")]
+    assert Stopping.done == stopped + [(host, "start", "etcd.service") for host in ("m2", "m3")]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _topology
-from cluster_fixtures import inventory, settings
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight, _request, _topology
+from cluster_fixtures import inventory, living, member, settings
 from preflight_fixtures import NAMES, bare, found, judge
 
 # Inventory
@@ -187,6 +187,55 @@ def test_the_lost_zone_is_named_with_its_voters():
 
 def test_a_lost_zone_may_be_allowed():
     assert [finding.level for finding in zoned("aab", "abc", allow_lost_zone=True)] == ["warning"]
+
+
+def removal(spread, leave, silent=(), sick=(), worker="a", **more):
+    """Judge the zones of a living cluster, spread as in `zoned`, that some masters leave; dead hosts or members too."""
+    names = [f"m{number + 1}" for number in range(len(spread))]
+    members = [member(name) for name in names]
+    observed = {name: living(name, members, name in names) for name in (*names, "w1") if name not in silent}
+    for name in sick:
+        observed[name]["etcd"].update(unit="failed", status=None)
+    listed = inventory(names, ["w1"], zones=dict(zip(names, spread), w1=worker))
+    made, request = settings(**more), _request.Request(_request.REMOVE, leave)
+    topology = _topology.build(made, listed, observed, True, request=request)
+    view = _preflight.View(made, listed.without(leave), observed, topology, True)
+    return [finding for finding in _preflight.judge(view) if finding.check == "zone-quorum"]
+
+
+@pytest.mark.parametrize(
+    ("spread", "leave", "more", "levels"),
+    [
+        ("aabbc", ("m3", "m4"), {}, ["error"]),  # nobody would be left in b, others could leave
+        ("aabbc", ("m3", "m4"), {"worker": "b"}, ["error"]),
+        ("aabbc", ("m3", "m4"), {"zones": ["a", "b", "c"]}, ["error"]),
+        ("aabbc", ("m3", "m4"), {"allow_lost_zone": True}, ["warning"]),
+        ("aabbc", ("m3", "m4"), {"zones": ["a", "b", "c"], "allow_lost_zone": True}, ["warning"]),
+        ("aabbc", ("m3", "m4"), {"silent": ["m3", "m4"]}, ["warning"]),  # they are out already
+        ("aabbc", ("m3", "m4"), {"sick": ["m3", "m4"]}, ["warning"]),
+        ("aabbc", ("m3", "m4"), {"silent": ["m3"]}, ["error"]),
+        ("aabbc", ("m5",), {}, ["error"]),
+        ("aabbc", ("m1", "m3"), {}, []),
+        ("aabbc", ("m1",), {}, []),
+        ("abc", ("m3",), {}, ["warning"]),  # one voter, wherever it is
+        ("aab", ("m3",), {}, ["warning"]),
+        ("aabbb", ("m1", "m2"), {}, ["warning"]),  # two zones never survive
+    ],
+)
+def test_a_removal_that_makes_the_loss_of_a_zone_fatal_is_refused_unless_it_is_allowed(spread, leave, more, levels):
+    assert [finding.level for finding in removal(spread, leave, **more)] == levels
+
+
+@pytest.mark.parametrize(
+    ("leave", "fix"),
+    [
+        (("m3", "m4"), "Let m3 or m4 stay, or set multimaster_allow_lost_zone: true."),
+        (("m5",), "Let m5 stay, or set multimaster_allow_lost_zone: true."),
+    ],
+)
+def test_a_removal_that_is_refused_for_a_zone_says_who_is_to_stay(leave, fix):
+    (finding,) = removal("aabbc", leave)
+    assert (finding.found.split(";")[0], finding.fix) == ("zone a holds 2 of 3 voters (m1, m2)", fix)
 
 
 def test_a_zone_that_is_not_listed_is_an_error_with_the_nearest():
