@@ -164,6 +164,19 @@ def node_summary(node):
     }
 
 
+def pod_summary(pod):
+    """Return what spreading needs of a Pod; ``over``: it is ending, or has ended."""
+    metadata, phase = pod["metadata"], pod.get("status", {}).get("phase")
+    return {
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "node": pod.get("spec", {}).get("nodeName", ""),
+        "ready": _condition(pod, "Ready").get("status") == "True",
+        "over": "deletionTimestamp" in metadata or phase in ("Succeeded", "Failed"),
+        "annotations": metadata.get("annotations", {}),
+    }
+
+
 def moment(text):
     """Return a MicroTime (with or without its fraction) in seconds since the epoch; None when it is none."""
     for shape in ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ"):

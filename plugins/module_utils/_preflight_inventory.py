@@ -158,7 +158,7 @@ def zones_complete(view):
 
 
 def zones_survivable(view):
-    """Want the loss of any one zone to leave etcd its quorum; an error where the same hosts, or others that stay, could be so."""
+    """Want the loss of any one zone to leave etcd its quorum; an error where other places, or others leaving, would."""
     voters = [host for host in view.topology.hosts if host.voter]
     if not voters or not all(host.zone for host in voters):
         return

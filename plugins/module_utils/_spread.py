@@ -4,76 +4,82 @@
 """Decide which pod of a service has to move, so that the loss of one zone, or of one host, does not take all of them.
 
 Solves: the scheduler spreads pods when they start and never again (Kubernetes docs, "Pod Topology Spread Constraints", known
-limitations). What began on the first node of a cluster stays there when others come. Pure: ``pod_spread`` asks and evicts.
-Leaves out: an even spread. Pods in two places survive the loss of one, and moving more of them would buy little.
+limitations). What began on the first node of a cluster stays there when others come. Leaves out: an even spread, since pods in
+two places survive the loss of one and moving more would buy little; asking, evicting and waiting (``_spread_flow``).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _kube_objects
+#: Effects of taints that a pod without a toleration is kept off by, or sent elsewhere while there is another node: the scheduler
+#: weighs a taint it should avoid above a spread it should keep (k8s.io/kubernetes, plugin weights 3 and 2).
+KEEPING_OFF = ("NoSchedule", "NoExecute", "PreferNoSchedule")
 
-#: Taints that pods of the cluster's own services tolerate; whatever else keeps pods off a node keeps these off too.
-TOLERATED = ("node-role.kubernetes.io/control-plane", "CriticalAddonsOnly")
-KEEPING_OFF = ("NoSchedule", "NoExecute")
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod that is neither ending nor over; ``node`` is "" until it has one.
+
+    ``tried``: the nodes (as ``Verdict.takers``) that could have taken it when the scheduler put it where the others are.
+    """
+
+    name: str
+    node: str
+    ready: bool
+    tried: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node; ``takes``: whether it takes new pods of this service (see ``takes_pods``)."""
+
+    name: str
+    zone: str
+    takes: bool
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Say how the pods are spread: ``pod`` is the object to move (None: none), ``unready`` names those to wait for before."""
+    """Say how the pods lie: ``move`` names the one to move ("": none), ``takers`` the nodes elsewhere that could take it.
+
+    ``unready`` names the pods that are waited for before.
+    """
 
     reason: str
-    pod: dict | None = None
-    unready: tuple = ()
-
-    @property
-    def apart(self):
-        """Tell whether nothing is to be moved."""
-        return self.pod is None
+    move: str = ""
+    takers: str = ""
+    unready: tuple[str, ...] = ()
 
 
-def here(pods):
-    """Return the pods that count: neither ending nor over."""
-    going = ("Succeeded", "Failed")
-    return [p for p in pods if not p["metadata"].get("deletionTimestamp") and p.get("status", {}).get("phase") not in going]
+def takes_pods(summary: dict, tolerated: tuple[str, ...]) -> bool:
+    """Return whether a node (as of ``_kube_objects.node_summary``) takes new pods that tolerate taints of these keys."""
+    off = [taint for taint in summary["taints"] if taint["effect"] in KEEPING_OFF and taint["key"] not in tolerated]
+    return summary["ready"] and not summary["unschedulable"] and not off
 
 
-def judge(pods, nodes):
-    """Return the Verdict on pods (objects of v1 Pod) on nodes (objects of v1 Node).
+def judge(pods: list[Pod], nodes: list[Node]) -> Verdict:
+    """Return the Verdict: one moves when all are in one zone, or without a second zone on one host, and another takes it."""
+    known = {node.name: node for node in nodes}
+    used = {pod.node for pod in pods if pod.node in known}
+    zones = {node.zone for node in nodes if node.takes or node.name in used}
+    part = "zone" if len(zones) > 1 else "host"
 
-    One pod moves when all are in one zone, or without a second zone on one host, and another could take it.
-    """
-    pods = here(pods)
-    known = {node["name"]: node for node in map(_kube_objects.node_summary, nodes)}
-    takers = [node for node in known.values() if takes_pods(node)]
-    zones = {node["zone"] for node in takers}
-    part, places = ("zone", zones) if len(zones) > 1 else ("host", {node["name"] for node in takers})
+    def place(name: str) -> str:
+        return known[name].zone if part == "zone" and name in known else name
 
-    def place(pod):
-        name = pod.get("spec", {}).get("nodeName", "")
-        return known.get(name, {}).get("zone", "") if part == "zone" else name
-
-    if len(pods) < 2 or len(places) < 2:
-        what = "pods" if len(pods) < 2 else "places"
-        return Verdict(f"there are no two {what} to spread: {len(pods)} pods, and {len(places)} {part}s that take some")
-    counts = Counter(map(place, pods))
-    if len(counts) > 1:
-        return Verdict(f"{len(pods)} pods in {len(counts)} {part}s")
-    last = max(pods, key=lambda pod: pod["metadata"]["name"])
-    others = ", ".join(sorted(places - {place(last)}))
-    unready = tuple(sorted(pod["metadata"]["name"] for pod in pods if not ready(pod)))
-    return Verdict(f"all {len(pods)} pods are in {part} {place(last)}, and {part} {others} could take one", last, unready)
-
-
-def takes_pods(node):
-    """Tell whether a node (as of ``node_summary``) takes new pods of the cluster's own services."""
-    off = [taint for taint in node["taints"] if taint["effect"] in KEEPING_OFF and taint["key"] not in TOLERATED]
-    return node["ready"] and not node["unschedulable"] and not off
-
-
-def ready(pod):
-    """Tell whether a pod is Ready."""
-    conditions = pod.get("status", {}).get("conditions", ())
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    if len(pods) < 2:
+        return Verdict(f"{len(pods)} of its pods run, and there is nothing to spread")
+    places = {place(pod.node) for pod in pods}
+    if len(places) > 1:
+        return Verdict(f"{len(pods)} pods in {len(places)} {part}s")
+    here = places.pop()
+    able = sorted(node.name for node in nodes if node.takes and place(node.name) != here)
+    together = f"all {len(pods)} pods are in {part} {here}" if part == "zone" else f"all {len(pods)} pods are on {here}"
+    if not able:
+        return Verdict(f"{together}, and no node elsewhere takes one")
+    takers = ", ".join(able)
+    if takers in {pod.tried for pod in pods}:
+        return Verdict(f"{together}: {takers} could take one, but the scheduler has put it back, so it is left there")
+    unready = tuple(sorted(pod.name for pod in pods if not pod.ready))
+    return Verdict(f"{together}, and {takers} could take one", max(pod.name for pod in pods), takers, unready)

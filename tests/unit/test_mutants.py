@@ -55,7 +55,7 @@ STOPPED = "test__host_versions.py::test_a_program_that_does_not_run_has_its_unit
 HANGING = "test__upgrade_refusals.py::test_nobody_is_stopped_beside_members_that_hang_unless_enough_are_left"
 UPGRADE, UPGRADE_VIEW, SKEW, DRAIN, BOOTSTRAP, TIMING = "_upgrade", "_upgrade_view", "_skew", "_drain", "_bootstrap", "_timing"
 PREFLIGHT, HEALTH_ETCD, HEALTH_VIEW = "_preflight_cluster", "_health_etcd", "_health_view"
-PREFLIGHT_INVENTORY = "_preflight_inventory"
+PREFLIGHT_INVENTORY, SPREAD = "_preflight_inventory", "_spread"
 ZONE_EMPTIED = "test__preflight_inventory.py::test_a_removal_that_makes_the_loss_of_a_zone_fatal_is_refused_unless_it_is_allowed"
 HEALTH_API, HEALTH_NODES, DRIFT = "_health_api", "_health_nodes", "_health_drift"
 CONTROL_ALONE = "test__upgrade_view.py::test_the_control_plane_alone_keeps_each_version_of_a_node_once"
@@ -672,6 +672,24 @@ MUTANTS = {
     ),
     "a dead voter that is taken out counts as one that could stay": Mutant(
         PREFLIGHT_INVENTORY, 'if host.zone and status.get("healthy") and', "if host.zone and", ZONE_EMPTIED
+    ),
+    "pods in two zones are moved together": Mutant(
+        SPREAD, "    if len(places) > 1:\n", "    if len(places) > 2:\n", "test__spread.py::test_how_they_lie_is_told"
+    ),
+    "a zone counts where pods lie on hosts of one zone": Mutant(
+        SPREAD, 'part = "zone" if len(zones) > 1 else "host"', 'part = "zone"', "test__spread.py::test_how_they_lie_is_told"
+    ),
+    "a zone is seen only where a node takes pods": Mutant(
+        SPREAD, "if node.takes or node.name in used}", "if node.takes}", "test__spread.py::test_how_they_lie_is_told"
+    ),
+    "a pod moves to where a cordoned node is": Mutant(
+        SPREAD, 'and not summary["unschedulable"] and', "and", "test__spread.py::test_which_nodes_take_pods"
+    ),
+    "a pod that the scheduler puts back is moved by every run": Mutant(
+        SPREAD,
+        "    if takers in {pod.tried for pod in pods}:\n",
+        "    if False:\n",
+        "test__spread.py::test_what_was_moved_in_vain_is_left_until_other_nodes_could_take_it",
     ),
     "a run that is refused keeps others waiting": Mutant(
         LOCK_PLACES,

@@ -72,3 +72,11 @@ def test_the_gate_is_asked_before_anything_is_taken_out_of_use():
     aside = (ROOT / "playbooks/phases/tasks/aside.yml").read_text()
     assert "etcd_stable_for: 0" in aside, "it was waited for by then"
     assert aside.index("_tasks: leave.yml") < aside.index("tasks_from: spare")
+
+
+def test_the_gate_of_the_first_member_that_leaves_is_asked_before_anything_stops():
+    text = (ROOT / "playbooks/phases/part.yml").read_text()
+    places = [
+        text.index(one) for one in ("step: remove", "api_endpoint_state: yielded", "state: drained", "name: kube-apiserver")
+    ]
+    assert places == sorted(places)

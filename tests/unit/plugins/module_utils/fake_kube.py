@@ -148,6 +148,43 @@ class FakeKube:
         return Answer(200, json.dumps({"items": items[start : start + limit] or None, "metadata": more}).encode())
 
 
+PODS = "/api/v1/namespaces/kube-system/pods/"
+TIMED_OUT = status(504, "Timeout", "the server was unable to return a response in the time allotted")
+
+
+class TwoZones(FakeKube):
+    """Two nodes, two pods on one of them, and a scheduler that starts an evicted pod anew on `lands`; its answer may be lost."""
+
+    lands, well, lost = "n2", "True", False
+
+    def __init__(self):
+        super().__init__()
+        self.node("n1", "a")
+        self.node("n2", "b")
+        self.pod("p1", "n1")
+        self.pod("p2", "n1")
+
+    def node(self, name, zone):
+        labels = {"topology.kubernetes.io/zone": zone}
+        self.objects["/api/v1/nodes/" + name] = {
+            "metadata": {"name": name, "labels": labels},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }
+
+    def pod(self, name, on, ready="True"):
+        self.objects[PODS + name] = {
+            "metadata": {"name": name, "namespace": "kube-system", "uid": f"uid-{name}"},
+            "spec": {"nodeName": on},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
+        }
+
+    def _evict(self, path):
+        answer = super()._evict(path)
+        if answer.status == 201:
+            self.pod(f"new-{len(self.asked)}", self.lands, self.well)
+        return TIMED_OUT if self.lost else answer
+
+
 class Raced(FakeKube):
     """Before each write ``meanwhile`` may do something, once for each entry."""
 

@@ -77,6 +77,7 @@ DECISIONS = (
     "_rolling",
     "_settings",
     "_skew",
+    "_spread",
     "_summary",
     "_timing",
     "_topology",
