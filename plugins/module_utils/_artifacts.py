@@ -49,7 +49,7 @@ Opener = Callable[[str, float], object]
 
 def open_url(url: str, timeout: float) -> object:
     """Open a URL with urllib's defaults (proxy variables of the environment included)."""
-    request = urllib.request.Request(url, headers={"User-Agent": AGENT})  # noqa: S310
+    request = urllib.request.Request(url, headers={"User-Agent": AGENT})
     return urllib.request.build_opener().open(request, timeout=timeout)
 
 

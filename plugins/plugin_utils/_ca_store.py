@@ -223,7 +223,7 @@ class CaStore:
         """Return the certificates of an authority: the first one signs, further ones are trusted too (rotation)."""
         return _x509.load_certificates(self._text(f"{name}.crt"), f"{self.path}/{name}.crt")
 
-    @functools.lru_cache(maxsize=16)  # noqa: B019
+    @functools.lru_cache(maxsize=16)  # noqa: B019 - likewise
     def _key(self, name):
         place = f"{self.path}/{name}.key"
         key = _x509.load_key(self._text(f"{name}.key"), place)

@@ -25,8 +25,8 @@ import time
 LAB_TOOLS = pathlib.Path(__file__).resolve().parents[1] / "lab"
 sys.path.insert(0, str(LAB_TOOLS))
 
-import access  # noqa: E402
-import lab as lab_tool  # noqa: E402
+import access
+import lab as lab_tool
 
 EVERY, PATIENCE = 0.01, 1.0  # seconds between two connections, and for one
 AWAY, REST = 3.0, 4.0  # seconds without a link, and until the next time

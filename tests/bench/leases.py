@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lab"))
 
-import access  # noqa: E402
+import access
 
 EVERY = 0.05  # seconds between two reads
 LEASES = ("kube-controller-manager", "kube-scheduler")

@@ -19,8 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "collections"), str(ROOT / "tests" / "unit")]
 
-import cluster_fixtures as made  # noqa: E402
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology, _upgrade_scene  # noqa: E402
+import cluster_fixtures as made
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _request, _topology, _upgrade_scene
 
 SIZES = ((3, 0), (5, 0), (3, 97), (7, 1000))  # masters, workers; the last is the limit of 50 ms
 TURNS = 10

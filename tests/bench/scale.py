@@ -19,7 +19,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lab"))
 
-import access  # noqa: E402
+import access
 
 LAB = "bench-scale"
 MASTERS, WORKERS = ("m1", "m2", "m3", "m4", "m5"), ("w1", "w2", "w3")

@@ -15,9 +15,9 @@ for folder in (HERE, HERE.parent.parent / "collections"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-import lab_etcd  # noqa: E402
-import lab_kube  # noqa: E402
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _kube  # noqa: E402
+import lab_etcd
+import lab_kube
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _kube
 
 
 def program(variable, name, pattern, folder, any_version=True):

@@ -21,8 +21,8 @@ for folder in (str(LAB), str(ROOT / "collections")):
     if folder not in sys.path:
         sys.path.insert(0, folder)
 
-import access  # noqa: E402
-import workloads as objects  # noqa: E402
+import access
+import workloads as objects
 
 READY_TIMEOUT = 120  # seconds until everything runs, on a machine that is busy with other things
 

@@ -42,7 +42,7 @@ def draw(seed: int, cuts: int) -> list[str]:
 
     Further on, because a run repeats what the one before it did in little time: so every phase is cut while it has work.
     """
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     founding = [text.format(ms=chance.randrange(WITHIN)) for text in FOUNDING[:cuts]]
     later = sorted(chance.randint(*TASKS) for _cut in range(cuts - len(founding)))
     return founding + [f"inside #{number} +{chance.randrange(WITHIN)}" for number in later]
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("lab")
     parser.add_argument("--cuts", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311
+    parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     options = parser.parse_args(argv)
     cluster = access.Cluster(options.lab)
     print(f"seed {options.seed}", flush=True)

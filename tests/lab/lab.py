@@ -494,7 +494,7 @@ class ArtifactHandler(http.server.SimpleHTTPRequestHandler):
         outputfile.flush()
         self.connection.sendfile(source)
 
-    def log_message(self, format, *args):  # noqa: A002
+    def log_message(self, format, *args):
         """Log failures only."""
         if len(args) > 1 and str(args[1]).startswith(("4", "5")):
             super().log_message(format, *args)

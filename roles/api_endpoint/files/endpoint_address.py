@@ -14,8 +14,9 @@ import os
 import subprocess
 import sys
 
+# `python3 -I` leaves the folder of this program off the path.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import _arp  # noqa: E402 - the folder of this program is not on the path of `python3 -I`
+import _arp
 
 
 def ip(*arguments):

@@ -29,9 +29,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 with contextlib.suppress(NameError):  # `python3 -I` leaves this program's folder off the path
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import _csr  # noqa: E402
-import _leader_election as election  # noqa: E402
-import _pkcs10  # noqa: E402
+import _csr
+import _leader_election as election
+import _pkcs10
 
 CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 NODES = "/api/v1/nodes"

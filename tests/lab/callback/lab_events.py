@@ -39,7 +39,7 @@ class CallbackModule(CallbackBase):
         """Open the file; without LAB_EVENTS nothing is written."""
         super().__init__()
         path = os.environ.get("LAB_EVENTS")
-        self._file = open(path, "a", encoding="utf-8", buffering=1) if path else None  # noqa: SIM115
+        self._file = open(path, "a", encoding="utf-8", buffering=1) if path else None  # noqa: SIM115 - open for the whole run
         self._number = 0
         self._play = ""
 

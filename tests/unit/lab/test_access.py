@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import access  # noqa: E402
+import access
 
 
 def cluster(state=None, masters=(), **variables):

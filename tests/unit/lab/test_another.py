@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import another  # noqa: E402
+import another
 
 BEFORE = {("etcd", "m1"): "process 1", ("etcd", "m2"): "process 2", ("holder", "m1"): "of the endpoint address"}
 

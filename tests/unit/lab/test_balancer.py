@@ -14,7 +14,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "lab"))
 
-import balancer  # noqa: E402
+import balancer
 
 SECONDS = {"ms": 0.001, "s": 1.0}
 

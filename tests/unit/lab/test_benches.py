@@ -14,9 +14,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
-import endpoint  # noqa: E402
-import leases  # noqa: E402
-import scale  # noqa: E402
+import endpoint
+import leases
+import scale
 
 
 def read(*rows):

@@ -11,11 +11,11 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import cut_many  # noqa: E402
-import cutoff  # noqa: E402
-import interrupt  # noqa: E402
-import yaml  # noqa: E402
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _plan, _quorum, _upgrade  # noqa: E402
+import cut_many
+import cutoff
+import interrupt
+import yaml
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _plan, _quorum, _upgrade
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 

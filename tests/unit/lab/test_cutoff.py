@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import cutoff  # noqa: E402
+import cutoff
 
 TASK = {"event": "task", "task": "etcd : Start the first voters", "number": 7}
 START = {"event": "start", "task": "etcd : Start the first voters", "number": 7, "host": "m2"}

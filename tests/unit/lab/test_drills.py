@@ -20,11 +20,11 @@ from tree import BLOCKS, load, tasks_of
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "lab"))
 
-import cut_many  # noqa: E402
-import cutoff  # noqa: E402
-import interrupt  # noqa: E402
-import play  # noqa: E402
-import refuse  # noqa: E402
+import cut_many
+import cutoff
+import interrupt
+import play
+import refuse
 
 PROGRAMS = {"play.py": ("--cut", "--then", "--says"), "interrupt.py": ("--at",), "refuse.py": ("--only",)}
 VALUES = {"--then": 2}

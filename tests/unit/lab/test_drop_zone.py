@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import drop_zone  # noqa: E402
+import drop_zone
 
 ZONES = {"m1": "a", "m2": "b", "m3": "c"}
 

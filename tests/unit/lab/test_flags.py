@@ -15,7 +15,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "lab"))
 
-import flags  # noqa: E402
+import flags
 
 
 def test_every_role_that_takes_flags_is_looked_at():

@@ -14,8 +14,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import hosts  # noqa: E402
-import lab  # noqa: E402
+import hosts
+import lab
 
 
 def made(**zones):

@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import identity  # noqa: E402
+import identity
 
 NOW = {
     "cluster": "id-1",

@@ -14,8 +14,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import cutoff  # noqa: E402
-import play  # noqa: E402
+import cutoff
+import play
 
 
 def event(kind, at, **fields):

@@ -15,7 +15,7 @@ from prober_fixtures import CLEAN, result
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import probe  # noqa: E402
+import probe
 
 
 class Masters:

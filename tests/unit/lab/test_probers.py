@@ -13,8 +13,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import access  # noqa: E402
-import probers  # noqa: E402
+import access
+import probers
 
 
 class Cluster:

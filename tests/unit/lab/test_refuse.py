@@ -28,8 +28,8 @@ from preflight_fixtures import judge
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import play  # noqa: E402
-import refuse  # noqa: E402
+import play
+import refuse
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 LONG = _finding.Finding(
@@ -307,7 +307,7 @@ class Masters:
 )
 def test_the_address_is_given_to_a_master_that_does_not_hold_it_and_taken_off_again(holder, second, told):
     made = Masters(holder)
-    with pytest.raises(ValueError), refuse.two_holders(made) as values:  # noqa: PT012
+    with pytest.raises(ValueError), refuse.two_holders(made) as values:
         assert values == {"holders": told}
         [(host, command)] = made.done
         assert host == second and "ip address add 192.0.2.10/32 dev refuse" in command

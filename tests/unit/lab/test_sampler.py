@@ -16,8 +16,8 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _quo
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import interrupt  # noqa: E402
-import sampler  # noqa: E402
+import interrupt
+import sampler
 
 MASTERS = ("m1", "m2", "m3")
 OLD, NEW = "1.36.3", "1.37.2"

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import serving_names  # noqa: E402
+import serving_names
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 SERVER, PEER, API = "/etc/etcd/pki/server.crt", "/etc/etcd/pki/peer.crt", "/etc/kubernetes/pki/apiserver.crt"

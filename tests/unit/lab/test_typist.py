@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import play  # noqa: E402
+import play
 
 ASKS = """
 - hosts: localhost

@@ -14,7 +14,7 @@ from prober_fixtures import CLEAN, STREAM, at, result
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import verdict  # noqa: E402
+import verdict
 
 T0 = verdict.parse_time("2026-01-01T00:00:00Z")
 

@@ -12,8 +12,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "lab"))
 
-import access  # noqa: E402
-import workloads  # noqa: E402
+import access
+import workloads
 
 
 class Cluster:

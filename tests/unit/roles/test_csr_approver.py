@@ -31,7 +31,7 @@ UTILS = pathlib.Path(module_utils.__path__[0])
 PROGRAM = UTILS.parents[1] / "roles/csr_approver/files/csr_approver.py"
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "plugins/module_utils"))
 
-from csr_fixtures import key, pem  # noqa: E402
+from csr_fixtures import key, pem
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
-import reference  # noqa: E402
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health, _preflight, _request, _settings  # noqa: E402
+import reference
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health, _preflight, _request, _settings
 
 # The pages people write; the generated ones are made of links that the generator knows.
 PAGES = sorted(

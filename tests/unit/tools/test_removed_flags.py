@@ -13,7 +13,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
-import removed_flags  # noqa: E402
+import removed_flags
 
 # Answers as kube-apiserver and etcd do; {flags}, {hidden}, {gates} and {locked} are filled in.
 PROGRAM = """#!{python}

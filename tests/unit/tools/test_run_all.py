@@ -12,7 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "tools"))
-import run_all  # noqa: E402
+import run_all
 
 
 def test_the_scenarios_are_those_of_the_makefile_and_exist(monkeypatch):

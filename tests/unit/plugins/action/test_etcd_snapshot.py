@@ -18,7 +18,7 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _com
 from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_snapshot_file
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "module_utils"))
-from fake_etcd_programs import install  # noqa: E402
+from fake_etcd_programs import install
 
 
 class Site:

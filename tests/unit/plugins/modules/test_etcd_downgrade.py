@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
 from ansible_collections.multimaster.kubernetes.plugins.module_utils._membership import StepFailed
@@ -117,7 +119,7 @@ def test_a_check_of_the_end_tells_and_waits_for_nothing(fake, call, downgrade, r
 
 def waited(fake, time, params, timeout=60):
     params = {**params, "timeout": timeout}
-    observe = lambda: _etcd.observe(["https://a:2379"], fake)  # noqa: E731
+    observe = functools.partial(_etcd.observe, ["https://a:2379"], fake)
     return etcd_downgrade.run(params, observe, lambda url: _etcd.Etcd(url, fake), clock=time.clock, sleep=time.sleep)
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _https
 from ansible_collections.multimaster.kubernetes.plugins.modules import etcd_quorum
@@ -85,7 +87,7 @@ def waiting(fake, time, **more):
     params = {
         "ours": None, "allow_outage": False, "stable_for": 0, **STEP, **more,
     }  # fmt: skip
-    observe = lambda: _etcd.observe(["https://a:2379"], fake)  # noqa: E731
+    observe = functools.partial(_etcd.observe, ["https://a:2379"], fake)
     return etcd_quorum.run(params, observe, clock=time.clock, sleep=time.sleep)[1]
 
 
