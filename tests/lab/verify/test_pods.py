@@ -50,6 +50,8 @@ def test_cluster_dns_finds_a_service_from_a_pod_on_every_node(reached, how):
 
 
 def test_no_zone_alone_has_the_cluster_dns_and_without_zones_no_host(cluster, node_list):
+    if not cluster.finished:
+        pytest.skip("a run that stopped has not come to that")
     labels = {name: node["metadata"]["labels"].get("topology.kubernetes.io/zone", "") for name, node in node_list.items()}
     place = labels if len(set(labels.values())) > 1 else {name: name for name in labels}
     pods = cluster.get("/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-dns")["items"]
