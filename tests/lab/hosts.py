@@ -163,9 +163,22 @@ def resolved(lab: Lab, host: Host) -> str:
     return "asks itself for names, as with systemd-resolved"
 
 
+def needs_its_member(command: str, address: int) -> bool:
+    """Tell whether an API server, by its command line, uses the etcd member of its own host, whose address ends so."""
+    urls = re.search(r"--etcd-servers=(\S+)", command)
+    return urls is None or any(url.rpartition(":")[0].endswith(f".{address}") for url in urls[1].split(","))
+
+
 def stop_member(lab: Lab, host: Host) -> str:
-    """Stop the etcd member of a host, which goes on else, until somebody starts it."""
+    """Stop the etcd member of a host, which goes on else, until somebody starts it; never one that its API server needs.
+
+    Before a removal leaves one voter, the API servers use that one. Which it will be is the plan's: of several hosts that are
+    named the others' are stopped, or the API would go, which is another drill.
+    """
     want(lab, host, "running")
+    command = inside_of(lab, host, "pgrep", "-fa", "^/opt/multimaster/kubernetes/[^ ]*/kube-apiserver ")
+    if needs_its_member(command, host.address):
+        return "keeps its etcd member, which its API server uses"
     inside_of(lab, host, "systemctl", "stop", "etcd")
     return "has its etcd member stopped"
 

@@ -95,6 +95,20 @@ def test_resolv_conf_is_written_where_it_is_and_once(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("1 kube-apiserver --a=b --etcd-servers=https://10.89.67.12:2379 --c", True),
+        ("1 kube-apiserver --etcd-servers=https://10.89.67.13:2379,https://10.89.67.12:2379", True),
+        ("1 kube-apiserver --etcd-servers=https://10.89.67.13:2379", False),
+        ("1 kube-apiserver --etcd-servers=https://10.89.67.112:2379", False),
+        ("1 kube-apiserver", True),
+    ],
+)
+def test_a_member_that_its_api_server_uses_is_not_stopped(command, needed):
+    assert hosts.needs_its_member(command, 12) is needed
+
+
+@pytest.mark.parametrize(
     ("argv", "verb", "said"),
     [
         (["x", "kill", "m1", "m2"], "kill", {"hosts": ["m1", "m2"]}),
