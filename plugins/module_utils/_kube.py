@@ -42,8 +42,12 @@ ARGUMENTS = {
 
 
 class KubeError(Exception):
-    """What was asked, where, and what came back; ``next_step``: what to do about it."""
+    """What was asked, where, and what came back; ``next_step``: what to do about it.
 
+    ``status`` and ``message``: of the server's answer, None and "" where there was none.
+    """
+
+    status, message = None, ""
     next_step = "health.yml says whether the API is well; then run the same again"
 
     def __init__(self, asked, where, came_back):

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, replace
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain, _kube_objects
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeError, KubeNotYet, KubeRefused
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeError, KubeNotYet
 
 # seconds between two looks at the pods that are ending
 PAUSE = 1.0
@@ -201,8 +201,7 @@ class NodeFlow:
         try:
             act(one.name, one.namespace, one.uid)
         except KubeError as error:
-            refused = isinstance(error, KubeRefused)
-            meaning = _drain.judge_answer(error.status if refused else None, error.message if refused else "")
+            meaning = _drain.judge_answer(error.status, error.message)
             if meaning == _drain.FAIL:
                 raise NodeError(_drain.unevictable(one.title, error.came_back)) from error
             return "" if meaning == _drain.ACCEPTED else error.came_back

@@ -9,7 +9,7 @@ Leaves out: the decision (``_spread``) and the requests (``_kube``).
 from __future__ import annotations
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _drain, _kube_objects, _spread
-from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeError, KubeRefused
+from ansible_collections.multimaster.kubernetes.plugins.module_utils._kube import KubeError
 
 TRIED = "multimaster.kubernetes/spread-tried"
 LOOK = "`kubectl get pods -o wide` in that namespace shows which pod does not start and where, then run again"
@@ -74,8 +74,7 @@ class SpreadFlow:
         try:
             self._kube.evict(name, self._namespace, self._pods[name]["uid"])
         except KubeError as error:
-            refused = isinstance(error, KubeRefused)
-            meaning = _drain.judge_answer(error.status if refused else None, error.message if refused else "")
+            meaning = _drain.judge_answer(error.status, error.message)
             if meaning == _drain.FAIL:
                 raise
             return meaning == _drain.ACCEPTED, error.came_back
