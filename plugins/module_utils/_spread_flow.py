@@ -21,7 +21,7 @@ class SpreadFlow:
     def __init__(self, kube, namespace, labels, tolerated, timeout):
         self._kube, self._namespace, self._tolerated, self._timeout = kube, namespace, tuple(tolerated), timeout
         self._selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-        self._pods = {}
+        self._pods, self._verdict = {}, None  # as of the last look
 
     def foreseen(self):
         """Return (the pod that `spread` would move, "" for none; why)."""
@@ -30,44 +30,45 @@ class SpreadFlow:
 
     def spread(self):
         """Move one pod where that is needed; return (its name, "" for none; why). Raise KubeError."""
-        asked, counted = [], []
+        before, counted = None, 0
 
         def apart_or_gone():
+            nonlocal before, counted
             verdict = self._look()
-            if asked and asked[0].move not in self._pods:
+            if before and before.move not in self._pods:
                 return True, ""  # the answer was lost, or somebody else was faster
             if not verdict.move or verdict.unready:
                 return not verdict.move, f"not Ready: {', '.join(verdict.unready)}"
-            asked[:], counted[:] = [verdict], self._pods
+            before, counted = verdict, len(self._pods)
             return self._evicted(verdict.move)
 
         def whole():
             self._look()
             ready = sum(pod["ready"] for pod in self._pods.values())
-            return ready >= len(counted), f"{ready} of {len(counted)} pods are Ready"
+            return ready >= counted, f"{ready} of {counted} pods are Ready"
 
         self._kube.wait_until("a pod to leave the place that all others are in", apart_or_gone, self._timeout, LOOK)
-        if not asked:
-            return "", self._look().reason
-        before = asked[0]
+        if not before:
+            return "", self._verdict.reason
         self._kube.wait_until(f"a pod in the place of {before.move}", whole, self._timeout, LOOK)
-        after = self._look()
+        after = self._verdict
         if after.takers == before.takers:
             self._note(after)
         return before.move, f"{before.reason}: pod {before.move} was evicted; {after.reason}"
 
     def _look(self):
-        """Return the verdict of now."""
+        """Return the verdict of now, and keep it."""
         found = map(_kube_objects.pod_summary, self._kube.list("v1", "Pod", self._namespace, self._selector))
         self._pods = {pod["name"]: pod for pod in found if not pod["over"]}
         nodes = map(_kube_objects.node_summary, self._kube.list("v1", "Node"))
-        return _spread.judge(
+        self._verdict = _spread.judge(
             [
                 _spread.Pod(one["name"], one["node"], one["ready"], one["annotations"].get(TRIED, ""))
                 for one in self._pods.values()
             ],
             [_spread.Node(one["name"], one["zone"], _spread.takes_pods(one, self._tolerated)) for one in nodes],
         )
+        return self._verdict
 
     def _evicted(self, name):
         """Ask for one pod's eviction; return (whether it goes, what was answered). Raise KubeError where no patience helps."""
@@ -81,5 +82,5 @@ class SpreadFlow:
         return True, ""
 
     def _note(self, verdict):
-        """Say on the pods that one of them was moved in vain, so that the next run leaves them."""
+        """Say on a pod that one was moved in vain, so that the next run leaves them."""
         self._kube.merge("v1", "Pod", verdict.move, {"metadata": {"annotations": {TRIED: verdict.takers}}}, self._namespace)

@@ -15,11 +15,9 @@ from pathlib import Path
 import pytest
 import testinfra
 
-LAB = Path(__file__).resolve().parent
-ROOT = LAB.parents[1]
-for folder in (str(LAB), str(ROOT / "collections")):
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+LAB = str(Path(__file__).resolve().parent)
+if LAB not in sys.path:
+    sys.path.insert(0, LAB)
 
 import access
 import workloads as objects
