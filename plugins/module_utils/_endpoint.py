@@ -54,12 +54,14 @@ class MasterState:
 class Move:
     """Who lets the address go, and who may take it, in the order of VRRP's priority; or the reasons to leave it where it is.
 
-    ``unfit``: (another master, why it does not take it); ``refusals``: (reason, next step).
+    ``unfit``: (another master, why it does not take it); ``stopped``: those of them that lack keepalived alone, as the old holder
+    does when a move is cut off; ``refusals``: (reason, next step).
     """
 
     holder: str = ""
     heirs: tuple = ()
     unfit: tuple = ()
+    stopped: tuple = ()
     refusals: tuple = ()
 
 
@@ -160,7 +162,8 @@ def move(observed, masters, mode=BALANCED) -> Move:
     if not heirs:
         why = "; ".join(f"{name} {why}" for name, why in unfit)
         refusals.append((f"nobody could take the endpoint address from {held[0]}: {why}", "mend that (site.yml), then run again"))
-    return Move(held[0], heirs, unfit, tuple(refusals))
+    stopped = tuple(sorted(state.name for state in observed if state.reachable and state.balancer and not state.vrrp))
+    return Move(held[0], heirs, unfit, stopped, tuple(refusals))
 
 
 def heirs_of(others) -> Heirs:

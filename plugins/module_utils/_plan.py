@@ -289,10 +289,15 @@ def _goes_to(names, first):
 
 
 def _move(scene, move):
-    """Return the Plan of a move of the endpoint address; nothing restarts but the old holder's keepalived."""
+    """Return the Plan of a move of the endpoint address; nothing restarts but keepalived where it lets go or stands still.
+
+    Who stands still comes last: what keeps it from starting keeps no address on a master that is to lose it.
+    """
+    back = "it comes back as a backup"
     steps = (
         Step(YIELD, move.holder, _goes_to(move.heirs, move.heirs[0])),
-        Step(BALANCE, move.holder, "it comes back as a backup", restarts=(VRRP,)),
+        Step(BALANCE, move.holder, back, restarts=(VRRP,)),
+        *(Step(BALANCE, name, f"its keepalived stands still: {back}", restarts=(VRRP,)) for name in move.stopped),
     )
     doubts = tuple(f"{name} {why}: do not count on it to take the address" for name, why in move.unfit)
     return Plan(tuple(_followed(steps, scene)), doubts)

@@ -658,9 +658,11 @@ def _draining(hosts, observed, mode):
 
 
 def _moving(request, plan, parts):
-    """Return the orders of a move: the master that lets the address go, and all that can be asked afterwards who has it."""
-    moved = [step.host for step in plan.steps if request.kind == _request.MOVE and step.kind == _plan.YIELD]
-    return {"move": moved, "may_hold": [part.name for part in parts if part.reachable] if moved else []}
+    """Return the orders of a move: who lets the address go, whose keepalived stands still, who can be asked who has it."""
+    steps = plan.steps if request.kind == _request.MOVE else ()
+    moved = [step.host for step in steps if step.kind == _plan.YIELD]
+    stopped = [step.host for step in steps if step.kind == _plan.BALANCE and step.host not in moved]
+    return {"move": moved, "stand_by": stopped, "may_hold": [part.name for part in parts if part.reachable] if moved else []}
 
 
 def _speakers(masters, observed, answering, moving):

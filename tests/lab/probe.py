@@ -13,6 +13,7 @@
     probe.py life control              the negative control: every API server at once, without a drain, must be counted
     probe.py life control-roll         that of rolls: one host after the other, each waited for, but killed and not drained before
     probe.py life control-plain        a roll of plain restarts, without drain and move, nothing killed: told, not yet held to
+    probe.py life control-handover     that of promotion and give-back: the address is on nobody for some seconds, all else runs
     probe.py life control-members      that of an etcd on hosts of its own: each goes before the one before it is back
     probe.py life control-workload     the same for a workload: all its pods at once, without grace, must be counted
     probe.py life abandon              end what a failed scenario left running; no result
@@ -158,6 +159,15 @@ def control_plain(cluster: access.Cluster, options: argparse.Namespace) -> list[
     return suffer(cluster, options, "control-plain", said, roll_plainly, free if options.must_fail else lambda *_anything: [])
 
 
+def control_handover(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
+    """Take the address off the lone master before anybody else has it: a prober that stays clean says nothing of a promotion.
+
+    A promotion and a give-back differ from that by their order alone: the next one has the address before the last lets go.
+    """
+    said = f"the address on nobody for {AWAY:g} s, as between a holder that let go and one that has not taken it; nothing stopped"
+    return suffer(cluster, options, "control-handover", said, uncover)
+
+
 def control_members(cluster: access.Cluster, options: argparse.Namespace) -> list[str]:
     """Kill one etcd member after the other before the last one is back: a prober that does not see the lost quorum is blind."""
     said = f"{', '.join(cluster.members)}: etcd killed, one after the other, each before the one before it was back"
@@ -186,6 +196,15 @@ def roll_plainly(cluster: access.Cluster) -> None:
     for host, units in restarts(cluster, balancers=False).items():
         cluster.ssh(host, f"systemctl restart {' '.join(units)}", timeout=BACK_TIMEOUT)
         access.wait(f"{host} serves again", lambda host=host: serves(cluster, host), BACK_TIMEOUT)
+
+
+def uncover(cluster: access.Cluster) -> None:
+    """Let the lone master's address go, by the unit that holds it, and have it taken again after a while."""
+    if cluster.balanced:
+        raise SystemExit(f"the address is uncovered where one master has it, and VRRP would cover it: {cluster.masters}")
+    for act, pause in (("stop", AWAY), ("start", 0)):
+        cluster.ssh(cluster.masters[0], f"systemctl {act} multimaster-endpoint.service")
+        time.sleep(pause)
 
 
 def overlap_members(cluster: access.Cluster) -> None:
@@ -307,7 +326,7 @@ def abandon(name: str) -> None:
 
 VERBS = {
     "start": start, "stop": stop, "control": control, "control-roll": control_roll, "control-plain": control_plain,
-    "control-members": control_members, "control-workload": control_workload,
+    "control-handover": control_handover, "control-members": control_members, "control-workload": control_workload,
 }  # fmt: skip
 
 

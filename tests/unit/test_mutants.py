@@ -480,6 +480,10 @@ MUTANTS = {
         '(("HAProxy", state.balancer),) if not runs',
         "test__endpoint.py::test_who_does_not_take_part_is_no_heir",
     ),
+    "a move leaves keepalived stopped where one that was cut off stopped it": Mutant(
+        ENDPOINT, "if state.reachable and state.balancer and not state.vrrp", "if False",
+        "test__endpoint.py::test_who_does_not_take_part_is_no_heir",
+    ),
     "an address is moved though nobody could take it": Mutant(
         ENDPOINT, "    if not heirs:\n", "    if False:\n", "test__endpoint.py::test_who_does_not_take_part_is_no_heir"
     ),

@@ -119,6 +119,15 @@ def test_what_a_plain_roll_costs_is_told_and_held_to_only_when_asked(monkeypatch
     assert len(probe.control_plain(Masters(["m1"], ["m1"]), options)) == found + 1
 
 
+def test_the_address_of_the_lone_master_is_away_for_longer_than_a_request_waits_and_nothing_stops(slept):
+    cluster = Masters(["m1"], ["m1"])
+    probe.uncover(cluster)
+    assert cluster.told == [("m1", f"systemctl {act} multimaster-endpoint.service") for act in ("stop", "start")]
+    assert slept == [probe.AWAY, 0] and probe.AWAY > 5
+    with pytest.raises(SystemExit, match="VRRP would cover it"):
+        probe.uncover(Masters(["m1", "m2"], ["m1", "m2"], balanced=True))
+
+
 def test_of_three_members_two_are_away_for_longer_than_a_request_waits(slept):
     cluster = Masters(["m1"], ["e1", "e2", "e3"])
     probe.overlap_members(cluster)

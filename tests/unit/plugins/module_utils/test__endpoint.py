@@ -166,6 +166,7 @@ UNFIT = {
 def test_who_does_not_take_part_is_no_heir(why):
     found = move([holder("m1"), UNFIT[why], backup("m3")], M3)
     assert (found.heirs, found.unfit, found.refusals) == (("m3",), (("m2", why),), ())
+    assert found.stopped == (("m2",) if why == "does not run keepalived" else ()), "HAProxy is not made right by a move"
     assert set(heirs_of([holder("m1"), UNFIT[why], backup("m3")]).names) == {"m1", "m3"}
     [(reason, next_step)] = move([holder("m1"), UNFIT[why]], M2).refusals
     assert reason == f"nobody could take the endpoint address from m1: m2 {why}" and "site.yml" in next_step
