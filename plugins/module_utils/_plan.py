@@ -58,6 +58,10 @@ BARE = "services stop, files of the cluster go"
 NOT_COMPARED = (
     "Settings, patch versions, files and certificates are not compared here: site.yml --check --diff shows what would change."
 )
+AS_SITE_YML = (
+    "Hosts that stay get what else the inventory says, but for versions, and restart for it one at a time where they must; it is "
+    "not compared here."
+)
 SERVES_ON = "its API server serves until your balancer has found out that it stops"
 STRANDED = "the only etcd it uses is dead: it uses the members that stay, so that its kubelet is heard until it leaves"
 
@@ -240,8 +244,13 @@ def plan(request: _request.Request, scene: Scene) -> Plan:
 
 
 def told(made, request):
-    """Return a Plan as it is shown: that of site.yml says which of its work is no step of it, or nothing would look done."""
-    return replace(made, notes=(*made.notes, NOT_COMPARED)) if request.kind == _request.CONVERGE else made
+    """Return a Plan as it is shown: it says which of a run's work is no step of it, or nothing would look done.
+
+    Of hosts that stay, a removal and a replacement bring the settings too. An upgrade shows a turn for all it may restart; a roll
+    and a move leave settings alone.
+    """
+    note = {_request.CONVERGE: NOT_COMPARED, _request.REMOVE: AS_SITE_YML, _request.REPLACE: AS_SITE_YML}.get(request.kind)
+    return replace(made, notes=(*made.notes, note)) if note else made
 
 
 def _followed(steps, scene):

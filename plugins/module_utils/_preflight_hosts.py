@@ -28,16 +28,21 @@ STAYING_ADDRESS = "Give the host that stays another address (multimaster_node_ad
 
 
 def hosts_observed(view):
-    """Want every host of the inventory to have been observed."""
-    for name in view.inventory.names:
-        if not view.observed.get(name):
-            yield Finding(
-                name,
-                "host-unreachable",
-                f"not observed: {view.reasons[name]}" if view.reasons.get(name) else "the host was not observed",
-                "every host of the inventory reachable and observed in this run",
-                f"Try: ansible {name} -m ping. A host that is gone for good is taken out by remove_node.yml -e node={name}.",
-            )
+    """Want every host of the inventory to have been observed.
+
+    Of several that are silent none can be taken out alone, since the others would be found here: they go by one request.
+    """
+    silent = [name for name in view.inventory.names if not view.observed.get(name)]
+    together = [*(host.name for host in view.topology.leaving), *silent]
+    gone = "A host that is gone for good is" if len(together) == 1 else "Those that are gone for good are, by one run,"
+    for name in silent:
+        yield Finding(
+            name,
+            "host-unreachable",
+            f"not observed: {view.reasons[name]}" if view.reasons.get(name) else "the host was not observed",
+            "every host of the inventory reachable and observed in this run",
+            f"Try: ansible {name} -m ping. {gone} taken out by remove_node.yml -e node={','.join(together)}.",
+        )
 
 
 def hostnames_valid(view):

@@ -117,7 +117,7 @@ findings:
 plan:
   description:
     - What will be done in order, and what to know beside it. Files, flags and programs that differ are not part of it, which the
-      notes of a plan that only converges say. What they restart is seen by C(--check --diff).
+      notes of a plan that converges say. What they restart is seen by C(--check --diff).
     - C(before), C(during) and C(after) are what etcd is before a step, at its worst moment and after it, null where there is
       none; its C(zones) are those of which any one may be lost, null while the zone of a voter is not known.
     - C(holder_before) and C(holder_after) name the master that has the endpoint address, "" for nobody, null where that is not

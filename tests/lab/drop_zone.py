@@ -29,6 +29,7 @@ import lab as lab_tool
 import probe
 import probers
 import verdict
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _endpoint
 
 # Seconds, of the cut as of its end: HAProxy ends a dead server's connections after 3.2 (docs/adr/0013), the prober waits five,
 # and 0.3 in which both do it.
@@ -41,13 +42,24 @@ SETTLED = 5.0  # seconds that are measured after that
 def choose(zones: dict[str, str], leader: str, holder: str) -> str:
     """Return the zone, of {master: zone}, that has neither the leader nor the holder, or raise LabError.
 
-    Of two it is that of the last master: masters rank for the address by name, so it gives it back to a holder that is before it.
+    Of two it is the one whose masters rank lower for the address: when it is back, it gives the address up to a holder above it.
     """
     busy = {zones.get(leader), zones.get(holder), ""}
-    free = [zones[master] for master in sorted(zones) if zones[master] not in busy]
+    free = {zone for zone in zones.values() if zone not in busy}
     if not free:
         raise lab_tool.LabError(f"No zone is without etcd's leader {leader} and without the endpoint's holder {holder}.")
-    return free[-1]
+    return min(free, key=lambda zone: highest(zones, zone))
+
+
+def highest(zones: dict[str, str], zone: str) -> int:
+    """Return the highest VRRP priority among a zone's masters."""
+    rank = _endpoint.priorities(zones)
+    return max(rank[master] for master, own in zones.items() if own == zone)
+
+
+def keeps(zones: dict[str, str], zone: str, holder: str) -> bool:
+    """Say whether the holder keeps the address when a zone is back whose master took it meanwhile: the higher priority wins."""
+    return _endpoint.priorities(zones)[holder] > highest(zones, zone)
 
 
 def outside(workers: dict[str, str], zone: str) -> str:
@@ -67,9 +79,11 @@ def windows(cut: lab_hosts.Cut) -> list[verdict.Window]:
     ]
 
 
-def held_by(holders: list[str]) -> list[str]:
-    """Return what is wrong with the holders of the endpoint's address after the cut."""
-    return [] if len(holders) == 1 else [f"the endpoint's address is on {', '.join(holders) or 'no host'} after the cut"]
+def held_by(holders: list[str], kept_by: str = "") -> list[str]:
+    """Return what is wrong with the holders of the endpoint's address after the cut; ``kept_by``: who was to keep it, if anybody."""
+    right = len(holders) == 1 and (not kept_by or holders == [kept_by])
+    wanted = f", and {kept_by} was to keep it" if kept_by else ""
+    return [] if right else [f"the endpoint's address is on {', '.join(holders) or 'no host'} after the cut{wanted}"]
 
 
 @contextlib.contextmanager
@@ -132,7 +146,9 @@ def drop(cluster: access.Cluster, seconds: float, in_cluster: bool) -> list[str]
     if from_worker:
         print(f"prober in the cluster, on {worker}: {from_worker['summary']}")
         blind += [f"in the cluster: {line}" for line in verdict.unproven(from_worker)]
-    return blind + held_by(cluster.holders()) + verdict.problems(result, {}, windows=windows(cut))
+    kept_by = holder if keeps(zones, zone, holder) else ""
+    print(f"{holder} had the address and {'keeps it' if kept_by else 'loses it to the zone'}, by VRRP priority")
+    return blind + held_by(cluster.holders(), kept_by) + verdict.problems(result, {}, windows=windows(cut))
 
 
 def main(argv: list[str]) -> int:

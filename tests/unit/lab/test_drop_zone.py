@@ -18,10 +18,21 @@ ZONES = {"m1": "a", "m2": "b", "m3": "c"}
 
 
 @pytest.mark.parametrize(
-    ("leader", "holder", "chosen"), [("m1", "m1", "c"), ("m1", "m2", "c"), ("m3", "m2", "a"), ("m2", "", "c")]
+    ("leader", "holder", "chosen", "kept"),
+    [
+        ("m1", "m1", "b", False),
+        ("m1", "m2", "c", False),
+        ("m3", "m2", "a", True),
+        ("m3", "m3", "a", True),
+        ("m2", "m2", "a", True),
+    ],
 )
-def test_the_zone_that_goes_has_neither_the_leader_nor_the_address(leader, holder, chosen):
+def test_the_zone_that_goes_has_neither_the_leader_nor_the_address_and_gives_the_address_up_where_one_can(
+    leader, holder, chosen, kept
+):
+    """The ranks are those of VRRP's priority, highest first: m3, m2, m1."""
     assert drop_zone.choose(ZONES, leader, holder) == chosen
+    assert drop_zone.keeps(ZONES, chosen, holder) is kept
 
 
 def test_without_such_a_zone_nothing_is_cut():
@@ -76,7 +87,16 @@ def test_what_was_on_its_way_may_fail_until_the_balancers_have_seen_the_cut_and_
     assert len(drop_zone.verdict.problems(result(*bursts), {}, windows=drop_zone.windows(cut))) == found
 
 
-@pytest.mark.parametrize(("holders", "said"), [(["m1"], ""), ([], "no host"), (["m1", "m3"], "m1, m3")])
-def test_the_address_has_one_holder_after_the_cut(holders, said):
-    found = drop_zone.held_by(holders)
-    assert found == ([f"the endpoint's address is on {said} after the cut"] if said else [])
+@pytest.mark.parametrize(
+    ("holders", "kept_by", "said"),
+    [
+        (["m1"], "", ""),
+        (["m1"], "m1", ""),
+        (["m3"], "m1", "is on m3 after the cut, and m1 was to keep it"),
+        ([], "", "no host"),
+        (["m1", "m3"], "m1", "m1, m3"),
+    ],
+)
+def test_the_address_has_one_holder_after_the_cut(holders, kept_by, said):
+    found = drop_zone.held_by(holders, kept_by)
+    assert len(found) == bool(said) and said in "".join(found)

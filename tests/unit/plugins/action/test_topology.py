@@ -245,16 +245,19 @@ def test_the_plan_is_shown_and_the_hosts_that_leave_are_judged_no_more(tmp_path,
     assert "etcd: 2 of 3 healthy, quorum 2 -> 2 of 2 healthy, quorum 2" in words(shown)
 
 
-@pytest.mark.parametrize(("request_of", "told"), [({}, True), ({"remove": "w1"}, False), ({"roll": "w1"}, False)])
-def test_what_a_plan_of_site_yml_does_not_compare_is_said_in_the_text_and_in_the_document(
-    tmp_path, warned, shown, monkeypatch, request_of, told
+@pytest.mark.parametrize(
+    ("request_of", "note"), [({}, _plan.NOT_COMPARED), ({"remove": "w1"}, _plan.AS_SITE_YML), ({"roll": "w1"}, "")]
+)
+def test_what_a_plan_does_not_compare_is_said_in_the_text_and_in_the_document(
+    tmp_path, warned, shown, monkeypatch, request_of, note
 ):
     monkeypatch.setattr(_known._ca_store, "exists", lambda store: True)
     variables = living_three(tmp_path)
     result = run(variables, **request_of)
     assert not result.get("failed"), result["msg"]
-    assert (_plan.NOT_COMPARED in result["plan"]["notes"]) is told and (_plan.NOT_COMPARED in words(shown)) is told
-    assert run(variables, format="json", **request_of) and (_plan.NOT_COMPARED in shown[-1]) is told
+    text, document = words(shown), run(variables, format="json", **request_of) and shown[-1]
+    for one in (_plan.NOT_COMPARED, _plan.AS_SITE_YML):
+        assert all((one in told) is (one == note) for told in (result["plan"]["notes"], text, document)), one
 
 
 def test_a_plan_with_steps_fails_where_it_must_be_empty(tmp_path, warned, shown, monkeypatch):

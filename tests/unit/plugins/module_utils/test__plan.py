@@ -895,7 +895,9 @@ def test_one_more_worker_is_no_step_of_anybody_else():
         assert not orders[order]
 
 
-def test_what_a_plan_that_only_converges_does_not_compare_is_said():
+def test_what_a_plan_does_not_compare_is_said():
     made = _plan.Plan(notes=("so",))
     assert _plan.told(made, _request.CONVERGING).notes == ("so", _plan.NOT_COMPARED)
+    for kind in (_request.REMOVE, _request.REPLACE):
+        assert _plan.told(made, _request.Request(kind)).notes == ("so", _plan.AS_SITE_YML)
     assert all(_plan.told(made, _request.Request(kind)) == made for kind in (_request.ROLL, _request.MOVE, _request.UPGRADE))

@@ -18,6 +18,27 @@ def test_an_unreachable_host_is_found_once():
     assert found(findings) == found(findings, "error") == [("w1", "host-unreachable")]
 
 
+@pytest.mark.parametrize(
+    ("leaving", "silent", "said"),
+    [
+        ((), ["w1"], "A host that is gone for good is taken out by remove_node.yml -e node=w1."),
+        ((), ["m3", "w1"], "Those that are gone for good are, by one run, taken out by remove_node.yml -e node=m3,w1."),
+        (("m3",), ["w1"], "Those that are gone for good are, by one run, taken out by remove_node.yml -e node=m3,w1."),
+    ],
+    ids=["one", "two", "one beside a dead one that is to leave"],
+)
+def test_hosts_that_are_silent_together_are_taken_out_together(leaving, silent, said):
+    """Or each of two requests would stop at the host that the other one is about."""
+    listed, made, members = inventory(NAMES, ["w1"]), settings(), [member(name) for name in NAMES]
+    seen = {name: living(name, members) for name in NAMES if name not in (*leaving, *silent)}
+    request = _request.Request(_request.REMOVE, leaving) if leaving else _request.CONVERGING
+    topology = _topology.build(made, listed, seen, True, request=request)
+    staying = inventory([name for name in NAMES if name not in leaving], ["w1"])
+    findings = list(_preflight_hosts.hosts_observed(_preflight.View(made, staying, seen, topology)))
+    assert [finding.host for finding in findings] == silent
+    assert all(finding.fix == f"Try: ansible {finding.host} -m ping. {said}" for finding in findings)
+
+
 def test_why_a_host_was_not_observed_is_told():
     listed, made = inventory(NAMES), settings()
     topology = _topology.build(made, listed, bare("m1", "m2"), nonce="5eed")
