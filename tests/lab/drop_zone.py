@@ -80,7 +80,7 @@ def windows(cut: lab_hosts.Cut) -> list[verdict.Window]:
 
 
 def held_by(holders: list[str], kept_by: str = "") -> list[str]:
-    """Return what is wrong with the holders of the endpoint's address after the cut; ``kept_by``: who was to keep it, if anybody."""
+    """Return what is wrong with who has the endpoint's address after the cut; ``kept_by``: who was to keep it, if anybody."""
     right = len(holders) == 1 and (not kept_by or holders == [kept_by])
     wanted = f", and {kept_by} was to keep it" if kept_by else ""
     return [] if right else [f"the endpoint's address is on {', '.join(holders) or 'no host'} after the cut{wanted}"]
