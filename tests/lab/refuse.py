@@ -33,9 +33,9 @@ import access
 import cutoff
 import play
 
-# Seconds. Refusals take two to nine on two cores, beside other labs; one that asks a member that hangs was seen to take eleven. A
-# module that waits in vain takes sixty. Fetching programs begins two seconds after what is refused before it.
-WITHIN, WITHIN_HANGING = 15.0, 25.0
+# Seconds, by which a run is told from one that waits in vain, as a module does for sixty. Refusals take two to nine on two cores,
+# fifteen beside much else; one that asks a member that hangs was seen to take eleven where others took five.
+WITHIN, WITHIN_HANGING = 30.0, 40.0
 SETTLED = 120.0  # seconds until the cluster is whole again
 # The first tasks, after looking, judging and the lock, of the playbooks that are run here.
 TOUCHES = cutoff.Cut(

@@ -562,6 +562,21 @@ def test_the_verdict_names_the_first_cause_and_what_is_left():
     assert made.judge()[1].reason == "it serves, but not everything is there: w1: the host was not observed, and 1 more"
 
 
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (on("m2", "balancer", held_on=["eth0"]), "the endpoint address is held by m1, m2"),
+        (nobody_holds, "nobody was seen to hold the endpoint address"),
+    ],
+)
+def test_whom_an_address_does_not_reach_is_named_after_who_has_it(cause, said):
+    """Seen with two holders: one of the masters met the other one's balancer in the moment in which its MAC changed."""
+    made = cluster()
+    on("m3", "endpoint", ready=False)(made)
+    cause(made)
+    assert made.judge()[1].reason.startswith(f"it serves, but not everything is there: {said}")
+
+
 # The verdict against brute force
 
 
