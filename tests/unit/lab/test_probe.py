@@ -103,7 +103,14 @@ def test_a_plain_roll_restarts_each_host_and_waits_for_it_and_kills_nobody(slept
 
 @pytest.mark.parametrize(
     "failed,must_fail,found",
-    [({}, False, 0), ({}, True, 1), ({"read": 3}, True, 0), ({"write": 1}, True, 0), ({"read": 3}, False, 0)],
+    [
+        ({}, False, 0),
+        ({}, True, 1),
+        ({"read": 3}, True, 0),
+        ({"write": 2}, True, 0),
+        ({"write": 1}, True, 1),
+        ({"read": 3}, False, 0),
+    ],
 )
 def test_what_a_plain_roll_costs_is_told_and_held_to_only_when_asked(monkeypatch, slept, capsys, failed, must_fail, found):
     seen = copy.deepcopy(CLEAN) | {"summary": "so many failed"}
@@ -142,8 +149,8 @@ def test_of_three_members_two_are_away_for_longer_than_a_request_waits(slept):
 @pytest.mark.parametrize("control", [probe.control, probe.control_roll, probe.control_members])
 @pytest.mark.parametrize(
     "failed,within,lost,found",
-    [(9, 9, 0, 0), (0, 9, 0, 2), (9, 0, 0, 1), (9, 9, 1, 2)],
-    ids=["good", "blind", "blind within", "lost"],
+    [(2, 6, 0, 0), (0, 6, 0, 2), (1, 6, 0, 2), (2, 0, 0, 1), (2, 5, 0, 1), (2, 6, 1, 2)],
+    ids=["good", "blind", "no more than a clean one", "blind within", "no more than a clean one within", "lost"],
 )
 def test_a_control_is_held_to_what_its_probers_saw(monkeypatch, slept, control, failed, within, lost, found):
     cluster, names = Masters(["m1", "m2", "m3"], ["m1", "m2", "m3"]), []
