@@ -106,3 +106,12 @@ def replaced(before: dict[tuple[str, str], str], after: dict[tuple[str, str], st
         ]
         found += [] if old else [f"{what}: nobody had any before the run"]
     return found
+
+
+def not_one(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str], whats: list[str]) -> list[str]:
+    """Return what is another than before on any number of hosts but one, as where a run stops at the first of several."""
+    found = []
+    for what in whats:
+        others = replaced(before, after, [what])
+        found += [] if len(others) == 1 else [f"{what}: another on {len(others)} hosts, and on one was wanted", *others]
+    return found

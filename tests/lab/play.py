@@ -16,8 +16,9 @@ nothing on the hosts is another than before),
 `changed` (it ends well, tasks report changes, and what each --another names is another than before: a unit's process wherever it
 runs, or on the host behind an @, the `keys` that API servers and etcd show, the `holder` of the endpoint address),
 `stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). Of a run that is to be
-`done` or `changed`, what each --same names is the same afterwards: nothing restarted that keeps its settings. With --then the run
-goes on: at that event (written as a cut) another program of tests/lab is run on the same lab, such as one that lets a host die.
+`done`, `changed` or `stopped`, what each --same names is the same afterwards: nothing restarted that keeps its settings, or that
+had no turn yet; of one that `stopped`, what each --one names is another on one host alone, the first. With --then it goes on:
+at that event (written as a cut) another program of tests/lab is run on the same lab, such as one that lets a host die.
 The run gets nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start
 in the checkout.
 """
@@ -69,8 +70,7 @@ class Outcome:
     failures: list[dict] = field(default_factory=list)
     slowest: list[dict] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
-    same: list[str] = field(default_factory=list)
-    replaced: list[str] = field(default_factory=list)
+    compared: list[str] = field(default_factory=list)
 
 
 def summarize(outcome: Outcome, events: list[dict]) -> Outcome:
@@ -139,7 +139,7 @@ def findings(outcome: Outcome, expect: str, says: list[str] | None = None) -> li
         stops = (FAILED_TASK, UNREACHABLE) if outcome.then else (FAILED_TASK,)  # a host may have died under it
         found = [] if outcome.code in stops else [f"it was to stop on a failed task, but ended with code {outcome.code}"]
         told = " ".join(failure["message"] for failure in outcome.failures)
-        return found + [f"it was not said: {words!r}" for words in says or () if words not in told]
+        return found + outcome.compared + [f"it was not said: {words!r}" for words in says or () if words not in told]
     found = [f"it ended with code {outcome.code}"] if outcome.code else []
     found += [f"{f['host']}: {f['task']}: {f['message']}" for f in outcome.failures if outcome.code]
     if outcome.code == 0 and not outcome.hosts:
@@ -150,9 +150,7 @@ def findings(outcome: Outcome, expect: str, says: list[str] | None = None) -> li
         found.append("a check in front of a change foresees none")
     if expect == "changed" and not outcome.code:
         found += [] if outcome.changed else ["a run that has something to change reports no change"]
-        found += outcome.same
-    if not outcome.code:
-        found += outcome.replaced
+    found += outcome.compared
     if expect in ("unchanged", "foreseen") and outcome.restarted:
         found.append("something happened on the hosts: " + "; ".join(outcome.restarted))
     return found
@@ -282,7 +280,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--expect", choices=EXPECTATIONS, default="done")
     for option, said in (
         ("--another", "of --expect changed: this is new"),
-        ("--same", "of --expect changed or done: this stays"),
+        ("--same", "of --expect changed, done or stopped: this stays"),
+        ("--one", "of --expect stopped: this is new on one host"),
     ):
         parser.add_argument(option, action="append", default=[], type=another.parse_what, metavar="WHAT[@HOST]", help=said)
     parser.add_argument("--cut", type=cutoff.parse_cut, metavar="WHERE", help="cut the run off (see cutoff.py)")
@@ -303,8 +302,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.error("--another goes with --expect changed")
     if options.cut and options.expect == "done":
         options.expect = "cut"
-    if options.same and options.expect not in ("changed", "done"):
-        parser.error("--same goes with --expect changed or done, and without --cut")
+    if options.same and options.expect not in ("changed", "done", "stopped"):
+        parser.error("--same goes with --expect changed, done or stopped, and without --cut")
+    if options.one and options.expect != "stopped":
+        parser.error("--one goes with --expect stopped")
     options.name = options.name or f"{Path(options.playbook).stem}-{options.expect}"
     return options
 
@@ -320,15 +321,15 @@ def main(argv: list[str]) -> int:
             return 1
         options.extra = [part.replace("{holder}", ",".join(held)) for part in options.extra]
     before = cluster.observe() if options.expect in ("unchanged", "foreseen") else {}
-    compared = [*options.another, *options.same]
+    compared = [*options.another, *options.same, *options.one]
     old = another.look(cluster, compared)
     outcome, log = perform(cluster, options.name, [*options.extra, options.playbook], options.cut, options.answer, options.then)
     if before:
         outcome.restarted = differences(before, cluster.observe())
-    if not outcome.code:
+    if not outcome.code or options.expect == "stopped":
         new = another.look(cluster, compared)
-        outcome.same = another.same(old, new, options.another)
-        outcome.replaced = another.replaced(old, new, options.same)
+        outcome.compared = another.same(old, new, options.another) + another.replaced(old, new, options.same)
+        outcome.compared += another.not_one(old, new, options.one)
     cluster.remember(finished=not outcome.code)
     (cluster.results / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     wrong = findings(outcome, options.expect, options.says)

@@ -78,6 +78,17 @@ def test_of_what_was_and_is_there_each_is_either_another_or_the_same(before, aft
     assert [line.split(":")[0] for line in sorted(told)] == ["etcd, m1", "etcd, m2"]
 
 
+@pytest.mark.parametrize(
+    ("after", "others"),
+    [({"m1": "8", "m2": "7"}, 1), ({"m1": "7"}, 1), ({"m1": "7", "m2": "7"}, 0), ({"m1": "8", "m2": "8"}, 2)],
+    ids=["one is another", "one is gone", "none", "both"],
+)
+def test_of_a_run_that_stops_at_the_first_one_host_has_another(after, others):
+    old, new = ({("etcd", host): state for host, state in seen.items()} for seen in ({"m1": "7", "m2": "7"}, after))
+    found = another.not_one(old, new, ["etcd"])
+    assert (found == []) is (others == 1) and len(found) == (0 if others == 1 else 1 + others)
+
+
 @pytest.mark.parametrize("text", ["etcd", "kube-apiserver@m1", "keys", "holder"])
 def test_what_can_be_asked_of_a_run_is_known(text):
     assert another.parse_what(text) == text

@@ -71,10 +71,11 @@ HOSTS = {"m1": {"ok": 1}}
         ("foreseen", outcome(hosts=HOSTS, changed=["m1: x"], restarted=["m1 /etc/etcd was absent, is present"]), False),
         ("changed", outcome(hosts=HOSTS, changed=["m1: x"]), True),
         ("changed", outcome(hosts=HOSTS), False),
-        ("changed", outcome(hosts=HOSTS, changed=["m1: x"], same=["etcd, m1: still process 7"]), False),
+        ("changed", outcome(hosts=HOSTS, changed=["m1: x"], compared=["etcd, m1: still process 7"]), False),
         ("changed", outcome(hosts=HOSTS, changed=["m1: x"], code=2), False),
-        ("changed", outcome(hosts=HOSTS, changed=["m1: x"], replaced=["etcd, m1: was process 7, is process 8"]), False),
-        ("done", outcome(hosts=HOSTS, replaced=["etcd, m1: was process 7, is process 8"]), False),
+        ("changed", outcome(hosts=HOSTS, changed=["m1: x"], compared=["etcd, m1: was process 7, is process 8"]), False),
+        ("done", outcome(hosts=HOSTS, compared=["etcd, m1: was process 7, is process 8"]), False),
+        ("stopped", outcome(code=2, hosts=HOSTS, compared=["etcd, m1: was process 7, is process 8"]), False),
         ("cut", outcome(code=-9, cut="start 7 x"), True),
         ("cut", outcome(hosts=HOSTS), False),
     ],
@@ -113,10 +114,17 @@ def test_what_is_to_be_another_is_known_and_goes_with_a_change(arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--expect", "unchanged", "--same", "etcd"), ("--cut", "at 3", "--same", "etcd"), ("--same", "etc"), ("--same", "keys@m1")],
+    [
+        ("--expect", "unchanged", "--same", "etcd"),
+        ("--cut", "at 3", "--same", "etcd"),
+        ("--same", "etc"),
+        ("--same", "keys@m1"),
+        ("--one", "etcd"),
+    ],
 )
-def test_what_is_to_be_the_same_is_known_and_goes_with_a_run_to_its_end(arguments):
-    for expect in ("done", "changed"):
+def test_what_is_to_be_the_same_is_known_and_goes_with_a_run_that_is_not_cut_off(arguments):
+    assert play.parse(["lab", "site.yml", "--expect", "stopped", "--one", "etcd"]).one == ["etcd"]
+    for expect in ("done", "changed", "stopped"):
         assert play.parse(["lab", "site.yml", "--expect", expect, "--same", "etcd@m1"]).same == ["etcd@m1"]
     with pytest.raises(SystemExit):
         play.parse(["lab", "site.yml", *arguments])
@@ -133,12 +141,15 @@ class Restarting:
         return {"m1 etcd.service": f"process {self.looks}", "m1 kubelet.service": "process 9"}
 
     def remember(self, finished):
-        assert finished
+        self.finished = finished
 
 
 @pytest.mark.parametrize(
     "options,code,said",
     [
+        (["--expect", "stopped", "--one", "etcd", "--same", "kubelet"], 0, ""),
+        (["--expect", "stopped", "--one", "kubelet"], 1, "kubelet: another on 0 hosts, and on one was wanted"),
+        (["--expect", "stopped", "--same", "etcd"], 1, "etcd, m1: was process 1, is process 2"),
         (["--same", "etcd"], 1, "etcd, m1: was process 1, is process 2"),
         (["--expect", "changed", "--another", "etcd", "--same", "kubelet"], 0, ""),
         (["--expect", "changed", "--another", "kubelet", "--same", "etcd"], 1, "kubelet, m1: still process 9"),
@@ -148,11 +159,12 @@ def test_a_run_is_asked_before_and_after_for_both(monkeypatch, tmp_path, capsys,
     lab = Restarting(tmp_path)
     monkeypatch.setattr(play.access, "Cluster", lambda *_arguments, **_options: lab)
     (tmp_path / "log").write_text("")
-    made = outcome(hosts=HOSTS, changed=["m1: x"])
+    stopped = "stopped" in options
+    made = outcome(hosts=HOSTS, changed=["m1: x"], code=play.FAILED_TASK if stopped else 0)
     monkeypatch.setattr(play, "perform", lambda *_arguments: (made, tmp_path / "log"))
     assert play.main(["lab", "site.yml", "--name", "x", *options]) == code
     assert said in capsys.readouterr().err
-    assert lab.looks == 2
+    assert (lab.looks, lab.finished) == (2, not stopped)
 
 
 def test_ansible_runs_without_what_molecule_or_a_test_runner_set(monkeypatch, tmp_path):
