@@ -93,8 +93,17 @@ MUTANTS = {
         "test__kernel_plan.py::test_a_users_settings_stand_beside_ours",
     ),
     "a plan of site.yml is silent on what it does not compare": Mutant(
-        PLAN, "if request.kind == _request.CONVERGE else made", "if False else made",
-        "test__plan.py::test_what_a_plan_that_only_converges_does_not_compare_is_said",
+        PLAN, "{_request.CONVERGE: NOT_COMPARED, ", "{", "test__plan.py::test_what_a_plan_does_not_compare_is_said",
+    ),
+    "a removal is silent on what restarts for other reasons": Mutant(
+        PLAN, "_request.REMOVE: AS_SITE_YML, ", "", "test__plan.py::test_what_a_plan_does_not_compare_is_said",
+    ),
+    "a replacement is silent on what restarts for other reasons": Mutant(
+        PLAN, ", _request.REPLACE: AS_SITE_YML}", "}", "test__plan.py::test_what_a_plan_does_not_compare_is_said",
+    ),
+    "of hosts that are silent together each is told to leave alone": Mutant(
+        "_preflight_hosts", "node={','.join(together)}", "node={name}",
+        "test__preflight_hosts.py::test_hosts_that_are_silent_together_are_taken_out_together",
     ),
     "a flag in another spelling passes": Mutant(
         "_role_inputs", "if flag_name(flag) != flag:", "if False:",
