@@ -16,6 +16,11 @@ import pytest
 
 # Seconds since the epoch that folders are said to have changed at, so that a file which came and went is seen by the time.
 LONG_AGO = 1_000_000_000
+# What a result says of what it did, and so what that of a check says of what would be done.
+FORETOLD = (
+    "diff", "changed_paths", "started", "restarted", "reloaded", "stopped", "issued", "written", "adjusted", "removed", "loaded",
+    "set", "swaps", "imported", "fetched", "linked", "evicted", "actions", "step",
+)  # fmt: skip
 
 
 def differences(before, after, place=""):
@@ -59,10 +64,11 @@ class World:
         found = list(differences(before, self.look()))
         assert not found, f"{what} writes nothing, but {'; '.join(found)}"
 
-    def prove(self, run):
+    def prove(self, run, besides=()):
         """Return what a check, a run and a second run gave; `run` takes whether it is a check and returns the result.
 
-        The check changes nothing and foresees that the run does, the run changes something, and the second one nothing.
+        The check changes nothing and foresees what the run does (but for the keys of a result in `besides`), the run changes
+        something, and the second one nothing.
         """
         with self.untouched("a check"):
             checked = run(True)
@@ -74,6 +80,10 @@ class World:
         results = (checked, done, again)
         assert not [result["msg"] for result in results if "msg" in result]
         assert [bool(result["changed"]) for result in results] == [True, True, False]
+        told = [key for key in FORETOLD if key in done and key not in besides]
+        # A reason that names a file says that it would change in the one and that it did in the other.
+        foretold = json.loads(json.dumps({key: checked.get(key) for key in told}).replace(" would change", " changed"))
+        assert foretold == {key: done[key] for key in told}, "a check foretells what the run does"
         return results
 
     def prove_reading(self, run):
@@ -143,7 +153,7 @@ def warned(monkeypatch):
 @pytest.fixture
 def check_run_again(call, world):
     """Return check_run_again(module, arguments): the results of World.prove for a module."""
-    return lambda module, arguments: world.prove(lambda check: call(module, arguments, check))
+    return lambda module, arguments, besides=(): world.prove(lambda check: call(module, arguments, check), besides)
 
 
 @pytest.fixture

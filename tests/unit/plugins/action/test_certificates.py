@@ -102,11 +102,12 @@ def test_executions_on_the_host(site):
 
 @needs_openssl
 def test_a_check_founds_no_store_and_foresees_the_run(site, world):
-    checked, done, _again = world.prove(lambda check: site.run(check=check))
+    # Nobody knows the keys of a store that is not founded yet; `changed_paths` is empty in a check, as its documentation says.
+    checked, done, _again = world.prove(lambda check: site.run(check=check), besides=("diff", "changed_paths"))
     foreseen = ("issued", "written", "adjusted")
     assert [checked[name] for name in foreseen] == [done[name] for name in foreseen]
     site.clock += 340 * _pki.DAY
-    checked, done, _again = world.prove(lambda check: site.run(check=check))
+    checked, done, _again = world.prove(lambda check: site.run(check=check), besides=("changed_paths",))
     assert [checked[name] for name in (*foreseen, "diff")] == [done[name] for name in (*foreseen, "diff")]
 
 
