@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
         _document.publish(document, _health_report.lines(document), args["format"], output)
         result.update(changed=False, verdict=verdict.status)
         if _health.VERDICTS.index(verdict.status) > _health.VERDICTS.index(ALLOWED[args["must"]]):
-            result.update(failed=True, msg=f"{verdict.status}: {verdict.reason}")
+            result.update(failed=True, msg=f"{verdict.status}: {verdict.reason}. Next: {verdict.next_step}")
         else:
             result["health"] = document
         return result

@@ -166,13 +166,12 @@ class Flow:
         verdict = self.stepper.judge(observed, *step) if step else None
         if verdict and not verdict.safe:
             return None, verdict
+        # Of a leader that is safe to stop there is one, always: where nobody else could lead, the verdict was a refusal.
         heir = verdict.move_leader_to if verdict else None
         if heir:
             self.stepper.serving(observed, leader_only=True).move_leader(heir.id)
             # removal follows from a fresh look, when the new leader is known
             return _membership.MOVE_LEADER, None
-        if kind == _membership.MOVE_LEADER:
-            raise StepFailed("no other healthy voter can lead", "bring back another voter first")
         if kind == _membership.ADD:
             self._added = self.stepper.serving(observed).member_add([self.wanted.peer_url])[0].id
         elif kind == _membership.REMOVE:

@@ -94,10 +94,11 @@ TELLING = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """Say in one word how the cluster is, and in one sentence why."""
+    """Say in one word how the cluster is, in one sentence why, and what to do first, "" when nothing is wrong."""
 
     status: str
     reason: str
+    next_step: str = ""
 
 
 def judge(seen):
@@ -111,9 +112,9 @@ def verdict(seen, findings):
     errors = sorted((one for one in findings if one.level == ERROR), key=lambda one: order.index(one.check))
     fatal = [finding for finding in errors if finding.check in DOWN_BY]
     if fatal:
-        return Verdict(DOWN, fatal[0].found + _more(errors))
+        return Verdict(DOWN, fatal[0].found + _more(errors), _next_step(fatal[0]))
     if errors:
-        return Verdict(DEGRADED, _degraded(seen.survival, errors))
+        return Verdict(DEGRADED, _degraded(seen.survival, errors), _next_step(errors[0]))
     return Verdict(HEALTHY, _healthy(seen))
 
 
@@ -132,6 +133,11 @@ def _degraded(survival, errors):
 
 def _more(errors):
     return f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+
+
+def _next_step(finding):
+    """Return what a finding says to do as it stands behind `Next: `."""
+    return finding.fix[0].lower() + finding.fix[1:].rstrip(".")
 
 
 def _healthy(seen):

@@ -78,6 +78,11 @@ class Own:
     starts: int = 0
     seconds: float = 0.0
 
+    @property
+    def place(self):
+        """Return what a person calls this host."""
+        return self.host or self.name
+
 
 @dataclass(frozen=True)
 class Move:
@@ -157,7 +162,7 @@ def _foreign(own, mine, belongs, wipe):
         return Move(WIPE, "the data on this host do not belong to a member of this cluster, and wiping was asked for")
     return Move(
         REFUSE,
-        "this host holds etcd data that do not belong to a member of this cluster",
+        f"{own.place} holds etcd data that do not belong to a member of this cluster",
         next_step=f"{ASIDE}; else take this host out of the inventory",
     )
 
@@ -176,7 +181,7 @@ def _emptied(mine, own):
 
 def _replacement(own):
     """Return what takes this host's member out and it in again; `etcdctl member remove` would not ask the gate of the quorum."""
-    command = f"replace_node.yml -e node={own.host or own.name}"
+    command = f"replace_node.yml -e node={own.place}"
     return f"`{command}`: it removes that member behind the quorum gate, and this host joins as a new one"
 
 
@@ -191,7 +196,7 @@ def toward_voter(members, own, leader_index):
     """Return the next move on the way to a voter that serves."""
     mine = _mine(members, own)
     if mine is None:
-        return Move(REFUSE, "it is not a member", next_step="let it join as a learner first")
+        return Move(REFUSE, f"{own.place} has no etcd member", next_step="let it join as a learner first")
     if not mine.is_learner:
         return Move(DONE, "it is a voter", mine.id)
     if own.status is None or own.status.member_id != mine.id:
@@ -258,13 +263,13 @@ def first_start(record, wanted, own):
             return Move(DONE, "it carries data and runs already")
         return Move(
             REFUSE,
-            "this host holds etcd data without a bootstrap record, so it is no part of a cluster that is being founded",
+            f"{own.place} holds etcd data without a bootstrap record, so it is no part of a cluster that is being founded",
             next_step=f"if its cluster lost quorum, follow {LOST_QUORUM_RUNBOOK}; found no second cluster",
         )
     if own.data and record != wanted:
         return Move(
             REFUSE,
-            f"this host began a bootstrap with token {record.get('token')}, which is not this one",
+            f"{own.place} began a bootstrap with token {record.get('token')}, which is not this one",
             next_step="let all hosts of that bootstrap finish with the record they carry",
         )
     if own.unit == "running" and record == wanted:

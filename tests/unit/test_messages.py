@@ -34,7 +34,6 @@ PASSED_ON = {
     ("lookup/bootstrap_token.py", "str(error)"): "errors of the CA store",
     ("action/topology.py", "message(errors, args['so_far'])"): "test_topology.py",
     ("action/topology.py", "to_do(topology.plan)"): "test_topology.py",
-    ("action/health.py", "f'{verdict.status}: {verdict.reason}'"): "the table above it has what to do about each finding",
     ("module_utils/_reset_host.py", "decided.reason"): "test__reset_plan.py",
     ("module_utils/_node_flow.py", "said"): "_drain, with test__drain.py",
     ("module_utils/_node_flow.py", "f'{error}. {stands}'"): "its cause has it",
@@ -185,6 +184,48 @@ def test_there_is_something_to_judge():
     assert {"fail_json", "AnsibleActionFail", "StoreError", "KubeNotYet"} <= set(
         re.findall(r"\w+", " ".join(ast.unparse(getattr(node, "exc", node)) for _path, node, _found, _said in ENDINGS))
     )
+
+
+def is_bare(expression, function):
+    """Tell whether a text names nothing of the case at hand: it is the same whoever and wherever it is about."""
+    if isinstance(expression, ast.Name):  # what it was given last
+        given = [
+            line
+            for line in ast.walk(function or ast.Module([], []))
+            if isinstance(line, ast.Assign) and line.lineno < expression.lineno
+            if expression.id in map(ast.unparse, line.targets)
+        ]
+        return bool(given) and is_bare(max(given, key=lambda line: line.lineno).value, None)
+    return isinstance(expression, ast.Constant)
+
+
+def test_why_a_step_of_etcd_cannot_be_taken_names_who_or_where():
+    """What a StepFailed says, or a Move that refuses and so becomes one."""
+    reasons = [
+        (f"{place(path)}:{node.lineno}", path, node, node.args[0 if name == "StepFailed" else 1])
+        for path in FILES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        for name in [ast.unparse(node.func).rpartition(".")[2]]
+        if name == "StepFailed" or (name == "Move" and node.args and ast.unparse(node.args[0]).endswith("REFUSE"))
+    ]
+    assert [where for where, path, node, said in reasons if is_bare(said, around(path, node))] == []
+    assert len(reasons) > 15
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("raise StepFailed('nobody can lead', 'bring one back')", True),
+        ("raise StepFailed(f'{name} leads alone', 'bring one back')", False),
+        ("raise StepFailed(str(result), 'look')", False),
+        ("said = f'{name}'\nsaid = 'nobody can lead'\nraise StepFailed(said, 'look')", True),
+        ("said = 'nobody can lead'\nsaid = f'{name}'\nraise StepFailed(said, 'look')", False),
+    ],
+)
+def test_a_reason_that_names_nobody_is_found(text, bare):
+    module = ast.parse(text)
+    assert is_bare(module.body[-1].exc.args[0], module) is bare
 
 
 # Ids that no person reads: {(file, what is put into a text): what it is for}.

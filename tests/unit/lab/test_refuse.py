@@ -202,7 +202,7 @@ def health_told(disturb):
     disturb(made)
     findings, verdict = made.judge()
     lines = _health_report.lines(_health_report.document(made.view(), findings, verdict))
-    failure = {"message": f"{verdict.status}: {verdict.reason}"}
+    failure = {"message": f"{verdict.status}: {verdict.reason}. Next: {verdict.next_step}"}
     return refuse.what_was_said(outcome(failures=[failure]), "\n".join(lines) + "\n\n")
 
 

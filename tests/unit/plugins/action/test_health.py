@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import time
 from unittest import mock
 
@@ -98,6 +99,7 @@ def test_the_verdict_decides_the_exit(shown, stopped, must, failed):
     assert ("health" in result) is not failed
     if failed:
         assert result["msg"].startswith(result["verdict"] + ": ")
+        assert re.search(r"\. Next: (on m2: journalctl -u etcd -n 50; systemctl|start etcd on m2, m3 )", result["msg"])
 
 
 def test_json_is_one_line_for_a_program(shown):

@@ -283,6 +283,21 @@ def test_the_leader_becomes_a_follower(machine):
     assert not a.flow(["b"]).bring_to("follower").changed
 
 
+@pytest.mark.parametrize(
+    ("running", "said"),
+    [
+        ("ab", "without a 1 of 3 voters would be healthy and 2 are needed. Next: bring back c first"),
+        ("ac", "without a 1 of 3 voters would be healthy and 2 are needed. Next: bring back b first"),
+    ],
+)
+def test_a_leader_that_nobody_can_stand_in_for_is_told_who_is_missing(machine, running, said):
+    fake = FakeEtcd("a", "b", "c")
+    fake.running = set(running)
+    with pytest.raises(StepFailed, match=f"^not within 30 s: {re.escape(said)}$"):
+        machine(fake, "a").flow(["b", "c"]).bring_to("follower")
+    assert not [one for one in fake.asked if "transfer-leadership" in one[1]]
+
+
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize(
     ("members", "running", "ask", "changed"),

@@ -286,6 +286,8 @@ def test_what_happened_is_found(check, happened, made, change, host, level, verd
         assert finding.found
         assert finding.wanted
         assert finding.fix.endswith(".")
+    named = [one.fix for one in findings if one.level == "error" and one.found in judged.reason]
+    assert judged.next_step == (named[0][0].lower() + named[0][1:-1] if named else ""), "what to do about what the reason names"
 
 
 def test_every_check_has_its_case():
