@@ -652,6 +652,14 @@ def test_the_first_page_wants_what_preflight_wants():
         assert f"{system.title()} {' or '.join(versions)}" in text, "somebody would install another system for nothing"
 
 
+def test_before_the_first_release_nothing_was_broken_or_mended_for_anybody():
+    releases = yaml.safe_load((ROOT / "changelogs" / "changelog.yaml").read_text())["releases"]
+    fragments = {path.name: yaml.safe_load(path.read_text()) for path in (ROOT / "changelogs" / "fragments").glob("*.yml")}
+    of_a_first = {"release_summary", "major_changes", "minor_changes", "known_issues"}
+    later = {name: sections for name, fragment in fragments.items() if (sections := sorted(set(fragment) - of_a_first))}
+    assert releases or not later, "who reads the first release's changelog had no cluster before"
+
+
 def test_every_scenario_is_named_where_contributors_look():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     scenarios = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
