@@ -12,7 +12,7 @@ import sys
 
 import pytest
 import yaml
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight_machine
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _preflight_machine, _releases, _settings
 from tree import load, tasks_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -650,6 +650,32 @@ def test_the_first_page_wants_what_preflight_wants():
     text = (ROOT / "docs/quick-start.md").read_text()
     for system, versions in _preflight_machine.SUPPORTED_OS.items():
         assert f"{system.title()} {' or '.join(versions)}" in text, "somebody would install another system for nothing"
+
+
+def pins(name):
+    """Return the components that the Makefile lists under a name."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    return set(re.search(rf"^{name} := (.*)$", text, re.MULTILINE)[1].split())
+
+
+def test_what_is_built_is_what_is_installed_by_default():
+    chosen = {setting.name: setting.default for setting in _settings.SETTINGS}
+    versions = {**_releases.VERSIONS, **{one: chosen[f"{one}_version"] for one in ("kubernetes", "etcd")}}
+    assert pins("COMPONENTS") == {f"{component}-{version}" for component, version in versions.items()}
+
+
+VERSION_GIVEN = re.compile(r"multimaster_(kubernetes|etcd)_version\W{1,3}(\d+\.\d+\.\d+)")
+
+
+def test_what_scenarios_upgrade_to_is_built_besides():
+    given = {
+        f"{component}-{version}"
+        for folder in ("molecule", "tests/lab", ".config/molecule")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".yml", ".py")
+        for component, version in VERSION_GIVEN.findall(path.read_text(encoding="utf-8"))
+    }
+    assert given - pins("COMPONENTS") == pins("NEXT_COMPONENTS")
 
 
 def test_before_the_first_release_nothing_was_broken_or_mended_for_anybody():
