@@ -20,7 +20,7 @@ LONG_AGO = 1_000_000_000
 FORETOLD = (
     "diff", "changed_paths", "started", "restarted", "reloaded", "stopped", "issued", "written", "adjusted", "removed", "loaded",
     "set", "swaps", "imported", "fetched", "linked", "evicted", "actions", "step",
-)  # fmt: skip
+)  # fmt: skip  # names
 
 
 def differences(before, after, place=""):

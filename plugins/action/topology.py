@@ -88,10 +88,8 @@ class ActionModule(ActionBase):
         """Return the Topology, that of an upgrade with what it changes."""
         members = known.inventory.members
         outage, downgrade = (known.wished(name, members) for name in (ALLOW_OUTAGE, _upgrade_refusals.ALLOW_DOWNGRADE))
-        topology = _topology.build(
-            known.settings, known.inventory, known.observed, known.store_exists, secrets.token_hex(4),
-            not self._task.check_mode, known.request, outage, drifted,
-        )  # fmt: skip
+        seen = (known.settings, known.inventory, known.observed, known.store_exists)
+        topology = _topology.build(*seen, secrets.token_hex(4), not self._task.check_mode, known.request, outage, drifted)
         if known.request.kind != _request.UPGRADE:
             return topology
         extra = _inventory_view.arguments(topology.hosts, known.hostvars)

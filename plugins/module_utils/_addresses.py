@@ -58,8 +58,7 @@ class Addresses:
 
     def cover(self, address, seconds=COVER_SECONDS):
         """Put the address on `lo` for a bounded time."""
-        self._ip("address", "replace", f"{address}/32", "dev", LOOPBACK, "valid_lft", str(seconds),
-                 "preferred_lft", str(seconds))  # fmt: skip
+        self._ip("address", "replace", f"{address}/32", "dev", LOOPBACK, "valid_lft", str(seconds), "preferred_lft", str(seconds))
 
     def uncover(self, address):
         """Take the address off `lo`; do nothing when the kernel already has."""

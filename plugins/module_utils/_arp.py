@@ -64,7 +64,7 @@ def _frame(source_mac, operation, sender_address, target_address):
     return _FRAME.pack(
         BROADCAST, source_mac, ETH_P_ARP, ARPHRD_ETHER, ETH_P_IP, 6, 4,
         operation, source_mac, sender_address, NO_MAC, target_address,
-    )  # fmt: skip
+    )  # fmt: skip  # the fields of a packet, in its order
 
 
 def probe_frame(source_mac, address):

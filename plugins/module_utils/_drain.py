@@ -193,10 +193,13 @@ def judge_cordon(node, operation, take_over, spared="it was left as it is"):
     who = found if ours else _whose(node)
     if take_over:
         return Cordon(f"the cordon of {who} is taken over", _patch(True, operation, who), _patch(True, marked, found))
-    return Cordon("", refusal=(
-        f"node {name} was cordoned by somebody else ({who}), so somebody may be at work on it; {spared}. Next: "
-        f"ask them; when they are done, `kubectl uncordon {name}` and run again"
-    ))  # fmt: skip
+    return Cordon(
+        "",
+        refusal=(
+            f"node {name} was cordoned by somebody else ({who}), so somebody may be at work on it; {spared}. Next: "
+            f"ask them; when they are done, `kubectl uncordon {name}` and run again"
+        ),
+    )
 
 
 def judge_uncordon(node, operation):

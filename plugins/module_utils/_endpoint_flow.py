@@ -25,9 +25,17 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 )
 
 ERRORS = (
-    _addresses.AddressError, _arp.ArpError, _endpoint_host.EndpointError, _file_plan.PlanError, _files.FileError,
-    _haproxy.HaproxyError, _https.CredentialsError, _keepalived.KeepalivedError, _systemd.UnitError, _vrrp.VrrpError,
-)  # fmt: skip
+    _addresses.AddressError,
+    _arp.ArpError,
+    _endpoint_host.EndpointError,
+    _file_plan.PlanError,
+    _files.FileError,
+    _haproxy.HaproxyError,
+    _https.CredentialsError,
+    _keepalived.KeepalivedError,
+    _systemd.UnitError,
+    _vrrp.VrrpError,
+)
 
 
 def bring(master, wanted, check):

@@ -69,10 +69,23 @@ class Master:
     """Observe one master and take single steps on it."""
 
     def __init__(
-        self, address, interface, port=6443, systemd=None, addresses=None, haproxy=None, keepalived=None, probe=_arp.probe,
-        listen=_vrrp.listen, ask=_ready.probe, runner=_command.run, sleep=time.sleep, clock=time.monotonic, backend_timeout=30.0,
+        self,
+        address,
+        interface,
+        port=6443,
+        systemd=None,
+        addresses=None,
+        haproxy=None,
+        keepalived=None,
+        probe=_arp.probe,
+        listen=_vrrp.listen,
+        ask=_ready.probe,
+        runner=_command.run,
+        sleep=time.sleep,
+        clock=time.monotonic,
+        backend_timeout=30.0,
         settle_timeout=15.0,
-    ):  # fmt: skip
+    ):
         self.address, self.interface, self.port = address, interface, port
         self.systemd = systemd or _systemd.Systemd()
         self.addresses = addresses or _addresses.Addresses()
@@ -103,21 +116,29 @@ class Master:
         for unit in ALL:
             wanted[unit.name] = self.systemd.identity(unit)
             verdicts[unit.name] = units.decide_started(
-                states[unit.name], wanted[unit.name], self.systemd.running(states[unit.name]),
-                self.systemd.drop_in(unit.name), unit.reload,
-            )  # fmt: skip
+                states[unit.name],
+                wanted[unit.name],
+                self.systemd.running(states[unit.name]),
+                self.systemd.drop_in(unit.name),
+                unit.reload,
+            )
         balancer, vrrp, direct = (states[unit.name] for unit in ALL)
         seen = plan.Seen(
             held_on=self.addresses.holders(self.address),
             others=self.others() if ask_neighbours else (),
-            direct_up=direct.up, direct_enabled=_enabled(direct), direct_action=_action(verdicts[DIRECT.name]),
-            balancer_up=balancer.up, balancer_enabled=_enabled(balancer),
+            direct_up=direct.up,
+            direct_enabled=_enabled(direct),
+            direct_action=_action(verdicts[DIRECT.name]),
+            balancer_up=balancer.up,
+            balancer_enabled=_enabled(balancer),
             balancer_action=_action(verdicts[BALANCER.name]),
-            vrrp_up=vrrp.up, vrrp_enabled=_enabled(vrrp), vrrp_action=_action(verdicts[VRRP.name]),
+            vrrp_up=vrrp.up,
+            vrrp_enabled=_enabled(vrrp),
+            vrrp_action=_action(verdicts[VRRP.name]),
             vrrp_state=self.keepalived.state().state if vrrp.up else "down",
             strangers=self.strangers(listen_for, peers) if listen_for and not vrrp.up else (),
             drained=self.drained() if balancer.up else (),
-        )  # fmt: skip
+        )
         self._facts = Facts(seen, states, verdicts, wanted)
         return seen
 

@@ -20,7 +20,7 @@ WAITS = ("wait_backend", "settle")
 KINDS = (
     "run_balancer", "take_back", "wait_backend", "cover", "hand_to_vrrp", "run_vrrp", "settle", "hand_to_host", "run_direct",
     "uncover", "yield", "stop_vrrp", "stop_direct", "drop", "stop_balancer",
-)  # fmt: skip
+)  # fmt: skip  # names
 LOOPBACK = "lo"
 
 
@@ -110,8 +110,12 @@ def plan(seen, state, allow_loss=False, heirs=()):
     if refusals:
         return Plan(refusals=refusals)
     steps = {
-        DIRECT: _direct, PREPARED: _prepared, YIELDED: _yielded, ABSENT: _absent, BALANCED: lambda seen: _balanced(seen, heirs),
-    }[state](seen)  # fmt: skip
+        DIRECT: _direct,
+        PREPARED: _prepared,
+        YIELDED: _yielded,
+        ABSENT: _absent,
+        BALANCED: lambda seen: _balanced(seen, heirs),
+    }[state](seen)
     return Plan(steps=tuple(steps))
 
 

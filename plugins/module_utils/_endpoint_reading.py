@@ -19,8 +19,12 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
 )
 
 ERRORS = (
-    _addresses.AddressError, _arp.ArpError, _haproxy.HaproxyError, _keepalived.KeepalivedError, _systemd.UnitError,
-)  # fmt: skip
+    _addresses.AddressError,
+    _arp.ArpError,
+    _haproxy.HaproxyError,
+    _keepalived.KeepalivedError,
+    _systemd.UnitError,
+)
 
 
 def read(address, interface, ask_neighbours=True, systemd=None, addresses=None, haproxy=None, keepalived=None, probe=_arp.probe):

@@ -75,8 +75,10 @@ def host_row(seen, name, node):
 def lines(shown):
     """Return the document as lines of text."""
     endpoint, etcd, certificates = shown["endpoint"], shown["etcd"], shown["certificates"]
-    rows = [[name, *(host[key] for key in ("zone", "etcd", "api", "balancer", "endpoint", "node"))]
-            for name, host in shown["hosts"].items()]  # fmt: skip
+    rows = [
+        [name, *(host[key] for key in ("zone", "etcd", "api", "balancer", "endpoint", "node"))]
+        for name, host in shown["hosts"].items()
+    ]
     findings = [_finding.Finding(**finding) for finding in shown["findings"]]
     return [
         "{0}  {1}: {2}".format(shown["verdict"], shown["cluster"], shown["reason"]),

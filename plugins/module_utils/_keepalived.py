@@ -99,9 +99,14 @@ class Keepalived:
     """Ask the running keepalived, and read how it is configured."""
 
     def __init__(
-        self, runner=_command.run, path=STATE_FILE, kill=os.kill, sleep=time.sleep, clock=time.monotonic,
+        self,
+        runner=_command.run,
+        path=STATE_FILE,
+        kill=os.kill,
+        sleep=time.sleep,
+        clock=time.monotonic,
         configuration=CONFIGURATION,
-    ):  # fmt: skip
+    ):
         self._run, self._path, self._kill, self._sleep, self._clock = runner, path, kill, sleep, clock
         self._configuration = configuration
 

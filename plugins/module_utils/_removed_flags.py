@@ -20,6 +20,7 @@ GATE_FLAGS = (_feature_gates.FLAG, GATE_FIELD)
 # Whose gates are whose: the programs of Kubernetes share one set.
 FAMILY = {program: "etcd" if program == "etcd" else "kubernetes" for program in COMPONENTS.values()}
 
+# As many names a line as fit:
 # fmt: off
 # {program or family: {(major, minor) since which it is so: names}}; seen with Kubernetes 1.36.3 and 1.37.2, etcd 3.6.16 and 3.7.3
 FLAGS_GONE = {

@@ -110,8 +110,12 @@ def _save(path, endpoint, credentials, programs, runner, usage):
     os.makedirs(folder, mode=0o700, exist_ok=True)
     discard(path)
     asking = (
-        os.path.join(programs, "etcdctl"), f"--endpoints={endpoint}", f"--cacert={ca}", f"--cert={certificate}", f"--key={key}",
-    )  # fmt: skip
+        os.path.join(programs, "etcdctl"),
+        f"--endpoints={endpoint}",
+        f"--cacert={ca}",
+        f"--cert={certificate}",
+        f"--key={key}",
+    )
     told = runner((*asking, f"--command-timeout={ANSWER:.0f}s", "endpoint", "status", "--write-out=json"), 2 * ANSWER)
     if told.rc:
         raise SnapshotError(f"etcd was not saved: {told}. Next: health.yml says whether {endpoint} serves; then run again")

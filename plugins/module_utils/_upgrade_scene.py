@@ -139,9 +139,12 @@ def upgraded(topology, observed, extra, allow_outage, allow_downgrade):
     made = plan(topology, observed, extra, allow_outage, allow_downgrade)
     saved = any(step.kind == _upgrade.SNAPSHOT for step in made.steps)
     return replace(
-        topology, plan=made, snapshot=snapshot_host(topology, observed) if saved else "",
-        downgrade=downgrade(topology, observed, made), way_back=ways_back(made),
-    )  # fmt: skip
+        topology,
+        plan=made,
+        snapshot=snapshot_host(topology, observed) if saved else "",
+        downgrade=downgrade(topology, observed, made),
+        way_back=ways_back(made),
+    )
 
 
 def snapshot_host(topology, observed):

@@ -158,20 +158,26 @@ def main():
     module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
     wanted = module.params
     master = _endpoint_host.Master(
-        wanted["address"], wanted["interface"], wanted["port"],
-        backend_timeout=wanted["backend_timeout"], settle_timeout=wanted["settle_timeout"],
-    )  # fmt: skip
+        wanted["address"],
+        wanted["interface"],
+        wanted["port"],
+        backend_timeout=wanted["backend_timeout"],
+        settle_timeout=wanted["settle_timeout"],
+    )
     try:
         before, after, plan, written = _endpoint_flow.bring(master, wanted, module.check_mode)
     except _endpoint_flow.ERRORS as error:
         module.fail_json(msg=_failure.message(error, f"{wanted['address']} is not brought to {wanted['state']}"))
     touched = master.sources().intersection(step.wanted.path for step in written) if module.check_mode else ()
     result = {
-        "changed": plan.changed or bool(written), "before": asdict(before), "after": asdict(after), "reason": plan.reason,
+        "changed": plan.changed or bool(written),
+        "before": asdict(before),
+        "after": asdict(after),
+        "reason": plan.reason,
         "plan": [{"step": step.kind, "why": step.why} for step in plan.steps],
         "turn_needed": bool(touched or _endpoint_plan.plan(after, _endpoint_plan.BALANCED).steps),
         "changed_paths": [step.wanted.path for step in written],
-    }  # fmt: skip
+    }
     if plan.refusals:
         said = f"{wanted['address']} would not be brought to {wanted['state']} now: {plan.reason}"
         module.warn(f"{said}. Next: nothing when the same run does that before; otherwise {plan.next_step}")

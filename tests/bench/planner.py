@@ -25,9 +25,13 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _req
 SIZES = ((3, 0), (5, 0), (3, 97), (7, 1000))  # masters, workers; the last is the limit of 50 ms
 TURNS = 10
 PLANS = (
-    "nothing to do", "remove m1", "one master joins", "restart all", "upgrade, a fifth of the workers at once",
+    "nothing to do",
+    "remove m1",
+    "one master joins",
+    "restart all",
+    "upgrade, a fifth of the workers at once",
     "upgrade, worker by worker",
-)  # fmt: skip
+)
 
 
 def milliseconds(settings, inventory, observed, request) -> float:

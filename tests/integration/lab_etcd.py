@@ -114,7 +114,7 @@ class Member:
             "--peer-cert-file", lab.peer[0], "--peer-key-file", lab.peer[1],
             "--peer-client-cert-auth=true", "--peer-trusted-ca-file", lab.peer_ca.cert,
             "--max-learners=2", "--strict-reconfig-check=true", "--log-level=warn", *lab.extra,
-        ]  # fmt: skip
+        ]  # fmt: skip  # an option beside its value
         with open(self.data_dir.parent / (self.name + ".log"), "ab") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, env={"PATH": os.environ["PATH"], **settings})
         return True

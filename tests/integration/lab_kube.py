@@ -60,15 +60,25 @@ class KubeLab:
     def start(self):
         etcd = self.etcd
         argv = [
-            self.binary, "--bind-address=127.0.0.1", f"--secure-port={self.port}", "--advertise-address=127.0.0.1",
-            f"--etcd-servers={self.member.client_url}", f"--etcd-cafile={etcd.client_ca.cert}",
-            f"--etcd-certfile={etcd.operator[0]}", f"--etcd-keyfile={etcd.operator[1]}",
-            f"--client-ca-file={self.authority.cert}", f"--tls-cert-file={self.serving[0]}",
-            f"--tls-private-key-file={self.serving[1]}", "--authorization-mode=RBAC",
-            f"--service-account-key-file={self.accounts[0]}", f"--service-account-signing-key-file={self.accounts[1]}",
-            "--service-account-issuer=https://lab.invalid", "--service-cluster-ip-range=10.96.0.0/16",
-            "--enable-bootstrap-token-auth=true", "--endpoint-reconciler-type=none",
-        ]  # fmt: skip
+            self.binary,
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self.port}",
+            "--advertise-address=127.0.0.1",
+            f"--etcd-servers={self.member.client_url}",
+            f"--etcd-cafile={etcd.client_ca.cert}",
+            f"--etcd-certfile={etcd.operator[0]}",
+            f"--etcd-keyfile={etcd.operator[1]}",
+            f"--client-ca-file={self.authority.cert}",
+            f"--tls-cert-file={self.serving[0]}",
+            f"--tls-private-key-file={self.serving[1]}",
+            "--authorization-mode=RBAC",
+            f"--service-account-key-file={self.accounts[0]}",
+            f"--service-account-signing-key-file={self.accounts[1]}",
+            "--service-account-issuer=https://lab.invalid",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--enable-bootstrap-token-auth=true",
+            "--endpoint-reconciler-type=none",
+        ]
         with open(self.folder / "apiserver.log", "ab") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log)
 

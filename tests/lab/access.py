@@ -38,12 +38,12 @@ if COLLECTIONS not in sys.path:
 UNITS = (
     "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "csr-approver", "haproxy", "keepalived",
     "multimaster-endpoint", "containerd", "kubelet", "kube-proxy", "flanneld",
-)  # fmt: skip
+)  # fmt: skip  # names
 # What is ours alone: every file in it stays as it is, with its size and time of change. Into the others programs write as well.
 WRITTEN = (
     "/etc/kubernetes", "/etc/etcd", "/etc/haproxy", "/etc/keepalived", "/etc/containerd", "/etc/cni", "/etc/systemd/system",
     "/opt/multimaster", "/usr/local/lib/multimaster",
-)  # fmt: skip
+)  # fmt: skip  # names
 API_PORT = 6443  # of the API servers behind a balancer that is not ours, whatever port that has
 FOLDERS = ("/var/lib/etcd", "/var/lib/kubelet")
 TEST_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
@@ -161,10 +161,17 @@ class Cluster:
         folder = self.state / "ssh"
         folder.mkdir(mode=0o700, exist_ok=True)
         pairs = {
-            "IdentityFile": self.state / "id_ed25519", "IdentitiesOnly": "yes", "UserKnownHostsFile": self.state / "known_hosts",
-            "StrictHostKeyChecking": "yes", "User": "root", "ControlMaster": "auto", "ControlPersist": "60s",
-            "ControlPath": f"{folder}/%h", "LogLevel": "ERROR", "ConnectTimeout": "10",
-        }  # fmt: skip
+            "IdentityFile": self.state / "id_ed25519",
+            "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": self.state / "known_hosts",
+            "StrictHostKeyChecking": "yes",
+            "User": "root",
+            "ControlMaster": "auto",
+            "ControlPersist": "60s",
+            "ControlPath": f"{folder}/%h",
+            "LogLevel": "ERROR",
+            "ConnectTimeout": "10",
+        }
         return [part for key, value in pairs.items() for part in ("-o", f"{key}={value}")]
 
     def ssh(self, host: str, command: str, check: bool = True, stdin: bytes | None = None, timeout: float = 60) -> str:

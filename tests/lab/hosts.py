@@ -245,8 +245,13 @@ def mend(lab: Lab, host: Host) -> int:
 
 
 VERBS = {
-    "kill": kill, "rebuild": rebuild, "stop": stop, "start": start, "stop-member": stop_member, "resolved": resolved,
-}  # fmt: skip
+    "kill": kill,
+    "rebuild": rebuild,
+    "stop": stop,
+    "start": start,
+    "stop-member": stop_member,
+    "resolved": resolved,
+}
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

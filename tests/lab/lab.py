@@ -49,7 +49,7 @@ SECURITY_MIRROR = "http://deb.debian.org/debian-security"
 PACKAGES = (
     "ca-certificates", "conntrack", "curl", "dbus", "iproute2", "iptables", "iputils-ping", "kmod", "libseccomp2",
     "nftables", "openssh-server", "openssl", "procps", "python3", "python3-apt", "sudo", "systemd", "systemd-sysv",
-)  # fmt: skip
+)  # fmt: skip  # names
 # Downloaded into the image, not installed: scenarios do not fetch them again for every host.
 DOWNLOADED = ("haproxy", "keepalived")
 # Units that need real hardware, or that would use apt behind a scenario's back.
@@ -57,7 +57,7 @@ MASKED = (
     "apt-daily-upgrade.timer", "apt-daily.timer", "dev-hugepages.mount", "dpkg-db-backup.timer", "e2scrub_all.timer",
     "e2scrub_reap.service", "fstrim.timer", "getty.target", "proc-sys-fs-binfmt_misc.automount",
     "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "systemd-udevd.service", "systemd-udev-trigger.service",
-)  # fmt: skip
+)  # fmt: skip  # names
 APT_SETTINGS = re.compile(r"^Acquire::(http|https|ftp)::|^Acquire::(Check-Valid-Until|Check-Date|Retries|ForceIPv[46])\b")
 
 
@@ -196,7 +196,7 @@ def run_arguments(lab: Lab, host: Host, image: str, state: Path, cgroup_v1: bool
         "--restart", "on-failure", "--ulimit", "nofile=4096:4096", "--ulimit", "nproc=32768:32768", "--dns-search", ".",
         "--no-hosts", "--network", lab.network, "--ip", lab.ip(host.address), "--volume", f"{container}-var:/var/lib",
         "--volume", f"{state}/id_ed25519.pub:/root/.ssh/authorized_keys:ro", image, *init,
-    ]  # fmt: skip
+    ]  # fmt: skip  # an option beside its value
 
 
 def find_host(lab: Lab, name: str) -> Host:
@@ -357,8 +357,10 @@ def make_root(root: Path, release: str, mirror: str, sources: str, settings: str
         path.unlink(missing_ok=True)
     write("etc/machine-id", "")
     write("etc/resolv.conf", "")
-    write("etc/systemd/system/ssh.service.d/host-keys.conf", "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\n"
-          "ExecStartPre=/usr/sbin/sshd -t\n")  # fmt: skip
+    write(
+        "etc/systemd/system/ssh.service.d/host-keys.conf",
+        "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n",
+    )
     write("etc/ssh/sshd_config.d/lab.conf", "PasswordAuthentication no\nUseDNS no\nUsePAM no\nMaxStartups 100\n")
 
 
@@ -402,8 +404,15 @@ def boot(lab: Lab, host: Host, image: str, state: Path, existing: str) -> str:
     deadline = time.monotonic() + BOOT_TIMEOUT
     while time.monotonic() < deadline:
         # `degraded` still is a host one can work on; the unit that failed shows in `status`.
-        ready = run("podman", "exec", container, "sh", "-c", "systemctl is-active -q ssh && "
-                    "cat /etc/ssh/ssh_host_ed25519_key.pub", check=False)  # fmt: skip
+        ready = run(
+            "podman",
+            "exec",
+            container,
+            "sh",
+            "-c",
+            "systemctl is-active -q ssh && cat /etc/ssh/ssh_host_ed25519_key.pub",
+            check=False,
+        )
         if ready:
             with contextlib.suppress(OSError), socket.create_connection((lab.ip(host.address), 22), timeout=2):
                 kind, key = ready.split()[:2]
@@ -467,8 +476,12 @@ def start_server(lab: Lab, state: Path) -> None:
     with (state / "server.log").open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, str(HERE / "lab.py"), "serve", lab.name],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/",
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd="/",
+        )
     (state / "server.pid").write_text(str(process.pid))
     for _attempt in range(50):
         with contextlib.suppress(OSError), socket.create_connection((lab.ip(1), SERVER_PORT), timeout=1):

@@ -49,9 +49,11 @@ UNREACHABLE = 4  # likewise, when the last that it met was a host that does not 
 LISTED = 12  # slowest and changed tasks that a result names
 # What the controller does by itself: no module goes to a host.
 ON_CONTROLLER = {
-    "ansible.builtin.validate_argument_spec", "ansible.builtin.include_vars", "ansible.builtin.debug",
+    "ansible.builtin.validate_argument_spec",
+    "ansible.builtin.include_vars",
+    "ansible.builtin.debug",
     *(f"multimaster.kubernetes.{name}" for name in ("topology", "summary", "health", "admin_kubeconfig")),
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -186,9 +188,14 @@ def begin(command: list[str], log: Path, events: Path, marker: str, **more) -> s
     events.write_text("")
     with log.open("w") as output:
         return subprocess.Popen(
-            command, cwd=ROOT, env=clean_environment(marker, events), stdout=output, stderr=subprocess.STDOUT,
-            start_new_session=True, **more,
-        )  # fmt: skip
+            command,
+            cwd=ROOT,
+            env=clean_environment(marker, events),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **more,
+        )
 
 
 def converse(command: list[str], log: Path, events: Path, answers: list[str]) -> int:

@@ -328,9 +328,15 @@ def abandon(name: str) -> None:
 
 
 VERBS = {
-    "start": start, "stop": stop, "control": control, "control-roll": control_roll, "control-plain": control_plain,
-    "control-handover": control_handover, "control-members": control_members, "control-workload": control_workload,
-}  # fmt: skip
+    "start": start,
+    "stop": stop,
+    "control": control,
+    "control-roll": control_roll,
+    "control-plain": control_plain,
+    "control-handover": control_handover,
+    "control-members": control_members,
+    "control-workload": control_workload,
+}
 
 
 def main(argv: list[str]) -> int:

@@ -77,7 +77,7 @@ def start_on_machine(cluster: access.Cluster, name: str) -> None:
             [str(program(cluster)), "--server", who["server"], "--ca", who["ca"], "--cert", who["cert"], "--key", who["key"],
              "--namespace", NAMESPACE, "--duration", LONGEST, *KEEP, "--progress", str(progress), "--result", str(result)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+        )  # fmt: skip  # an option beside its value
     pid.write_text(str(process.pid))
 
     def measures() -> bool:
@@ -181,7 +181,7 @@ def host_command(which: OnHost, asking: list[str], binary: str) -> str:
     prober = [
         f"{folder}/prober", *asking, "--duration", LONGEST,
         "--progress", f"{folder}/progress.json", "--result", f"{folder}/result.json",
-    ]  # fmt: skip
+    ]  # fmt: skip  # an option beside its value
     return (
         f"curl -sSf -o {folder}/prober {shlex.quote(binary)} && chmod 0755 {folder}/prober && "
         f"systemd-run --quiet --collect --unit={which.unit} --property=TimeoutStopSec={STOP_TIMEOUT - 20} {shlex.join(prober)}"

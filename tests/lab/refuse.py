@@ -318,9 +318,13 @@ def no_space(cluster: access.Cluster):
 def held_lease(now: datetime.datetime) -> dict:
     """Return the lock as a run on another controller holds it, for ten minutes from now."""
     noted = {
-        "purpose": "remove m1", "controller": "elsewhere", "boot": "0f0e0d0c-another-boot pid:[4026531836]", "pid": "4711",
-        "started": "902113", "run": "0f0e0d0c-4711-902113",
-    }  # fmt: skip
+        "purpose": "remove m1",
+        "controller": "elsewhere",
+        "boot": "0f0e0d0c-another-boot pid:[4026531836]",
+        "pid": "4711",
+        "started": "902113",
+        "run": "0f0e0d0c-4711-902113",
+    }
     moment = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {
         "apiVersion": "coordination.k8s.io/v1",

@@ -31,16 +31,24 @@ KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "ku
 # Deprecated flags that --help leaves out: MarkDeprecated in the sources of Kubernetes 1.36.3.
 HIDDEN = {
     "kube-apiserver": (
-        "admission-control", "apiserver-count", "audit-webhook-batch-initial-backoff", "default-watch-cache-size",
-        "enable-logs-handler", "kubelet-port", "kubelet-read-only-port",
+        "admission-control",
+        "apiserver-count",
+        "audit-webhook-batch-initial-backoff",
+        "default-watch-cache-size",
+        "enable-logs-handler",
+        "kubelet-port",
+        "kubelet-read-only-port",
     ),
     "kube-controller-manager": ("allow-untagged-cloud", "node-sync-period"),
     "kubelet": (
-        "experimental-allocatable-ignore-eviction", "experimental-mounter-path", "maximum-dead-containers",
-        "maximum-dead-containers-per-container", "minimum-container-ttl-duration",
+        "experimental-allocatable-ignore-eviction",
+        "experimental-mounter-path",
+        "maximum-dead-containers",
+        "maximum-dead-containers-per-container",
+        "minimum-container-ttl-duration",
     ),
     "kube-proxy": ("healthz-port", "metrics-port"),
-}  # fmt: skip
+}
 _FLAG = re.compile(r"^ +(?:-\w, )?--([a-z0-9][a-z0-9-]*)", re.M)
 _GATE = re.compile(r"\b([A-Z][A-Za-z0-9]+)=true\|false")
 _METRIC = re.compile(r'^kubernetes_feature_enabled\{name="([A-Za-z0-9]+)"', re.M)
@@ -99,9 +107,15 @@ def metric_gates(scheduler):
         path = pathlib.Path(folder) / "kubeconfig"
         path.write_text(json.dumps(config), encoding="utf-8")
         command = [
-            str(scheduler), f"--kubeconfig={path}", "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={port}",
-            f"--cert-dir={folder}", "--authentication-skip-lookup", "--authorization-always-allow-paths=/metrics",
-        ]  # fmt: skip
+            str(scheduler),
+            f"--kubeconfig={path}",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={port}",
+            f"--cert-dir={folder}",
+            "--authentication-skip-lookup",
+            "--authorization-always-allow-paths=/metrics",
+        ]
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             return set(_METRIC.findall(_fetch(f"https://127.0.0.1:{port}/metrics"))) - GROUPS

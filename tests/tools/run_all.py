@@ -59,9 +59,14 @@ def run(name, *target, show=print):
     show(f"\n===== {name} =====\n", end="", flush=True)
     with open(LOGS / (re.sub(r"\W+", "-", name) + ".log"), "w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            ["make", "--no-print-directory", *target], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL, text=True, errors="replace",
-        )  # fmt: skip
+            ["make", "--no-print-directory", *target],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+        )
         for line in process.stdout:
             show(line, end="", flush=True)
             log.write(line)

@@ -102,15 +102,30 @@ class Cluster:
 
 def etcd_part(names, learners=(), **changes):
     members = [
-        {**member(name, learner=name in learners), "healthy": True, "leader": name == names[0], "version": "3.6.16",
-         "downgrade": "", "raft_index": 900, "raft_term": 3,
-         "db_size": 5 * MIB, "db_size_in_use": 4 * MIB, "db_size_quota": 8192 * MIB}
+        {
+            **member(name, learner=name in learners),
+            "healthy": True,
+            "leader": name == names[0],
+            "version": "3.6.16",
+            "downgrade": "",
+            "raft_index": 900,
+            "raft_term": 3,
+            "db_size": 5 * MIB,
+            "db_size_in_use": 4 * MIB,
+            "db_size_quota": 8192 * MIB,
+        }
         for name in names
-    ]  # fmt: skip
+    ]
     return {
-        "error": "", "members": members, "confirmed": True, "cluster_ids": ["77"], "leader_id": str(NUMBERS[names[0]]),
-        "alarms": [], "errors": [], **changes,
-    }  # fmt: skip
+        "error": "",
+        "members": members,
+        "confirmed": True,
+        "cluster_ids": ["77"],
+        "leader_id": str(NUMBERS[names[0]]),
+        "alarms": [],
+        "errors": [],
+        **changes,
+    }
 
 
 def api_part(nodes):
@@ -128,13 +143,15 @@ def balancer_part(name, masters, holder, mode):
     return {
         "held_on": ["eth0"] if name == holder else [],
         "others": [] if name == holder else [mac.upper()],
-        "units": {}, "haproxy": {}, "errors": {},
+        "units": {},
+        "haproxy": {},
+        "errors": {},
         "vrrp": {"state": "down" if mode != "balanced" else "holder" if name == holder else "backup"},
         "peers": others if mode == "balanced" else None,
-        "servers": {
-            one: dict(server, name=one, address=f"{address(one)}:6443") for one in masters
-        } if mode == "balanced" else None,
-    }  # fmt: skip
+        "servers": {one: dict(server, name=one, address=f"{address(one)}:6443") for one in masters}
+        if mode == "balanced"
+        else None,
+    }
 
 
 def bare_parts(name, host, mode):
@@ -168,10 +185,19 @@ def _made(masters, workers, etcd, zones, learners, bare, more):
     mode, joined = fact["endpoint"]["mode"], [name for name in masters if name not in bare]
     mode = "direct" if mode == "balanced" and len(joined) == 1 else mode
     nodes = [
-        {"name": name, "ready": True, "ready_message": "fine", "version": "v1.36.3", "zone": "", "internal_ip": address(name),
-         "unschedulable": False, "pressures": [], "pressure_message": ""}
+        {
+            "name": name,
+            "ready": True,
+            "ready_message": "fine",
+            "version": "v1.36.3",
+            "zone": "",
+            "internal_ip": address(name),
+            "unschedulable": False,
+            "pressures": [],
+            "pressure_message": "",
+        }
         for name in sorted({*masters, *workers} - {*bare})
-    ]  # fmt: skip
+    ]
     read, certificates = {}, []
     for name in hosts:
         if name in bare:

@@ -14,9 +14,15 @@ def at(seconds):
 
 
 STREAM = {
-    "sent": 100, "failed": 0, "retried": 2, "longest_gap_ms": 40.0, "longest_gap_at": at(1),
-    "gaps": [], "first_errors": [], "bursts": [],
-}  # fmt: skip
+    "sent": 100,
+    "failed": 0,
+    "retried": 2,
+    "longest_gap_ms": 40.0,
+    "longest_gap_at": at(1),
+    "gaps": [],
+    "first_errors": [],
+    "bursts": [],
+}
 CLEAN = {
     "started": at(0),
     "ended": at(600),

@@ -1776,7 +1776,7 @@ MUTANTS = {
         "(enabled or enabled == target)",
         "test__upgrade_scene.py::test_what_etcd_is_to_be_told",
     ),
-}  # fmt: skip
+}  # fmt: skip  # a mutant a row
 
 
 def one_of(folders, name):

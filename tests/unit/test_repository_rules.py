@@ -362,6 +362,44 @@ def test_a_template_is_dumb(path):
     assert len(ifs) <= MAX_TEMPLATE_IFS, "decide in Python and hand over a list in order"
 
 
+UNFORMATTED = re.compile(r"# fmt: (skip|off)\b(?P<behind>.*)")
+
+
+def unformatted(lines):
+    """Return the numbers of the lines that keep the formatter away without a reason: behind a skip, above an off."""
+    found = []
+    for number, line in enumerate(lines, 1):
+        said = UNFORMATTED.search(line)
+        above = lines[number - 2].strip() if number > 1 else ""
+        if said and not (re.match(r"  # \w", said["behind"]) if said[1] == "skip" else above.startswith("# ")):
+            found.append(number)
+    return found
+
+
+def test_what_is_not_formatted_gives_its_reason():
+    found = [
+        f"{place(path)}:{number}"
+        for folder in ("plugins", "roles", "tests", "components")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path != pathlib.Path(__file__).resolve()
+        for number in unformatted(path.read_text(encoding="utf-8").splitlines())
+    ]
+    assert found == [], "an exception from a linter has its reason beside it"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (")  # fmt: skip", [1]),
+        (")  # fmt: skip  # names", []),
+        ("# names:\n# fmt: off", []),
+        ("\n# fmt: off  # names", [2]),
+    ],
+)
+def test_an_exception_without_a_reason_is_found(text, found):
+    assert unformatted(text.splitlines()) == found
+
+
 def code_lines(source):
     """Count lines that are neither blank, comment, nor one of the documentation blocks."""
     body = re.sub(r"(DOCUMENTATION|EXAMPLES|RETURN)\s*=\s*r?('''|\"\"\").*?\2", "", source, flags=re.S)

@@ -281,9 +281,12 @@ class Approver:
 
     def _approve(self, item, name, why):
         condition = {
-            "type": "Approved", "status": "True", "reason": "NodeAsksForItself", "message": why,
+            "type": "Approved",
+            "status": "True",
+            "reason": "NodeAsksForItself",
+            "message": why,
             "lastUpdateTime": stamp()[:19] + "Z",
-        }  # fmt: skip
+        }
         status = item.get("status") or {}
         changed = {**item, "status": {**status, "conditions": [*(status.get("conditions") or ()), condition]}}
         changed.setdefault("apiVersion", "certificates.k8s.io/v1")

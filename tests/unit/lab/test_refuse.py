@@ -51,8 +51,10 @@ def output(*findings):
 def test_the_products_table_is_read_back_row_by_row_however_its_cells_wrap():
     rows = refuse.table_rows(output(LONG, STRAY, SHORT))
     assert [(row["level"], row["host"], row["check"]) for row in rows] == [
-        ("error", "(cluster)", "ca-store"), ("error", "m3", "memory"), ("warning", "m2", "memory"),
-    ]  # fmt: skip
+        ("error", "(cluster)", "ca-store"),
+        ("error", "m3", "memory"),
+        ("warning", "m2", "memory"),
+    ]
     for row, finding in zip(rows, (LONG, STRAY, SHORT), strict=True):
         for cell in ("found", "wanted", "fix"):
             assert refuse.squeezed(row[cell]) == refuse.squeezed(getattr(finding, cell))

@@ -120,10 +120,19 @@ ALWAYS = {"failed": 1, "gap": 4000}
         (failing((104, 305, 5)), ["5 of 100 reads failed at other times"]),
     ],
     ids=[
-        "nothing", "within", "two bursts within", "one without and both within", "too many within", "too many of two bursts",
-        "it lasts longer", "it began before", "before it", "one before, one after", "from one to the other",
+        "nothing",
+        "within",
+        "two bursts within",
+        "one without and both within",
+        "too many within",
+        "too many of two bursts",
+        "it lasts longer",
+        "it began before",
+        "before it",
+        "one before, one after",
+        "from one to the other",
     ],
-)  # fmt: skip
+)
 def test_failures_are_allowed_after_a_harm_and_judged_strictly_at_other_times(seen, found):
     said = verdict.problems(seen, ALWAYS, windows=[DIED, AGAIN])
     assert len(said) == len(found) and all(part in line for part, line in zip(found, said, strict=True))
@@ -198,7 +207,7 @@ SEEN_IN_CLUSTER = [
     (5.0, 34.6, 250), (41.0, 41.0, 1), (42.3, 42.7, 2), (52.0, 52.0, 1), (55.9, 55.9, 11), (59.2, 59.2, 8), (72.8, 72.8, 10),
     (76.8, 76.8, 5), (80.4, 80.4, 2), (104.3, 104.3, 8), (107.5, 107.5, 1), (122.7, 122.7, 8), (126.0, 126.0, 7),
     (129.3, 129.3, 2),
-]  # fmt: skip
+]  # fmt: skip  # a burst beside the next
 
 
 @pytest.mark.parametrize(

@@ -54,15 +54,26 @@ def test_nothing_restarts_when_a_turn_has_failed():
     ("result", "said"),
     [
         ({"failed": True, "msg": "unsafe. Next: wait"}, "unsafe. Next: wait"),
-        ({"failed": True, "msg": "One or more items failed", "results": [
-            {"failed": False, "reason": "it is as wanted"}, {"changed": True},
-            {"failed": True, "msg": "m1 is not drained. Next: run"},
-        ]}, "m1 is not drained. Next: run"),
+        (
+            {
+                "failed": True,
+                "msg": "One or more items failed",
+                "results": [
+                    {"failed": False, "reason": "it is as wanted"},
+                    {"changed": True},
+                    {"failed": True, "msg": "m1 is not drained. Next: run"},
+                ],
+            },
+            "m1 is not drained. Next: run",
+        ),
         ({"failed": True}, "Next: look at the task that failed above"),
-        (None, "A host that was asked cannot be reached, as is said above. Next: make it reachable, or take it out of the "
-         "cluster (remove_node.yml), then run again"),
+        (
+            None,
+            "A host that was asked cannot be reached, as is said above. Next: make it reachable, or take it out of the "
+            "cluster (remove_node.yml), then run again",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_turn_says_what_it_failed_on(result, said):
     loader, known = variables("etcd", "m1")
     (aside,) = loader.load_from_file(str(TASKS / "aside.yml"), trusted_as_template=True)

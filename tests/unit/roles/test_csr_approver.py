@@ -54,11 +54,14 @@ def csr(name, request=None, username="system:node:w1", version="1", **spec):
     return {
         "metadata": {"name": name, "uid": name + "-uid", "resourceVersion": version},
         "spec": {
-            "signerName": "kubernetes.io/kubelet-serving", "username": username,
-            "groups": ["system:nodes", "system:authenticated"], "usages": ["digital signature", "server auth"],
-            "request": base64.b64encode(request or pem()).decode(), **spec,
+            "signerName": "kubernetes.io/kubelet-serving",
+            "username": username,
+            "groups": ["system:nodes", "system:authenticated"],
+            "usages": ["digital signature", "server auth"],
+            "request": base64.b64encode(request or pem()).decode(),
+            **spec,
         },
-    }  # fmt: skip
+    }
 
 
 class Cluster:
@@ -139,9 +142,12 @@ def cluster(program):
     cluster.told = []
     cluster.now = 100.0
     cluster.approver = program.Approver(
-        cluster.api, lambda: cluster.now < 1000, ["192.0.2.10"], lambda: cluster.now,
+        cluster.api,
+        lambda: cluster.now < 1000,
+        ["192.0.2.10"],
+        lambda: cluster.now,
         lambda text, level="": cluster.told.append(text),
-    )  # fmt: skip
+    )
     yield cluster
     cluster.api.close()
     server.shutdown()
@@ -162,8 +168,11 @@ def test_a_listed_request_is_approved(cluster):
 
 
 def test_a_watched_request_is_approved(cluster):
-    cluster.events = [{"type": "BOOKMARK", "object": {}}, {"type": "ADDED", "object": csr("csr-b")},
-                      {"type": "DELETED", "object": csr("csr-c")}]  # fmt: skip
+    cluster.events = [
+        {"type": "BOOKMARK", "object": {}},
+        {"type": "ADDED", "object": csr("csr-b")},
+        {"type": "DELETED", "object": csr("csr-c")},
+    ]
     cluster.approver.round()
     assert [body["metadata"]["name"] for body in cluster.bodies] == ["csr-b"]
     watch = parse_qs(urlsplit(cluster.asked[1][1]).query)
@@ -441,9 +450,15 @@ def test_the_key_comes_as_bytes(program, tmp_path):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "multimaster:csr-approver")])
     now = datetime.datetime(2026, 1, 1)
     certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key().public_key()).serial_number(1)
-        .not_valid_before(now).not_valid_after(now + datetime.timedelta(3650)).sign(key(), hashes.SHA256())
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key().public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(3650))
+        .sign(key(), hashes.SHA256())
+    )
     path = tmp_path / "cert"
     path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     private = key().private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -32,9 +32,14 @@ def see(lab, *names):
 
 def gate(lab, step, target, names="abc", timeout=0, **more):
     params = {
-        "step": step, "target": target, "ours": None, "allow_outage": False, "stable_for": 0,
-        "timeout": timeout, **more,
-    }  # fmt: skip
+        "step": step,
+        "target": target,
+        "ours": None,
+        "allow_outage": False,
+        "stable_for": 0,
+        "timeout": timeout,
+        **more,
+    }
     return etcd_quorum.run(params, lambda: see(lab, *names))[0]
 
 

@@ -84,12 +84,17 @@ def test_a_namespace_and_what_is_in_it_in_one_list(kube_lab):
 def test_a_cluster_role_with_colons_and_a_kind_that_is_discovered(kube_lab):
     kube = kube_lab.client()
     role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "multimaster:probe"},
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "multimaster:probe"},
         "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}],
-    }  # fmt: skip
+    }
     priority = {
-        "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "probe"}, "value": 10,
-    }  # fmt: skip
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": "probe"},
+        "value": 10,
+    }
     assert apply(kube, role, priority)["changed"]
     assert not apply(kube, role, priority)["changed"]
     with pytest.raises(_kube.KubeError, match="does not know it"):
@@ -122,15 +127,22 @@ def test_a_client_without_rights_is_refused_at_once_and_by_name(kube_lab):
 
 def test_reading_nodes_leases_and_readiness(kube_lab):
     kube = kube_lab.client()
-    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": "z"}},
-            "spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]}}  # fmt: skip
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": "z"}},
+        "spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]},
+    }
     apply(kube, node)
     (seen,) = (one for one in _kube_reading.nodes(kube) if one["name"] == "n1")
     assert (seen["name"], seen["zone"], seen["ready"]) == ("n1", "z", False)
     assert {"key": "k", "value": "", "effect": "NoSchedule"} in seen["taints"]
-    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-             "metadata": {"name": "kube-scheduler", "namespace": "kube-system"},
-             "spec": {"holderIdentity": "m1_x", "leaseDurationSeconds": 15}}  # fmt: skip
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "kube-scheduler", "namespace": "kube-system"},
+        "spec": {"holderIdentity": "m1_x", "leaseDurationSeconds": 15},
+    }
     apply(kube, lease)
     leases = _kube_reading.leases(kube)
     assert leases["kube-scheduler"]["holder"] == "m1_x"

@@ -31,9 +31,12 @@ def test_one_that_is_down_stops_the_run_and_a_check_only_tells(asked, call, monk
     failed = call(api_server_canary, asked)
     assert failed["failed"] and [one["rule"] for one in failed["reasons"]] == ["ready", "up", "leader_changes"]
     for said in (
-        f"Kubernetes API at {api}, asked for GET /metrics: connection refused", f"{etcd}: connection refused",
-        "Untouched: m2. Next: ", "Way back: run again", f"`kubectl --server {api} get --raw '/readyz?verbose'` says which",
-    ):  # fmt: skip
+        f"Kubernetes API at {api}, asked for GET /metrics: connection refused",
+        f"{etcd}: connection refused",
+        "Untouched: m2. Next: ",
+        "Way back: run again",
+        f"`kubectl --server {api} get --raw '/readyz?verbose'` says which",
+    ):
         assert said in failed["msg"]
     checked = call(api_server_canary, asked, check=True)
     assert not checked["well"] and "failed" not in checked

@@ -21,8 +21,9 @@ def test_a_whole_cluster_is_told_alike_in_a_check_and_in_every_run(pair, only_re
     results = only_reads(etcd_info, pair.params("a"))
     for told in results:
         assert {one["name"]: (one["healthy"], one["is_learner"]) for one in told["members"]} == {
-            "a": (True, False), "b": (True, False),
-        }  # fmt: skip
+            "a": (True, False),
+            "b": (True, False),
+        }
         assert sum(one["leader"] for one in told["members"]) == 1 and len(told["cluster_ids"]) == 1
         assert (told["confirmed"], told["alarms"], told["errors"]) == (True, [], [])
         assert told["survival"] == {"voters": 2, "healthy": 2, "quorum": 2, "survives": 0}

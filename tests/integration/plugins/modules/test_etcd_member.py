@@ -39,13 +39,27 @@ class World:
         member = self.lab.member(name)
         runner = self.runners.setdefault(name, Systemctl(member))
         params = {
-            "state": state, "name": name, "peer_url": member.peer_url, "client_url": member.client_url,
+            "state": state,
+            "name": name,
+            "peer_url": member.peer_url,
+            "client_url": member.client_url,
             "endpoints": [self.lab.member(one).client_url for one in ask],
-            "ca": self.lab.client_ca.cert, "client_cert": self.lab.operator[0], "client_key": self.lab.operator[1],
-            "initial_cluster": {}, "token": "", "cluster": "lab", "ours": None, "wipe": False, "host": "", "timeout": timeout,
-            "data_dir": str(member.data_dir), "record": str(member.record), "drop_in": str(member.drop_in),
-            "unit": "etcd.service", **more,
-        }  # fmt: skip
+            "ca": self.lab.client_ca.cert,
+            "client_cert": self.lab.operator[0],
+            "client_key": self.lab.operator[1],
+            "initial_cluster": {},
+            "token": "",
+            "cluster": "lab",
+            "ours": None,
+            "wipe": False,
+            "host": "",
+            "timeout": timeout,
+            "data_dir": str(member.data_dir),
+            "record": str(member.record),
+            "drop_in": str(member.drop_in),
+            "unit": "etcd.service",
+            **more,
+        }
         return etcd_member.run(params, check, runner)
 
     def three_times(self, *args, **kwargs):

@@ -39,9 +39,13 @@ class World:
         """Make a pod that runs and is Ready: of one that waits, no budget is asked."""
         references = [{"apiVersion": "apps/v1", "kind": owner, "name": "o", "uid": "u", "controller": True}] if owner else []
         made = self.create(
-            "v1", "Pod", name, self.namespace, metadata={"labels": {"app": name}, "ownerReferences": references, **more},
+            "v1",
+            "Pod",
+            name,
+            self.namespace,
+            metadata={"labels": {"app": name}, "ownerReferences": references, **more},
             spec={"nodeName": self.node, "automountServiceAccountToken": False, "containers": [{"name": "c", "image": "i"}]},
-        )  # fmt: skip
+        )
         running = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         self.patch(f"/api/v1/namespaces/{self.namespace}/pods/{name}/status", {"status": running})
         return made
@@ -89,10 +93,16 @@ def titles(verdicts):
 
 
 def test_checked_run_again_and_given_back(world):
-    world.create("apps/v1", "DaemonSet", "o", world.namespace, spec={
-        "selector": {"matchLabels": {"a": "b"}},
-        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
-    })  # fmt: skip
+    world.create(
+        "apps/v1",
+        "DaemonSet",
+        "o",
+        world.namespace,
+        spec={
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+        },
+    )
     world.pod("web")
     world.pod("agent", owner="DaemonSet")
     foretold = world.flow(check=True).drained()
@@ -223,9 +233,16 @@ def test_somebody_elses_cordon_is_respected_also_under_a_mark_of_ours(world):
 
 
 def test_volumes_that_stay_attached_are_told(world):
-    world.create("storage.k8s.io/v1", "VolumeAttachment", f"va-{world.node}", spec={
-        "attacher": "csi.example", "nodeName": world.node, "source": {"persistentVolumeName": "pv"},
-    })  # fmt: skip
+    world.create(
+        "storage.k8s.io/v1",
+        "VolumeAttachment",
+        f"va-{world.node}",
+        spec={
+            "attacher": "csi.example",
+            "nodeName": world.node,
+            "source": {"persistentVolumeName": "pv"},
+        },
+    )
     assert world.flow().drained().attached == ("pv",)
     world.kube.delete("storage.k8s.io/v1", "VolumeAttachment", f"va-{world.node}")
     assert world.flow().drained().attached == ()

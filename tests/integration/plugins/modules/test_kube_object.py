@@ -39,9 +39,10 @@ def test_what_the_server_refuses_for_the_objects_sake_a_check_foretells_in_the_s
     stale = named("old", data={"k": "new"})
     stale["metadata"]["resourceVersion"] = "1"
     for wrong, said in (
-        (stale, "/configmaps/old?"), (stale, "HTTP 409 Conflict: "),
+        (stale, "/configmaps/old?"),
+        (stale, "HTTP 409 Conflict: "),
         (named("fixed", immutable=True, data={"k": "new"}), "HTTP 422 Invalid: "),
-    ):  # fmt: skip
+    ):
         checked, refused = (call(kube_object, asked(wrong), check=check) for check in (True, False))
         assert refused["failed"] and said in refused["msg"] and refused["msg"].count("Next: ") == 1
         assert checked["failed"] and said in checked["msg"]

@@ -28,11 +28,25 @@ COLLECTIONS = pathlib.Path(operation_lock.__file__).parents[5]
 def run(kube, who, state="held", ahead=0.0, check=False, **more):
     """Run the module for the run ``who``, on a host whose clock is ``ahead`` by so many seconds."""
     params = {
-        "state": state, "holder": f"ctl/{who}", "run": who, "controller": "ctl", "boot": "boot", "pid": 7, "started": 9,
-        "purpose": f"work of {who}", "seconds": 1, "gone": "", "nodes": [], "nodes_now": [], "places": ["cluster"],
-        "else_host": False, "broken": False, "others": [],
-        "path": "/nowhere/lock.json", **more,
-    }  # fmt: skip
+        "state": state,
+        "holder": f"ctl/{who}",
+        "run": who,
+        "controller": "ctl",
+        "boot": "boot",
+        "pid": 7,
+        "started": 9,
+        "purpose": f"work of {who}",
+        "seconds": 1,
+        "gone": "",
+        "nodes": [],
+        "nodes_now": [],
+        "places": ["cluster"],
+        "else_host": False,
+        "broken": False,
+        "others": [],
+        "path": "/nowhere/lock.json",
+        **more,
+    }
     return operation_lock.run(SimpleNamespace(params=params, check_mode=check), kube, lambda: time.time() + ahead)
 
 
@@ -164,12 +178,18 @@ class Controller:
 
     def start(self, purpose, *options, wait=False):
         inventory = self.folder / "hosts.yml"
-        inventory.write_text(yaml.safe_dump({"all": {"hosts": {"m1": {
-            "ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}))  # fmt: skip
+        inventory.write_text(
+            yaml.safe_dump(
+                {"all": {"hosts": {"m1": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
+            )
+        )
         environment = {
-            **os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
-            "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"), "ANSIBLE_REMOTE_TEMP": str(self.folder / "tmp"),
-        }  # fmt: skip
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
+            "ANSIBLE_REMOTE_TEMP": str(self.folder / "tmp"),
+        }
         command = [PLAYBOOK, "-vv", "-i", str(inventory), str(self.folder / "play.yml"), *options]
         command += ["-e", f"purpose={purpose}", "-e", f"wait={wait}"]
         return subprocess.Popen(

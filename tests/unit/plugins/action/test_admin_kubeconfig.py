@@ -24,9 +24,12 @@ def run(tmp_path):
 
     def run(check=False, **changes):
         args = {
-            "store": str(tmp_path / "pki"), "cluster_name": "prod", "path": str(tmp_path / "admin.conf"),
-            "endpoint_address": "192.0.2.100", **changes,
-        }  # fmt: skip
+            "store": str(tmp_path / "pki"),
+            "cluster_name": "prod",
+            "path": str(tmp_path / "admin.conf"),
+            "endpoint_address": "192.0.2.100",
+            **changes,
+        }
         action = admin_kubeconfig.ActionModule.__new__(admin_kubeconfig.ActionModule)
         action._task = types.SimpleNamespace(args=args, check_mode=check, diff=True, action="", async_val=0, delegate_to=None)
         action._loader = DataLoader()

@@ -34,15 +34,23 @@ class Site:
         host = str(base / "host")
         (base / "private").mkdir(mode=0o700)
         self.args = {
-            "store": str(base / "inv" / "pki"), "cluster_name": "prod", "may_create": True,
+            "store": str(base / "inv" / "pki"),
+            "cluster_name": "prod",
+            "may_create": True,
             "certificates": [
                 {"path": f"{host}/scheduler", "ca": "kubernetes", "common_name": "system:kube-scheduler", **ACCOUNT},
-                {"path": f"{host}/peer", "ca": "etcd-peer", "common_name": "etcd-peer", "usages": ["client", "server"],
-                 "ip": ["192.0.2.1"], **ACCOUNT},
+                {
+                    "path": f"{host}/peer",
+                    "ca": "etcd-peer",
+                    "common_name": "etcd-peer",
+                    "usages": ["client", "server"],
+                    "ip": ["192.0.2.1"],
+                    **ACCOUNT,
+                },
             ],
             "authorities": [{"ca": "kubernetes", "path": f"{host}/ca.crt", "key_path": f"{host}/ca.key", **ACCOUNT}],
             "shared": [{"item": item, "path": f"{host}/{item}", **ACCOUNT} for item in _pki.SHARED_ITEMS],
-        }  # fmt: skip
+        }
 
     def action(self, plugin, args, check=False):
         task = types.SimpleNamespace(args=args, check_mode=check, diff=True, action="certificates", async_val=0, delegate_to=None)

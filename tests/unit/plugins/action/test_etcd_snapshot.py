@@ -43,9 +43,12 @@ class Site:
 
     def run(self, check=False, **changes):
         args = {
-            "path": f"{self.host}/prod.db", "programs": self.programs, "endpoints": ["https://m1:2379"],
-            "controller_folder": str(self.controller), **changes,
-        }  # fmt: skip
+            "path": f"{self.host}/prod.db",
+            "programs": self.programs,
+            "endpoints": ["https://m1:2379"],
+            "controller_folder": str(self.controller),
+            **changes,
+        }
         action = etcd_snapshot.ActionModule.__new__(etcd_snapshot.ActionModule)
         action._task = types.SimpleNamespace(args=args, check_mode=check, diff=True, action="", async_val=0, delegate_to=None)
         action._play_context = self.context = types.SimpleNamespace(no_log=False)

@@ -25,9 +25,13 @@ def task_vars(folder, masters=("m1",), workers=(), observed=None, age=0.0, **mor
         seen = (observed or {}).get(name) or fresh(name)
         seen.update(clock=now, clock_window=[now - 0.1, now + 0.1])
         hostvars[name] = dict(
-            VARIABLES, ansible_host=address(name), inventory_dir=str(folder), ansible_facts={"multimaster_host": seen},
-            preflight_result={"changed": False}, **more,
-        )  # fmt: skip
+            VARIABLES,
+            ansible_host=address(name),
+            inventory_dir=str(folder),
+            ansible_facts={"multimaster_host": seen},
+            preflight_result={"changed": False},
+            **more,
+        )
     groups = {"all": list(hostvars), "ungrouped": [], "kube_control_plane": list(masters)}
     if workers:
         groups["kube_node"] = list(workers)
@@ -331,26 +335,31 @@ GONE = {"featureGates": {"SidecarContainers": True}}
 ARGUMENTS = {
     "etcd": ("etcd_extra_flags", {"experimental-memory-mlock": True}, "m1, m2, m3: etcd 3.7.3 does not start with the flag"),
     "kube-apiserver": (
-        "kube_apiserver_extra_flags", {"feature-gates": "SidecarContainers=true"},
+        "kube_apiserver_extra_flags",
+        {"feature-gates": "SidecarContainers=true"},
         "m1, m2, m3: kube-apiserver 1.37.2 does not start with the feature gate SidecarContainers",
     ),
     "kube-controller-manager": (
-        "kube_controller_manager_extra_flags", {"concurrent-service-syncs": 2},
+        "kube_controller_manager_extra_flags",
+        {"concurrent-service-syncs": 2},
         "m1, m2, m3: kube-controller-manager 1.37.2 does not start with the flag concurrent-service-syncs",
     ),
     "kube-scheduler": (
-        "kube_scheduler_extra_flags", {"feature-gates": ["GangScheduling=true"]},
+        "kube_scheduler_extra_flags",
+        {"feature-gates": ["GangScheduling=true"]},
         "m1, m2, m3: kube-scheduler 1.37.2 does not start with the feature gate GangScheduling",
     ),
     "kubelet": (
-        "kubelet_extra_config", GONE,
+        "kubelet_extra_config",
+        GONE,
         "m1, m2, m3 and 1 more: kubelet 1.37.2 does not start with the feature gate SidecarContainers",
     ),
     "kube-proxy": (
-        "kube_proxy_extra_config", GONE,
+        "kube_proxy_extra_config",
+        GONE,
         "m1, m2, m3 and 1 more: kube-proxy 1.37.2 does not start with the feature gate SidecarContainers",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -30,9 +30,16 @@ def general_names(names=(), addresses=(), more=()):
 
 
 def pem(
-    common_name="system:node:w1", organizations=("system:nodes",), names=("w1",), addresses=("192.0.2.21",), more=(),
-    subject=(), extensions=(), critical=False, attributes=(),
-):  # fmt: skip
+    common_name="system:node:w1",
+    organizations=("system:nodes",),
+    names=("w1",),
+    addresses=("192.0.2.21",),
+    more=(),
+    subject=(),
+    extensions=(),
+    critical=False,
+    attributes=(),
+):
     """Return a request in PEM; the defaults are what the kubelet of node w1 asks for."""
     parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, value) for value in organizations]
     parts += [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name is not None else []

@@ -118,15 +118,18 @@ class FakeEtcd:
         learner = bool(me) and self.members[me]["learner"]
         if path == "/v3/maintenance/status":
             status = {
-                "header": header, "version": self.versions.get(host, "3.6.16"),
+                "header": header,
+                "version": self.versions.get(host, "3.6.16"),
                 "storageVersion": ("3.7" if host in self.unfit else self.cluster_version) + ".0",
                 "downgradeInfo": {"enabled": True, "targetVersion": f"{self.downgrade}.0"} if self.downgrade else {},
-                "dbSize": "24576", "raftIndex": str(self.log), "raftTerm": str(self.term),
+                "dbSize": "24576",
+                "raftIndex": str(self.log),
+                "raftTerm": str(self.term),
                 "raftAppliedIndex": str(self.log - self.lag.get(host, 0)),
                 **({"leader": self.leader} if self.leader and self._serving() else {}),
                 **({"isLearner": True} if learner else {}),
                 **({"errors": [f"memberID:{i} alarm:{a} " for i, a in self.alarms]} if self.alarms else {}),
-            }  # fmt: skip
+            }
             return Answer(200, json.dumps(status).encode())
         if learner:
             return self._error(400, 9, "rpc not supported for learner")

@@ -157,7 +157,17 @@ class World:
     def master(self, **options):
         """Return the master under test in this world."""
         return Master(
-            ADDRESS, "eth0", systemd=self, addresses=self, haproxy=_haproxy.Haproxy(connector=self.haproxy),
-            keepalived=self, probe=self.probe, listen=lambda _interface: self.speakers,
-            ask=self.ask, runner=self.run, sleep=self.sleep, clock=lambda: self.now, **options,
-        )  # fmt: skip
+            ADDRESS,
+            "eth0",
+            systemd=self,
+            addresses=self,
+            haproxy=_haproxy.Haproxy(connector=self.haproxy),
+            keepalived=self,
+            probe=self.probe,
+            listen=lambda _interface: self.speakers,
+            ask=self.ask,
+            runner=self.run,
+            sleep=self.sleep,
+            clock=lambda: self.now,
+            **options,
+        )

@@ -218,9 +218,18 @@ def test_a_token_is_the_same_for_the_same_founding_only():
 
 
 SHOWN = (
-    "empty", "away", "unknown", "data", "recorded", "begun", "waiting", "leaderless", "serving",
-    "other record", "serving, recorded",
-)  # fmt: skip
+    "empty",
+    "away",
+    "unknown",
+    "data",
+    "recorded",
+    "begun",
+    "waiting",
+    "leaderless",
+    "serving",
+    "other record",
+    "serving, recorded",
+)
 
 
 @pytest.mark.parametrize("first", SHOWN)

@@ -19,10 +19,13 @@ def test_the_secret_has_what_the_api_server_looks_for():
     assert secret["metadata"] == {"name": "bootstrap-token-abcdef", "namespace": "kube-system"}
     assert secret["type"] == "bootstrap.kubernetes.io/token"
     assert {key: base64.b64decode(value).decode() for key, value in secret["data"].items()} == {
-        "token-id": "abcdef", "token-secret": "0123456789abcdef", "expiration": "2026-01-01T01:00:00Z",
-        "usage-bootstrap-authentication": "true", "auth-extra-groups": "system:bootstrappers:multimaster",
+        "token-id": "abcdef",
+        "token-secret": "0123456789abcdef",
+        "expiration": "2026-01-01T01:00:00Z",
+        "usage-bootstrap-authentication": "true",
+        "auth-extra-groups": "system:bootstrappers:multimaster",
         "description": "join",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("token", ["", "abc", "ABCDEF.0123456789abcdef", "abcdef.0123", "abcdef.0123456789abcdef\n"])

@@ -67,7 +67,7 @@ CASES = {
         {"codes": {"500": 99}, "looks": (LATE,) * 4, "leader_changes": (9, 9), "started": (1.0, 2.0)},
         ["ready", "up", "errors", "leader_changes"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

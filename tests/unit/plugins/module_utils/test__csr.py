@@ -26,17 +26,23 @@ USAGES = ("digital signature", "server auth")
 
 def request(**changes):
     asked = {
-        "name": "csr-x", "signer": _csr.SIGNER, "username": "system:node:w1",
-        "groups": ("system:nodes", "system:authenticated"), "usages": USAGES, "pem": b"",
-    }  # fmt: skip
+        "name": "csr-x",
+        "signer": _csr.SIGNER,
+        "username": "system:node:w1",
+        "groups": ("system:nodes", "system:authenticated"),
+        "usages": USAGES,
+        "pem": b"",
+    }
     return _csr.Request(**{**asked, **changes})
 
 
 def contents(**changes):
     asked = {
-        "common_name": "system:node:w1", "organizations": ("system:nodes",), "dns_names": ("w1",),
+        "common_name": "system:node:w1",
+        "organizations": ("system:nodes",),
+        "dns_names": ("w1",),
         "addresses": ("192.0.2.21",),
-    }  # fmt: skip
+    }
     return _pkcs10.Contents(**{**asked, **changes})
 
 
@@ -170,11 +176,14 @@ def test_objects_are_read():
     item = {
         "metadata": {"name": "csr-x"},
         "spec": {
-            "signerName": _csr.SIGNER, "username": "system:node:w1", "groups": ["system:nodes"],
-            "usages": ["server auth"], "request": base64.b64encode(pem()).decode(),
+            "signerName": _csr.SIGNER,
+            "username": "system:node:w1",
+            "groups": ["system:nodes"],
+            "usages": ["server auth"],
+            "request": base64.b64encode(pem()).decode(),
         },
         "status": {"conditions": [{"type": "Denied"}]},
-    }  # fmt: skip
+    }
     asked = _csr.request_from_object(item)
     assert asked.decided and asked.node == "w1" and _pkcs10.parse(asked.pem).dns_names == ("w1",)
     assert not _csr.request_from_object({"spec": {"request": "?"}}).decided
@@ -184,10 +193,14 @@ def test_objects_are_read():
 def test_nodes_are_read():
     item = {
         "metadata": {"name": "w1"},
-        "status": {"addresses": [
-            {"type": "InternalIP", "address": "2001:DB8:0::21"}, {"type": "Hostname", "address": "W1"},
-            {"type": "InternalIP", "address": "192.0.2.21"}, {"type": "InternalDNS", "address": ""},
-        ]},
-    }  # fmt: skip
+        "status": {
+            "addresses": [
+                {"type": "InternalIP", "address": "2001:DB8:0::21"},
+                {"type": "Hostname", "address": "W1"},
+                {"type": "InternalIP", "address": "192.0.2.21"},
+                {"type": "InternalDNS", "address": ""},
+            ]
+        },
+    }
     assert _csr.node_from_object(item) == _csr.Node("w1", frozenset({"w1"}), frozenset({"2001:db8::21", "192.0.2.21"}))
     assert _csr.node_from_object({}) == _csr.Node("")

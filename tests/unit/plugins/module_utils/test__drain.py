@@ -46,7 +46,7 @@ CORDONS = {
     "ours, the record of the mark is lost": (node(cordoned=True, mark="op", setters=[(THEIRS, LATE, ["cordon"])]), True),
     "theirs": (node(cordoned=True, setters=[(THEIRS, EARLY, ["cordon"])]), False),
     "theirs, nothing known of who": (node(cordoned=True), False),
-}  # fmt: skip
+}  # fmt: skip  # a case a row
 
 
 def patch(mark, found, unschedulable):
@@ -210,7 +210,7 @@ PODS = {
         pod(volumes=["emptyDir"]), KEEP_DATA, REFUSE, "emptyDir is lost; it has no controller"),
     "bare with an emptyDir": (pod(volumes=["emptyDir"]), {}, REFUSE, "it has no controller"),
     "on a dead host": (pod(owners=["ReplicaSet"]), DEAD, DELETE, "ReplicaSet"),
-}  # fmt: skip
+}  # fmt: skip  # a case a row
 
 
 @pytest.mark.parametrize(("found", "options", "action", "words"), PODS.values(), ids=PODS)
@@ -229,8 +229,11 @@ def every_pod():
         yield pod(owners=owners, phase=phase, volumes=volumes, **more)
 
 
-@pytest.mark.parametrize("options", [dict(zip(("force", "delete_emptydir", "node_dead"), bits))
-                                     for bits in itertools.product((False, True), repeat=3)], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [dict(zip(("force", "delete_emptydir", "node_dead"), bits)) for bits in itertools.product((False, True), repeat=3)],
+    ids=str,
+)
 def test_over_every_mix_options_only_do_what_they_say(options):
     wanted = Wanted("w1", **options)
     for found in every_pod():

@@ -26,9 +26,18 @@ ALONE = {"held": ("eth0",), "up": (DIRECT,), "enabled": (DIRECT,)}
 def bring(world, state, check=False, **more):
     """Return what bringing the master of a world into a state returns."""
     wanted = {
-        "files": [], "secrets": [], "directories": [], "links": {}, "absent": [], "state": state, "allow_loss": False,
-        "vrid": None, "peers": [], "heirs": [], **more,
-    }  # fmt: skip
+        "files": [],
+        "secrets": [],
+        "directories": [],
+        "links": {},
+        "absent": [],
+        "state": state,
+        "allow_loss": False,
+        "vrid": None,
+        "peers": [],
+        "heirs": [],
+        **more,
+    }
     return _endpoint_flow.bring(world.master(), wanted, check)
 
 

@@ -239,8 +239,11 @@ def test_the_holder_steps_aside_while_its_balancer_restarts_and_comes_back_at_ev
     for step in steps:
         master.take(step)
     assert world.log == [
-        "stop keepalived", "systemctl kill --signal=SIGTERM", "restart haproxy", "start keepalived",
-    ]  # fmt: skip
+        "stop keepalived",
+        "systemctl kill --signal=SIGTERM",
+        "restart haproxy",
+        "start keepalived",
+    ]
     assert not world.held
     assert world.states[VRRP].file_state == "enabled"
 

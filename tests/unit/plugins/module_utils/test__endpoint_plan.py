@@ -15,9 +15,15 @@ OTHER = "02:00:00:00:00:02"
 BARE = endpoint.Seen()
 ALONE = endpoint.Seen(held_on=("eth0",), direct_up=True, direct_enabled=True, direct_action="none")
 HOLDER = endpoint.Seen(
-    held_on=("eth0",), balancer_up=True, balancer_enabled=True, balancer_action="none",
-    vrrp_up=True, vrrp_enabled=True, vrrp_action="none", vrrp_state="holder",
-)  # fmt: skip
+    held_on=("eth0",),
+    balancer_up=True,
+    balancer_enabled=True,
+    balancer_action="none",
+    vrrp_up=True,
+    vrrp_enabled=True,
+    vrrp_action="none",
+    vrrp_state="holder",
+)
 BACKUP = replace(HOLDER, held_on=(), others=(OTHER,), vrrp_state="backup")
 
 
@@ -181,9 +187,12 @@ def after(seen, step):
     vrrp_down = {"vrrp_up": False, "vrrp_state": "down", "vrrp_action": "start"}
     wins = not seen.others
     vrrp_up = {
-        "vrrp_up": True, "vrrp_enabled": True, "vrrp_action": "none", "vrrp_state": "holder" if wins else "backup",
+        "vrrp_up": True,
+        "vrrp_enabled": True,
+        "vrrp_action": "none",
+        "vrrp_state": "holder" if wins else "backup",
         "held_on": (("eth0",) if wins else ()) + lo,
-    }  # fmt: skip
+    }
     direct_down = {"direct_up": False, "direct_enabled": False, "direct_action": "start"}
     direct_up = {"direct_up": True, "direct_enabled": True, "direct_action": "none", "held_on": ("eth0", *lo)}
     return {
@@ -220,11 +229,19 @@ def worlds():
                 if vrrp_up and held != (state == "holder"):
                     continue
                 yield endpoint.Seen(
-                    held_on=(("eth0",) if held else ()) + (("lo",) if lo else ()), others=(OTHER,) if others else (),
-                    direct_up=direct_up, direct_enabled=direct_on, direct_action=direct,
-                    balancer_up=balancer_up, balancer_enabled=balancer_up, balancer_action=balancer,
-                    vrrp_up=vrrp_up, vrrp_enabled=vrrp_on, vrrp_action=vrrp, vrrp_state=state,
-                )  # fmt: skip
+                    held_on=(("eth0",) if held else ()) + (("lo",) if lo else ()),
+                    others=(OTHER,) if others else (),
+                    direct_up=direct_up,
+                    direct_enabled=direct_on,
+                    direct_action=direct,
+                    balancer_up=balancer_up,
+                    balancer_enabled=balancer_up,
+                    balancer_action=balancer,
+                    vrrp_up=vrrp_up,
+                    vrrp_enabled=vrrp_on,
+                    vrrp_action=vrrp,
+                    vrrp_state=state,
+                )
 
 
 HEIRS = pytest.mark.parametrize("heirs", [(), ("m2",)], ids=["nobody-else", "an-heir"])

@@ -11,9 +11,15 @@ from fake_master import ADDRESS, BALANCER, DIRECT, OTHER, VRRP, World
 
 def look(world, **more):
     return _endpoint_reading.read(
-        ADDRESS, "eth0", systemd=world, addresses=world, haproxy=_haproxy.Haproxy(connector=world.haproxy),
-        keepalived=world, probe=world.probe, **more,
-    )  # fmt: skip
+        ADDRESS,
+        "eth0",
+        systemd=world,
+        addresses=world,
+        haproxy=_haproxy.Haproxy(connector=world.haproxy),
+        keepalived=world,
+        probe=world.probe,
+        **more,
+    )
 
 
 def test_a_holder():

@@ -122,8 +122,12 @@ def test_where_a_drain_is_not_obeyed_haproxy_is_looked_at():
 def test_a_server_that_is_not_there_is_nobodys_turn():
     outcome = Balancer(m1=UP).bring("m9", "drained")
     assert outcome.as_dict() == {
-        "changed": False, "reason": "HAProxy here knows no server m9, only m1", "back": [], "before": None, "after": None,
-    }  # fmt: skip
+        "changed": False,
+        "reason": "HAProxy here knows no server m9, only m1",
+        "back": [],
+        "before": None,
+        "after": None,
+    }
 
 
 def cuts():
@@ -205,8 +209,11 @@ def test_a_server_is_checked_before_it_gets_connections_again():
     balancer.fake.answer = lambda command: at.append((balancer.now, command.split()[0])) or answer(command)
     balancer.take_back(["m1", "m2"])
     assert [one for one in at if one[1] != "show"] == [
-        (0, "enable"), (0, "enable"), (_endpoint_server.CHECKED, "set"), (_endpoint_server.CHECKED, "set"),
-    ]  # fmt: skip
+        (0, "enable"),
+        (0, "enable"),
+        (_endpoint_server.CHECKED, "set"),
+        (_endpoint_server.CHECKED, "set"),
+    ]
 
 
 def test_a_host_without_a_balancer_and_one_that_says_nothing_end_no_run():

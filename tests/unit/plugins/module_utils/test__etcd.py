@@ -50,11 +50,21 @@ def client(text, status=200):
 def test_a_status_keeps_ids_as_text_and_finds_alarms():
     status = client(STATUS)[0].status()
     assert status == _etcd.Status(
-        member_id="17493832677201099627", cluster_id="3967021068472107935", leader_id="419899458489143568",
-        is_learner=False, raft_term=2, raft_index=19, raft_applied_index=18, db_size=24576, db_size_in_use=16384,
-        version="3.6.16", alarms=(("8423025238266430764", "NOSPACE"),),
-        errors=("memberID:8423025238266430764 alarm:NOSPACE ",), db_size_quota=2147483648, storage_version="3.6.0",
-    )  # fmt: skip
+        member_id="17493832677201099627",
+        cluster_id="3967021068472107935",
+        leader_id="419899458489143568",
+        is_learner=False,
+        raft_term=2,
+        raft_index=19,
+        raft_applied_index=18,
+        db_size=24576,
+        db_size_in_use=16384,
+        version="3.6.16",
+        alarms=(("8423025238266430764", "NOSPACE"),),
+        errors=("memberID:8423025238266430764 alarm:NOSPACE ",),
+        db_size_quota=2147483648,
+        storage_version="3.6.0",
+    )
 
 
 def test_a_downgrade_counts_while_it_is_enabled():
@@ -242,7 +252,7 @@ def test_a_member_that_hangs_does_not_hold_the_others_up(monkeypatch):
 
 def test_the_status_for_host_info_has_every_key_of_the_contract():
     keys = {"ok", "asked", "error", "member_id", "cluster_id", "leader_id", "is_learner", "raft_term", "raft_index", "db_size",
-            "version", "storage_version", "downgrade", "healthy", "alarms", "members"}  # fmt: skip
+            "version", "storage_version", "downgrade", "healthy", "alarms", "members"}  # fmt: skip  # names
     fake = FakeEtcd("a")
     fake.alarms = [("1001", "NOSPACE")]
     good, silent = (_etcd.status_for_host_info(fake.client_url(name), fake) for name in ("a", "b"))

@@ -12,9 +12,16 @@ from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etc
 from fake_etcd import FakeEtcd
 
 UNKNOWN = {
-    "healthy": False, "leader": False, "version": "", "downgrade": "", "raft_index": 0, "raft_term": 0, "db_size": 0,
-    "db_size_in_use": 0, "db_size_quota": 0,
-}  # fmt: skip
+    "healthy": False,
+    "leader": False,
+    "version": "",
+    "downgrade": "",
+    "raft_index": 0,
+    "raft_term": 0,
+    "db_size": 0,
+    "db_size_in_use": 0,
+    "db_size_quota": 0,
+}
 
 
 def one(number, name="", learner=False):
@@ -26,9 +33,17 @@ def one(number, name="", learner=False):
 def view(number, healthy=True, error="", cluster="77", leader="1", alarms=(), **more):
     """Return the view of a member's own endpoint."""
     values = {
-        "is_learner": False, "raft_term": 3, "raft_index": 901, "raft_applied_index": 900, "db_size": 20, "db_size_in_use": 10,
-        "version": "3.6.16", "db_size_quota": 100, "storage_version": "3.6.0", "downgrade": "",
-    }  # fmt: skip
+        "is_learner": False,
+        "raft_term": 3,
+        "raft_index": 901,
+        "raft_applied_index": 900,
+        "db_size": 20,
+        "db_size_in_use": 10,
+        "version": "3.6.16",
+        "db_size_quota": 100,
+        "storage_version": "3.6.0",
+        "downgrade": "",
+    }
     status = _etcd.Status(str(number), cluster, leader, alarms=alarms, **{**values, **more})
     return _etcd.View(f"https://h{number}:2379", status, healthy, error=error)
 
@@ -41,10 +56,21 @@ def test_a_member_is_told_with_all_that_was_proven_of_it():
     members = (one(1, "a"), one(2, "b"))
     observed = _etcd.Observed(members, (view(1, downgrade="3.6.0"), view(2, healthy=False, error="late")), True)
     assert _etcd_report.member(observed, members[0]) == {
-        "id": "1", "name": "a", "peer_urls": ["https://h1:2380"], "client_urls": ["https://a:2379"], "is_learner": False,
-        "healthy": True, "leader": True, "version": "3.6.16", "downgrade": "3.6.0", "raft_index": 900, "raft_term": 3,
-        "db_size": 20, "db_size_in_use": 10, "db_size_quota": 100,
-    }  # fmt: skip
+        "id": "1",
+        "name": "a",
+        "peer_urls": ["https://h1:2380"],
+        "client_urls": ["https://a:2379"],
+        "is_learner": False,
+        "healthy": True,
+        "leader": True,
+        "version": "3.6.16",
+        "downgrade": "3.6.0",
+        "raft_index": 900,
+        "raft_term": 3,
+        "db_size": 20,
+        "db_size_in_use": 10,
+        "db_size_quota": 100,
+    }
     other = _etcd_report.member(observed, members[1])
     assert (other["healthy"], other["leader"], other["version"]) == (False, False, "3.6.16"), "it runs, and proves nothing"
 
@@ -69,8 +95,10 @@ def test_only_voters_count_for_what_is_survived():
 
 def test_everything_that_anybody_said_is_told_and_is_plain_data():
     views = (
-        view(1, alarms=(("2", "NOSPACE"),)), view(2, cluster="88", alarms=(("2", "NOSPACE"), ("1", "CORRUPT"))), silent(3),
-    )  # fmt: skip
+        view(1, alarms=(("2", "NOSPACE"),)),
+        view(2, cluster="88", alarms=(("2", "NOSPACE"), ("1", "CORRUPT"))),
+        silent(3),
+    )
     told = _etcd_report.report(_etcd.Observed((one(1, "a"), one(2, "b")), views, False))
     assert told["confirmed"] is False
     assert told["cluster_ids"] == ["77", "88"]
@@ -82,9 +110,14 @@ def test_everything_that_anybody_said_is_told_and_is_plain_data():
 
 def test_nothing_observed_is_nothing_told():
     assert _etcd_report.report(_etcd.Observed((), (), False)) == {
-        "members": [], "confirmed": False, "cluster_ids": [], "leader_id": "", "alarms": [], "errors": [],
+        "members": [],
+        "confirmed": False,
+        "cluster_ids": [],
+        "leader_id": "",
+        "alarms": [],
+        "errors": [],
         "survival": {"voters": 0, "healthy": 0, "quorum": 1, "survives": -1},
-    }  # fmt: skip
+    }
 
 
 def test_a_played_cluster_is_told_as_it_is():

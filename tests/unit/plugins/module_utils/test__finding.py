@@ -62,14 +62,19 @@ def test_a_finding_becomes_plain_data():
     assert sorted(SMALL.as_dict()) == ["check", "fix", "found", "host", "level", "wanted"]
 
 
-@pytest.mark.parametrize("message,cause", [
-    ("Task failed: Failed to connect to the host via ssh: ssh: connect to host m1 port 22: Connection refused",
-     "ssh: connect to host m1 port 22: Connection refused"),
-    ("Failed to connect to the host via ssh: Warning: a new key\r\nConnection timed out\n", "Connection timed out"),
-    ("x" * 300, "x" * 200),
-    ("", "no reason was given"),
-    (None, "no reason was given"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "message,cause",
+    [
+        (
+            "Task failed: Failed to connect to the host via ssh: ssh: connect to host m1 port 22: Connection refused",
+            "ssh: connect to host m1 port 22: Connection refused",
+        ),
+        ("Failed to connect to the host via ssh: Warning: a new key\r\nConnection timed out\n", "Connection timed out"),
+        ("x" * 300, "x" * 200),
+        ("", "no reason was given"),
+        (None, "no reason was given"),
+    ],
+)
 def test_the_cause_of_a_failed_task_is_its_last_line(message, cause):
     assert _finding.cause(message) == cause
 

@@ -394,7 +394,7 @@ def remove(*names):
         ({"roles": {"e1": "v", "e2": "l"}, "masters": "m2", "request": remove("m1"), "alone": {"m1": "e1"}}, "e1",
          (("e1",), "e1", "e2", ())),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a case a row
 def test_who_can_be_spared_is_judged_on_who_is_there_in_the_turns(more, drifted, giving):
     made = given(**more, drifted=drifted.split())
     assert made.plan.refusals == ()
@@ -405,12 +405,16 @@ def test_who_can_be_spared_is_judged_on_who_is_there_in_the_turns(more, drifted,
     ("more", "note"),
     [
         ({"roles": {"m1": "v"}, "new": "m2"}, "in this run: run the same again, for m1"),
-        ({"roles": TWO, "request": _request.Request("replace", ("m2",), "m4"), "dead": "m2", "new": "m4"},
-         "in this run: afterwards site.yml sees to it"),
-        ({"roles": THREE, "request": remove("m3"), "alone": {"m2": "m1"}},
-         "while m3 is a member: afterwards site.yml sees to it"),
+        (
+            {"roles": TWO, "request": _request.Request("replace", ("m2",), "m4"), "dead": "m2", "new": "m4"},
+            "in this run: afterwards site.yml sees to it",
+        ),
+        (
+            {"roles": THREE, "request": remove("m3"), "alone": {"m2": "m1"}},
+            "while m3 is a member: afterwards site.yml sees to it",
+        ),
     ],
-)  # fmt: skip
+)
 def test_who_waits_for_another_run_is_told_which(more, note):
     assert f"etcd of m1 has to restart and cannot be spared {note}" in given(**more, drifted=("m1",)).plan.notes
 

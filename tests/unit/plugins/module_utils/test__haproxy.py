@@ -80,8 +80,12 @@ def test_errors_say_what_was_asked_and_where(tmp_path):
 
 def test_info():
     assert haproxy()[1].info() == {
-        "version": "2.6.12", "pid": 71, "uptime": 1285, "max_connections": 2026, "connections": 4,
-    }  # fmt: skip
+        "version": "2.6.12",
+        "pid": 71,
+        "uptime": 1285,
+        "max_connections": 2026,
+        "connections": 4,
+    }
 
 
 def test_a_real_socket(tmp_path):
@@ -138,14 +142,16 @@ def test_another_server_takes_connections_only_when_it_is_up_and_in_use(others, 
     ("text", "servers"),
     [
         (GOLDEN.read_text(), {"m1": "192.0.2.11", "m2": "192.0.2.12", "m3": "192.0.2.13"}),
-        ("backend kube-apiserver\n    server a 192.0.2.1:6443 check # near\n    # server b 192.0.2.2:6443\n    server c\n",
-         {"a": "192.0.2.1"}),
+        (
+            "backend kube-apiserver\n    server a 192.0.2.1:6443 check # near\n    # server b 192.0.2.2:6443\n    server c\n",
+            {"a": "192.0.2.1"},
+        ),
         ("backend web\n  server a 192.0.2.1:80\n\nbackend kube-apiserver-unchecked\n  server b 192.0.2.2:6443\n", {}),
         ("server a 192.0.2.1:80\n", {}),
         ("", {}),
     ],
     ids=["ours", "options and comments", "other backends", "no section", "empty"],
-)  # fmt: skip
+)
 def test_the_servers_of_a_configuration(text, servers):
     assert _haproxy.parse_configured(text) == servers
 

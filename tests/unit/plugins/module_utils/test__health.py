@@ -87,9 +87,19 @@ def a_newcomer_that_never_started(made):
     for reader, read in made.read.items():
         if read["etcd"]:
             read["etcd"]["members"].append(
-                {**member("m4", learner=True, started=False), "healthy": False, "leader": False, "version": "",
-                 "downgrade": "", "raft_index": 0, "raft_term": 0, "db_size": 0, "db_size_in_use": 0, "db_size_quota": 0}
-            )  # fmt: skip
+                {
+                    **member("m4", learner=True, started=False),
+                    "healthy": False,
+                    "leader": False,
+                    "version": "",
+                    "downgrade": "",
+                    "raft_index": 0,
+                    "raft_term": 0,
+                    "db_size": 0,
+                    "db_size_in_use": 0,
+                    "db_size_quota": 0,
+                }
+            )
         assert reader
 
 
@@ -269,7 +279,7 @@ CASES = [
      lambda made: made.certificate(KUBELET, days_left=0.0001, days=0.007), "m1", "error", DEGRADED),
     ("certificate-ends", "an authority has half a year left", {}, lambda made: made.certificate(CA, days_left=180.0), "m1",
      "warning", HEALTHY),
-]  # fmt: skip
+]  # fmt: skip  # a case a row
 
 
 @pytest.mark.parametrize("check,happened,made,change,host,level,verdict", CASES, ids=[case[1] for case in CASES])

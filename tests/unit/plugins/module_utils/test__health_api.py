@@ -83,12 +83,13 @@ def test_why_an_api_server_is_not_ready(failed, error, said):
         ([], True, "On m2: journalctl -u kube-apiserver -n 50; systemctl start kube-apiserver."),
         (["etcd"], False, "It waits for its etcd: mend that first."),
         (
-            ["etcd"], True,
+            ["etcd"],
+            True,
             "Wait two minutes: it finds an etcd that came back by itself. Then on m2: systemctl restart kube-apiserver.",
         ),
     ],
     ids=["by itself", "its etcd is down", "its etcd is back"],
-)  # fmt: skip
+)
 def test_what_to_do_about_an_api_server(failed, etcd, fix):
     made = cluster()
     made.read["m2"]["api"].update(ready=False, failed=failed)
@@ -286,8 +287,9 @@ def test_balancers_of_one_opinion_are_named_together():
         made.read[reader]["balancer"]["servers"]["m3"].update(up=False, status="down", check="L4CON")
     made.read["m2"]["balancer"]["servers"]["m3"].update(status="drain", check="")
     assert [one[2] for one in made.found(_health_api.balancers_send)] == [
-        "the balancer of m1, m3 has it down (L4CON)", "the balancer of m2 has it drain",
-    ]  # fmt: skip
+        "the balancer of m1, m3 has it down (L4CON)",
+        "the balancer of m2 has it drain",
+    ]
 
 
 def test_an_api_server_that_nobody_could_ask_is_judged_by_the_balancers():
@@ -328,17 +330,19 @@ LED = {"holder": "m2_5e0c", "age_seconds": 1.0, "duration_seconds": 15}
         ({**LED, "age_seconds": -3.0}, None, None),
         (
             {**LED, "age_seconds": 15.1 + _lock.CLOCK_SECONDS},
-            "m2 leads the kube-schedulers and last said so 17 s ago", "renewed within 15 s",
+            "m2 leads the kube-schedulers and last said so 17 s ago",
+            "renewed within 15 s",
         ),
         (
             {**LED, "age_seconds": None},
-            "m2 leads the kube-schedulers; when it last said so is not known", "renewed within 15 s",
+            "m2 leads the kube-schedulers; when it last said so is not known",
+            "renewed within 15 s",
         ),
         ({**LED, "holder": ""}, "nobody leads the kube-schedulers", "a leader"),
         (None, "nobody has ever led the kube-schedulers", "a leader"),
     ],
     ids=["just in time", "clocks differ", "late", "no time", "released", "never"],
-)  # fmt: skip
+)
 def test_a_leader_that_renews(lease, said, wanted):
     made = cluster()
     for api in made.apis():

@@ -197,7 +197,7 @@ LEFT = [
     a_master_behind_address_translation_is_dead, its_own_voter_is_down_and_it_uses_one_that_serves, etcd_has_no_quorum,
     etcd_was_not_read, a_stray_votes, nothing_is_known_of_the_endpoint, the_state_of_vrrp_is_not_known, no_peers_were_read,
     an_older_answer_has_no_peers, only_what_it_reads_is_fresh, a_member_is_being_founded,
-]  # fmt: skip
+]  # fmt: skip  # names
 
 
 @pytest.mark.parametrize("change", LEFT, ids=lambda change: change.__name__)

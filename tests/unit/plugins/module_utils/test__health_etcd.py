@@ -133,8 +133,9 @@ def test_who_waits_for_a_quorum_is_not_told_to_be_started():
     made.member("m1", healthy=False)
     waiting, *stopped = _health_etcd.etcd_members(made.view())
     assert (waiting.found, waiting.fix) == (
-        "etcd member m1 runs and waits for a quorum", "It serves again once a quorum of members runs."
-    )  # fmt: skip
+        "etcd member m1 runs and waits for a quorum",
+        "It serves again once a quorum of members runs.",
+    )
     assert [one.found for one in stopped] == [
         f"etcd member {name} is not healthy: connection refused; the unit etcd is inactive" for name in ("m2", "m3")
     ]
@@ -294,8 +295,10 @@ def test_one_sign_of_life_to_anybody_is_enough_to_run():
         one["version"] = "3.6.16" if (reader, one["name"]) == ("m3", "m2") else ""
     seen = made.view()
     assert {member.name: _health_etcd.runs(seen, member) for member in seen.etcd.members} == {
-        "m1": False, "m2": True, "m3": False,
-    }  # fmt: skip
+        "m1": False,
+        "m2": True,
+        "m3": False,
+    }
 
 
 # Zones

@@ -106,9 +106,12 @@ def test_what_a_host_could_not_tell_is_told_each_with_its_reason():
     made = cluster()
     made.read["m2"]["etcd"]["error"] = "cannot read x.crt"
     made.read["m2"]["balancer"]["errors"] = {
-        "units": "no systemd", "held_on": "no ip", "others": "no socket", "servers": "said by another check",
+        "units": "no systemd",
+        "held_on": "no ip",
+        "others": "no socket",
+        "servers": "said by another check",
         "vrrp": "said by another check",
-    }  # fmt: skip
+    }
     assert made.found(_health_nodes.hosts_read) == [
         ("m2", "error", said) for said in ("etcd: cannot read x.crt", "held_on: no ip", "others: no socket", "units: no systemd")
     ]
@@ -204,21 +207,26 @@ def test_a_host_without_a_known_address_is_no_node_that_tells_none():
     ("check", "changes", "said", "fix"),
     [
         (
-            _health_nodes.nodes_ready, {"ready": False, "ready_message": "no status"},
-            ("error", "node old is not Ready: no status"), "On old: journalctl -u kubelet -n 50; systemctl start kubelet.",
+            _health_nodes.nodes_ready,
+            {"ready": False, "ready_message": "no status"},
+            ("error", "node old is not Ready: no status"),
+            "On old: journalctl -u kubelet -n 50; systemctl start kubelet.",
         ),
         (
-            _health_nodes.nodes_relaxed, {"pressures": ["PIDPressure", "DiskPressure"], "pressure_message": "much"},
+            _health_nodes.nodes_relaxed,
+            {"pressures": ["PIDPressure", "DiskPressure"], "pressure_message": "much"},
             ("error", "node old says PIDPressure, DiskPressure: much"),
             "Free memory, disk or process ids there, or move pods away; kubectl describe node old says more.",
         ),
         (
-            _health_nodes.nodes_schedulable, {"unschedulable": True},
-            ("warning", "node old is cordoned"), "kubectl uncordon old, when nobody works there.",
+            _health_nodes.nodes_schedulable,
+            {"unschedulable": True},
+            ("warning", "node old is cordoned"),
+            "kubectl uncordon old, when nobody works there.",
         ),
     ],
     ids=["not ready", "under pressure", "cordoned"],
-)  # fmt: skip
+)
 def test_a_node_that_the_inventory_does_not_know_is_judged_as_well_and_of_no_host(check, changes, said, fix):
     made = cluster()
     for api in made.apis():
@@ -295,8 +303,11 @@ def test_who_renews_a_certificate(path, ends, missing):
 
 def test_an_authority_that_ends_is_told_with_what_can_be_done_about_it_while_it_is_valid():
     made = cluster(masters=("m1",))
-    paths = {CA: "It cannot be rotated yet", "/etc/kubernetes/pki/front-proxy-ca.crt": "Rotate it while it is valid",
-             "/etc/etcd/pki/peer-ca.crt": "Rotate it while it is valid"}  # fmt: skip
+    paths = {
+        CA: "It cannot be rotated yet",
+        "/etc/kubernetes/pki/front-proxy-ca.crt": "Rotate it while it is valid",
+        "/etc/etcd/pki/peer-ca.crt": "Rotate it while it is valid",
+    }
     for path in paths:
         made.certificate(path, days_left=60.0, days=3650.0)
     told = {one.found: one.fix for one in _health_nodes.certificates_lasting(made.view())}
@@ -317,8 +328,9 @@ def test_of_several_certificates_the_first_to_end_is_named_and_the_worst_decides
         _health_view.Certificate("m2", "/a.crt", "leaf", -1.0),
     ]
     assert made.found(_health_nodes.certificates_valid) == [
-        ("m1", "error", "expired 3 days ago: /a.crt and 1 more"), ("m2", "error", "expired 24 hours ago: /a.crt"),
-    ]  # fmt: skip
+        ("m1", "error", "expired 3 days ago: /a.crt and 1 more"),
+        ("m2", "error", "expired 24 hours ago: /a.crt"),
+    ]
     assert made.found(_health_nodes.certificates_there) == [("m1", "error", "missing or no certificate: /e.crt and 1 more")]
     (one,) = _health_nodes.certificates_lasting(made.view())
     assert (one.level, one.found, one.wanted) == ("error", "ends in 6 days: /c.crt", "more than 30 days")

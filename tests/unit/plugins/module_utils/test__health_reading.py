@@ -19,8 +19,9 @@ LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-schedul
 def kube():
     made = FakeKube()
     made.objects["/api/v1/nodes/m1"] = {"metadata": {"name": "m1", "labels": {"a": "b"}}}
-    made.objects[LEASE] = {"spec": {"holderIdentity": "m1_x", "renewTime": "1970-01-01T00:01:30.500000Z",
-                                    "leaseDurationSeconds": 15}}  # fmt: skip
+    made.objects[LEASE] = {
+        "spec": {"holderIdentity": "m1_x", "renewTime": "1970-01-01T00:01:30.500000Z", "leaseDurationSeconds": 15}
+    }
     return made
 
 
@@ -95,5 +96,9 @@ def test_only_what_was_asked_for_is_read(monkeypatch):
     monkeypatch.setattr(_health_reading, "read_endpoint", lambda server: {"asked": server})
     found = _health_reading.read(endpoint="https://192.0.2.10:6443", endpoint_address="192.0.2.10")
     assert found == {
-        "etcd": None, "api": None, "endpoint": {"asked": "https://192.0.2.10:6443"}, "balancer": None, "certificates": None,
-    }  # fmt: skip
+        "etcd": None,
+        "api": None,
+        "endpoint": {"asked": "https://192.0.2.10:6443"},
+        "balancer": None,
+        "certificates": None,
+    }

@@ -497,16 +497,29 @@ LISTED = [
 ]
 
 
-@pytest.mark.parametrize("address,interface", [
-    ("192.0.2.200", "eth1"), ("198.51.100.7", "eth0"), ("192.0.2.10", "eth1"), ("203.0.113.9", None), ("2001:db8::1", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "address,interface",
+    [
+        ("192.0.2.200", "eth1"),
+        ("198.51.100.7", "eth0"),
+        ("192.0.2.10", "eth1"),
+        ("203.0.113.9", None),
+        ("2001:db8::1", None),
+    ],
+)
 def test_of_several_interfaces_the_one_in_whose_subnet_the_address_lies(address, interface):
     assert _host.interface_for(LISTED, address) == interface
 
 
-@pytest.mark.parametrize("probe_arp,bare,asks", [
-    ("never", True, False), ("bare", True, True), ("bare", False, False), ("always", False, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "probe_arp,bare,asks",
+    [
+        ("never", True, False),
+        ("bare", True, True),
+        ("bare", False, False),
+        ("always", False, True),
+    ],
+)
 def test_arp_is_asked_when_it_should_be(probe_arp, bare, asks):
     picture = Picture(paths=[] if bare else ["/etc/kubernetes/pki/ca.crt"])
     seen = observe(picture, endpoint_address="192.0.2.200", probe_arp=probe_arp, arp_probe=lambda interface, address: ["mac"])

@@ -253,9 +253,12 @@ def test_waiting_for_a_deployment_ends_with_what_is_missing():
     fake = FakeKube()
     kube, clock = client(fake)
     deployment = {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "n", "generation": 1},
-        "spec": {"replicas": 2}, "status": {"observedGeneration": 1, "updatedReplicas": 2, "availableReplicas": 1},
-    }  # fmt: skip
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d", "namespace": "n", "generation": 1},
+        "spec": {"replicas": 2},
+        "status": {"observedGeneration": 1, "updatedReplicas": 2, "availableReplicas": 1},
+    }
     with pytest.raises(_kube.KubeNotYet, match="it is gone"):
         _kube.wait_ready(kube, deployment, 5)
     kube.apply(deployment)

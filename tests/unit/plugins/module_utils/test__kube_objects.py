@@ -83,27 +83,39 @@ def test_readiness(obj, ready):
 
 NODE = {
     "metadata": {
-        "name": "m1", "labels": {"topology.kubernetes.io/zone": "z1"},
+        "name": "m1",
+        "labels": {"topology.kubernetes.io/zone": "z1"},
         "annotations": {"multimaster.io/operation": "7", "other": "x"},
     },
     "spec": {"podCIDR": "10.244.1.0/24", "taints": [{"key": "k", "effect": "NoSchedule"}], "unschedulable": True},
     "status": {
         "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True", "message": "fine"}],
         "nodeInfo": {"kubeletVersion": "v1.36.3"},
-        "addresses": [{"type": "InternalIP", "address": "192.0.2.1"}, {"type": "InternalIP", "address": "2001:db8::1"},
-                      {"type": "Hostname", "address": "m1"}],
+        "addresses": [
+            {"type": "InternalIP", "address": "192.0.2.1"},
+            {"type": "InternalIP", "address": "2001:db8::1"},
+            {"type": "Hostname", "address": "m1"},
+        ],
     },
-}  # fmt: skip
+}
 
 
 def test_a_node_in_short():
     assert objects.node_summary(NODE) == {
-        "name": "m1", "ready": True, "ready_message": "fine", "version": "v1.36.3", "zone": "z1", "internal_ip": "192.0.2.1",
-        "taints": [{"key": "k", "value": "", "effect": "NoSchedule"}], "unschedulable": True, "pressures": [],
+        "name": "m1",
+        "ready": True,
+        "ready_message": "fine",
+        "version": "v1.36.3",
+        "zone": "z1",
+        "internal_ip": "192.0.2.1",
+        "taints": [{"key": "k", "value": "", "effect": "NoSchedule"}],
+        "unschedulable": True,
+        "pressures": [],
         "pressure_message": "",
-        "pod_cidr": "10.244.1.0/24", "labels": {"topology.kubernetes.io/zone": "z1"},
+        "pod_cidr": "10.244.1.0/24",
+        "labels": {"topology.kubernetes.io/zone": "z1"},
         "annotations": {"multimaster.io/operation": "7"},
-    }  # fmt: skip
+    }
 
 
 def test_what_presses_a_node_is_told():

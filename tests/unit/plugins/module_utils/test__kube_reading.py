@@ -64,13 +64,14 @@ def test_each_lease_is_read_by_its_own_name(fake, kube, name, lease, summary):
     [
         (200, "[+]ping ok\n[+]etcd ok\nreadyz check passed\n", {"ready": True, "failed": []}),
         (
-            500, "[+]ping ok\n[-]etcd failed: reason withheld\n[-]a/b failed: reason withheld\nreadyz check failed\n",
+            500,
+            "[+]ping ok\n[-]etcd failed: reason withheld\n[-]a/b failed: reason withheld\nreadyz check failed\n",
             {"ready": False, "failed": ["a/b", "etcd"]},
         ),
         (200, "ok", {"ready": True, "failed": []}),
     ],
     ids=["ready", "two of its checks failed", "no check is told"],
-)  # fmt: skip
+)
 def test_an_api_servers_own_checks(fake, kube, status, text, told):
     fake.readyz = (status, text)
     assert _kube_reading.readyz(kube) == told

@@ -54,8 +54,12 @@ def test_claims():
     fresh = election.claim(None, "x", "kube-system", "m2", "now")
     assert "resourceVersion" not in fresh["metadata"]
     assert fresh["spec"] == {
-        "holderIdentity": "m2", "leaseDurationSeconds": 15, "acquireTime": "now", "renewTime": "now", "leaseTransitions": 0,
-    }  # fmt: skip
+        "holderIdentity": "m2",
+        "leaseDurationSeconds": 15,
+        "acquireTime": "now",
+        "renewTime": "now",
+        "leaseTransitions": 0,
+    }
     renewed = election.claim({**fresh, "metadata": {"resourceVersion": "7"}}, "x", "kube-system", "m2", "later")
     assert renewed["metadata"]["resourceVersion"] == "7"
     assert (renewed["spec"]["acquireTime"], renewed["spec"]["renewTime"]) == ("now", "later")

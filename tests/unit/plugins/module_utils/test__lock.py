@@ -61,7 +61,7 @@ ENDED = END + _lock.CLOCK_SECONDS + 0.1
         pytest.param(HELD, 0.0, "ctl1/c", "refuse", None, id="another-is-gone"),
         pytest.param(replace(HELD, run=ME), 0.0, ME.holder, "renew", None, id="mine-whatever-is-gone"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a case a row
 def test_judge(lease, now, gone, step, said):
     verdict = _lock.judge(lease, ME, now, gone)
     assert verdict.step == step
@@ -106,13 +106,15 @@ def test_a_process_is_gone_only_where_its_number_is_known_to_mean_something():
         pytest.param(replace(HELD, run=_lock.Run()), "nothing", "nobody holds the lock", id="emptied"),
         pytest.param(replace(HELD, run=ME), "release", "this run has held the lock since ten", id="mine"),
         pytest.param(
-            HELD, "refuse",
+            HELD,
+            "refuse",
             "the lock of this cluster is not this run's to release: upgrade to 1.37.2 from ctl1 (holder ctl1/a) holds it, since "
             "ten until eleven. Next: leave it; if this run had it before, it was longer than its bound and both were at work: "
-            "see what each did", id="another's",
+            "see what each did",
+            id="another's",
         ),
     ],
-)  # fmt: skip
+)
 def test_judge_release(lease, step, said):
     assert _lock.judge_release(lease, ME) == _lock.Verdict(step, said)
 
@@ -136,11 +138,14 @@ KEPT_WORDS = {
         pytest.param(HELD, ENDED, "refuse", None, id="another's-and-ended"),
         pytest.param(replace(HELD, run=ME), 0.0, "renew", "this run has held the lock since ten", id="mine"),
         pytest.param(
-            replace(HELD, run=ME), ENDED, "renew",
-            "this run has held the lock since ten; it had ended at eleven, and nobody took it meanwhile", id="mine-and-ended",
+            replace(HELD, run=ME),
+            ENDED,
+            "renew",
+            "this run has held the lock since ten; it had ended at eleven, and nobody took it meanwhile",
+            id="mine-and-ended",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_lock_is_kept_or_was_lost(lease, now, step, said):
     """A run that had it takes it from nobody, not even when that one's has ended: what that run did has to be looked at."""
     verdict = _lock.judge_kept(lease, ME, now)
@@ -217,9 +222,16 @@ def test_bounds_of_a_step():
 
 def test_what_a_module_returns_of_it():
     assert HELD.as_dict() == {
-        "holder": "ctl1/a", "purpose": "upgrade to 1.37.2", "controller": "ctl1", "boot": "boot1", "pid": 10, "started": 100,
-        "run": "a", "since": "ten", "until": "eleven",
-    }  # fmt: skip
+        "holder": "ctl1/a",
+        "purpose": "upgrade to 1.37.2",
+        "controller": "ctl1",
+        "boot": "boot1",
+        "pid": 10,
+        "started": 100,
+        "run": "a",
+        "since": "ten",
+        "until": "eleven",
+    }
 
 
 @pytest.mark.parametrize(

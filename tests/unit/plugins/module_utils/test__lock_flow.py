@@ -123,11 +123,14 @@ def test_what_is_claimed_is_read_back_as_it_was():
 
 FOUND = {
     "metadata": {
-        "name": "multimaster-operation", "namespace": "kube-system", "resourceVersion": "7", "labels": {"kept": "yes"},
+        "name": "multimaster-operation",
+        "namespace": "kube-system",
+        "resourceVersion": "7",
+        "labels": {"kept": "yes"},
         "annotations": {"somebody/else": "kept", "multimaster.kubernetes/purpose": "upgrade", "multimaster.kubernetes/pid": "20"},
     },
     "spec": {"holderIdentity": "ctl2/b", "acquireTime": "earlier", "leaseTransitions": 3},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -146,9 +149,12 @@ def test_what_is_written_of_a_holder(found, step, acquired, transitions):
     before = repr(found)
     claimed = _lock_flow.claim(found, MINE, step, 60, NOON + 60)
     assert claimed["spec"] == {
-        "holderIdentity": "ctl1/a", "leaseDurationSeconds": 120, "acquireTime": acquired, "renewTime": MINUTE_PAST,
+        "holderIdentity": "ctl1/a",
+        "leaseDurationSeconds": 120,
+        "acquireTime": acquired,
+        "renewTime": MINUTE_PAST,
         "leaseTransitions": transitions,
-    }  # fmt: skip
+    }
     assert (claimed["apiVersion"], claimed["kind"]) == ("coordination.k8s.io/v1", "Lease")
     assert repr(found) == before, "what was read stays what was read"
 
@@ -159,8 +165,14 @@ def test_what_others_noted_on_it_is_kept_and_a_purpose_that_is_not_said_again(pu
     assert (metadata["resourceVersion"], metadata["labels"]) == ("7", {"kept": "yes"})
     noted = {key.rpartition("/")[2]: value for key, value in metadata["annotations"].items()}
     assert noted == {
-        "else": "kept", "purpose": said, "controller": "ctl1", "boot": "boot1", "pid": "10", "started": "100", "run": "a",
-    }  # fmt: skip
+        "else": "kept",
+        "purpose": said,
+        "controller": "ctl1",
+        "boot": "boot1",
+        "pid": "10",
+        "started": "100",
+        "run": "a",
+    }
 
 
 # Runs

@@ -31,7 +31,7 @@ def removal(leaving, masters, learners=(), dead=(), holder="m1", **more):
 def asked(
     request, masters, learners=(), dead=(), holder="m1", bare=(), zones=None, wiped=(), workers=("w1",), alarms=(), records=None,
     ill=(), etcd=(), nodes="", yielded=(), without_api=(), mode="managed",
-):  # fmt: skip
+):  # fmt: skip  # what each scene may have
     """Return the topology of such a cluster for any request.
 
     `bare` masters are listed and new, `wiped` ones lost their disk, the etcd of `ill` ones fails while their hosts live;
@@ -96,7 +96,7 @@ def test_nobody_comes_or_leaves_nothing_is_planned():
         (["m1", "m2"], FIVE, {},
          ["drain m2", "drain m1", "yield m1", "stop m2", "stop m1", "remove m2", "remove m1", "clean m2", "clean m1"]),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a case a row
 def test_the_plan_in_order(leaving, masters, seen, wanted):
     assert steps(removal(leaving, masters, **seen)) == wanted
 
@@ -123,8 +123,11 @@ def test_the_address_is_not_taken_off_a_master_whom_nobody_could_relieve(request
     made = asked(request_, masters, learners=("m1",) * (masters == TWO), holder="m2", **seen)
     why = [(reason, next_step) for reason, next_step in made.plan.refusals if "nobody could take" in reason]
     unfit = "; ".join(f"{name} does not run HAProxy and keepalived" for name in sorted(seen.get("yielded", ()), reverse=True))
-    assert why == ([(f"nobody could take the endpoint address from m2: {unfit}",
-                     "run site.yml, which mends that, then this again")] if refused else [])  # fmt: skip
+    assert why == (
+        [(f"nobody could take the endpoint address from m2: {unfit}", "run site.yml, which mends that, then this again")]
+        if refused
+        else []
+    )
 
 
 @pytest.mark.parametrize(
@@ -264,7 +267,7 @@ SAME_ZONE = {**ZONES, "m4": "b"}
         (lambda: replaced("w1", "w2", dead=("w1",), bare=("w2",), workers=("w1", "w2")),
          ["forget w1", "prepare w2", "register w2"]),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a case a row
 def test_a_replacement_in_order(made, wanted):
     assert steps(made()) == wanted
 
@@ -360,15 +363,16 @@ AS_ADDED, AS_LEARNER = ([member("m1"), member("m2", True, started), member("m3")
          ["add_learner m2", "promote m2", "repoint m2"]),
         (half_way(AS_LEARNER), [], [], ["promote m2", "repoint m2"]),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a case a row
 def test_a_new_machine_under_the_old_name_comes_in_wherever_the_run_was_cut_off(seen, nodes, members, wanted):
     request = _request.Request(_request.REPLACE, ("m2",))
     made = _topology.build(settings(), inventory(THREE, ["w1"]), {**seen, "w1": living("w1", OLD, False)}, True, request=request)
     assert not made.plan.refusals and steps(made) == wanted
     fact = _topology_fact.as_fact(made)
     assert {part: [one["node_name"] for one in told] for part, told in fact["forgotten"].items()} == {
-        "nodes": nodes, "members": members,
-    }  # fmt: skip
+        "nodes": nodes,
+        "members": members,
+    }
     assert fact["hosts"]["m2"]["replaces"] == "m2", "what was begun is recorded before it joins"
     assert any("m2 was replaced before: what that run left undone is done" in line for line in made.plan.lines()) == (nodes == [])
 
@@ -390,8 +394,11 @@ def test_what_is_forgotten_is_what_the_plan_says_first(made):
     fact, planned = _topology_fact.as_fact(made()), steps(made())
     stranded = fact["order"]["leaving_stranded"]
     first = [f"repoint {name}" for name in stranded.split(",") if stranded != _topology.NOBODY]
-    first += [f"{kind} {one['node_name']}" for kind, part in (("forget", "nodes"), ("remove", "members"))
-              for one in fact["forgotten"][part]]  # fmt: skip
+    first += [
+        f"{kind} {one['node_name']}"
+        for kind, part in (("forget", "nodes"), ("remove", "members"))
+        for one in fact["forgotten"][part]
+    ]
     assert fact["forgotten"]["members"] and planned[: len(first)] == first
 
 
@@ -476,10 +483,12 @@ def widened(request=_request.CONVERGING, etcd=(), serves=False, workers=("w1",),
         (lambda: widened(etcd=["e1"], unit="failed"), ["prepare w1", "serve w1", "promote_ip m1", "balance w1"]),
         # the run was cut off when its API server had started
         (lambda: widened(etcd=["e1"], serves=True), ["promote_ip m1", "balance w1"]),
-        (lambda: widened(etcd=["e1"], workers=("w1", "w2"), promoted="w2"),
-         ["prepare w2", "serve w2", "promote_ip m1", "balance w2"]),
+        (
+            lambda: widened(etcd=["e1"], workers=("w1", "w2"), promoted="w2"),
+            ["prepare w2", "serve w2", "promote_ip m1", "balance w2"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_worker_that_becomes_a_master_is_planned_and_registers_no_more(made, wanted):
     planned = made().plan
     assert [f"{step.kind} {step.host}" for step in planned.steps] == wanted
@@ -678,11 +687,14 @@ REMOVE_M1, ROLL_ALL = _request.Request(_request.REMOVE, ("m1",)), _request.Reque
         (lambda: balanced(REMOVE_M1, holder=""), "stop", [("m1", "", "")]),
         (lambda: removal(["m1"], ("m1", "m2"), learners=("m2",)), "give_back", [("m2", "m2", "m2")]),
         (lambda: asked(_request.Request(), ("m1",), bare=("m2",)), "balance", [("m2", "m1", "m1")]),
-        (lambda: asked(_request.Request(), (), bare=THREE, workers=()), "balance",
-         [("m1", "", "m1"), ("m2", "m1", "m1"), ("m3", "m1", "m1")]),
+        (
+            lambda: asked(_request.Request(), (), bare=THREE, workers=()),
+            "balance",
+            [("m1", "", "m1"), ("m2", "m1", "m1"), ("m3", "m1", "m1")],
+        ),
         (lambda: asked(_request.Request(), (), bare=("m1",), workers=()), "hold", [("m1", "", "m1")]),
     ],
-)  # fmt: skip
+)
 def test_who_has_the_address_before_and_after_a_step(made, kind, moves):
     assert around(made(), kind, "holder_before", "holder_after") == moves
 
@@ -706,7 +718,7 @@ def test_a_restart_after_which_another_has_the_address_says_so():
         (["m1"], ["w1"], {"m1": "drained first; the API is away meanwhile", "w1": _plan_state.PINNED}),
         (["m1"], ["w1", "w2"], {"m1": "drained first; the API is away meanwhile", "w1": "drained first", "w2": "drained first"}),
     ],
-)  # fmt: skip
+)
 def test_a_node_whose_pods_could_go_nowhere_is_not_drained_and_the_plan_says_so(masters, workers, said):
     listed = inventory(masters, workers)
     seen = {name: living(name, [member("m1")], master=name == "m1") for name in listed.names}
@@ -839,13 +851,21 @@ def move(masters=THREE, held_by=("m1",), stopped=(), dead=(), bare=(), **more):
     [
         (lambda: move(), ["yield        m1           {}m3, by VRRP priority before m2", "balance      m1           {back}"]),
         (lambda: move(("m1", "m2"), held_by=("m2",)), ["yield        m2           {}m1", "balance      m2           {back}"]),
-        (lambda: move(stopped=("m3",)),
-         ["yield        m1           {}m2", "balance      m1           {back}", "balance      m3           {still}",
-          "m3 does not run keepalived{doubt}"]),
-        (lambda: move(dead=("m3",)),
-         ["yield        m1           {}m2", "balance      m1           {back}", "m3 cannot be reached{doubt}"]),
+        (
+            lambda: move(stopped=("m3",)),
+            [
+                "yield        m1           {}m2",
+                "balance      m1           {back}",
+                "balance      m3           {still}",
+                "m3 does not run keepalived{doubt}",
+            ],
+        ),
+        (
+            lambda: move(dead=("m3",)),
+            ["yield        m1           {}m2", "balance      m1           {back}", "m3 cannot be reached{doubt}"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_move_in_order(made, lines):
     back = "it comes back as a backup   [restarts keepalived]"
     said = {"back": back, "still": f"its keepalived stands still: {back}", "doubt": ": do not count on it to take the address"}

@@ -69,8 +69,7 @@ THREE, DEGRADED = "3 of 3 healthy, quorum 2", "2 of 3 healthy, quorum 2"
         (None, None, None, ""),
         (state("abc"), None, state("ab"), f"etcd: {THREE} -> 2 of 2 healthy, quorum 2; no zone may be lost"),
         (state("abc"), state("abc", ["m1"]), state("abc"), f"etcd: {THREE} -> {DEGRADED} meanwhile; no zone may be lost"),
-        (state("ab"), None, state("abc"),
-         f"etcd: 2 of 2 healthy, quorum 2 -> {THREE}; any one of the zones a, b, c may be lost"),
+        (state("ab"), None, state("abc"), f"etcd: 2 of 2 healthy, quorum 2 -> {THREE}; any one of the zones a, b, c may be lost"),
         (state("ab"), None, state("aab"), f"etcd: 2 of 2 healthy, quorum 2 -> {THREE}; zone b may be lost"),
         # the set is the same, and not empty: nothing to say
         (state("abcab"), None, state("abcabc"), "etcd: 5 of 5 healthy, quorum 3 -> 6 of 6 healthy, quorum 4"),
@@ -79,7 +78,7 @@ THREE, DEGRADED = "3 of 3 healthy, quorum 2", "2 of 3 healthy, quorum 2"
         (state(["", ""]), None, state([""]), "etcd: 2 of 2 healthy, quorum 2 -> 1 of 1 healthy, quorum 1"),
         (None, None, state(["", "", ""]), f"etcd: none -> {THREE}"),
     ],
-)  # fmt: skip
+)
 def test_what_becomes_of_etcd_is_said_where_something_does(before, during, after, said):
     assert _plan_state.etcd_text(step(before, after, during)) == said
 

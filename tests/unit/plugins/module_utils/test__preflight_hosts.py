@@ -176,11 +176,15 @@ def test_a_clock_that_is_wrong_is_told_with_its_direction(clock, said):
         ({"m1": 2.4, "m3": 0.5}, []),
         # who is wrong by the controller's is told of once
         ({"m1": 9.0, "m3": -1.4}, [("m1", "the clock is 8 s ahead of the controller's")]),
-        ({"m1": 9.0, "m2": 2.4, "m3": -1.4}, [
-            ("m1", "the clock is 8 s ahead of the controller's"), ("m2", "the clock is 3 s ahead of m3's"),
-        ]),
+        (
+            {"m1": 9.0, "m2": 2.4, "m3": -1.4},
+            [
+                ("m1", "the clock is 8 s ahead of the controller's"),
+                ("m2", "the clock is 3 s ahead of m3's"),
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_clocks_are_apart_from_each_other_too(ahead, said):
     observed = bare(*NAMES, "w1")
     for number, (name, seen) in enumerate(observed.items()):

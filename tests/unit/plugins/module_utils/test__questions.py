@@ -53,8 +53,10 @@ def test_a_master_has_its_own_certificates_the_authorities_and_the_kubelets():
 
 def test_a_worker_has_the_authority_and_the_kubelets():
     assert asked("w1")["certificates"] == [
-        "/etc/kubernetes/pki/ca.crt", "/var/lib/kubelet/pki/kubelet-client-current.pem", SERVING,
-    ]  # fmt: skip
+        "/etc/kubernetes/pki/ca.crt",
+        "/var/lib/kubelet/pki/kubelet-client-current.pem",
+        SERVING,
+    ]
 
 
 def test_a_member_beside_the_masters_has_no_kubelet():

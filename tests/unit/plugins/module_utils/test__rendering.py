@@ -51,11 +51,13 @@ EXTRA = {
     "a flag that is left out": ({"v": None}, "--feature-gates=B=true,A=true"),
     "gates of theirs": ({"feature-gates": "C=true"}, "--feature-gates=B=true,A=true,C=true", "--v=2"),
     "gates as a dictionary": (
-        {"feature-gates": {"D": False, "C": True, "A": False}}, "--feature-gates=B=true,A=false,C=true,D=false", "--v=2",
+        {"feature-gates": {"D": False, "C": True, "A": False}},
+        "--feature-gates=B=true,A=false,C=true,D=false",
+        "--v=2",
     ),
     "gates as a list": ({"feature-gates": ["D=true", "C=true"]}, "--feature-gates=B=true,A=true,D=true,C=true", "--v=2"),
     "gates that are left out, ours too": ({"feature-gates": None}, "--v=2"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", EXTRA)

@@ -329,7 +329,7 @@ MOUNTS = {
     "what lies below is not seen": ((f"37 36 98:0 {OWN} {OWN} rw - ext4 /dev/vda1 rw",), False),
     "its own parent": ((f"37 37 98:0 / {OWN} rw - ext4 /dev/vda1 rw",), False),
     "a row that is cut off": ((DISK, f"37 36 98:0 {OWN}"), False),
-}  # fmt: skip
+}  # fmt: skip  # a case a row
 
 
 @pytest.mark.parametrize(("rows", "own"), MOUNTS.values(), ids=MOUNTS)

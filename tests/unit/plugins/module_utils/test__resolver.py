@@ -27,10 +27,14 @@ BEHIND = "nameserver 192.0.2.1\nnameserver 2001:db8::1\n"
         (STUB, None, _resolver.USUAL, ["127.0.0.53"]),
         (STUB, "nameserver 127.0.0.1\n", _resolver.USUAL, ["127.0.0.53"]),
         (None, BEHIND, _resolver.USUAL, []),
-        ("nameserver\n#nameserver 127.0.0.1\n nameserver\tfe80::1%eth0\nnameserver dns.example\n", None, _resolver.USUAL,
-         ["fe80::1%eth0", "dns.example"]),
+        (
+            "nameserver\n#nameserver 127.0.0.1\n nameserver\tfe80::1%eth0\nnameserver dns.example\n",
+            None,
+            _resolver.USUAL,
+            ["fe80::1%eth0", "dns.example"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_pair_of_files(usual, resolved, path, servers):
     assert _resolver.chosen(usual, resolved) == {"path": path, "nameservers": servers}
 

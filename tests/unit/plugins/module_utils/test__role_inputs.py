@@ -35,8 +35,13 @@ def said(**variables):
 
 def test_the_variables_of_all_entry_points_are_known():
     assert set(DECLARED) == {
-        "kubelet_taints", "kubelet_extra_args", "kubelet_restart", "etcd_quota_bytes", "etcd_name", "etcd_wipe",
-    }  # fmt: skip
+        "kubelet_taints",
+        "kubelet_extra_args",
+        "kubelet_restart",
+        "etcd_quota_bytes",
+        "etcd_name",
+        "etcd_wipe",
+    }
 
 
 @pytest.mark.parametrize(

@@ -174,13 +174,19 @@ def test_a_batch_is_a_number_or_a_share_and_never_nobody(batch, count, size):
 @pytest.mark.parametrize(
     ("batch", "count", "forks", "bounded"),
     [
-        ("20%", 100, 20, "20%"), ("20%", 105, 20, "20"), ("20%", 104, 20, "20%"),
-        ("7", 9, 5, "5"), ("5", 9, 5, "5"), ("4", 9, 5, "4"),
+        ("20%", 100, 20, "20%"),
+        ("20%", 105, 20, "20"),
+        ("20%", 104, 20, "20%"),
+        ("7", 9, 5, "5"),
+        ("5", 9, 5, "5"),
+        ("4", 9, 5, "4"),
         # nobody knows how many forks there are
         ("100%", 50, 0, "100%"),
-        ("1", 0, 1, "1"), ("all", 9, 5, "all"), ("0", 9, 5, "0"),
+        ("1", 0, 1, "1"),
+        ("all", 9, 5, "all"),
+        ("0", 9, 5, "0"),
     ],
-)  # fmt: skip
+)
 def test_a_batch_drains_at_once(batch, count, forks, bounded):
     assert _settings.batch_within(batch, count, forks) == bounded
 

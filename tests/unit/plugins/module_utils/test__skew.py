@@ -213,7 +213,7 @@ OVER = "Set multimaster_kubernetes_version to a 1.36 release, upgrade, then go o
         (Versions(etcd=on("3.7.3", "3.5.0")), None, [ANEW.format("m2")]),
         (Versions(etcd=on("3.7.3", "3.6.10")), None, [ANEW.format("m2")]),
     ],
-)  # fmt: skip
+)
 def test_what_is_too_far_behind_is_told_with_a_playbook_that_can(running, kubernetes, fixes):
     errors = [one for one in (*judge_skew(running), *judge_target(running, kubernetes)) if one.level == ERROR]
     assert [one.fix for one in errors] == fixes

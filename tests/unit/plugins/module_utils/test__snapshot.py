@@ -54,9 +54,14 @@ def test_a_copy_is_asked_for_with_the_credentials_and_read_back(save, tmp_path):
     assert save() == FOUND
     copy = tmp_path / "copies" / "unfinished.db"
     assert copy.read_text().split() == [
-        "--endpoints=https://m1:2379", "--cacert=/pki/ca.crt", "--cert=/pki/me.crt", "--key=/pki/me.key",
-        "--command-timeout=600s", "snapshot", "save",
-    ]  # fmt: skip
+        "--endpoints=https://m1:2379",
+        "--cacert=/pki/ca.crt",
+        "--cert=/pki/me.crt",
+        "--key=/pki/me.key",
+        "--command-timeout=600s",
+        "snapshot",
+        "save",
+    ]
 
 
 def test_a_copy_is_for_its_owner_only_whatever_the_umask(save, tmp_path):

@@ -466,8 +466,10 @@ def test_a_new_machine_under_an_old_name_takes_its_former_self_out_whatever_eith
     made = _topology.build(settings(), inventory(["m1", "m2", "m3"]), seen, True, request=request)
     assert not made.plan.refusals
     assert [(step.kind, step.host) for step in made.plan.steps if step.kind in ("remove", "add_learner", "promote")] == [
-        ("remove", "m2"), ("add_learner", "m2"), ("promote", "m2"),
-    ]  # fmt: skip
+        ("remove", "m2"),
+        ("add_learner", "m2"),
+        ("promote", "m2"),
+    ]
     forgotten = _topology_fact.as_fact(made)["forgotten"]
     assert [one["peer_url"] for one in forgotten["members"]] == ["https://192.0.2.12:2380"]
     assert [one["address"] for one in forgotten["nodes"]] == ["192.0.2.12"]
@@ -516,9 +518,13 @@ def test_an_external_balancer_leaves_the_api_server_on_its_own_port():
 
 @pytest.mark.parametrize(
     ("more", "seconds"),
-    [({}, 3), ({"endpoint_check_seconds": 12}, 3), ({"endpoint_mode": "external"}, 30),
-     ({"endpoint_mode": "external", "endpoint_check_seconds": 12}, 12)],
-)  # fmt: skip
+    [
+        ({}, 3),
+        ({"endpoint_check_seconds": 12}, 3),
+        ({"endpoint_mode": "external"}, 30),
+        ({"endpoint_mode": "external", "endpoint_check_seconds": 12}, 12),
+    ],
+)
 def test_an_api_server_that_stops_serves_until_somebody_elses_balancer_has_found_out(more, seconds):
     assert fact(inventory(["m1"]), bare("m1"), **more)["endpoint"]["serves_on"] == seconds
 

@@ -14,9 +14,15 @@ NOBODY = "all:!all"
 UP, DOWN = {"units": {"u": {"active": "active"}}}, {"units": {"u": {"active": "failed"}}}
 OTHER = {"units": {"u": {"active": "active"}}, "restart_needed": ["u"]}
 SICK = {**OTHER, "unready": ["u"]}
-RESULTS = {"etcd": "etcd_result", "api": "kube_apiserver_result", "kcm": "kube_controller_manager_result",
-           "sched": "kube_scheduler_result", "endpoint": "api_endpoint_result", "kubelet": "kubelet_result",
-           "network": "network_result"}  # fmt: skip
+RESULTS = {
+    "etcd": "etcd_result",
+    "api": "kube_apiserver_result",
+    "kcm": "kube_controller_manager_result",
+    "sched": "kube_scheduler_result",
+    "endpoint": "api_endpoint_result",
+    "kubelet": "kubelet_result",
+    "network": "network_result",
+}
 
 
 def neighbour(name, masters):
@@ -34,18 +40,29 @@ def fact(masters="m1 m2 m3", etcd="", workers="", mode="balanced", batch="1", tu
     used, at_rest = more.pop("used", {}), more.pop("at_rest", {})
     hosts = {
         name: {
-            "master": name in masters, "worker": name in workers, "zone": "", "neighbour": neighbour(name, masters),
-            "client_url": name, "etcd_used": used.get(name, name).split(), "etcd_endpoints": at_rest.get(name, name).split(),
+            "master": name in masters,
+            "worker": name in workers,
+            "zone": "",
+            "neighbour": neighbour(name, masters),
+            "client_url": name,
+            "etcd_used": used.get(name, name).split(),
+            "etcd_endpoints": at_rest.get(name, name).split(),
         }
         for name in (*masters, *etcd, *workers)
-    }  # fmt: skip
+    }
     nobody = dict.fromkeys(("bootstrap", "grow", "demote"), NOBODY)
     return {
-        "masters": masters, "workers": workers, "hosts": hosts, "turns": (turns or " ".join([*etcd, *masters])).split(),
-        "learners": learners.split(), "later": later.split(), "endpoint": {"mode": mode}, "upgrade_batch": batch,
+        "masters": masters,
+        "workers": workers,
+        "hosts": hosts,
+        "turns": (turns or " ".join([*etcd, *masters])).split(),
+        "learners": learners.split(),
+        "later": later.split(),
+        "endpoint": {"mode": mode},
+        "upgrade_batch": batch,
         "canary": watched,
         "order": {**nobody, "holder_first": ",".join(masters), **more},
-    }  # fmt: skip
+    }
 
 
 def told(names, **results):
@@ -136,7 +153,7 @@ def test_a_turn_is_for_a_host_whose_service_is_down_or_runs_with_other_settings(
         # somebody else's balancer: one of them says what to point it at
         (fact("m1 m2 m3", mode="external"), {}, {"endpoint": "m1"}),
     ],
-)  # fmt: skip
+)  # fmt: skip  # a case a row
 def test_case(the_fact, results, wanted):
     assert taken(the_fact, **results) == wanted
 
@@ -332,9 +349,14 @@ def host(zone, master=False, worker=True):
 
 
 HOSTS = {
-    "m1": host("b", True, False), "m2": host("a", True), "w1": host("b"), "w2": host("a"), "w3": host("a"), "w4": host("a"),
+    "m1": host("b", True, False),
+    "m2": host("a", True),
+    "w1": host("b"),
+    "w2": host("a"),
+    "w3": host("a"),
+    "w4": host("a"),
     "e1": host("a", False, False),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(

@@ -188,8 +188,11 @@ def test_one_that_is_newer_than_wanted_makes_it_the_way_back():
 
 def test_nodes_that_are_down_come_first_with_their_zone():
     """A batch is filled up with the next of its zone; masters' nodes come before all of them."""
-    hosts = changed(changed(changed((*stacked(3), *workers(9)), "w6", stopped=("kubelet",)), "w5", stopped=("kube_proxy",)), "m2",
-                    stopped=("kubelet",))  # fmt: skip
+    hosts = changed(
+        changed(changed((*stacked(3), *workers(9)), "w6", stopped=("kubelet",)), "w5", stopped=("kube_proxy",)),
+        "m2",
+        stopped=("kubelet",),
+    )
     differing = {"kubelet": {host.name: OLD[0] for host in hosts}}
     steps = [",".join(step.hosts) for step in planned(hosts, NEW, differing=differing, batch="2").steps if step.kind == "node"]
     assert steps == ["m2", "m1", "m3", "w5,w2", "w6,w3", "w1,w4", "w7", "w8", "w9"]
@@ -332,9 +335,15 @@ def test_every_mixture_of_three_minors(target):
             masters = {f"m{n}": f"1.{minor}.1" for n, minor in enumerate(servers, 1)}
             kubelets = {**dict.fromkeys(masters, f"1.{min(servers)}.1"), **{f"w{n}": f"1.{m}.1" for n, m in enumerate(nodes, 1)}}
             versions = running(
-                hosts, "", OLD[1], apiserver=masters, controller_manager=masters, scheduler=masters, kubelet=kubelets,
+                hosts,
+                "",
+                OLD[1],
+                apiserver=masters,
+                controller_manager=masters,
+                scheduler=masters,
+                kubelet=kubelets,
                 kube_proxy=dict.fromkeys(kubelets, "1.35.1"),
-            )  # fmt: skip
+            )
             plan = _upgrade.plan(versions, hosts, wanted((f"1.{target}.1", OLD[1])))
             assert set(codes(plan)) == verdict(servers, (*nodes, min(servers)), target), (servers, nodes)
             if plan.refusals:

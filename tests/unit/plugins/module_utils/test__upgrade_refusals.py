@@ -244,7 +244,8 @@ WORDS = {
     "an etcd host that is away": (
         view(changed(external(1, 3), "e1", reachable=False)),
         (
-            "unreachable", "the etcd member e1 cannot be reached",
+            "unreachable",
+            "the etcd member e1 cannot be reached",
             "make it reachable, or take it out by remove_node.yml or replace_node.yml, then run again",
         ),
     ),
@@ -255,35 +256,40 @@ WORDS = {
     "a host of which nothing can be read": (
         without(without(view(), "kubelet", "w1"), "kube_proxy", "w1"),
         (
-            "no-version", "no version can be read of kubelet, kube-proxy on w1",
+            "no-version",
+            "no version can be read of kubelet, kube-proxy on w1",
             "build the host by site.yml with the present versions first",
         ),
     ),
     "a voter that hangs": (
         view(changed(stacked(3), "m2", sick=True)),
         (
-            "sick", "etcd on m2 runs and is not healthy: without another one 1 of 2 needed were left",
+            "sick",
+            "etcd on m2 runs and is not healthy: without another one 1 of 2 needed were left",
             "on m2 `journalctl -u etcd -n 50`; restart it there, or replace the host (replace_node.yml)",
         ),
     ),
     "a learner that hangs and is to take over": (
         view(changed(stacked(2, learner="m2"), "m2", sick=True)),
         (
-            "sick", "etcd on m2 runs and is not healthy: nobody else can take over",
+            "sick",
+            "etcd on m2 runs and is not healthy: nobody else can take over",
             "on m2 `journalctl -u etcd -n 50`; restart it there, or replace the host (replace_node.yml)",
         ),
     ),
     "a kubelet that is too new": (
         view(differing={"kubelet": {"w1": "1.37.0"}}),
         (
-            "skew-kubelet", "w1: kubelet 1.37.0; wanted: not newer than any API server (1.36.3)",
+            "skew-kubelet",
+            "w1: kubelet 1.37.0; wanted: not newer than any API server (1.36.3)",
             f"bring kubelet on w1 {BY_HAND}",
         ),
     ),
     "a program that is no version": (
         view(differing={"scheduler": {"m2": "latest"}}),
         (
-            "skew-version", "m2: kube-scheduler says 'latest'; wanted: a version like 1.36.3",
+            "skew-version",
+            "m2: kube-scheduler says 'latest'; wanted: a version like 1.36.3",
             "See what kube-scheduler on this host is; reinstall it by site.yml.",
         ),
     ),
@@ -303,7 +309,7 @@ WORDS = {
             "take experimental-memory-mlock out of etcd_extra_flags",
         ),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WORDS)
@@ -514,16 +520,18 @@ UNSUPPORTED = " (not supported upstream: every API server is new)"
         (view(before=(OLD[0], NEW[1])), ("", OLD[1]), FORMAL),
         (view(before=(OLD[0], NEW[1]), differing={"etcd": {"m2": OLD[1]}}), ("", OLD[1]), "run again with etcd 3.6.16"),
         (
-            view(before=NEW), OLD,
+            view(before=NEW),
+            OLD,
             f"Kubernetes only goes on (m1 runs kubelet 1.37.2); the last resort is to restore the snapshot; {FORMAL}",
         ),
         (
-            view(differing={"kubelet": {"w1": NEW[0]}}), OLD,
+            view(differing={"kubelet": {"w1": NEW[0]}}),
+            OLD,
             "run again with etcd 3.6.16; Kubernetes only goes on (w1 runs kubelet 1.37.2); the last resort is to restore the "
             "snapshot",
         ),
     ],
-)  # fmt: skip
+)
 def test_the_way_back_from_what_runs_now(seen, old, said):
     assert way(seen, *old) == said
 
@@ -541,7 +549,7 @@ def test_the_way_back_from_what_runs_now(seen, old, said):
         ([None] * 4, ["1.36.3"] * 4, ("w2", "w1", "w3", "w4"), ["w2 kube-proxy", *["w1 kube-proxy"] * 3]),
     ],
     ids=["up", "too old before", "kubelets are done", "kube-proxies alone"],
-)  # fmt: skip
+)
 def test_which_node_forbids_the_way_back_first(kubelets, proxies, order, first):
     """It is what `way_back` says of the whole cluster after each of these steps, with much less to look at."""
     texts = {"kubelet": dict(zip(("w1", "w2", "w3", "w4"), kubelets)), "kube_proxy": dict(zip(("w1", "w2", "w3", "w4"), proxies))}

@@ -223,10 +223,15 @@ def test_a_program_that_systemd_starts_again_and_again_has_its_turn_first(unit, 
     [
         (["m1"], {"m1": "a master's node, after the last API server; its pods stay: no other node could take them"}),
         (["w1"], {"m1": "a master's node, after the last API server", "w1": "its pods stay: no other node could take them"}),
-        (["w1", "w2"], {"m1": "a master's node, after the last API server",
-                        **dict.fromkeys(("w1", "w2"), "drained within PodDisruptionBudgets, uncordoned on failure")}),
+        (
+            ["w1", "w2"],
+            {
+                "m1": "a master's node, after the last API server",
+                **dict.fromkeys(("w1", "w2"), "drained within PodDisruptionBudgets, uncordoned on failure"),
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_node_whose_pods_could_go_nowhere_is_not_drained_and_the_plan_says_so(workers, said):
     listed, wished = inventory(["m1"], workers), settings(kubernetes_version="1.37.2", etcd_version="3.6.16")
     m1 = seen("3.6.16")["m1"]

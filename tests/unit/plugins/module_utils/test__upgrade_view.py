@@ -138,10 +138,18 @@ def test_versions_are_those_that_can_be_read_wherever_they_run():
         (external(2, 1), "e1", False),
     ],
     ids=[
-        "the only voter", "one of two", "the voter beside a learner", "the learner", "one of three", "it is down already",
-        "it was taken out", "the one that is left", "it has no member", "the only voter beside masters without one",
+        "the only voter",
+        "one of two",
+        "the voter beside a learner",
+        "the learner",
+        "one of three",
+        "it is down already",
+        "it was taken out",
+        "the one that is left",
+        "it has no member",
+        "the only voter beside masters without one",
     ],
-)  # fmt: skip
+)
 def test_whom_etcd_can_do_without(hosts, name, spared):
     seen = view(hosts)
     assert seen.spares(host_of(seen, name)) is spared
@@ -174,10 +182,16 @@ def test_the_target_of_a_downgrade_with_or_without_its_patch(told, target):
         ((), True, "", "", None),
     ],
     ids=[
-        "the oldest member's", "about to be raised", "what is told is newer", "a member is down", "nothing told and one down",
-        "a downgrade is enabled", "no member runs", "nothing is known",
+        "the oldest member's",
+        "about to be raised",
+        "what is told is newer",
+        "a member is down",
+        "nothing told and one down",
+        "a downgrade is enabled",
+        "no member runs",
+        "nothing is known",
     ],
-)  # fmt: skip
+)
 def test_the_cluster_version_at_rest(members, down, told, downgrade, version):
     hosts = changed(stacked(2), "m2", stopped=("etcd",)) if down else stacked(2)
     texts = dict(zip(("m1", "m2"), (*members, None, None)))

@@ -19,7 +19,7 @@ def frame(source="192.0.2.50", vrid=51, priority=100, version=3, protocol=112, k
     header = struct.pack(
         "!BBHHHBBH4s4s", 0x45 + options, 0, 0, 0, 0, 255, protocol, 0,
         ipaddress.IPv4Address(source).packed, ipaddress.IPv4Address("224.0.0.18").packed,
-    )  # fmt: skip
+    )  # fmt: skip  # the fields of a packet, in its order
     body = struct.pack("!BBBBHH", version << 4 | kind, vrid, priority, 1, 100, 0)
     return _vrrp.GROUP + b"\x02" * 6 + ethertype.to_bytes(2, "big") + header + b"\0" * 4 * options + body
 
@@ -60,9 +60,10 @@ def test_who_speaks():
     assert hear() == []
     found = hear(frame(), frame(), frame("192.0.2.51", 7, 255, version=2), frame(options=1, vrid=9))
     assert found == [
-        _vrrp.Speaker("192.0.2.50", 9, 3, 100), _vrrp.Speaker("192.0.2.50", 51, 3, 100),
+        _vrrp.Speaker("192.0.2.50", 9, 3, 100),
+        _vrrp.Speaker("192.0.2.50", 51, 3, 100),
         _vrrp.Speaker("192.0.2.51", 7, 2, 255),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,13 @@ def test_check_then_do_then_nothing(run):
     done = run(world, "balanced")
     assert done["plan"] == checked["plan"]
     assert [step["step"] for step in done["plan"]] == [
-        "run_balancer", "wait_backend", "cover", "hand_to_vrrp", "settle", "uncover",
-    ]  # fmt: skip
+        "run_balancer",
+        "wait_backend",
+        "cover",
+        "hand_to_vrrp",
+        "settle",
+        "uncover",
+    ]
     assert done["after"]["vrrp_state"] == "holder" and done["before"]["direct_up"]
     assert "hand_to_vrrp: VRRP takes the address over" in done["diff"][-1]["after"]
     before = world.now

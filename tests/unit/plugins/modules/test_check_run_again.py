@@ -59,12 +59,19 @@ def test_a_module_that_keeps_its_promise_passes(check_run_again, world, tmp_path
     assert [result["changed"] for result in check_run_again(played, {})] == [True, True, False]
 
 
-@pytest.mark.parametrize(("lie", "said"), [
-    ("writes", "a check writes nothing"), ("writes_and_removes", "a check writes nothing"),
-    ("opens", "a check writes nothing"), ("asks", "a check writes nothing"),
-    ("rewrites", "a second run writes nothing"), ("asks_again", "a second run writes nothing"),
-    ("silent", "False, True, False"), ("restless", "True, True, True"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [
+        ("writes", "a check writes nothing"),
+        ("writes_and_removes", "a check writes nothing"),
+        ("opens", "a check writes nothing"),
+        ("asks", "a check writes nothing"),
+        ("rewrites", "a second run writes nothing"),
+        ("asks_again", "a second run writes nothing"),
+        ("silent", "False, True, False"),
+        ("restless", "True, True, True"),
+    ],
+)
 def test_every_lie_is_seen(check_run_again, world, tmp_path, lie, said):
     played = Played(tmp_path / "file", lie)
     world.watch(lambda: list(played.kept))

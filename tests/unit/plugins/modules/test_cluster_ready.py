@@ -20,9 +20,11 @@ def fake(monkeypatch):
     for name in ("w1", "m1"):
         made.objects["/api/v1/nodes/" + name] = node(name)
     made.objects[DNS] = {
-        "metadata": {"name": "coredns", "generation": 1}, "spec": {"replicas": 1}, "kind": "Deployment",
+        "metadata": {"name": "coredns", "generation": 1},
+        "spec": {"replicas": 1},
+        "kind": "Deployment",
         "status": {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1, "replicas": 1},
-    }  # fmt: skip
+    }
     return made
 
 

@@ -46,8 +46,9 @@ def test_drained_and_back(run):
     assert done["changed"] and done["after"]["status"] == "drain" and not done["after"]["checked"]
     assert done["diff"] == {"before": "up, checked: True\n", "after": "drain, checked: False\n"}
     assert [c for c in world.haproxy.commands if not c.startswith("show")] == [
-        "disable health kube-apiserver/m2", "set server kube-apiserver/m2 state drain",
-    ]  # fmt: skip
+        "disable health kube-apiserver/m2",
+        "set server kube-apiserver/m2 state drain",
+    ]
     assert not run(world, "drained")["changed"]
     back = run(world, "ready")
     assert back["changed"] and back["after"]["up"] and back["reason"] == "m2 was drain, check off"

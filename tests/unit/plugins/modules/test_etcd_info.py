@@ -60,6 +60,9 @@ def test_a_quorum_is_waited_for_and_what_is_seen_is_told_all_the_same(fake, call
     assert call(etcd_info, {"endpoints": ["https://a:2379"], "wait": 30}, True)["survival"]["healthy"] == 0 and not slept
     assert call(etcd_info, {"endpoints": ["https://a:2379"]})["survival"]["healthy"] == 0 and not slept
     assert call(etcd_info, {"endpoints": ["https://a:2379"], "wait": 30})["survival"] == {
-        "voters": 3, "healthy": 2, "quorum": 2, "survives": 0,
-    }  # fmt: skip
+        "voters": 3,
+        "healthy": 2,
+        "quorum": 2,
+        "survives": 0,
+    }
     assert len(slept) == 1

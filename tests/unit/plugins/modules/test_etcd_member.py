@@ -27,8 +27,10 @@ class Unit:
     def __init__(self, fake, folder):
         self.fake, self.up, self.acts, self.wal = fake, False, [], folder / "data/member/wal"
         self.arguments = {
-            "data_dir": str(folder / "data"), "record": str(folder / "record.json"), "drop_in": str(folder / "d/first.conf"),
-        }  # fmt: skip
+            "data_dir": str(folder / "data"),
+            "record": str(folder / "record.json"),
+            "drop_in": str(folder / "d/first.conf"),
+        }
 
     def started(self):
         self.up = True
@@ -137,9 +139,13 @@ def test_what_a_state_needs_is_asked_for(call, state):
 
 def test_unreadable_credentials_fail_a_run_and_not_a_check(call, tmp_path):
     arguments = {
-        "state": "bootstrapped", **OWN, "ca": str(tmp_path / "none.crt"), "record": str(tmp_path / "record"),
-        "drop_in": str(tmp_path / "drop-in"), "timeout": 0,
-    }  # fmt: skip
+        "state": "bootstrapped",
+        **OWN,
+        "ca": str(tmp_path / "none.crt"),
+        "record": str(tmp_path / "record"),
+        "drop_in": str(tmp_path / "drop-in"),
+        "timeout": 0,
+    }
     assert "none.crt: No such file" in call(etcd_member, arguments)["msg"]
     assert not call(etcd_member, arguments, check=True)["changed"]
     (tmp_path / "record").write_text("{}")

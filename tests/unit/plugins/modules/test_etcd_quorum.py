@@ -85,8 +85,12 @@ def test_the_only_voter_restarts_only_when_the_outage_is_allowed(fake, call):
 
 def waiting(fake, time, **more):
     params = {
-        "ours": None, "allow_outage": False, "stable_for": 0, **STEP, **more,
-    }  # fmt: skip
+        "ours": None,
+        "allow_outage": False,
+        "stable_for": 0,
+        **STEP,
+        **more,
+    }
     observe = functools.partial(_etcd.observe, ["https://a:2379"], fake)
     return etcd_quorum.run(params, observe, clock=time.clock, sleep=time.sleep)[1]
 

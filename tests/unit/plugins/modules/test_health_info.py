@@ -16,17 +16,34 @@ def test_the_arguments_reach_the_reading_in_check_mode_too(call, monkeypatch, ch
     result = call(health_info, {"etcd_endpoints": ["https://a:2379"], "certificates": ["/etc/x.crt"]}, check=check)
     assert result["changed"] is False
     assert result["etcd"] == {
-        "etcd_endpoints": ["https://a:2379"], "certificates": ["/etc/x.crt"],
-        "api_server": "", "endpoint": "", "endpoint_address": "", "interface": "",
-    }  # fmt: skip
+        "etcd_endpoints": ["https://a:2379"],
+        "certificates": ["/etc/x.crt"],
+        "api_server": "",
+        "endpoint": "",
+        "endpoint_address": "",
+        "interface": "",
+    }
 
 
 def test_nothing_asked_for_is_nothing_read(call):
     assert call(health_info, {}) == {
-        "changed": False, "etcd": None, "api": None, "endpoint": None, "balancer": None, "certificates": None,
-        "invocation": {"module_args": {"etcd_endpoints": [], "certificates": [], "api_server": "", "endpoint": "",
-                                       "endpoint_address": "", "interface": ""}},
-    }  # fmt: skip
+        "changed": False,
+        "etcd": None,
+        "api": None,
+        "endpoint": None,
+        "balancer": None,
+        "certificates": None,
+        "invocation": {
+            "module_args": {
+                "etcd_endpoints": [],
+                "certificates": [],
+                "api_server": "",
+                "endpoint": "",
+                "endpoint_address": "",
+                "interface": "",
+            }
+        },
+    }
 
 
 def test_the_action_wants_the_parts_that_the_module_returns(call):

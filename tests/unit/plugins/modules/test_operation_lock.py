@@ -17,16 +17,27 @@ from fake_kube import Raced
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/multimaster-operation"
 MINE = {
-    "holder": "ctl1/a", "controller": "ctl1", "run": "a", "boot": "boot1", "pid": 10, "started": 100,
-    "purpose": "remove m1", "seconds": 600,
-}  # fmt: skip
+    "holder": "ctl1/a",
+    "controller": "ctl1",
+    "run": "a",
+    "boot": "boot1",
+    "pid": 10,
+    "started": 100,
+    "purpose": "remove m1",
+    "seconds": 600,
+}
 OTHERS = {**MINE, "holder": "ctl2/b", "controller": "ctl2", "run": "b", "purpose": "upgrade"}
 DEFAULTS = {
-    "state": "held", "places": ["cluster"], "else_host": False, "broken": False, "others": [],
-    "path": "/nowhere/lock.json", "gone": "",
+    "state": "held",
+    "places": ["cluster"],
+    "else_host": False,
+    "broken": False,
+    "others": [],
+    "path": "/nowhere/lock.json",
+    "gone": "",
     "nodes": [],
     "nodes_now": [],
-}  # fmt: skip
+}
 NOON, LATER = 1767268800.0, "2026-01-01T12:11:00.000000Z"
 
 
@@ -68,14 +79,20 @@ def test_check_take_renew_release(fake, call):
     assert {name: taken["lock"][name] for name in MINE if name != "seconds"} == {k: v for k, v in MINE.items() if k != "seconds"}
     lease = copy.deepcopy(fake.objects[PATH])
     assert lease["metadata"]["annotations"] == {
-        "multimaster.kubernetes/purpose": "remove m1", "multimaster.kubernetes/controller": "ctl1",
-        "multimaster.kubernetes/boot": "boot1", "multimaster.kubernetes/pid": "10", "multimaster.kubernetes/started": "100",
+        "multimaster.kubernetes/purpose": "remove m1",
+        "multimaster.kubernetes/controller": "ctl1",
+        "multimaster.kubernetes/boot": "boot1",
+        "multimaster.kubernetes/pid": "10",
+        "multimaster.kubernetes/started": "100",
         "multimaster.kubernetes/run": "a",
-    }  # fmt: skip
+    }
     assert lease["spec"] == {
-        "holderIdentity": "ctl1/a", "leaseDurationSeconds": 660, "acquireTime": "2026-01-01T12:00:00.000000Z",
-        "renewTime": "2026-01-01T12:00:00.000000Z", "leaseTransitions": 0,
-    }  # fmt: skip
+        "holderIdentity": "ctl1/a",
+        "leaseDurationSeconds": 660,
+        "acquireTime": "2026-01-01T12:00:00.000000Z",
+        "renewTime": "2026-01-01T12:00:00.000000Z",
+        "leaseTransitions": 0,
+    }
     fake.now += 30
     assert call(operation_lock, {**MINE, "seconds": 60}, check=True)["step"] == "renew"
     assert fake.objects[PATH] == lease

@@ -40,9 +40,13 @@ def test_each_host_of_our_groups_is_looked_up_once_and_nobody_else():
 
 def test_groups_and_places_are_read_as_the_inventory_has_them():
     groups = {
-        "all": ["w1", "m2", "m1"], "ungrouped": ["x"], "kube_control_plane": ["m2", "m1"], "kube_node": ["w1"], "empty": [],
+        "all": ["w1", "m2", "m1"],
+        "ungrouped": ["x"],
+        "kube_control_plane": ["m2", "m1"],
+        "kube_node": ["w1"],
+        "empty": [],
         "rack": ["w1"],
-    }  # fmt: skip
+    }
     hostvars = {
         "m1": {**ours(zone="a", node_address="192.0.2.1"), "inventory_dir": "/inv"},
         "m2": {**ours(), "ansible_host": "m2.example.com"},
@@ -89,10 +93,17 @@ def test_what_we_observed_is_no_setting_of_the_users():
 @pytest.mark.parametrize(
     ("values", "wished"),
     [
-        (["no"], False), (["yes"], True), (["true", False], True), ([False, True], True), ([1], True), ([], False),
-        (["perhaps"], False), ([None], False), ([[]], False),
+        (["no"], False),
+        (["yes"], True),
+        (["true", False], True),
+        ([False, True], True),
+        ([1], True),
+        ([], False),
+        (["perhaps"], False),
+        ([None], False),
+        ([[]], False),
     ],
-)  # fmt: skip
+)
 def test_a_wish_on_any_host_is_one_and_what_is_no_boolean_is_none(values, wished):
     hostvars = {str(number): {"multimaster_allow_outage": value} for number, value in enumerate(values)}
     hostvars["without"] = {}
@@ -194,5 +205,6 @@ def test_what_a_user_gives_roles_is_told_from_everything_else_and_what_needs_a_t
         "w1": {},
     }
     assert view.given(["m1", "w1"], hostvars, ("kubelet", "etcd")) == {
-        "m1": {"kubelet_extra_args": {"v": 2}, "etcd_wipe": True}, "w1": {},
-    }  # fmt: skip
+        "m1": {"kubelet_extra_args": {"v": 2}, "etcd_wipe": True},
+        "w1": {},
+    }

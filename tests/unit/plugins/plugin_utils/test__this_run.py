@@ -27,8 +27,12 @@ def ended():
 
 def test_a_run_says_all_by_which_it_is_known_again():
     said = _this_run.process()
-    assert said == {"controller": _this_run.socket.gethostname(), "boot": _this_run.boot(), "pid": os.getpid(),
-                    "started": _this_run.started(os.getpid())}  # fmt: skip
+    assert said == {
+        "controller": _this_run.socket.gethostname(),
+        "boot": _this_run.boot(),
+        "pid": os.getpid(),
+        "started": _this_run.started(os.getpid()),
+    }
     kernel, space = said["boot"].split()
     assert len(kernel) == 36 and space.startswith("pid:["), "two containers of one host number their processes alike"
 
