@@ -1468,6 +1468,12 @@ MUTANTS = {
     "a cluster that takes no write serves": Mutant(
         "_health", '"etcd-alarm", "api-none", "endpoint-dead"})', '"api-none", "endpoint-dead"})', HAPPENED
     ),
+    "what is said to do first is what the last finding asks for": Mutant(
+        "_health",
+        "_next_step(errors[0])",
+        "_next_step(errors[-1])",
+        "test__health.py::test_what_is_to_be_done_first_is_about_what_is_named_first",
+    ),
     "exactly a quorum is none": Mutant(
         HEALTH_ETCD,
         "    if seen.survival.failures >= 0:\n        return\n    found",

@@ -342,6 +342,16 @@ def test_one_member_less_says_that_one_more_failure_loses_quorum():
     )
 
 
+def test_what_is_to_be_done_first_is_about_what_is_named_first():
+    made = cluster()
+    made.stop_etcd("m2")
+    forget_node(made)
+    findings, verdict = made.judge()
+    assert ids(findings) == ["etcd-member", "node-missing"]
+    assert verdict.reason.endswith("the unit etcd is inactive, and 1 more")
+    assert verdict.next_step == "on m2: journalctl -u etcd -n 50; systemctl start etcd. A lost disk: replace_node.yml -e node=m2"
+
+
 def test_nothing_read_at_all_is_down():
     made = cluster()
     for name in list(made.observed):
