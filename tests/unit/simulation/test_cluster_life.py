@@ -14,11 +14,12 @@ import os
 from dataclasses import replace
 from typing import NamedTuple
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _bootstrap, _join_order, _quorum
 from cluster_model import Cluster, Machine, Stopped
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from observed import topology
 
 LIVES = int(os.environ.get("SIMULATION", 0))
 NAMES = ("m1", "m2", "m3", "m4", "m5", "m10")
@@ -64,8 +65,6 @@ class Life(RuleBasedStateMachine):
         size=st.integers(1, 5),
     )
     def build(self, by_playbooks, stacked, zones, even, size):
-        if by_playbooks:  # site.yml lets no members change places for the sake of zones
-            zones = [""] * len(NAMES)
         machines = [Machine(name, zone, member=stacked) for name, zone in zip(NAMES, zones)]
         if not stacked:
             machines = machines[:3] + [Machine(name, zone, master=False) for name, zone in zip(ETCD_ONLY, zones)]
@@ -167,8 +166,9 @@ class Life(RuleBasedStateMachine):
         return {member.host for member in etcd.listed() if member.name and member.host not in etcd.logs} - self.lost()
 
     def half_in(self):
-        """Return the masters that stay and have no API server: new ones, on which a run was cut off, and those built anew."""
-        return {name for name in self.cluster.masters() if self.cluster.machines[name].api is None} - self.lost()
+        """Return the masters that stay and are not all of one: new ones, on which a run was cut off, and those built anew."""
+        machines = {name: self.cluster.machines[name] for name in self.cluster.masters()}
+        return {name for name, machine in machines.items() if machine.api is None or not machine.joined} - self.lost()
 
     def can_spare(self, name):
         """Return whether the rest has a quorum without this machine, for good."""
@@ -358,6 +358,9 @@ class Life(RuleBasedStateMachine):
 
     def at_rest(self):
         cluster, etcd = self.cluster, self.cluster.etcd
+        shown = topology(cluster)
+        assert (shown.plan.steps, shown.plan.refusals, shown.etcd.obstacles) == ((), (), ()), shown.plan.lines()
+        assert shown.etcd.action == _bootstrap.NONE, shown.etcd.reason
         observed, wanted = cluster.observe(), cluster.wanted(cluster.goal)
         assert _join_order.preview(observed, wanted) == ()
         assert cluster.leaving == set() and not cluster.gives_way()
