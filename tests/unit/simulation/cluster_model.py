@@ -6,7 +6,7 @@
 What the controller does comes in single acts, each a generator's step: who stops asking for the next one plays a controller
 that is cut off there, between steps or inside of one. Before each act on etcd's membership `_quorum.judge` is asked on what
 is so at that moment. The order is either that of the plan (`by_plan`), or that of the playbooks (`by_site`, `by_removal`,
-`by_replacement`: docs/adr/0007 and playbooks/phases).
+`by_replacement`, `by_move`: docs/adr/0007 and playbooks/phases).
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Machine:
 class Cluster:
     """Machines, the etcd on them, the endpoint, and what is wanted: `goal` and `leaving` are names of machines.
 
-    `replacing`: whom by_replacement replaces, and by whom, "" for a new machine under the old name.
+    `replacing`: whom by_replacement replaces, and by whom, "" for a new machine under the old name. `moved`: who had the address
+    before and after the last by_move.
     """
 
     def __init__(self, machines, even_voters=False):
@@ -64,7 +65,7 @@ class Cluster:
         self.etcd, self.segment = Etcd(), Segment(self.ready)
         self.segment.parts = {name: Part() for name in self.machines}
         self.goal, self.leaving, self.even_voters, self.restarting = set(), set(), even_voters, ""
-        self.replacing = ("", "")
+        self.replacing, self.moved = ("", ""), ()
         self.answered = set()  # at the beginning of the run: who is silent later stops it, who was silent already does not
 
     # what is so
@@ -237,6 +238,30 @@ class Cluster:
         """Do what replace_node.yml does: as remove_node.yml, but the newcomer's node joins before anybody leaves."""
         node, by = self.replacing
         yield from self._by_request(_request.Request(_request.REPLACE, (node,), by))
+
+    def by_move(self):
+        """Do what move_endpoint.yml does: the holder lets the address go and comes back as a backup; who stands still, last."""
+        self._begin()
+        made = observed.topology(self, _request.Request(_request.MOVE))
+        if made.plan.refusals:
+            raise Stopped(f"request-refused: {made.plan.refusals}")
+        orders, listed = dict(made.order), self.masters(self.goal | self.leaving)
+        for name in orders["move"]:
+            before = self.segment.holders()
+            yield from self._always(self._bring(name, _endpoint_plan.YIELDED), self._bring(name, _endpoint_plan.BALANCED, listed))
+            self.moved = before, self.segment.holders()
+        for name in orders["stand_by"]:
+            yield from self._bring(name, _endpoint_plan.BALANCED, listed)
+
+    @staticmethod
+    def _always(acts, after):
+        """Do the second after the first, also where that stops; whoever is cut off does neither."""
+        try:
+            yield from acts
+        except Stopped:
+            yield from after
+            raise
+        yield from after
 
     def _by_request(self, request):
         self._preflight(request.renewed)

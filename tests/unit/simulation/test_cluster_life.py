@@ -101,6 +101,7 @@ class Life(RuleBasedStateMachine):
         if self.by_playbooks:
             names = self.alone(names)
         if names and self.may_leave(names):
+            self.cluster.replacing = ("", "")
             self.cluster.goal -= names
             self.cluster.leaving |= names
             self.pending = "by_removal"
@@ -143,6 +144,50 @@ class Life(RuleBasedStateMachine):
         """Take a host out and another one in by one plan."""
         self.cluster.goal |= data.draw(some(self.bare(), most=1), "take in")
         self.leave(data.draw(some(self.cluster.goal, most=1), "take out"))
+
+    @precondition(lambda self: self.by_playbooks and self.at_ease() and self.successions())
+    @rule(data=st.data())
+    def replace_by_another(self, data):
+        """Let a bare machine take the place of one, dead or healthy, that is like it."""
+        self.succeed(*data.draw(st.sampled_from(self.successions()), "replace"))
+
+    @precondition(lambda self: self.by_playbooks and not self.pending and self.bereft())
+    @rule(data=st.data())
+    def replace_by_itself(self, data):
+        """Let a new machine, or one whose etcd has lost its disk, take its own place."""
+        name = data.draw(st.sampled_from(sorted(self.bereft())), "replace")
+        if self.cluster.machines[name].lost:
+            self.cluster.new_disk(name)
+        self.succeed(name, "")
+
+    def successions(self):
+        """Return (who goes, who comes) of the hosts that are alike, where a master stays that works."""
+        machines = self.cluster.machines
+        return [
+            (old, new)
+            for old in sorted(self.cluster.goal)
+            for new in sorted(self.bare())
+            if self.may_leave({old})
+            and all(getattr(machines[old], one) == getattr(machines[new], one) for one in ("zone", "master", "member"))
+        ]
+
+    def bereft(self):
+        return (self.lost() | self.without_data()) & self.cluster.goal
+
+    def succeed(self, node, by):
+        if by:
+            self.cluster.goal = self.cluster.goal - {node} | {by}
+            self.cluster.leaving.add(node)
+        self.cluster.replacing, self.pending = (node, by), "by_replacement"
+
+    def comes(self):
+        """Return whom a replacement that is asked for brings in."""
+        node, by = self.cluster.replacing
+        return {by or node} if self.pending == "by_replacement" else set()
+
+    def asked(self):
+        """Return the playbook for what is asked for."""
+        return self.pending if self.comes() else "by_removal" if self.cluster.leaving else "by_site"
 
     @precondition(lambda self: self.lost() & self.cluster.goal)
     @rule()
@@ -245,7 +290,14 @@ class Life(RuleBasedStateMachine):
         if by_plan and not self.by_playbooks:
             self.converge("by_plan", cut, blow)
         else:
-            self.converge("by_removal" if self.cluster.leaving else "by_site", cut, blow)
+            self.converge(self.asked(), cut, blow)
+
+    @rule(cut=st.integers(0, 6) | st.just(LONGEST))
+    def move_the_address(self, cut):
+        """Ask for it whenever: it is refused, or done, or cut off, and then asked for again or mended by another run."""
+        if not self.converge("by_move", cut):
+            old, new = self.cluster.moved
+            assert old != new and len(old) == len(new) == 1, f"the address was held by {old} and is held by {new}"
 
     def befall(self, blow, done):
         """Let it happen when its moment has come, if all is well until then, and let it be over later."""
@@ -275,7 +327,7 @@ class Life(RuleBasedStateMachine):
                 self.say(f"  stopped: {why}")
                 return str(why)
             if act is None:
-                return self.done()
+                return "" if order == "by_move" else self.done()
             self.say(f"  {act}")
             self.keep(before, act)
             done += 1
@@ -342,13 +394,15 @@ class Life(RuleBasedStateMachine):
         self.give_the_lost_up()
         if self.by_playbooks:
             # what etcd_member says of a member without its data comes to this: it is removed, and joins as a new one
-            self.leave(self.without_data())
-            self.aside |= self.without_data() & self.cluster.leaving
-            if self.cluster.leaving:
+            # but for one that is replaced by itself
+            if self.without_data() - (self.comes() & {self.cluster.replacing[0]}):
+                self.leave(self.without_data())
+                self.aside |= self.without_data() & self.cluster.leaving
+            if self.half_in() - self.comes() and (self.cluster.leaving or self.comes()) or self.asked() == "by_removal":
                 # what a removal says beside a host that is half in the cluster: take it out as well, then bring it in again
                 self.leave(self.half_in())
                 self.aside |= self.half_in() & self.cluster.leaving
-            orders = ["by_removal"] * bool(self.cluster.leaving) + ["by_site"]
+            orders = [self.asked(), "by_site"]
         else:
             orders = ["by_plan"]
         for order in orders:
