@@ -245,13 +245,12 @@ class Cluster:
         made = observed.topology(self, _request.Request(_request.MOVE))
         if made.plan.refusals:
             raise Stopped(f"request-refused: {made.plan.refusals}")
-        orders, listed = dict(made.order), self.masters(self.goal | self.leaving)
+        before, orders, listed = self.segment.holders(), dict(made.order), self.masters(self.goal | self.leaving)
         for name in orders["move"]:
-            before = self.segment.holders()
             yield from self._always(self._bring(name, _endpoint_plan.YIELDED), self._bring(name, _endpoint_plan.BALANCED, listed))
-            self.moved = before, self.segment.holders()
         for name in orders["stand_by"]:
             yield from self._bring(name, _endpoint_plan.BALANCED, listed)
+        self.moved = before, self.segment.holders()
 
     @staticmethod
     def _always(acts, after):
