@@ -304,16 +304,21 @@ class Life(RuleBasedStateMachine):
         parts = {name: self.cluster.segment.parts[name] for name in self.cluster.masters(self.up())}
         return [name for name, part in parts.items() if not part.vrrp] if any(part.vrrp for part in parts.values()) else []
 
-    @precondition(lambda self: any(part.vrrp for part in self.cluster.segment.parts.values()))
+    @precondition(
+        lambda self: (self.at_ease() or self.stand_still()) and any(p.vrrp for p in self.cluster.segment.parts.values())
+    )
     @rule(cut=st.integers(0, 6) | st.just(LONGEST))
     def move_the_address(self, cut):
-        """Ask for it whenever: it is refused, or done, or cut off, and then asked for again or mended by another run.
+        """Ask for it: it is refused, or done, or cut off, and then asked for again or mended by site.yml before anything else.
 
         It is cut off once: where each master but the holder stands still, site.yml alone goes on.
         """
-        if not self.converge("by_move", LONGEST if self.stand_still() else cut):
+        said = self.converge("by_move", LONGEST if self.stand_still() else cut)
+        if not said:
             old, new = self.cluster.moved
             assert old != new and len(old) == len(new) == 1, f"the address was held by {old} and is held by {new}"
+        elif self.stand_still() and not self.pending:
+            self.pending = "by_site"
 
     def befall(self, blow, done):
         """Let it happen when its moment has come, if all is well until then, and let it be over later."""
