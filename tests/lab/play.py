@@ -18,7 +18,8 @@ runs, or on the host behind an @, the `keys` that API servers and etcd show, the
 `stopped` (a task failed and its message has the words of every --says), `cut` (it was cut off, see --cut). Of a run that is to be
 `done`, `changed` or `stopped`, what each --same names is the same afterwards: nothing restarted that keeps its settings, or that
 had no turn yet; of one that `stopped`, what each --one names is another on one host alone, the first. With --then it goes on:
-at that event (written as a cut) another program of tests/lab is run on the same lab, such as one that lets a host die.
+at that event (written as a cut) another program of tests/lab is run on the same lab, such as one that lets a host die. With
+--foreseen each change that an earlier check of that name foretold is made.
 The run gets nothing of this program's environment that Ansible or Molecule would read, so it is the run a person would start
 in the checkout.
 """
@@ -129,6 +130,11 @@ def parse_then(where: str, what: str) -> Then:
     if not (Path(__file__).parent / program).is_file():
         raise ValueError(f"{program!r} is no program of tests/lab")
     return Then(cutoff.parse_cut(where), program, tuple(arguments))
+
+
+def missed(check: dict, outcome: Outcome) -> list[str]:
+    """Return what the result of a check foresaw (host: task) and the run after it did not change."""
+    return sorted(set(check["changed"]) - set(outcome.changed))
 
 
 def findings(outcome: Outcome, expect: str, says: list[str] | None = None) -> list[str]:
@@ -291,6 +297,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         ("--one", "of --expect stopped: this is new on one host"),
     ):
         parser.add_argument(option, action="append", default=[], type=another.parse_what, metavar="WHAT[@HOST]", help=said)
+    parser.add_argument("--foreseen", default="", metavar="NAME", help="the check of which every change is made now")
     parser.add_argument("--cut", type=cutoff.parse_cut, metavar="WHERE", help="cut the run off (see cutoff.py)")
     parser.add_argument(
         "--then", nargs=2, metavar=("WHERE", "WHAT"), help="run a program of tests/lab there, and let the run go on"
@@ -313,6 +320,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.error("--same goes with --expect changed, done or stopped, and without --cut")
     if options.one and options.expect != "stopped":
         parser.error("--one goes with --expect stopped")
+    if options.foreseen and options.expect not in ("changed", "done"):
+        parser.error("--foreseen goes with --expect changed or done, and without --cut")
     options.name = options.name or f"{Path(options.playbook).stem}-{options.expect}"
     return options
 
@@ -337,6 +346,9 @@ def main(argv: list[str]) -> int:
         new = another.look(cluster, compared)
         outcome.compared = another.same(old, new, options.another) + another.replaced(old, new, options.same)
         outcome.compared += another.not_one(old, new, options.one)
+    if options.foreseen and not outcome.code:
+        check = json.loads((cluster.results / f"{options.foreseen}.json").read_text())
+        outcome.compared += [f"{options.foreseen} foresaw it, and it was not done: {one}" for one in missed(check, outcome)]
     cluster.remember(finished=not outcome.code)
     (cluster.results / f"{options.name}.json").write_text(json.dumps(asdict(outcome), indent=1) + "\n")
     wrong = findings(outcome, options.expect, options.says)

@@ -70,7 +70,28 @@ HAPPENED = "test__health.py::test_what_happened_is_found"
 LEFT = "test__health_drift.py::test_nothing_is_told_while"
 TIMED = "test__timing.py::test_case"
 FOUNDED = "test__bootstrap.py::test_case"
+SPREAD_OF_FOUR = "test_every_blow.py::test_who_stands_by_of_four_is_one_whose_vote_would_cost_the_survival_of_a_zone"
+MOVED = "test_every_blow.py::test_a_move_that_is_cut_off_is_finished_by_the_same_command_and_by_site[3]"
+REPLACED = "test_every_blow.py::test_a_replacement_is_cut_off_after_any_act_and_the_same_command_ends_it"
 MUTANTS = {
+    # the cluster that is played
+    "life: zones do not say who stands by": Mutant(
+        JOIN_ORDER, "return bool(zones) and all(loss.survives", "return True or all(loss.survives", SPREAD_OF_FOUR
+    ),
+    "life: the plan at rest is not empty": Mutant(
+        TOPOLOGY, "registered = node and host.name not in joining", "registered = node and host.name in joining", SPREAD_OF_FOUR
+    ),
+    "life: the address does not move": Mutant(TOPOLOGY, '"move": moved, "stand_by"', '"move": [], "stand_by"', MOVED),
+    "life: who stands still since a move was cut off does so for ever": Mutant(
+        TOPOLOGY, '"stand_by": stopped, "may_hold"', '"stand_by": [], "may_hold"', MOVED
+    ),
+    "life: a replacement that was cut off is not begun": Mutant(
+        TOPOLOGY, '.get("replaces") in request.nodes', '.get("replaces") in ()', REPLACED + "[m1-m4-it_dies]"
+    ),
+    "life: who is renewed keeps its dead member": Mutant(
+        TOPOLOGY, "in etcd.dead if name in (*request.leaving, *request.renewed)", "in etcd.dead if name in request.leaving",
+        REPLACED + "[m1--it_is_installed_anew]",
+    ),
     # the quorum rule
     "restart: > for >=": Mutant(
         QUORUM, "RESTART: (without >= quorum(n)", "RESTART: (without > quorum(n)", "test__quorum.py::test_case"

@@ -145,6 +145,20 @@ class Restarting:
 
 
 @pytest.mark.parametrize(
+    ("foretold", "code", "said"),
+    [(["m1: x"], 0, ""), (["m1: x", "m2: x"], 1, "check foresaw it, and it was not done: m2: x")],
+)
+def test_what_a_check_foretold_is_done(monkeypatch, tmp_path, capsys, foretold, code, said):
+    monkeypatch.setattr(play.access, "Cluster", lambda *_arguments, **_options: Restarting(tmp_path))
+    (tmp_path / "log").write_text("")
+    (tmp_path / "check.json").write_text(play.json.dumps({"changed": foretold}))
+    made = outcome(hosts=HOSTS, changed=["m1: x", "m1: y"])
+    monkeypatch.setattr(play, "perform", lambda *_arguments: (made, tmp_path / "log"))
+    assert play.main(["lab", "site.yml", "--name", "x", "--foreseen", "check"]) == code
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "options,code,said",
     [
         (["--expect", "stopped", "--one", "etcd", "--same", "kubelet"], 0, ""),

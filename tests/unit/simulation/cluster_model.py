@@ -6,7 +6,7 @@
 What the controller does comes in single acts, each a generator's step: who stops asking for the next one plays a controller
 that is cut off there, between steps or inside of one. Before each act on etcd's membership `_quorum.judge` is asked on what
 is so at that moment. The order is either that of the plan (`by_plan`), or that of the playbooks (`by_site`, `by_removal`,
-`by_replacement`: docs/adr/0007 and playbooks/phases).
+`by_replacement`, `by_move`: docs/adr/0007 and playbooks/phases).
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from __future__ import annotations
 import types
 from dataclasses import dataclass
 
+import observed
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
     _endpoint,
     _endpoint_plan,
     _join_order,
     _membership,
-    _plan,
     _quorum,
     _request,
-    _topology,
 )
 from endpoint_model import Conf, Part, Segment
 from etcd_model import Etcd, NotInSync, Refused
@@ -50,14 +49,15 @@ class Machine:
     lost: bool = False
     leftover: bool = False
     api: tuple | None = None
-    joined: bool = True
+    joined: bool = False
     replaces: str = ""
 
 
 class Cluster:
     """Machines, the etcd on them, the endpoint, and what is wanted: `goal` and `leaving` are names of machines.
 
-    `replacing`: whom by_replacement replaces, and by whom, "" for a new machine under the old name.
+    `replacing`: whom by_replacement replaces, and by whom, "" for a new machine under the old name. `moved`: who had the address
+    before and after the last by_move.
     """
 
     def __init__(self, machines, even_voters=False):
@@ -65,7 +65,7 @@ class Cluster:
         self.etcd, self.segment = Etcd(), Segment(self.ready)
         self.segment.parts = {name: Part() for name in self.machines}
         self.goal, self.leaving, self.even_voters, self.restarting = set(), set(), even_voters, ""
-        self.replacing = ("", "")
+        self.replacing, self.moved = ("", ""), ()
         self.answered = set()  # at the beginning of the run: who is silent later stops it, who was silent already does not
 
     # what is so
@@ -204,6 +204,7 @@ class Cluster:
         together = self.masters() + self._leaving_masters()
         if not all(self.segment.takes_part(name) for name in self.masters()):
             yield from self._endpoint(together, self._turns(together))
+        yield from self._join_nodes()
         yield from self._yield_address()
         yield from self._stop_servers()
         yield from self._endpoint(self.masters(), self._turns(self.masters()))
@@ -227,6 +228,7 @@ class Cluster:
         for name in demote:
             yield from self._demote(name)
         yield from self._endpoint(self.masters(), turns)
+        yield from self._join_nodes()
 
     def by_removal(self):
         """Do what remove_node.yml does: as site.yml, with the address, API servers and members of who leaves in between."""
@@ -237,37 +239,39 @@ class Cluster:
         node, by = self.replacing
         yield from self._by_request(_request.Request(_request.REPLACE, (node,), by))
 
+    def by_move(self):
+        """Do what move_endpoint.yml does: the holder lets the address go and comes back as a backup; who stands still, last."""
+        self._begin()
+        made = observed.topology(self, _request.Request(_request.MOVE))
+        if made.plan.refusals:
+            raise Stopped(f"request-refused: {made.plan.refusals}")
+        before, orders, listed = self.segment.holders(), dict(made.order), self.masters(self.goal | self.leaving)
+        for name in orders["move"]:
+            yield from self._always(self._bring(name, _endpoint_plan.YIELDED), self._bring(name, _endpoint_plan.BALANCED, listed))
+        for name in orders["stand_by"]:
+            yield from self._bring(name, _endpoint_plan.BALANCED, listed)
+        self.moved = before, self.segment.holders()
+
+    @staticmethod
+    def _always(acts, after):
+        """Do the second after the first, also where that stops; whoever is cut off does neither."""
+        try:
+            yield from acts
+        except Stopped:
+            yield from after
+            raise
+        yield from after
+
     def _by_request(self, request):
         self._preflight(request.renewed)
-        observed, wanted = self.observe(), self.wanted(self.goal)
-        planned = _join_order.preview(observed, wanted)
-        plan, turns, first = [one.step for one in planned], self._turns(self.masters()), self._parts_first()
+        made = observed.topology(self, request)
+        if made.plan.refusals:
+            raise Stopped(f"request-refused: {made.plan.refusals}")
+        plan = [one.step for one in _join_order.preview(self.observe(), self.wanted(self.goal))]
+        turns, first, orders = self._turns(self.masters()), self._parts_first(), dict(made.order)
         removed = [self._host_of(step.target) for step in plan if step.kind == _quorum.REMOVE]
-        dead = tuple((self._host_of(target), target) for target in _join_order.dead(observed, wanted))
-        etcd = types.SimpleNamespace(now=observed, dead=dead, remove=removed)
-        gone, seen = [self._placed(name) for name in sorted(self.leaving)], self._seen()
-        scene = _plan.Scene(
-            going=tuple(self._going()),
-            coming=tuple(
-                _plan.Coming(name, machine.master, member=machine.member, serves=machine.api is not None)
-                for name, machine in self._masters()
-                if machine.api is None or not machine.joined
-            ),
-            renewed=request.renewed,
-            lost=_join_order.lost(observed, wanted),
-            dead=tuple(target for _name, target in dead),
-            stranded=_topology._stranded(gone, seen, etcd),
-            etcd=planned,
-            masters=tuple(self.masters()),
-            mode=_endpoint.wanted_state(self.masters()),
-            begun=_topology._begun(request, [self._placed(name) for name in sorted(self.goal)], seen),
-        )
-        shown = _plan.plan(request, scene)
-        if shown.refusals:
-            raise Stopped(f"request-refused: {shown.refusals}")
-        joining = tuple(host.name for host in scene.coming)
-        forgotten = _topology._forgotten(scene.going, request, etcd, joining)["members"]
-        yield from self._forget(forgotten, [one for one in _topology._leaving(gone, etcd) if one.name in scene.stranded])
+        forgotten = made.forgotten["members"]
+        yield from self._forget(forgotten, [one for one in made.leaving if one.name in orders["leaving_stranded"]])
         yield from self._prepare()
         yield from self._record(request)
         demote = [name for name in removed if name in self.goal and name not in forgotten]
@@ -276,9 +280,7 @@ class Cluster:
         if first:
             yield from self._endpoint(self.masters(), turns)
         yield from self._point_servers(self.masters())
-        for name in joining:
-            self.machines[name].joined = True
-            yield f"the kubelet of {name} has its certificate"
+        yield from self._join_nodes()
         yield from self._yield_address()
         yield from self._stop_servers()
         for name in [name for name in removed if name in self.leaving and name not in forgotten]:
@@ -315,38 +317,13 @@ class Cluster:
                 self.machines[name].replaces = request.nodes[0]
                 yield f"{name} has its record"
 
-    def _masters(self):
-        return [(name, self.machines[name]) for name in self.masters()]
-
-    def _placed(self, name):
-        """Return a machine as `_topology` knows its host."""
-        machine = self.machines[name]
-        return _topology.Host(
-            name, name, name, "eth0", 24, machine.zone, machine.master, False, machine.member, etcd_leftover=machine.leftover
-        )
-
-    def _seen(self):
-        """Return what of the machines that answer was observed, as far as a request is judged by it."""
-        return {
-            name: {
-                "etcd": {"data": name in self.etcd.logs},
-                "cluster": {"replaces": machine.replaces},
-                "units": {"kube-apiserver": "not-found" if machine.api is None else "active"},
-                "api_server": None if machine.api is None else {"etcd_servers": machine.api},
-            }
-            for name, machine in self.machines.items()
-            if machine.up
-        }
-
-    def _going(self):
-        """Return the hosts that leave, as `_topology` hands them to `_plan`."""
-        parts = self.segment.parts
-        order = sorted(self.leaving, key=lambda name: (self.machines[name].up, parts[name].address, name))
-        return [
-            _plan.Going(name, machine.master, machine.master, machine.up, parts[name].address, member=machine.member)
-            for name in order
-            for machine in [self.machines[name]]
-        ]
+    def _join_nodes(self):
+        """Let kubelets get their certificates, as playbooks/phases/nodes.yml does."""
+        self._reach(*self.masters())
+        for name in self.masters():
+            if not self.machines[name].joined:
+                self.machines[name].joined = True
+                yield f"the kubelet of {name} has its certificate"
 
     def _preflight(self, renewed=()):
         """Refuse what preflight refuses; of a machine that is renewed the former member may be dead."""
@@ -540,7 +517,7 @@ class Cluster:
             if name in self.answered:
                 self._reach(name)
                 self.etcd.wipe(name)
-                machine.leftover = False
+                machine.leftover, machine.joined, machine.replaces = False, False, ""
             self.leaving.discard(name)
             yield f"{name} is out"
 

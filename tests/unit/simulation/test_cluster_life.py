@@ -10,15 +10,17 @@ The default takes seconds; `SIMULATION=500 pytest tests/unit/simulation` tries s
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 from typing import NamedTuple
 
-from ansible_collections.multimaster.kubernetes.plugins.module_utils import _join_order, _quorum
+from ansible_collections.multimaster.kubernetes.plugins.module_utils import _bootstrap, _join_order, _quorum
 from cluster_model import Cluster, Machine, Stopped
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from observed import topology
 
 LIVES = int(os.environ.get("SIMULATION", 0))
 NAMES = ("m1", "m2", "m3", "m4", "m5", "m10")
@@ -46,6 +48,12 @@ def some(names, least=1, most=2):
     return st.sets(st.sampled_from(sorted(names)), min_size=least, max_size=most)
 
 
+def survives_each_zone(cluster, voters):
+    """Return whether more voters are outside of each zone than in it: counted here, not as the rules under test do."""
+    zones = [cluster.machines[name].zone for name in voters]
+    return all(zones.count(zone) < len(zones) - zones.count(zone) for zone in zones)
+
+
 class Life(RuleBasedStateMachine):
     """One cluster's life.
 
@@ -64,8 +72,6 @@ class Life(RuleBasedStateMachine):
         size=st.integers(1, 5),
     )
     def build(self, by_playbooks, stacked, zones, even, size):
-        if by_playbooks:  # site.yml lets no members change places for the sake of zones
-            zones = [""] * len(NAMES)
         machines = [Machine(name, zone, member=stacked) for name, zone in zip(NAMES, zones)]
         if not stacked:
             machines = machines[:3] + [Machine(name, zone, master=False) for name, zone in zip(ETCD_ONLY, zones)]
@@ -102,6 +108,7 @@ class Life(RuleBasedStateMachine):
         if self.by_playbooks:
             names = self.alone(names)
         if names and self.may_leave(names):
+            self.cluster.replacing = ("", "")
             self.cluster.goal -= names
             self.cluster.leaving |= names
             self.pending = "by_removal"
@@ -145,6 +152,50 @@ class Life(RuleBasedStateMachine):
         self.cluster.goal |= data.draw(some(self.bare(), most=1), "take in")
         self.leave(data.draw(some(self.cluster.goal, most=1), "take out"))
 
+    @precondition(lambda self: self.by_playbooks and self.at_ease() and self.successions())
+    @rule(data=st.data())
+    def replace_by_another(self, data):
+        """Let a bare machine take the place of one, dead or healthy, that is like it."""
+        self.succeed(*data.draw(st.sampled_from(self.successions()), "replace"))
+
+    @precondition(lambda self: self.by_playbooks and not self.pending and self.bereft())
+    @rule(data=st.data())
+    def replace_by_itself(self, data):
+        """Let a new machine, or one whose etcd has lost its disk, take its own place."""
+        name = data.draw(st.sampled_from(sorted(self.bereft())), "replace")
+        if self.cluster.machines[name].lost:
+            self.cluster.new_disk(name)
+        self.succeed(name, "")
+
+    def successions(self):
+        """Return (who goes, who comes) of the hosts that are alike, where a master stays that works."""
+        machines = self.cluster.machines
+        return [
+            (old, new)
+            for old in sorted(self.cluster.goal)
+            for new in sorted(self.bare())
+            if self.may_leave({old})
+            and all(getattr(machines[old], one) == getattr(machines[new], one) for one in ("zone", "master", "member"))
+        ]
+
+    def bereft(self):
+        return (self.lost() | self.without_data()) & self.cluster.goal
+
+    def succeed(self, node, by):
+        if by:
+            self.cluster.goal = self.cluster.goal - {node} | {by}
+            self.cluster.leaving.add(node)
+        self.cluster.replacing, self.pending = (node, by), "by_replacement"
+
+    def comes(self):
+        """Return whom a replacement that is asked for brings in."""
+        node, by = self.cluster.replacing
+        return {by or node} if self.pending == "by_replacement" else set()
+
+    def asked(self):
+        """Return the playbook for what is asked for."""
+        return self.pending if self.comes() else "by_removal" if self.cluster.leaving else "by_site"
+
     @precondition(lambda self: self.lost() & self.cluster.goal)
     @rule()
     def give_the_lost_up(self):
@@ -167,8 +218,9 @@ class Life(RuleBasedStateMachine):
         return {member.host for member in etcd.listed() if member.name and member.host not in etcd.logs} - self.lost()
 
     def half_in(self):
-        """Return the masters that stay and have no API server: new ones, on which a run was cut off, and those built anew."""
-        return {name for name in self.cluster.masters() if self.cluster.machines[name].api is None} - self.lost()
+        """Return the masters that stay and are not all of one: new ones, on which a run was cut off, and those built anew."""
+        machines = {name: self.cluster.machines[name] for name in self.cluster.masters()}
+        return {name for name, machine in machines.items() if machine.api is None or not machine.joined} - self.lost()
 
     def can_spare(self, name):
         """Return whether the rest has a quorum without this machine, for good."""
@@ -245,7 +297,28 @@ class Life(RuleBasedStateMachine):
         if by_plan and not self.by_playbooks:
             self.converge("by_plan", cut, blow)
         else:
-            self.converge("by_removal" if self.cluster.leaving else "by_site", cut, blow)
+            self.converge(self.asked(), cut, blow)
+
+    def stand_still(self):
+        """Return the masters that are up and take no part in what others share, as a move that was cut off leaves one."""
+        parts = {name: self.cluster.segment.parts[name] for name in self.cluster.masters(self.up())}
+        return [name for name, part in parts.items() if not part.vrrp] if any(part.vrrp for part in parts.values()) else []
+
+    @precondition(
+        lambda self: (self.at_ease() or self.stand_still()) and any(p.vrrp for p in self.cluster.segment.parts.values())
+    )
+    @rule(cut=st.integers(0, 6) | st.just(LONGEST))
+    def move_the_address(self, cut):
+        """Ask for it: it is refused, or done, or cut off, and then asked for again or mended by site.yml before anything else.
+
+        It is cut off once: where each master but the holder stands still, site.yml alone goes on.
+        """
+        said = self.converge("by_move", LONGEST if self.stand_still() else cut)
+        if not said:
+            old, new = self.cluster.moved
+            assert old != new and len(old) == len(new) == 1, f"the address was held by {old} and is held by {new}"
+        elif self.stand_still() and not self.pending:
+            self.pending = "by_site"
 
     def befall(self, blow, done):
         """Let it happen when its moment has come, if all is well until then, and let it be over later."""
@@ -275,7 +348,7 @@ class Life(RuleBasedStateMachine):
                 self.say(f"  stopped: {why}")
                 return str(why)
             if act is None:
-                return self.done()
+                return "" if order == "by_move" else self.done()
             self.say(f"  {act}")
             self.keep(before, act)
             done += 1
@@ -342,13 +415,15 @@ class Life(RuleBasedStateMachine):
         self.give_the_lost_up()
         if self.by_playbooks:
             # what etcd_member says of a member without its data comes to this: it is removed, and joins as a new one
-            self.leave(self.without_data())
-            self.aside |= self.without_data() & self.cluster.leaving
-            if self.cluster.leaving:
+            # but for one that is replaced by itself
+            if self.without_data() - (self.comes() & {self.cluster.replacing[0]}):
+                self.leave(self.without_data())
+                self.aside |= self.without_data() & self.cluster.leaving
+            if self.half_in() - self.comes() and (self.cluster.leaving or self.comes()) or self.asked() == "by_removal":
                 # what a removal says beside a host that is half in the cluster: take it out as well, then bring it in again
                 self.leave(self.half_in())
                 self.aside |= self.half_in() & self.cluster.leaving
-            orders = ["by_removal"] * bool(self.cluster.leaving) + ["by_site"]
+            orders = [self.asked(), "by_site"]
         else:
             orders = ["by_plan"]
         for order in orders:
@@ -358,12 +433,16 @@ class Life(RuleBasedStateMachine):
 
     def at_rest(self):
         cluster, etcd = self.cluster, self.cluster.etcd
+        shown = topology(cluster)
+        assert (shown.plan.steps, shown.plan.refusals, shown.etcd.obstacles) == ((), (), ()), shown.plan.lines()
+        assert shown.etcd.action == _bootstrap.NONE, shown.etcd.reason
         observed, wanted = cluster.observe(), cluster.wanted(cluster.goal)
         assert _join_order.preview(observed, wanted) == ()
         assert cluster.leaving == set() and not cluster.gives_way()
         voters, members = {m.host for m in etcd.voters()}, {m.host for m in etcd.listed()}
         assert members == {name for name in cluster.goal if cluster.machines[name].member}
         assert len(members - voters) == (0 if cluster.even_voters else 1 - len(members) % 2)
+        assert survives_each_zone(cluster, voters) or not self.could_survive(members, len(voters)), f"{voters} are spread badly"
         assert all(etcd.up(member) for member in etcd.listed())
         assert sorted(cluster.running_servers()) == cluster.masters()
         for name, urls in cluster.running_servers().items():
@@ -377,6 +456,9 @@ class Life(RuleBasedStateMachine):
         assert all((part.direct, part.vrrp, part.balancer) == (direct, not direct, not direct) for part in parts)
         others = [part for name, part in cluster.segment.parts.items() if part.up and name not in cluster.goal]
         assert not any(part.direct_on or part.vrrp_on or part.vrrp or part.address for part in others)
+
+    def could_survive(self, members, votes):
+        return any(survives_each_zone(self.cluster, some) for some in itertools.combinations(sorted(members), votes))
 
     def teardown(self):
         if self.sound:  # else a second failure would hide the first

@@ -74,10 +74,8 @@ def wished(order, before, after):
     life.cluster = copy.deepcopy(at_rest(before, life.by_playbooks))
     life.cluster.goal |= set(after)
     goes, comes = set(before) - set(after), set(after) - set(before)
-    if order == "by_replacement":  # who comes is not put aside until who goes is out
-        life.cluster.goal -= goes
-        life.cluster.leaving |= goes
-        life.cluster.replacing = (*goes, *comes)
+    if order == "by_replacement":
+        life.succeed(*goes, *comes)
     else:
         life.leave(goes)
     return life
@@ -86,8 +84,9 @@ def wished(order, before, after):
 def replacement(size, node, by, befalls):
     """Return a life in which something befell one of these masters, and it is to be replaced, by itself where nobody is named."""
     before = NAMES[:size]
-    life = wished("by_replacement", before, {*before, by} - {node} if by else before)
-    life.cluster.replacing = (node, by)
+    life = wished("by_site", before, before)
+    life.order = "by_replacement"
+    life.succeed(node, by)
     befalls(life.cluster, node)
     life.cluster.settle()
     return life
@@ -205,6 +204,64 @@ def test_a_replacement_is_cut_off_after_any_act_and_the_same_command_ends_it(nod
         assert life.run_into(cut=cut) == "cut off"
         assert life.run_into() == "", (cut, life.told)
         life.at_rest()
+
+
+def test_whoever_fails_in_a_replacement_the_same_command_or_others_end_it():
+    """As above, and more densely: who takes a place may die as well, and is given up together with whose place it was."""
+    seen = collections.Counter()
+    whole = [(by, befalls, blow) for by, befalls in REPLACEMENTS for blow in blows_in_a_replacement(by, befalls)]
+    for by, befalls, blow in whole[:: 1 if LIVES else 41]:
+        life = replacement(3, "m1", by, befalls)
+        said = life.run_into(blow)
+        if life.struck:
+            life.finish()
+            seen[bool(said)] += 1
+    assert set(seen) == {False, True}, seen
+
+
+def blows_in_a_replacement(by, befalls):
+    calm = replacement(3, "m1", by, befalls)
+    assert calm.run_into() == ""
+    whom = sorted(calm.cluster.goal)
+    return [Blow(what, name, after) for name in whom for after in range(1, len(calm.told) - 2) for what in (OFF, LOST, HUNG)]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_move_that_is_cut_off_is_finished_by_the_same_command_and_by_site(size):
+    def asked_to_move():
+        life = wished("by_site", NAMES[:size], NAMES[:size])
+        life.order = "by_move"
+        return life
+
+    calm = asked_to_move()
+    (first,) = calm.cluster.segment.holders()
+    assert calm.run_into() == ""
+    calm.at_rest()
+    assert calm.cluster.segment.holders() != [first]
+    acts = len(calm.told) - 1
+    assert acts > 1
+    for cut, order in itertools.product(range(1, acts), ("by_move", "by_site")):
+        life = asked_to_move()
+        assert life.run_into(cut=cut) == "cut off"
+        nobody_else = len(life.stand_still()) == size - 1
+        said = life.converge(order)
+        # where nobody could take it from the other, site.yml has to mend that first
+        assert bool(said) is (order == "by_move" and nobody_else), said
+        if said:
+            life.finish()
+        life.at_rest()
+
+
+ZONES = {"m1": "a", "m2": "a", "m3": "b", "m4": "c"}
+
+
+@pytest.mark.parametrize("names", list(itertools.combinations(ZONES, 3)))
+def test_who_stands_by_of_four_is_one_whose_vote_would_cost_the_survival_of_a_zone(names):
+    life = Told()
+    life.found([Machine(name, zone) for name, zone in ZONES.items()], set(names))
+    life.cluster.goal = set(ZONES)
+    assert life.converge("by_site") == ""
+    life.at_rest()
 
 
 def removals_beside_a_member_that_hangs():
