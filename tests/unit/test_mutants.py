@@ -829,10 +829,14 @@ MUTANTS = {
     ),
     # who takes a turn, and in which version
     "a newcomer starts by restarting": Mutant(
-        TURNS, 'new = {*order["bootstrap"], *order["grow"]}', "new = set()", "test__turns.py::test_case"
+        TURNS, "new = _named(fact, *NEW)", "new = ()", "test__turns.py::test_case"
+    ),
+    "a newcomer restarts in a turn": Mutant(
+        TURNS, '*NEW, "demote")', '"demote")',
+        "test__turns.py::test_each_member_that_asks_gets_one_turn_unless_it_starts_in_another_way",
     ),
     "who gives way restarts in its turn as well": Mutant(
-        TURNS, ', *order["demote"]} | new', "} | new", "test__turns.py::test_case"
+        TURNS, '*NEW, "demote")', "*NEW)", "test__turns.py::test_case"
     ),
     "the backup that keepalived begins as is taken for settled": Mutant(
         "_endpoint_host",
@@ -860,7 +864,7 @@ MUTANTS = {
     ),
     "the other of two members does not wait": Mutant(TURNS, ', *fact["later"]', "", "test__turns.py::test_case"),
     "a learner waits for its turn": Mutant(
-        TURNS, '+ [name for name in other if name in fact["learners"]]', "", "test__turns.py::test_case"
+        TURNS, ' + [name for name in drifted if name in fact["learners"]]', "", "test__turns.py::test_case"
     ),
     "who waits for its API server waits for its turn as well": Mutant(
         TURNS,
@@ -869,7 +873,7 @@ MUTANTS = {
         "test__turns.py::test_what_is_down_or_half_done_goes_first",
     ),
     "what was left half done is left so": Mutant(
-        TURNS, "masters.sort(key=lambda name: not _half_done(hostvars[name]))", "pass",
+        TURNS, "found.sort(key=lambda name: not _half_done(hostvars[name]))", "pass",
         "test__turns.py::test_the_turns_of_an_upgrade_are_those_of_its_plan",
     ),
     "a drain that was left behind stays while the other master is drained": Mutant(
