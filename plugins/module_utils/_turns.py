@@ -32,9 +32,12 @@ NODE_SERVICES = ("containerd_result", "kubelet_result", "kube_proxy_result", "ne
 def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     """Return whose etcd member, control plane and part in the endpoint take a turn, each in the order in which they do.
 
+    One drain a master, in the order of docs/architecture.md, "Turns" (docs/adr/0009-one-drain-a-master.md).
+
     ``hostvars``: {inventory name: variables}, among them what `unit_set` and `api_endpoint` returned (a host without a result
-    needs nothing). ``fact``: the fact `multimaster`. The keys, all lists of inventory names but ``running_ready``, which says
-    whether an API server that runs as it should has to be ready: not while a member, which it may use, is yet to restart.
+    needs nothing). ``fact``: the fact `multimaster` (`_topology_fact`). The keys, all lists of inventory names but
+    ``running_ready``, which says whether an API server that runs as it should has to be ready: not while a member, which it may
+    use, is yet to restart.
 
         ==========  =================================================================================================
         drifted     members that run with other settings than they should, voters and learners
