@@ -5,6 +5,33 @@
 
 Solves: two masters have one voter, and the API stops while that restarts, for whatever reason. Leaves out: the steps of
 changing places (``_etcd_plan``), and in which order hosts restart (``_rolling``).
+
+A voter restarts in its turn where the others are a quorum without it ("restart voter x" of ``_quorum``) and no API server in use
+has it alone. Where that is not so it gives way or waits for another run. The first of these cases that a group is in counts:
+
+    =============  ====================================  ======================  ===============================================
+    case           of which group                        who gives way or waits  why
+    =============  ====================================  ======================  ===============================================
+    FEW            a member leaves after the turns, and  all voters wait         until it has left, a restart takes the quorum,
+                   until then at most two vote, or at                            or from an API server, which starts before the
+                   most two stay and an API server is                            turns, the only member that it is to use
+                   down
+    ENOUGH         more than two stay, or vote until     a voter waits that an   the quorum is kept, but that API server would
+                   another leaves                        API server keeps alone  answer nothing
+    NO_PAIR        one member; two that are both to      nobody                  nobody could take over: the gate says no to a
+                   vote (``even_voters``); a member                              restart, or that it is an outage, which has to
+                   that is nobody's; a host unseen                               be allowed
+    JOINING        the other of two is new               the voter waits         the other joins as a learner before the turns,
+                                                                                 and in the next run they change places
+    COMING_BACK    the other of two was taken out by a   the voter waits         it comes back as the learner and restarts as
+                   run that was cut off, and has to                              that, which ends the run that was cut off
+                   restart
+    AT_REST        no voter of two has to restart        nobody                  a learner may restart at any time
+    CHANGE_PLACES  a voter of two has to restart         it gives way; one that  docs/adr/0008-two-masters-change-places.md; of
+                                                         votes besides waits     two that vote only one can be taken over from
+    =============  ====================================  ======================  ===============================================
+
+A dead member that leaves is out before anybody has a turn and counts no more, any other one is a member until all had theirs.
 """
 
 from __future__ import annotations
@@ -12,6 +39,9 @@ from __future__ import annotations
 import dataclasses
 
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd_scene, _request
+
+FEW, ENOUGH, NO_PAIR, JOINING = "few", "enough", "no pair", "joining"
+COMING_BACK, AT_REST, CHANGE_PLACES = "coming back", "at rest", "change places"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +60,36 @@ class GivingWay:
     later: tuple = ()
 
 
-def who_restarts(settings, hosts, observed, request, drifted):
-    """Return the names of the hosts whose etcd has to restart, for whatever reason: settings, another version, a roll."""
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Hold what the case of a group of etcd members is told by, in inventory names.
+
+    `staying`: the hosts whose member stays. Of those `voters`, the leader first, then by name; `kept`: the voters that are all
+    that an API server of another host has and keeps in the turns; `new`: who is to join, `out`: who was taken out by a run that
+    was cut off and is to come back. `leaving`: the hosts whose member leaves after the turns, `voting`: how many vote until
+    then. `starting`: the masters that stay whose API server is down. `known`: each host of `staying` was seen, and each member
+    is one of theirs, but for the dead that leave. `even_voters`: the setting.
+    """
+
+    staying: tuple = ()
+    voters: tuple = ()
+    kept: frozenset = frozenset()
+    new: frozenset = frozenset()
+    out: frozenset = frozenset()
+    leaving: frozenset = frozenset()
+    voting: int = 0
+    starting: frozenset = frozenset()
+    known: bool = True
+    even_voters: bool = False
+
+
+def who_restarts(settings, hosts, observed, request, drifted) -> set:
+    """Return the names of the hosts whose etcd has to restart, for whatever reason: settings, another version, a roll.
+
+    ``settings``: as `_settings.parse` returns them. ``hosts``: the `_topology.Host` that stay. ``observed``: {inventory name:
+    what `multimaster_host` saw}, a missing one was not reached. ``request``: the `_request.Request`. ``drifted``: the names of
+    hosts whose etcd runs with other settings than it should.
+    """
     names = {host.name for host in hosts if host.member and host.name in drifted}
     if request.kind == _request.UPGRADE:
         running = {host.name: ((observed.get(host.name) or {}).get("versions") or {}).get("etcd") for host in hosts}
@@ -43,55 +101,105 @@ def who_restarts(settings, hosts, observed, request, drifted):
     return names
 
 
-def giving_way(settings, hosts, observed, restarting, gone=()):
-    """Return the GivingWay of a group of two members, of which those in `restarting` have to restart; `gone` are to leave.
+def giving_way(settings, hosts, observed, restarting, gone=()) -> GivingWay:
+    """Return who gives way and who waits, by the table of this file.
 
-    A dead member that leaves is out before anybody has a turn, any other one after all turns: until then no other one of so
-    few can restart. One that is new joins as a learner before the turns, so the lone voter waits for the next run, in which
-    they change places. A run that was cut off in the middle finds two voters, of which the one that has not restarted gives
-    way; where neither has, as far as can be seen, the leader, which the old voter is until it goes. Or it finds one voter and
-    what the other left.
+    ``settings``, ``hosts`` and ``observed`` as for `who_restarts`, and ``restarting`` what that returned; ``gone``: the
+    `_topology.Host` that are to leave.
     """
-    members, seen = [host for host in hosts if host.member], _etcd_scene.cluster((*hosts, *gone), observed)
+    group = group_of(settings, hosts, observed, gone)
+    return _ANSWERS[classify(group, restarting)](group, restarting)
+
+
+def group_of(settings, hosts, observed, gone=()) -> Group:
+    """Return the Group that these hosts make; the arguments are those of `giving_way`."""
+    members, everybody = [host for host in hosts if host.member], (*hosts, *gone)
+    seen = _etcd_scene.cluster(everybody, observed)
     present = {url: member for member in seen.members for url in member.peer_urls}
-    late = [host for host in gone if _leaves_late(host, present, observed)]
-    early = {host.peer_url for host in gone} - {host.peer_url for host in late}
+    leaving = [host for host in gone if _leaves_late(host, present, observed)]
+    early = {host.peer_url for host in gone} - {host.peer_url for host in leaving}
     cluster = dataclasses.replace(seen, members=tuple(member for member in seen.members if not early & set(member.peer_urls)))
-
-    def left_to_the_next(names):
-        return GivingWay(names, later=tuple(name for name in names if name in restarting))
-
-    def voters(servers=None):
-        """Return the names of those that stay and vote: all, or those that the API server of another of these hosts has alone."""
-        names = {host.name for host in members if host.peer_url in present and present[host.peer_url].voter}
-        return tuple(sorted(names if servers is None else names & _alone(members, servers, observed)))
-
+    there = [(host, present[host.peer_url]) for host in members if host.peer_url in present]
+    absent = [host for host in members if host.peer_url not in present]
+    voters = sorted((member != cluster.leader, host.name) for host, member in there if member.voter)
     # Of three that stay no API server that stays is to have one alone: one that does moves before its turn (`_turns`).
-    served = gone if len(members) > 2 else (*hosts, *gone)
-    if late:
-        running = dict(_etcd_scene.api_servers(hosts, observed))
-        # One that is down starts before the turns with what it is to use, of two members one alone.
-        starts = len(members) < 3 and any(host.master and host.name not in running for host in hosts)
-        return left_to_the_next(voters() if len(cluster.voters) < 3 or starts else voters(served))
-    known = [member for host in members for member in [present.get(host.peer_url)] if member]
-    there = all(observed.get(host.name) for host in members)
-    if settings.even_voters or len(members) != 2 or len(cluster.members) != len(known) or not there:
-        return left_to_the_next(voters(served) if len(members) > 2 else ())
-    if not all(host.peer_url in present or host.etcd_leftover for host in members):
-        return left_to_the_next(voters())
+    unmoved = gone if len(members) > 2 else everybody
+    running = dict(_etcd_scene.api_servers(hosts, observed))
+    return Group(
+        staying=tuple(host.name for host in members),
+        voters=tuple(name for _follows, name in voters),
+        kept=frozenset(_alone([host for host, member in there if member.voter], unmoved, observed)),
+        new=frozenset(host.name for host in absent if not host.etcd_leftover),
+        out=frozenset(host.name for host in absent if host.etcd_leftover),
+        leaving=frozenset(host.name for host in leaving),
+        voting=len(cluster.voters),
+        starting=frozenset(host.name for host in hosts if host.master and host.name not in running),
+        known=len(cluster.members) == len(there) and all(observed.get(host.name) for host in members),
+        even_voters=settings.even_voters,
+    )
 
-    def rank(host):
-        return present[host.peer_url] != cluster.leader, host.name
 
-    names = tuple(host.name for host in sorted((host for host in members if host.name in voters()), key=rank))
-    asked = tuple(name for name in names if name in restarting)
-    if any(host.name in restarting for host in members if host.peer_url not in present):
-        # It comes back as the learner and restarts as that, which ends the run that was cut off.
-        return GivingWay(names, later=asked)
-    if not asked:
-        return GivingWay(names)
-    heir = next(host.name for host in members if host.name != asked[0])
-    return GivingWay(names, asked[0], heir, asked[1:])
+def classify(group: Group, restarting: set) -> str:
+    """Return which case of this file's table a group is in; `restarting`: the names of those that have to restart."""
+    many = len(group.staying) > 2
+    if group.leaving and (group.voting < 3 or (group.starting and not many)):
+        return FEW
+    if group.leaving or many:
+        return ENOUGH
+    if len(group.staying) != 2 or group.even_voters or not group.known:
+        return NO_PAIR
+    if group.new:
+        return JOINING
+    if restarting.intersection(group.out):
+        return COMING_BACK
+    return CHANGE_PLACES if restarting.intersection(group.voters) else AT_REST
+
+
+def _all_wait(group, restarting):
+    """Leave whoever votes to another run."""
+    return _wait(group.voters, restarting)
+
+
+def _kept_wait(group, restarting):
+    """Leave a voter that an API server has alone to another run."""
+    return _wait(group.kept, restarting)
+
+
+def _wait(voters, restarting):
+    names = tuple(sorted(voters))
+    return GivingWay(names, later=tuple(name for name in names if name in restarting))
+
+
+def _nobody(_group, _restarting):
+    """Name nobody."""
+    return GivingWay()
+
+
+def _named(group, _restarting):
+    """Name whoever votes, who would give way: whether its settings differ is looked at before the plan is shown."""
+    return GivingWay(group.voters)
+
+
+def _one_gives_way(group, restarting):
+    """Let a voter give way to the other member: of two that have to restart the leader.
+
+    A run that was cut off in the middle finds two voters, of which the one that has not restarted gives way; where neither has,
+    as far as can be seen, the leader, which the old voter is until it goes. Or it finds one voter and what the other left.
+    """
+    old, *later = [name for name in group.voters if name in restarting]
+    (heir,) = {*group.staying} - {old}
+    return GivingWay(group.voters, old, heir, tuple(later))
+
+
+_ANSWERS = {
+    FEW: _all_wait,
+    ENOUGH: _kept_wait,
+    NO_PAIR: _nobody,
+    JOINING: _all_wait,
+    COMING_BACK: _all_wait,
+    AT_REST: _named,
+    CHANGE_PLACES: _one_gives_way,
+}
 
 
 def _alone(members, servers, observed):

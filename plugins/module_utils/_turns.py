@@ -24,15 +24,20 @@ DOWN, RESTART, ANY = "down", "restart", "any"
 # The variables in which the roles register what `unit_set` and `api_endpoint` returned.
 ETCD, API_SERVER, ENDPOINT = ("etcd_result",), ("kube_apiserver_result",), ("api_endpoint_result",)
 CONTROLLERS = ("kube_controller_manager_result", "kube_scheduler_result")
+# The orders of the fact with those whose member is new: it starts by founding or joining.
+NEW = ("bootstrap", "grow")
 NODE_SERVICES = ("containerd_result", "kubelet_result", "kube_proxy_result", "network_result")
 
 
 def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     """Return whose etcd member, control plane and part in the endpoint take a turn, each in the order in which they do.
 
+    One drain a master, in the order of docs/architecture.md, "Turns" (docs/adr/0009-one-drain-a-master.md).
+
     ``hostvars``: {inventory name: variables}, among them what `unit_set` and `api_endpoint` returned (a host without a result
-    needs nothing). ``fact``: the fact `multimaster`. The keys, all lists of inventory names but ``running_ready``, which says
-    whether an API server that runs as it should has to be ready: not while a member, which it may use, is yet to restart.
+    needs nothing). ``fact``: the fact `multimaster` (`_topology_fact`). The keys, all lists of inventory names but
+    ``running_ready``, which says whether an API server that runs as it should has to be ready: not while a member, which it may
+    use, is yet to restart.
 
         ==========  =================================================================================================
         drifted     members that run with other settings than they should, voters and learners
@@ -54,45 +59,72 @@ def control_turns(hostvars: Mapping[str, Mapping], fact: Mapping) -> dict:
     A new member starts by joining, a voter that is about to come back as a learner starts with what is written then, and the
     other one of two members waits for the next run: none of them takes a turn at etcd.
     """
-
-    def asking(names: Sequence[str], variables: Sequence[str], why: str = ANY) -> list[str]:
-        return [name for name in names if any(_asks(hostvars[name].get(one) or {}, why) for one in variables)]
-
-    turns, order = fact["turns"], {name: pattern.split(",") for name, pattern in fact["order"].items()}
-    new = {*order["bootstrap"], *order["grow"]}
-    down, other = asking(turns, ETCD, DOWN), asking(turns, ETCD, RESTART)
-    elsewhere = {*fact["learners"], *fact["later"], *order["demote"]} | new
-    voters = [name for name in other if name not in elsewhere]
-    drained = {*voters, *asking(turns, API_SERVER, RESTART)}
-    due = drained.union(asking(turns, CONTROLLERS, RESTART))
-    # As in the plan of an upgrade (_upgrade): while something is down on one master nothing else may stop, and one that was left
-    # half done is finished.
-    waiting = {*asking(turns, CONTROLLERS, DOWN), *(name for name in turns if _sick(hostvars[name]))}
-    masters = [name for name in turns if name in fact["masters"] and name in due]
-    masters.sort(key=lambda name: not _half_done(hostvars[name]))
-    moved = asking(masters, API_SERVER, RESTART)
-    after = _after(moved, {name for name in masters if name in voters}, fact["hosts"])
-    masters = [name for group in (True, False) for name in _in_order([n for n in masters if (n in waiting) is group], after)]
-    drained = [name for name in masters if name in drained]
-    last = _last([name for name in voters if name not in fact["masters"]], fact)
-    parts = order["holder_first"]
-    if fact["endpoint"]["mode"] == _endpoint.BALANCED:
-        parts = asking(parts, ENDPOINT)
-    elif fact["endpoint"]["mode"] == _endpoint.EXTERNAL:
-        parts = parts[:1]
+    masters, drifted = fact["masters"], _asking(hostvars, fact["turns"], ETCD, RESTART)
+    voters = _voters(drifted, fact)
+    of_their_own = [name for name in voters if name not in masters]
+    last = _last(of_their_own, fact)
+    drained = {*voters, *_asking(hostvars, fact["turns"], API_SERVER, RESTART)}
+    in_turn = _masters(hostvars, fact, voters, drained)
     return {
-        "drifted": other,
-        "early": [name for name in down if name not in new] + [name for name in other if name in fact["learners"]],
-        "members": [name for name in voters if name not in (*fact["masters"], *last)],
+        "drifted": drifted,
+        "early": _early(hostvars, fact, drifted),
+        "members": [name for name in of_their_own if name not in last],
         "last": last,
-        "masters": masters,
+        "masters": in_turn,
         "etcd": voters,
-        "renewing": [name for name in voters if name in masters and fact["hosts"][name]["neighbour"] != name],
-        "drained": drained,
-        "watched": _canary.earlier(fact["masters"], masters) if fact["canary"]["seconds"] > 0 else [],
-        "endpoint": parts,
+        "renewing": [name for name in voters if name in in_turn and fact["hosts"][name]["neighbour"] != name],
+        "drained": [name for name in in_turn if name in drained],
+        "watched": _canary.earlier(masters, in_turn) if fact["canary"]["seconds"] > 0 else [],
+        "endpoint": _parts(hostvars, fact),
         "running_ready": not voters,
     }
+
+
+def _asking(hostvars, names, variables, why):
+    """Return those of these names for whom one of these variables holds a result that asks for a turn."""
+    return [name for name in names if any(_asks(hostvars[name].get(one) or {}, why) for one in variables)]
+
+
+def _named(fact, *orders):
+    """Return the names of these orders of the fact, which are host patterns there."""
+    return [name for order in orders for name in fact["order"][order].split(",")]
+
+
+def _early(hostvars, fact, drifted):
+    """Return the members that start before any other restarts: who is down and does not join, then learners that drifted."""
+    new = _named(fact, *NEW)
+    down = [name for name in _asking(hostvars, fact["turns"], ETCD, DOWN) if name not in new]
+    return down + [name for name in drifted if name in fact["learners"]]
+
+
+def _voters(drifted, fact):
+    """Return the members that restart in a turn: not who has started early, joins, gives way or waits for another run."""
+    elsewhere = {*fact["learners"], *fact["later"], *_named(fact, *NEW, "demote")}
+    return [name for name in drifted if name not in elsewhere]
+
+
+def _masters(hostvars, fact, voters, drained):
+    """Return the masters that take a turn, in order; `voters`, `drained`: whose etcd restarts, whose connections move away.
+
+    As in the plan of an upgrade (_upgrade): while something is down on one master nothing else may stop, and one that was left
+    half done is finished.
+    """
+    turns = fact["turns"]
+    due = drained.union(_asking(hostvars, turns, CONTROLLERS, RESTART))
+    found = [name for name in turns if name in fact["masters"] and name in due]
+    found.sort(key=lambda name: not _half_done(hostvars[name]))
+    ill = {*_asking(hostvars, turns, CONTROLLERS, DOWN), *(name for name in turns if _sick(hostvars[name]))}
+    after = _after(_asking(hostvars, found, API_SERVER, RESTART), {*found}.intersection(voters), fact["hosts"])
+    first, then = ([name for name in found if (name in ill) is group] for group in (True, False))
+    return [*_in_order(first, after), *_in_order(then, after)]
+
+
+def _parts(hostvars, fact):
+    """Return the masters that take their part in the endpoint: who has something to do, or whoever says what to do."""
+    parts, mode = _named(fact, "holder_first"), fact["endpoint"]["mode"]
+    if mode == _endpoint.BALANCED:
+        return _asking(hostvars, parts, ENDPOINT, ANY)
+    return parts[:1] if mode == _endpoint.EXTERNAL else parts
 
 
 def runs_as_it_should(result: Mapping) -> bool:

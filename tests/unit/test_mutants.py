@@ -45,6 +45,7 @@ class Mutant(typing.NamedTuple):
 QUORUM, JOIN_ORDER, MEMBERSHIP = "_quorum", "_join_order", "_membership"
 CANARY, PLAN, TURNS, VERSIONS, SICK = "_canary", "_plan", "_turns", "_host_versions", "_upgrade_refusals"
 PAIRS = "test__giving_way.py"
+CASES = PAIRS + "::test_of_every_group_each_voter_that_has_to_restart_is_spared_gives_way_or_waits"
 SPARED = PAIRS + "::test_who_can_be_spared_is_judged_on_who_is_there_in_the_turns"
 TURN_BY_TURN = "test_turns.py::test_no_member_restarts_in_a_turn_while_an_api_server_in_use_has_it_alone"
 PARTS_FIRST = "test__endpoint.py::test_masters_get_their_parts_before_the_turns_where_one_is_alone_behind_the_address"
@@ -207,22 +208,31 @@ MUTANTS = {
     ),
     "a voter restarts while the standby beside it leaves": Mutant(
         GIVING_WAY,
-        "voters() if len(cluster.voters) < 3 or starts else voters(served)",
-        "voters(served)",
+        "        return FEW\n",
+        "        return ENOUGH\n",
         PAIRS + "::test_while_another_member_leaves_a_voter_that_cannot_be_spared_is_left_to_the_next_run",
     ),
     "a voter restarts that another API server has alone and keeps": Mutant(
-        GIVING_WAY, "served = gone if len(members) > 2 else (*hosts, *gone)", "served = gone", SPARED
+        GIVING_WAY, "unmoved = gone if len(members) > 2 else everybody", "unmoved = gone", SPARED
     ),
-    "a voter restarts that an API server is about to start with": Mutant(GIVING_WAY, " or starts else", " else", SPARED),
+    "a voter restarts that an API server is about to start with": Mutant(
+        GIVING_WAY, " or (group.starting and not many)", "", SPARED
+    ),
+    "a voter restarts beside only one other while a member leaves": Mutant(
+        GIVING_WAY, "group.voting < 3", "group.voting < 2", CASES
+    ),
+    "a voter gives way to one that comes back and restarts": Mutant(
+        GIVING_WAY, "COMING_BACK: _all_wait", "COMING_BACK: _one_gives_way", CASES
+    ),
+    "a lone voter is said to have somebody to give way to": Mutant(GIVING_WAY, "NO_PAIR: _nobody", "NO_PAIR: _all_wait", CASES),
     "a voter restarts that the API server of a master that leaves has alone": Mutant(
-        GIVING_WAY, "return left_to_the_next(voters(served) if len(members) > 2 else ())", "return GivingWay()", SPARED
+        GIVING_WAY, "if group.leaving or many:", "if group.leaving:", SPARED
     ),
     "a dead member that leaves counts among two": Mutant(GIVING_WAY, "if not early & set(member.peer_urls)", "if True", SPARED),
     "a lone voter restarts while a second one joins": Mutant(
         GIVING_WAY,
-        "        return left_to_the_next(voters())\n",
-        "        return GivingWay()\n",
+        "JOINING: _all_wait",
+        "JOINING: _nobody",
         TURN_BY_TURN + "[1 grows to 2]",
     ),
     "an API server moves off a member before that restarts only where both are on masters": Mutant(
@@ -426,20 +436,20 @@ MUTANTS = {
     ),
     "a learner gives way": Mutant(
         GIVING_WAY,
-        "names = {host.name for host in members if host.peer_url in present and present[host.peer_url].voter}",
-        "names = {host.name for host in members if host.peer_url in present}",
+        "host.name) for host, member in there if member.voter)",
+        "host.name) for host, member in there)",
         f"{PAIRS}::test_who_does_not_vote_restarts_and_nobody_changes_places",
     ),
     "of two voters the heir of a run that was cut off gives way": Mutant(
         GIVING_WAY,
-        "return present[host.peer_url] != cluster.leader, host.name",
-        "return host.name",
+        "sorted((member != cluster.leader, host.name)",
+        "sorted((False, host.name)",
         f"{PAIRS}::test_of_two_voters_that_both_have_to_restart_the_other_is_left_to_the_next_run",
     ),
     "of two voters that have to restart the other is forgotten": Mutant(
         GIVING_WAY,
-        "asked[0], heir, asked[1:])",
-        "asked[0], heir)",
+        "old, heir, tuple(later))",
+        "old, heir)",
         f"{PAIRS}::test_of_two_voters_that_both_have_to_restart_the_other_is_left_to_the_next_run",
     ),
     "who gives way is rolled before it has": Mutant(
@@ -462,8 +472,8 @@ MUTANTS = {
     ),
     "nobody gives way to one that cannot be seen": Mutant(
         GIVING_WAY,
-        "there = all(observed.get(host.name) for host in members)",
-        "there = True",
+        " and all(observed.get(host.name) for host in members)",
+        "",
         f"{PAIRS}::test_no_permission_lets_a_voter_restart_in_place_while_a_learner_stands_by",
     ),
     # the endpoint
@@ -840,10 +850,14 @@ MUTANTS = {
     ),
     # who takes a turn, and in which version
     "a newcomer starts by restarting": Mutant(
-        TURNS, 'new = {*order["bootstrap"], *order["grow"]}', "new = set()", "test__turns.py::test_case"
+        TURNS, "new = _named(fact, *NEW)", "new = ()", "test__turns.py::test_case"
+    ),
+    "a newcomer restarts in a turn": Mutant(
+        TURNS, '*NEW, "demote")', '"demote")',
+        "test__turns.py::test_each_member_that_asks_gets_one_turn_unless_it_starts_in_another_way",
     ),
     "who gives way restarts in its turn as well": Mutant(
-        TURNS, ', *order["demote"]} | new', "} | new", "test__turns.py::test_case"
+        TURNS, '*NEW, "demote")', "*NEW)", "test__turns.py::test_case"
     ),
     "the backup that keepalived begins as is taken for settled": Mutant(
         "_endpoint_host",
@@ -871,7 +885,7 @@ MUTANTS = {
     ),
     "the other of two members does not wait": Mutant(TURNS, ', *fact["later"]', "", "test__turns.py::test_case"),
     "a learner waits for its turn": Mutant(
-        TURNS, '+ [name for name in other if name in fact["learners"]]', "", "test__turns.py::test_case"
+        TURNS, ' + [name for name in drifted if name in fact["learners"]]', "", "test__turns.py::test_case"
     ),
     "who waits for its API server waits for its turn as well": Mutant(
         TURNS,
@@ -880,7 +894,7 @@ MUTANTS = {
         "test__turns.py::test_what_is_down_or_half_done_goes_first",
     ),
     "what was left half done is left so": Mutant(
-        TURNS, "masters.sort(key=lambda name: not _half_done(hostvars[name]))", "pass",
+        TURNS, "found.sort(key=lambda name: not _half_done(hostvars[name]))", "pass",
         "test__turns.py::test_the_turns_of_an_upgrade_are_those_of_its_plan",
     ),
     "a drain that was left behind stays while the other master is drained": Mutant(

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import re
 
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import (
@@ -351,6 +353,86 @@ def given(roles, request=_request.CONVERGING, drifted=(), masters="", dead="", n
     names = sorted({*seen, *roles})
     listed = inventory([n for n in names if n[0] == "m"], etcd=[n for n in names if n[0] == "e"])
     return _topology.build(settings(), listed, seen, True, request=request, drifted=drifted)
+
+
+AT_REST = _giving_way.Group(PAIR, voters=(M1,), voting=1)
+THREE_STAY = _giving_way.Group((M1, M2, "m3"), voters=(M1, M2, "m3"), voting=3)
+LEAVES = {"leaving": frozenset({"m4"})}
+
+
+@pytest.mark.parametrize(
+    ("group", "more", "restarting", "case"),
+    [
+        # one leaves: two that vote need each other, three do not
+        (AT_REST, {**LEAVES, "voting": 1}, M1, _giving_way.FEW),
+        (AT_REST, {**LEAVES, "voting": 2}, "", _giving_way.FEW),
+        (AT_REST, {**LEAVES, "voting": 3}, M1, _giving_way.ENOUGH),
+        (THREE_STAY, {**LEAVES, "voting": 2}, M1, _giving_way.FEW),
+        # of two an API server that starts has one alone, of three it has its own
+        (AT_REST, {**LEAVES, "voting": 3, "starting": frozenset({M2})}, M1, _giving_way.FEW),
+        (THREE_STAY, {**LEAVES, "starting": frozenset({M2})}, M1, _giving_way.ENOUGH),
+        (AT_REST, {"starting": frozenset({M2})}, M1, _giving_way.CHANGE_PLACES),
+        # that some leave or are many comes before that they insist, or are not known
+        (AT_REST, {**LEAVES, "voting": 2, "even_voters": True, "known": False}, M1, _giving_way.FEW),
+        (THREE_STAY, {"even_voters": True, "known": False}, M1, _giving_way.ENOUGH),
+        # nobody stands by
+        (AT_REST, {"staying": (M1,)}, M1, _giving_way.NO_PAIR),
+        (AT_REST, {"even_voters": True}, M1, _giving_way.NO_PAIR),
+        (AT_REST, {"known": False}, M1, _giving_way.NO_PAIR),
+        # the other one is not there yet, or not any more
+        (AT_REST, {"new": frozenset({M2})}, M1, _giving_way.JOINING),
+        (AT_REST, {"out": frozenset({M2})}, M2, _giving_way.COMING_BACK),
+        (AT_REST, {"out": frozenset({M2})}, f"{M1} {M2}", _giving_way.COMING_BACK),
+        (AT_REST, {"out": frozenset({M2})}, M1, _giving_way.CHANGE_PLACES),
+        (AT_REST, {"out": frozenset({M2})}, "", _giving_way.AT_REST),
+        # a learner restarts as it likes, a voter does not
+        (AT_REST, {}, "", _giving_way.AT_REST),
+        (AT_REST, {}, M2, _giving_way.AT_REST),
+        (AT_REST, {}, M1, _giving_way.CHANGE_PLACES),
+        (AT_REST, {"voters": PAIR, "voting": 2}, M2, _giving_way.CHANGE_PLACES),
+    ],
+)
+def test_case(group, more, restarting, case):
+    assert _giving_way.classify(dataclasses.replace(group, **more), {*restarting.split()}) == case
+
+
+def test_each_case_has_its_row_and_its_answer():
+    rows = re.findall(r"^    ([A-Z_]+) +\S", _giving_way.__doc__, re.MULTILINE)
+    assert [getattr(_giving_way, name) for name in rows] == list(_giving_way._ANSWERS)
+
+
+def groups():
+    """Return the groups of up to three that stay, whatever is so of each of them and of one that leaves."""
+    for size in (1, 2, 3):
+        names = (M1, M2, "m3")[:size]
+        for parts in itertools.product((VOTER, LEARNER, "new", "out"), repeat=size):
+            of = {part: tuple(name for name, one in zip(names, parts) if one == part) for part in (VOTER, "new", "out")}
+            for leaving, more in itertools.product(((), ("m4",)), (0, 1)):
+                for kept, starting, known, even in itertools.product(
+                    (of[VOTER][:1], ()), ((), names[-1:]), (True, False), (True, False)
+                ):
+                    yield _giving_way.Group(
+                        *(names, of[VOTER], frozenset(kept), frozenset(of["new"]), frozenset(of["out"]), frozenset(leaving)),
+                        *(len(of[VOTER]) + more * len(leaving), frozenset(starting), known, even),
+                    )
+
+
+def test_of_every_group_each_voter_that_has_to_restart_is_spared_gives_way_or_waits():
+    for group in groups():
+        for size in range(len(group.staying) + 1):
+            for restarting in map(set, itertools.combinations(group.staying, size)):
+                case = _giving_way.classify(group, restarting)
+                giving = _giving_way._ANSWERS[case](group, restarting)
+                spared = {_giving_way.ENOUGH: {*group.voters} - group.kept, _giving_way.NO_PAIR: {*group.voters}}.get(case, set())
+                assert {*giving.voters} == {*group.voters} - spared
+                assert {*giving.later, giving.old} - {""} == restarting & {*giving.voters}
+                assert giving.old not in giving.later and bool(giving.old) == (case == _giving_way.CHANGE_PLACES)
+                # to a member that is there or comes back and has not to restart as that, while no other one leaves
+                assert not giving.old or {giving.old, giving.heir} == {*group.staying} - group.new and not group.leaving
+                assert giving.heir not in restarting & group.out
+                # whoever else restarts in its turn leaves a quorum behind, or the gate says no
+                unsafe = group.leaving and group.voting < 3
+                assert not unsafe or {*giving.later} == restarting & {*group.voters}
 
 
 TWO = {"m1": "v", "m2": "l"}
