@@ -37,6 +37,12 @@ def takes_part(observation):
     return has_api_server(observation) and (holds(observation) or _unit(observation, "keepalived") == "active")
 
 
+def lacks_part(observation):
+    """Tell whether HAProxy or keepalived was seen to stand still beside an API server, as where a run was cut off before them."""
+    states = {_unit(observation, unit) for unit in ("haproxy", "keepalived")}
+    return has_api_server(observation) and bool(states & {"inactive", "failed", "not-found"})
+
+
 def part(name, observation):
     """Return what was seen of a master's part in the endpoint."""
     held = tuple(((observation or {}).get("endpoint_address") or {}).get("held_on") or ())

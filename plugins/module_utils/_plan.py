@@ -124,10 +124,10 @@ class Scene:
     ``api_servers``: (name, etcd URLs in use) of each API server that runs. ``giving``: (who, to whom) a voter of two gives
     way that cannot restart in place, ("", "") for nobody; ``late``: those of the rolling that restart after etcd's steps;
     ``later``: voters that the run leaves to the next one. ``parts``: what was seen of each master's part in the endpoint, as
-    ``_endpoint.MasterState``; ``parts_first``: they get it before any of them has its turn. ``begun``: a run that was cut off has
-    begun this replacement, so it goes on although the new one is part of the cluster. ``pinned``: nodes whose pods no other node
-    could take, which are not drained before they restart. ``flannel``: it is the pod network. ``alone``: masters that leave,
-    while no other one has an API server that runs.
+    ``_endpoint.MasterState``; ``apart``: masters that serve and lack theirs; ``parts_first``: they get it before any of them has
+    its turn. ``begun``: a run that was cut off has begun this replacement, so it goes on although the new one is part of the
+    cluster. ``pinned``: nodes whose pods no other node could take, which are not drained before they restart. ``flannel``: it is
+    the pod network. ``alone``: masters that leave, while no other one has an API server that runs.
     """
 
     going: tuple = ()
@@ -152,6 +152,7 @@ class Scene:
     late: tuple = ()
     later: tuple = ()
     parts: tuple = ()
+    apart: tuple = ()
     parts_first: bool = False
     begun: bool = False
     pinned: frozenset = frozenset()
@@ -594,8 +595,11 @@ def _endpoint_steps(scene):
         stayed = " and ".join(sorted(set(scene.masters) - {host.name for host in new}))
         yield Step(PROMOTE_ADDRESS, stayed, "the address it has becomes the balancer's; it does not move")
     if scene.mode == _endpoint.BALANCED:
-        for host in new:
-            yield Step(BALANCE, host.name, "its HAProxy sees an API server first, then VRRP may give it the address")
+        apart = [
+            name for name in scene.apart if scene.mode_before == _endpoint.BALANCED and name not in {one.name for one in new}
+        ]
+        for name in [*(host.name for host in new), *apart]:
+            yield Step(BALANCE, name, "its HAProxy sees an API server first, then VRRP may give it the address")
     elif not scene.mode_before and new:
         yield Step(HOLD, new[0].name, "it holds the endpoint address by itself")
     elif scene.mode_before == _endpoint.BALANCED and scene.mode == _endpoint.DIRECT:

@@ -316,6 +316,7 @@ def _scene(settings, request, observed, cast, etcd, giving, allow_outage):
         giving=(giving.old, giving.heir),
         later=giving.later,
         parts=parts,
+        apart=tuple(name for name in masters if _host_scene.lacks_part(observed.get(name))),
         parts_first=_endpoint.before_turns(parts, left, mode_before, mode),
         begun=_begun(request, cast.staying, observed),
         pinned=_rolling.pinned(cast.staying),

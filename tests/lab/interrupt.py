@@ -7,13 +7,13 @@
     interrupt.py mol-interrupted remove_node.yml --at 'Drain the node' --at 'Remove the member' -e node=m1 -e confirmed=true
     interrupt.py mol-interrupted control
 
-`--at` names a step by its task (a regular expression), in the order of the plan. Each step is cut twice: before any host works on
-it, and some milliseconds after one has begun. With `--every-step` the plan is read first. A kind of step in it that no `--at`
-names is an error, and each host's own step is cut inside: where none of the cuts so far found it at work there, another one waits
-for that host, in the plan's order, as long as the plan still has the step. After every cut the API must answer through the
-endpoint, exactly one host must have its address, and etcd must have its quorum, within seconds: nobody works at it then. With
-`--sample` versions and quorum are read all along (see sampler.py), so what was lost and came back is seen too. What is not known
-here goes to ansible-playbook. A seed repeats the milliseconds.
+`--at` names a step by its task, or its PLAY > TASK (regular expressions), in the order of the plan. Each step is cut twice:
+before any host works on it, and some milliseconds after one has begun. With `--every-step` the plan is read first. A kind of
+step in it that no `--at` names is an error, and each host's own step is cut inside: where none of the cuts so far found it at
+work there, another one waits for that host, in the plan's order, as long as the plan still has the step. After every cut the
+API must answer through the endpoint, exactly one host must have its address, and etcd must have its quorum, within seconds:
+nobody works at it then. With `--sample` versions and quorum are read all along (see sampler.py), so what was lost and came back
+is seen too. What is not known here goes to ansible-playbook. A seed repeats the milliseconds.
 
 `control` is the negative control of what is looked for after a cut, and of the samples: with two holders of the address, and with
 so many members stopped that the quorum is lost, each of them must say so, and before that nothing.
@@ -107,9 +107,14 @@ def asking(playbook: str, extra: list[str]) -> list[str]:
     return [part for name, value in asked.items() for part in ("-e", f"{name}={value}")]
 
 
+def is_at(where: str, task: str) -> bool:
+    """Say whether a place of a series (TASK or PLAY > TASK, as a cut has them) is at a task."""
+    return bool(re.search(where.rpartition(" > ")[2], task))
+
+
 def left_out(steps: list[dict], at: list[str]) -> list[str]:
     """Return the steps of a plan, as its JSON has them, that happen in no task where the series cuts."""
-    cut = {kind for kind, tasks in HAPPENS.items() if any(re.search(pattern, task) for pattern in at for task in tasks)}
+    cut = {kind for kind, tasks in HAPPENS.items() if any(is_at(one, task) for one in at for task in tasks)}
     return [f"no cut is at a step that the plan has: {kind}" for kind in sorted({step["kind"] for step in steps} - cut)]
 
 
@@ -131,9 +136,7 @@ def assigned(steps: list[tuple[str, str]], at: list[str]) -> list[list[tuple[str
     found: list[list[tuple[str, str]]] = [[] for _at in at]
     least = 0
     for kind, host in steps:
-        fitting = [
-            number for number, one in enumerate(at) if any(re.search(one, task) for task in (*HAPPENS[kind], OWN[kind][1]))
-        ]
+        fitting = [number for number, one in enumerate(at) if any(is_at(one, task) for task in (*HAPPENS[kind], OWN[kind][1]))]
         least = max(least, fitting[0 if kind == "yield" else -1] if fitting else 0)  # balancers also begin, later on
         found[least].append((kind, host))
     return found

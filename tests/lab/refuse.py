@@ -606,7 +606,7 @@ SITUATIONS = (
             "keepalived's configuration",
             "lacks m3",
             "Run site.yml: it writes the peers anew.",
-            "DEGRADED: it serves, but not everything is there: m2: keepalived's configuration lacks m3",
+            "DEGRADED: it serves, but not everything is there: m2: keepalived's configuration",
             ". Next: run site.yml: it writes the peers anew",
         ),
         control=HEALTH,

@@ -524,6 +524,10 @@ MUTANTS = {
         ENDPOINT, "if state.reachable and state.balancer and not state.vrrp", "if False",
         "test__endpoint.py::test_who_does_not_take_part_is_no_heir",
     ),
+    "who lacks its part in the endpoint is not planned for": Mutant(
+        "_host_scene", 'bool(states & {"inactive", "failed", "not-found"})', "False",
+        "test__plan.py::test_a_master_whose_part_in_the_endpoint_stands_still_gets_it_by_a_step",
+    ),
     "an address is moved though nobody could take it": Mutant(
         ENDPOINT, "    if not heirs:\n", "    if False:\n", "test__endpoint.py::test_who_does_not_take_part_is_no_heir"
     ),

@@ -98,6 +98,7 @@ def test_a_step_of_the_plan_that_no_cut_is_at_is_told():
     told = ["no cut is at a step that the plan has: remove"]
     assert interrupt.left_out(steps, ["Delete its node|Drain", "Become a voter"]) == told
     assert interrupt.left_out([], []) == []
+    assert interrupt.left_out([{"kind": "balance"}], ["Give each master its part > Bring this master into its part"]) == []
 
 
 def test_where_a_host_does_its_own_step_is_a_task_and_a_play_that_a_run_tells():

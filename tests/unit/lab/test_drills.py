@@ -64,7 +64,7 @@ def named(program, option):
 THENS = [(place, play.parse_then(*words)) for place, words in named("play.py", "then")]
 CUTS = [(place, cutoff.parse_cut(text)) for place, text in named("play.py", "cut")]
 CUTS += [(place, then.where) for place, then in THENS]
-CUTS += [(place, cutoff.Cut("task", task)) for place, task in named("interrupt.py", "at")]
+CUTS += [(place, cutoff.parse_cut(f"before {where}")) for place, where in named("interrupt.py", "at")]
 CUTS += [("cut_many.py", cutoff.parse_cut(text.format(ms=1))) for text in cut_many.FOUNDING]
 CUTS += [
     ("refuse.py", cutoff.Cut("task", task))

@@ -650,6 +650,9 @@ def test_a_removal_says_which_zones_may_be_lost_before_and_after_it():
     assert [before.zones for _host, before in around(unknown, "remove", "before")] == [None, None], "m3's zone is not known"
 
 
+REMOVE_M1, ROLL_ALL = _request.Request(_request.REMOVE, ("m1",)), _request.Request(_request.ROLL, THREE)
+
+
 def balanced(request, masters=THREE, holder="m1", without=(), dead=(), **more):
     """Return the topology of a cluster whose masters, but for those `without`, run HAProxy and keepalived."""
     members = [member(name) for name in masters]
@@ -661,14 +664,27 @@ def balanced(request, masters=THREE, holder="m1", without=(), dead=(), **more):
     return _topology.build(settings(**more), inventory(masters), seen, True, request=request)
 
 
+@pytest.mark.parametrize(
+    ("without", "request_of", "planned"),
+    [
+        (("m2",), _request.CONVERGING, ["balance m2"]),
+        ((), _request.CONVERGING, []),
+        (("m2",), REMOVE_M1, ["balance m2", "clean m1"]),
+        (("m2",), ROLL_ALL, []),
+    ],
+    ids=["converge", "whole", "remove another", "roll"],
+)
+def test_a_master_whose_part_in_the_endpoint_stands_still_gets_it_by_a_step(without, request_of, planned):
+    """Seen: a replacement was cut off behind the kubelet, and the plan for what was left of it was empty."""
+    made = balanced(request_of, without=without)
+    assert [step for step in steps(made) if step.startswith(("balance", "clean"))] == planned
+
+
 def test_a_restart_says_what_etcd_is_meanwhile():
     made = asked(_request.Request(_request.ROLL, THREE), THREE)
     moments = around(made, "restart", "before", "during", "after")
     assert {tuple(moment.healthy for moment in each) for _host, *each in moments} == {(3, 2, 3)}
     assert "[etcd: 3 of 3 healthy, quorum 2 -> 2 of 3 healthy, quorum 2 meanwhile; no zone may be lost]" in made.plan.lines()[0]
-
-
-REMOVE_M1, ROLL_ALL = _request.Request(_request.REMOVE, ("m1",)), _request.Request(_request.ROLL, THREE)
 
 
 @pytest.mark.parametrize(
