@@ -13,21 +13,31 @@ import argparse
 import sys
 
 import access
-import drop_zone
 
 LEADS = 30.0  # seconds until every member follows it; a transfer takes a tenth
 
 
+def status(cluster: access.Cluster) -> dict[str, dict]:
+    """Return {master: status of its etcd member}."""
+    return cluster.each(cluster.masters, lambda host: cluster.etcd(host, "maintenance/status"))
+
+
+def leader_of(said: dict[str, dict]) -> tuple[str, str]:
+    """Return (the leader's host, its term) out of every member's status; ("", "") when nobody leads."""
+    leading = ((host, one["raftTerm"]) for host, one in said.items() if one["leader"] == one["header"]["member_id"])
+    return next(leading, ("", ""))
+
+
 def lead(cluster: access.Cluster, host: str) -> str:
     """Move the leadership to a host's member, by the present leader, and return what was done; raise SystemExit without one."""
-    said = drop_zone.status(cluster)
-    leader, _term = drop_zone.leader_of(said)
+    said = status(cluster)
+    leader, _term = leader_of(said)
     if not leader or host not in said:
         raise SystemExit(f"{host} is to lead etcd: its members are of {', '.join(said)}, and {leader or 'nobody'} leads")
     if leader == host:
         return f"{host} leads etcd"
     cluster.etcd(leader, "maintenance/transfer-leadership", {"targetID": said[host]["header"]["member_id"]})
-    access.wait(f"{host} leads etcd", lambda: drop_zone.leader_of(drop_zone.status(cluster))[0] == host, LEADS)
+    access.wait(f"{host} leads etcd", lambda: leader_of(status(cluster))[0] == host, LEADS)
     return f"{host} leads etcd, as {leader} did"
 
 

@@ -52,7 +52,7 @@ def said(leader, *members):
 
 @pytest.mark.parametrize(("leader", "found"), [("m2", ("m2", "7")), ("0", ("", ""))])
 def test_the_leader_is_who_says_so_of_itself(leader, found):
-    assert drop_zone.leader_of(said(leader, "m1", "m2")) == found
+    assert drop_zone.lead.leader_of(said(leader, "m1", "m2")) == found
 
 
 def result(*bursts):
