@@ -6,10 +6,10 @@
 
     drop_zone.py mol-life --seconds 20 --in-cluster
 
-The zone is one whose master neither leads etcd nor has the endpoint address, both of which the master that ranks highest for the
-address is given before. It takes the address on its own side, as it hears nobody; this machine reaches both sides and stays on that of the majority. DETECTED seconds after the cut, and after its end, no
-request fails, and until then only what was on its way. The zone comes back without an election, the address has one holder again,
-and no acknowledged write is lost.
+The zone is one whose master neither leads etcd nor has the endpoint address, both of which the master that ranks highest for
+the address is given before. It takes the address on its own side, as it hears nobody; this machine reaches both sides and stays
+on that of the majority. DETECTED seconds after the cut, and after its end, no request fails, and until then only what was on
+its way. The zone comes back without an election, the address has one holder again, and no acknowledged write is lost.
 
 With --in-cluster a worker outside asks as well, where no balancer is in between: an API server that is cut off stays among the
 endpoints of the Service `kubernetes` until its lease ends. What fails there meanwhile is told; no acknowledged write is lost.
