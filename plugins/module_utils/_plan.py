@@ -595,10 +595,8 @@ def _endpoint_steps(scene):
         stayed = " and ".join(sorted(set(scene.masters) - {host.name for host in new}))
         yield Step(PROMOTE_ADDRESS, stayed, "the address it has becomes the balancer's; it does not move")
     if scene.mode == _endpoint.BALANCED:
-        apart = [
-            name for name in scene.apart if scene.mode_before == _endpoint.BALANCED and name not in {one.name for one in new}
-        ]
-        for name in [*(host.name for host in new), *apart]:
+        apart = scene.apart if scene.mode_before == _endpoint.BALANCED else ()
+        for name in dict.fromkeys((*(host.name for host in new), *apart)):
             yield Step(BALANCE, name, "its HAProxy sees an API server first, then VRRP may give it the address")
     elif not scene.mode_before and new:
         yield Step(HOLD, new[0].name, "it holds the endpoint address by itself")

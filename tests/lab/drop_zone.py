@@ -42,26 +42,15 @@ SETTLED = 5.0  # seconds that are measured after that
 
 
 def choose(zones: dict[str, str], leader: str, holder: str) -> str:
-    """Return the zone, of {master: zone}, that has neither the leader nor the holder, or raise LabError.
+    """Return the zone, of {master: zone}, that has neither the leader nor the holder, the last master's of several.
 
-    Of two it is the one whose masters rank lower for the address: when it is back, it gives the address up to a holder above it.
+    Raise LabError where there is none.
     """
     busy = {zones.get(leader), zones.get(holder), ""}
-    free = {zone for zone in zones.values() if zone not in busy}
+    free = [zones[master] for master in sorted(zones) if zones[master] not in busy]
     if not free:
         raise lab_tool.LabError(f"No zone is without etcd's leader {leader} and without the endpoint's holder {holder}.")
-    return min(free, key=lambda zone: highest(zones, zone))
-
-
-def highest(zones: dict[str, str], zone: str) -> int:
-    """Return the highest VRRP priority among a zone's masters."""
-    rank = _endpoint.priorities(zones)
-    return max(rank[master] for master, own in zones.items() if own == zone)
-
-
-def keeps(zones: dict[str, str], zone: str, holder: str) -> bool:
-    """Say whether the holder keeps the address when a zone is back whose master took it meanwhile: the higher priority wins."""
-    return _endpoint.priorities(zones)[holder] > highest(zones, zone)
+    return free[-1]
 
 
 def outside(workers: dict[str, str], zone: str) -> str:
@@ -81,11 +70,14 @@ def windows(cut: lab_hosts.Cut) -> list[verdict.Window]:
     ]
 
 
-def held_by(holders: list[str], kept_by: str = "") -> list[str]:
-    """Return what is wrong with who has the endpoint's address after the cut; ``kept_by``: who was to keep it, if anybody."""
-    right = len(holders) == 1 and (not kept_by or holders == [kept_by])
-    wanted = f", and {kept_by} was to keep it" if kept_by else ""
-    return [] if right else [f"the endpoint's address is on {', '.join(holders) or 'no host'} after the cut{wanted}"]
+def held_by(holders: list[str], kept_by: str) -> list[str]:
+    """Return what is wrong with who has the endpoint's address after the cut; ``kept_by``: who was to keep it."""
+    right = holders == [kept_by]
+    return (
+        []
+        if right
+        else [f"the endpoint's address is on {', '.join(holders) or 'no host'} after the cut, and {kept_by} was to keep it"]
+    )
 
 
 @contextlib.contextmanager
@@ -154,9 +146,7 @@ def drop(cluster: access.Cluster, seconds: float, in_cluster: bool) -> list[str]
     if from_worker:
         print(f"prober in the cluster, on {worker}: {from_worker['summary']}")
         blind += [f"in the cluster: {line}" for line in verdict.unproven(from_worker)]
-    kept_by = holder if keeps(zones, zone, holder) else ""
-    print(f"{holder} had the address and {'keeps it' if kept_by else 'loses it to the zone'}, by VRRP priority")
-    return blind + held_by(cluster.holders(), kept_by) + verdict.problems(result, {}, windows=windows(cut))
+    return blind + held_by(cluster.holders(), holder) + verdict.problems(result, {}, windows=windows(cut))
 
 
 def main(argv: list[str]) -> int:

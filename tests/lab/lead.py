@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Have a host's member lead a lab's etcd, so that what is done to that host next is done to the leader.
 
-lead.py mol-life m1
+Usage: lead.py LAB HOST
 """
 
 from __future__ import annotations

@@ -26,6 +26,18 @@ MIB = 1 << 20
 APISERVER = "/etc/kubernetes/pki/apiserver.crt"
 KUBELET = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 CA = "/etc/kubernetes/pki/ca.crt"
+# What is told of a member that did not answer.
+UNKNOWN = {
+    "healthy": False,
+    "leader": False,
+    "version": "",
+    "downgrade": "",
+    "raft_index": 0,
+    "raft_term": 0,
+    "db_size": 0,
+    "db_size_in_use": 0,
+    "db_size_quota": 0,
+}
 
 
 @dataclasses.dataclass

@@ -10,18 +10,7 @@ import json
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _etcd, _etcd_report
 from fake_etcd import FakeEtcd
-
-UNKNOWN = {
-    "healthy": False,
-    "leader": False,
-    "version": "",
-    "downgrade": "",
-    "raft_index": 0,
-    "raft_term": 0,
-    "db_size": 0,
-    "db_size_in_use": 0,
-    "db_size_quota": 0,
-}
+from health_fixtures import UNKNOWN
 
 
 def one(number, name="", learner=False):

@@ -12,7 +12,7 @@ import itertools
 import pytest
 from ansible_collections.multimaster.kubernetes.plugins.module_utils import _health
 from cluster_fixtures import NUMBERS, address, member
-from health_fixtures import APISERVER, CA, KUBELET, MIB, cluster, told
+from health_fixtures import APISERVER, CA, KUBELET, MIB, UNKNOWN, cluster, told
 from hypothesis import given
 from hypothesis import settings as quickly
 from hypothesis import strategies as st
@@ -86,20 +86,7 @@ def no_leader(made):
 def a_newcomer_that_never_started(made):
     for reader, read in made.read.items():
         if read["etcd"]:
-            read["etcd"]["members"].append(
-                {
-                    **member("m4", learner=True, started=False),
-                    "healthy": False,
-                    "leader": False,
-                    "version": "",
-                    "downgrade": "",
-                    "raft_index": 0,
-                    "raft_term": 0,
-                    "db_size": 0,
-                    "db_size_in_use": 0,
-                    "db_size_quota": 0,
-                }
-            )
+            read["etcd"]["members"].append({**member("m4", learner=True, started=False), **UNKNOWN})
         assert reader
 
 
